@@ -1,5 +1,5 @@
-//! `sni-check doctor`: predicts what HAProxy's health checks report on this host, and where that differs
-//! from what visitors get.
+//! `sni-check doctor`: predicts what HAProxy's health checks report on this host, and where these results
+//! differ from what visitors get.
 //!
 //! `files -> Configuration (HAProxy's grammar) -> Check and Traffic of each server (a Watch) -> Rules ->
 //! Findings -> Report -> text or JSON`. docs/json.md describes the object of `--json`.
@@ -42,11 +42,11 @@ use self::visit::serving::Serving;
 use self::visit::sources::Sources;
 use self::visit::{Visit, Watch, watches};
 
-/// Examines the configuration, prints the report and returns the exit code: 2 if something is certain
-/// to go wrong, or else, with `--run`, the code of the first check that fails.
+/// Examines the configuration, prints the report and returns the exit code. The code is 2 if something is
+/// certain to go wrong. Otherwise it is the code of the first check of `--run` that fails, or 0.
 ///
 /// # Errors
-/// An option is refused, or the configuration can't be read.
+/// doctor refuses an option or can't read the configuration.
 pub fn run(options: &DoctorOptions) -> Result<Code> {
     let report = examine(options)?;
     let code = report.code();
@@ -63,14 +63,14 @@ pub fn run(options: &DoctorOptions) -> Result<Code> {
 struct Read {
     sources: Sources,
     files: Vec<PathBuf>,
-    /// Lines about HAProxy's user and group that were not understood, and why.
+    /// The lines about HAProxy's user and group that doctor doesn't understand, and why.
     unclear: Vec<(Place, String)>,
 }
 
 /// Finds and reads the configuration, and calls `then` with everything that the rules look at.
 ///
 /// # Errors
-/// No configuration is found, or it cannot be read.
+/// doctor finds no configuration or can't read it.
 fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Read) -> T) -> Result<T> {
     let base = Path::new(options.root.as_deref().unwrap_or("/"));
     let sources = Sources::find(&options.file, base)?;
@@ -167,7 +167,8 @@ fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
     }
 }
 
-/// Refuses options that contradict each other, and an `--ignore` that names no finding.
+/// Refuses options that contradict each other, `--run` without `/proc`, and an `--ignore` that names no
+/// finding.
 fn refuse(options: &DoctorOptions) -> Result<()> {
     if options.run {
         run::possible()?;
@@ -190,8 +191,8 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
     }
 }
 
-/// Returns everything that the rules find and that the runs show, merged and sorted. `ran` holds the results
-/// of the checks, and of the servers that follow another server's check.
+/// Returns the findings of the rules and of `--run`, merged and sorted. `ran` has the results of the checks,
+/// and then the results of the servers that follow a checked server (`track`).
 fn findings(visit: &Visit, ignored: &[String], ran: [&[Ran]; 2]) -> Vec<Finding> {
     let mut found = rules::findings(visit);
     run::confirm::confirm(&mut found, visit, ran[0]);

@@ -1,4 +1,5 @@
-//! A server's check, made by hand: its options, and the `sni-check diagnose` command for the server.
+//! The options with which a person can make a server's check, and the `sni-check diagnose` command for the
+//! server.
 
 use std::ffi::OsStr;
 
@@ -33,13 +34,13 @@ pub(crate) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
     shlex::try_join(words).ok()
 }
 
-/// Returns the options of a check by sni-check, with paths as the host sees them, outside of the chroot.
-/// Returns `None` if sni-check doesn't make the check.
+/// Returns the options of a check by sni-check. The paths in them are the host's paths, also if HAProxy uses
+/// a chroot. Returns `None` if sni-check doesn't make the check, or refuses its options.
 pub(crate) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
     let plan = &watch.own.as_ref()?.plan;
     let mut options = given(watch, jail)?;
     if let Check::External(check) = &watch.check {
-        // HAProxy kills a check that takes longer.
+        // HAProxy kills a check that takes longer than this limit.
         let time = plan.timeout.min(check.limit.time);
         options.timeout = Some(Time(time));
     }
@@ -70,7 +71,7 @@ pub(crate) fn given(watch: &Watch, jail: &Jail) -> Option<Options> {
     Some(options)
 }
 
-/// Returns the SNI name of visitors' connections, if it is the same for all.
+/// Returns the SNI name of visitors' connections, if all of them send the same name.
 pub(crate) fn traffic_name(watch: &Watch) -> Option<String> {
     match &watch.traffic.tls.as_ref()?.sni {
         Sni::Name(name) => Some(name.clone()),
@@ -78,9 +79,9 @@ pub(crate) fn traffic_name(watch: &Watch) -> Option<String> {
     }
 }
 
-/// Adds the address to dial, and the target. The target is the name that visitors' traffic sends, or
-/// else the check's name, because diagnose tries that name too. A check by sni-check with `--no-sni` sends
-/// the address as Host, so its target is the address.
+/// Adds the address to dial, and the target. The target is the name that visitors' traffic sends, or else the
+/// check's SNI name or Host. diagnose tries this name, too. A check by sni-check with `--no-sni` sends the
+/// address as Host, so its target is the address.
 pub(crate) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Options {
     let name = traffic_name(watch).or_else(|| options.sni.clone());
     let host = watch.backend.settings.rules.host();
@@ -112,8 +113,8 @@ pub(crate) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Opt
     options
 }
 
-/// Returns the lines about a server for a HAProxy outside the chroot. They have the host's paths of unix
-/// sockets.
+/// Returns the lines about a server for a HAProxy that runs outside of the chroot. The paths of unix sockets
+/// in these lines are the host's paths.
 pub(crate) fn lines(visit: &Visit, watch: &Watch) -> ServerLines {
     let mut lines = ServerLines::of(visit.reading, watch.backend, watch.server);
     if let Endpoint::Unix(path) = &watch.server.endpoint {

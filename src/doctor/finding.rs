@@ -6,16 +6,17 @@ use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::place::Place;
 use crate::output::mark::Mark;
 
-/// The name of the finding about a difference that no rule explains. Only a run shows it.
+/// The id of the finding about a difference that no rule explains. Only `--run` makes this finding.
 pub(crate) const SEEN: &str = "seen";
 
-/// The name of the finding about a check whose method the server refuses. Only a run shows it.
+/// The id of the finding about a check whose method the server refuses. Only `--run` makes this finding.
 pub(crate) const METHOD: &str = "check-method";
 
-/// The name of the finding about another part of the check's request that the server refuses. Only a run shows it.
+/// The id of the finding about a check whose request the server refuses, but not because of its method or
+/// Host. Only `--run` makes this finding.
 pub(crate) const REFUSED_REQUEST: &str = "check-refused-request";
 
-/// The name of the finding about a server that answers later than the check waits. Only a run shows it.
+/// The id of the finding about a server that answers too late for the check. Only `--run` makes this finding.
 pub(crate) const LATE: &str = "check-time";
 
 /// What a finding means for visitors.
@@ -54,7 +55,7 @@ impl Effect {
     }
 }
 
-/// The changes that make check and traffic alike.
+/// Two alternative fixes. Each makes the check and visitors' traffic connect in the same way.
 #[derive(Clone, Debug)]
 pub(crate) struct Sides {
     /// The change that makes traffic connect as the check does.
@@ -69,11 +70,11 @@ pub(crate) struct Finding {
     /// `Problem` if the effect is certain.
     pub mark: Mark,
     pub effect: Effect,
-    /// A stable name for programs; the table of rules sets it.
+    /// A stable id for programs. The table of rules sets it, except for findings that only `--run` makes.
     pub id: &'static str,
-    /// The line in the configuration; `None` if the finding is about no single line.
+    /// The line in the configuration. `None` if the finding isn't about a particular line.
     pub place: Option<Place>,
-    /// The backends or servers, as HAProxy names them.
+    /// The backends, servers or variables that the finding is about.
     pub about: Vec<String>,
     /// What is wrong.
     pub what: String,
@@ -87,11 +88,11 @@ pub(crate) struct Finding {
     /// The request that HAProxy's own check should send, if `write` says so.
     pub request: Option<Request>,
     /// Two fixes: one changes how traffic connects, the other changes how the check connects. A run shows
-    /// whether visitors or the check fails, and so which fix is right.
+    /// which of the two fails, and so which fix is right.
     pub sides: Option<Sides>,
-    /// A shell command that makes the change; may be empty.
+    /// A shell command that makes the change. May be empty.
     pub paste: String,
-    /// HAProxy's own words about the same line.
+    /// HAProxy's own messages about the same fault.
     pub haproxy: Vec<String>,
 }
 
@@ -159,15 +160,15 @@ impl Finding {
         self
     }
 
-    /// Sets the request that the check should send. [`requests::combine`](super::rules::requests::combine) makes one line
-    /// of the requests of several findings.
+    /// Sets the request that the check should send. [`requests::combine`](super::rules::requests::combine)
+    /// merges the requests of several findings into one line.
     pub(crate) fn request(mut self, request: Request) -> Finding {
         self.request = Some(request);
         self
     }
 
-    /// Sets what to write on each side. Until a run shows which side fails, the text names both sides and the
-    /// `condition` for changing traffic.
+    /// Sets the fix for traffic and the fix for the check. The text has both until a run shows which of the
+    /// two fails. It advises changing traffic only if `condition` holds.
     pub(crate) fn write_for(mut self, condition: &str, sides: Sides) -> Finding {
         self.write = format!(
             "if {condition}: {}; otherwise: {}",
@@ -177,8 +178,8 @@ impl Finding {
         self
     }
 
-    /// Sets what to write on each side. The advice is to change the check, unless a run shows that visitors
-    /// fail.
+    /// Sets the fix for traffic and the fix for the check. The advice is to change the check, unless a run
+    /// shows that visitors fail.
     pub(crate) fn write_check(mut self, sides: Sides) -> Finding {
         self.write.clone_from(&sides.check);
         self.sides = Some(sides);
@@ -222,9 +223,9 @@ pub(crate) struct Remark {
     pub id: &'static str,
     pub place: Option<Place>,
     pub what: String,
-    /// What to do about it; may be empty.
+    /// What to do. May be empty.
     pub remedy: String,
-    /// True if the check certainly reports DOWN because of it.
+    /// True if the check certainly reports DOWN because of this finding.
     pub is_down: bool,
 }
 

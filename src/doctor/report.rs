@@ -14,39 +14,39 @@ use crate::output::mark::Mark;
 use super::finding::{Effect, Finding};
 use super::run::outcome::Runs;
 
-/// The id of the note that is printed last, in one line, and isn't counted.
+/// The id of the note that doctor prints last, as a single sentence, and doesn't count.
 pub(crate) const LAST: &str = "runtime-servers";
 
 /// Everything that doctor reports.
 pub(crate) struct Report {
-    /// As `-f` or HAProxy's unit names them.
+    /// The configuration files, as `-f`, HAProxy's unit or the running HAProxy's command line names them.
     pub files: Vec<String>,
-    /// How doctor knows these files; empty if `-f` names them.
+    /// How doctor knows these files. Empty if `-f` names them, or if doctor reads the usual file.
     pub found_by: String,
-    /// Every file that was read.
+    /// Every file that doctor read.
     pub read: Vec<String>,
-    /// How many servers a program checks.
+    /// The number of servers with an external check.
     pub checks: usize,
-    /// How many servers `sni-check serve` checks.
+    /// The number of servers that `sni-check serve` checks.
     pub served: usize,
-    /// How many servers HAProxy checks by itself.
+    /// The number of servers with HAProxy's own check.
     pub own: usize,
     pub findings: Vec<Finding>,
     /// Backend and name of every server in the backends that doctor judges.
     pub servers: Vec<(String, String)>,
-    /// Lines that were not understood, and why.
+    /// Lines that doctor doesn't understand, and why.
     pub unclear: Vec<(Place, String)>,
     pub haproxy_version: Option<String>,
     pub haproxy_accepts: bool,
     pub haproxy_says: Vec<String>,
-    /// HAProxy's messages that belong to no finding, with equal messages in one line.
+    /// HAProxy's messages that belong to no finding. Equal messages are merged into one line.
     pub other_messages: Vec<String>,
     pub runs: Option<Runs>,
 }
 
 impl Report {
-    /// Returns 2 if something is certain to go wrong, or else the code of the first check that fails, or
-    /// else 0.
+    /// Returns 2 if something is certain to go wrong. Otherwise returns the code of the first check that
+    /// fails, or 0.
     pub(crate) fn code(&self) -> Code {
         if self
             .findings
@@ -118,7 +118,7 @@ impl Report {
         text
     }
 
-    /// Returns the certain effects, each with the number of its servers.
+    /// Returns the effects that are certain, with the number of servers for each effect.
     fn certain(&self) -> Vec<String> {
         let mut parts = Vec::new();
         let with = |effect: Effect| {
@@ -199,8 +199,8 @@ pub(crate) fn many(count: usize, word: &str) -> String {
     }
 }
 
-/// Merges equal findings and lists all their servers. Certain findings come first, then what visitors
-/// may notice, then hints.
+/// Merges equal findings and lists all their servers. Unset variables come first, then effects that are
+/// certain, then possible effects, and then hints.
 pub(crate) fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::new();
     for finding in findings {

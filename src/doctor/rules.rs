@@ -26,10 +26,10 @@ use self::rule::{Look, Rule};
 use super::finding::{Effect, Finding, LATE, METHOD, REFUSED_REQUEST, SEEN};
 use super::visit::{Follower, Visit, Watch};
 
-/// The names of findings that only a run shows.
+/// The ids of findings that only `--run` makes.
 const OF_RUNS: [&str; 4] = [SEEN, METHOD, REFUSED_REQUEST, LATE];
 
-/// Every rule. The report sorts findings by effect, and keeps this order for the same effect.
+/// Every rule. The report sorts findings by certainty and effect, and otherwise keeps this order.
 const RULES: &[Rule] = &[
     whole("unset-variables", global::unset_variables),
     whole("line", global::broken_lines),
@@ -161,8 +161,8 @@ pub(crate) fn findings(visit: &Visit) -> Vec<Finding> {
     RULES.iter().flat_map(|rule| rule.findings(visit)).collect()
 }
 
-/// Adds the servers that follow a check (`track`) to the findings about that check, because HAProxy gives them
-/// the same state.
+/// Adds servers that follow another server (`track`) to the findings that this server's check is or may be
+/// DOWN, because HAProxy gives them the same state.
 pub(crate) fn add_trackers(findings: &mut [Finding], visit: &Visit) {
     let is_down = |found: &&mut Finding| matches!(found.effect, Effect::Down | Effect::Either);
     for found in findings.iter_mut().filter(is_down) {
@@ -187,8 +187,8 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Vec<Finding> {
     rules.flat_map(|rule| rule.of_check(visit, watch)).collect()
 }
 
-/// Rules, and the cause in the catalogue that each is about. `explain` and `diagnose` say more about
-/// causes.
+/// The id of a rule, and the id of the cause in the catalogue that the rule is about. `explain` and
+/// `diagnose` say more about causes.
 const CAUSES: &[(&str, &str)] = &[
     ("no-insecure-fork-wanted", "fork-not-allowed"),
     ("nofile", "too-many-descriptors"),
@@ -220,7 +220,7 @@ pub(crate) fn cause(id: &str) -> Option<&'static str> {
     causes.find_map(|(rule, cause)| (*rule == id).then_some(*cause))
 }
 
-/// Returns true if findings have this name.
+/// Returns true if findings can have this id.
 pub(crate) fn has(id: &str) -> bool {
     RULES.iter().any(|rule| rule.id == id) || OF_RUNS.contains(&id)
 }

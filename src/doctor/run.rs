@@ -73,8 +73,8 @@ pub(crate) fn possible() -> Result<()> {
     }
 }
 
-/// Runs the checks in parallel, and returns the results in the order of the servers. Like HAProxy, it
-/// doesn't check a disabled server.
+/// Runs the checks in parallel. The results of external checks come first, then those of checks by serve,
+/// then those of HAProxy's own checks. Like HAProxy, doctor doesn't check a disabled server.
 pub(crate) fn all(visit: &Visit) -> Runs {
     let jobs = || {
         let active = visit.active();
@@ -99,7 +99,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
             let finish = |(watch, thread): (&Watch, io::Result<ScopedJoinHandle<Ran>>)| match thread
             {
                 Ok(thread) => thread.join().ok(),
-                // No thread could be started, so the check runs on this thread.
+                // The system refused a new thread, so the check runs on this thread.
                 Err(_) => Some(one(watch, visit)),
             };
             started.into_iter().filter_map(finish).collect::<Vec<_>>()
@@ -127,8 +127,9 @@ pub(crate) fn all(visit: &Visit) -> Runs {
     }
 }
 
-/// Asks HAProxy for the results of its own checks, and for what visitors get. Adds both, and the servers that
-/// follow these checks. Returns a sentence for each check that has no result.
+/// Asks HAProxy for the results of its own checks, and for what visitors get. Adds them to `done`, and the
+/// results of the servers that follow a checked server to `followers`. Returns a sentence for each check
+/// without a result.
 ///
 /// # Errors
 /// HAProxy can't be asked. The text says why.
@@ -207,8 +208,8 @@ fn with_haproxy(
     Ok(limits)
 }
 
-/// Looks for the change that makes HAProxy's own check UP, for each check that contradicts what visitors get.
-/// Adds the change to the result of the check.
+/// For each of HAProxy's own checks that contradicts what visitors get, looks for a change that makes the
+/// check UP. Adds this change to the result of the check.
 fn explain(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     let down = done.iter_mut().filter_map(|ran| {
         let watch = watches.iter().copied().find(|watch| ran.is_of(watch))?;
@@ -384,7 +385,7 @@ fn outcome(check: &ExternalCheck, jail: &Jail) -> io::Result<(Outcome, String)> 
         Some((Some(code), _)) => Outcome::Code(u8::try_from(code).unwrap_or(u8::MAX)),
         Some((None, signal)) => Outcome::Signal(signal.unwrap_or_default()),
     };
-    // With --verbose, details follow the line of a check.
+    // With --verbose, a check prints details after its DOWN line.
     let mut lines = written.lines().filter(|line| !line.trim().is_empty());
     let said = lines.clone().find(|line| line.starts_with("DOWN "));
     let said = said.or_else(|| lines.next_back());

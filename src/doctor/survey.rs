@@ -31,20 +31,20 @@ use crate::haproxy::variables::Variables;
 use crate::options::Options;
 use crate::output::mark::Mark;
 
-/// The configuration of this host.
+/// HAProxy's configuration on this host, as diagnose needs it.
 pub(crate) struct Survey {
-    /// The configuration files, as `-f` or HAProxy's unit names them.
+    /// The configuration files, as `-f`, HAProxy's unit or the running HAProxy's command line names them.
     pub files: Vec<String>,
-    /// How doctor knows these files; empty if `-f` names them.
+    /// How doctor knows these files. Empty if `-f` names them, or if doctor reads the usual file.
     pub found_by: String,
-    /// Why HAProxy doesn't start with this configuration, if doctor knows it.
+    /// Why HAProxy doesn't start with this configuration, if doctor finds a reason.
     pub refusal: Option<Remark>,
     /// The addresses of `stats socket`, in their order.
     pub sockets: Vec<String>,
     pub servers: Vec<Surveyed>,
 }
 
-/// How a server is checked.
+/// The kind of check that a server has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CheckKind {
     /// HAProxy's own check.
@@ -63,28 +63,28 @@ pub(crate) struct Surveyed {
     pub backend: String,
     pub server: String,
     pub place: Place,
-    /// What the server line says to dial.
+    /// The address and port on the server line.
     pub address: String,
     /// True if HAProxy checks the server.
     pub is_checked: bool,
     /// The server that decides the state of this server: the last server in a chain of `track`.
     pub tracks: Option<String>,
-    /// The variables in the lines about the server that aren't set here.
+    /// The unset variables that the lines about the server use.
     pub unset: Vec<String>,
     pub kind: CheckKind,
-    /// The options with which sni-check makes the same check by hand, or why it can't.
+    /// The options with which sni-check makes this check by hand, or why it can't make the check.
     pub call: Result<Box<Options>, String>,
-    /// The check that the operator meant, if sni-check refuses the written options.
+    /// The check that the operator most likely meant, if sni-check can't make the written check.
     pub meant: Option<Box<Meant>>,
     /// What visitors' traffic sends and verifies, in a few words.
     pub traffic: String,
-    /// The SNI name of visitors' connections, if it is the same for all.
+    /// The SNI name of visitors' connections, if all of them send the same name.
     pub sni: Option<String>,
     /// True if visitors' connections send SNI.
     pub sends_sni: bool,
-    /// False if sni-check can't know which SNI visitors' connections send.
+    /// True if the configuration says which SNI visitors' connections send.
     pub knows_sni: bool,
-    /// The names that visitors ask for, according to the frontends; empty if they may ask for any name.
+    /// The names that visitors ask for, according to the frontends. Empty if visitors may ask for any name.
     pub hosts: Vec<String>,
     pub lines: ServerLines,
     /// The word that keeps visitors from the server: `disabled`, or `weight` with the value 0.
@@ -105,12 +105,13 @@ pub(crate) struct Surveyed {
     pub findings: Vec<Remark>,
     /// Why the check should connect where visitors connect. `None` if it already does.
     pub elsewhere: Option<String>,
-    /// HAProxy's own check at the address and port of visitors' connections. `None` if it connects there.
+    /// HAProxy's own check without `addr` and `port`, which then connects where visitors connect. `None` if
+    /// the check has neither of these words.
     pub at_visitors: Option<AtVisitors>,
     /// True if HAProxy runs its external checks in a chroot.
     pub is_jailed: bool,
-    /// The findings that keep HAProxy from starting the program of an external check, and then those about the
-    /// program's files.
+    /// The findings that prevent HAProxy from starting an external check, and then what is wrong with the
+    /// check's options and their files. Empty if HAProxy can start the check.
     pub obstacles: Vec<Remark>,
 }
 
@@ -159,7 +160,7 @@ impl Surveyed {
 /// Finds and reads the configuration.
 ///
 /// # Errors
-/// No configuration is found, or it cannot be read.
+/// doctor finds no configuration or can't read it.
 pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> Result<Survey> {
     let options = DoctorOptions {
         file: file.to_vec(),
@@ -245,7 +246,7 @@ fn surveyed(
     }
 }
 
-/// The rules of doctor about an external check that HAProxy can't start.
+/// The ids of findings about an external check that HAProxy can't start.
 const PROGRAM: [&str; 4] = [
     "chroot-auto",
     "no-insecure-fork-wanted",
@@ -253,8 +254,8 @@ const PROGRAM: [&str; 4] = [
     "selinux",
 ];
 
-/// Returns what keeps HAProxy from starting the check, and then what is wrong with the check's files. Returns
-/// nothing if HAProxy can start it.
+/// Returns what prevents HAProxy from starting the check, and then what is wrong with the check's options and
+/// their files. Returns nothing if HAProxy can start the check.
 fn obstacles(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
     let is_one = |finding: &&Finding| finding.mark == Mark::Problem && is_about(watch, finding);
     let of_program = found.iter().filter(is_one);
@@ -274,7 +275,7 @@ fn is_ours(watch: &Watch) -> bool {
     watch.own.is_some() || !watch.refusals.is_empty()
 }
 
-/// Returns the variables that aren't set here, and that a line about the server or its check uses.
+/// Returns the unset variables that a line about the server or its check uses.
 fn unset(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<String> {
     let of_rules = lines.rules.iter().filter_map(|rule| rule.place.as_ref());
     let of_words = lines
@@ -294,7 +295,7 @@ fn unset(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<String> {
     names
 }
 
-/// Returns the words that aren't on the server line itself.
+/// Returns the server's words that come from a `default-server` line, with the place of that line.
 fn inherited(watch: &Watch, lines: &ServerLines) -> Vec<(String, Place)> {
     let words = lines.words.iter().map(|(word, _)| word.as_str());
     let words = words.chain(idle(watch)).filter_map(|word| {
@@ -304,7 +305,8 @@ fn inherited(watch: &Watch, lines: &ServerLines) -> Vec<(String, Place)> {
     words.collect()
 }
 
-/// Returns the word with which the server gets no visitors, whatever the check says.
+/// Returns the word that keeps visitors away from the server, whatever the check reports: `disabled`, or
+/// `weight` with the value 0.
 fn idle(watch: &Watch) -> Option<&'static str> {
     let settings = &watch.server.settings;
     let weight = settings.get("weight").filter(|at| at.value == "0");
@@ -338,8 +340,8 @@ fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, 
             let is_served = matches!(watch.check, Check::Serve(_));
             by_hand::options(watch, visit.jail).ok_or(match is_served {
                 true => {
-                    "its http-check has no address or no options for sni-check serve, or HAProxy evaluates the \
-                     options"
+                    "its http-check has no address or no options for sni-check serve, or only HAProxy can \
+                     evaluate the options"
                 }
                 false => "another program makes its check",
             })?

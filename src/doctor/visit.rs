@@ -40,7 +40,7 @@ pub(crate) struct Visit<'a> {
     pub serving: &'a Serving,
     /// The soft and the hard limit of open files with which HAProxy starts, if they are known.
     pub nofile: Option<(u64, u64)>,
-    /// What doctor was called with.
+    /// The options of this call of doctor.
     pub call: &'a DoctorOptions,
     /// True if `--env` was given.
     pub env_given: bool,
@@ -62,19 +62,20 @@ pub(crate) struct Visit<'a> {
 pub(crate) struct Watch<'a> {
     pub backend: &'a Backend,
     pub server: &'a Server,
-    /// The backend whose lines describe the check: that of the server, or of the server that it follows.
+    /// The backend whose lines describe the check: the server's own backend, or the backend of the server
+    /// that it follows (`track`).
     pub describes: &'a Backend,
     pub check: Check<'a>,
     pub traffic: Connection,
-    /// How the check connects to the server; empty if that isn't known.
+    /// How the check connects to the server. Empty if doctor doesn't know this.
     pub connections: Vec<Connection>,
     /// The options and the plan, if sni-check makes the check and accepts its options.
     pub own: Option<Accepted>,
-    /// Why sni-check refuses its options, or can't use their files.
+    /// Why sni-check refuses the check's options, or can't use their files.
     pub refusals: Vec<Finding>,
 }
 
-/// A server that has the state of another server (`track`).
+/// A server whose state is that of another server (`track`).
 #[derive(Debug)]
 pub(crate) struct Follower<'a> {
     /// The `track` word.
@@ -97,8 +98,8 @@ impl<'a> Visit<'a> {
         opinion.map_or_else(Vec::new, |opinion| opinion.says.clone())
     }
 
-    /// Returns the check and traffic of a server in a changed backend, to judge advice that makes the
-    /// change.
+    /// Returns the check and traffic that a server would have in a changed backend. Rules use them to test
+    /// their own advice.
     pub(crate) fn watch_of<'b>(&'b self, backend: &'b Backend, server: &'b Server) -> Watch<'b> {
         let host = (self.jail, self.serving, self.has_empty_chroot());
         Watch::new(self.reading, backend, server, host)
@@ -108,8 +109,8 @@ impl<'a> Visit<'a> {
     pub(crate) fn followed(&self, watch: &Watch) -> Option<&Watch<'a>> {
         let named = |name: String| self.watches.iter().find(|watch| watch.name() == name);
         let mut found = named(watch.tracked()?)?;
-        // HAProxy refuses a configuration in which servers track each other in a circle. doctor reads it all
-        // the same, so this loop needs a limit.
+        // HAProxy refuses a configuration in which servers track each other in a circle. doctor still
+        // examines it, so this loop needs a limit.
         for _ in 0..self.watches.len() {
             let Some(name) = found.tracked() else { break };
             found = named(name)?;
@@ -182,8 +183,8 @@ impl<'a> Visit<'a> {
         chroot.is_some_and(|chroot| chroot.value == "auto") && self.haproxy.at_least(3, 5)
     }
 
-    /// Returns true if HAProxy can start a program. Without `insecure-fork-wanted`, only a
-    /// HAProxy that runs as root can.
+    /// Returns true if HAProxy can start a program. Since 2.2, a HAProxy without `insecure-fork-wanted` can
+    /// do so only as root.
     pub(crate) fn can_fork(&self) -> bool {
         let forbidden = self.config.global.insecure_fork.is_none() && self.haproxy.at_least(2, 2);
         !forbidden || self.jail.user.uid == 0
@@ -253,7 +254,7 @@ impl<'a> Watch<'a> {
         self.server.is_checked() && !self.server.settings.has("track")
     }
 
-    /// Returns the name of the server whose check decides about this server (`track`).
+    /// Returns the server that `track` names, as `BACKEND/SERVER`.
     pub(crate) fn tracked(&self) -> Option<String> {
         let track = self.server.settings.get("track")?;
         Some(match track.value.contains('/') {
@@ -276,7 +277,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Returns the line with the options of a check by sni-check.
+    /// Returns the line with the options of a check by sni-check, or else the server line.
     pub(crate) fn options_place(&self) -> &Place {
         let path = self.describes.settings.path.as_ref();
         let found = match &self.check {

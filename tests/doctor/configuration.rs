@@ -1,4 +1,4 @@
-//! Configurations with one backend, and helpers that ask doctor and HAProxy about them.
+//! Helpers that write configurations with one backend, and ask doctor and HAProxy about them.
 
 use std::process::Output;
 
@@ -41,7 +41,7 @@ pub fn in_chroot(stage: &Stage, backend: &str) -> String {
     configure(stage, &jail(stage), backend)
 }
 
-/// Returns a backend with one server. This command checks the server with these options.
+/// Returns a backend with one server, which this command checks with these options.
 pub fn checked(command: &str, options: &str, server: &str) -> String {
     format!(
         " option external-check\n external-check command {command}\n \
@@ -107,7 +107,7 @@ pub fn foretells(config: &str, expected: &[(&str, &str)], status: &str, code: &s
 pub fn shows(config: &str, server: &str, status: &str, code: &str) {
     let haproxy = Haproxy::start(Mode::Daemon, config, &[]);
     let seen = haproxy.wait_for_check("b", server);
-    // A check that was killed has no code. HAProxy shows the code of an earlier check.
+    // A killed check has no code, so HAProxy shows the code of an earlier check.
     let left_over = status == "PROCTOUT";
     assert_eq!(seen.check_status, status);
     assert!(left_over || seen.check_code == code, "{seen:?}");

@@ -1,4 +1,4 @@
-//! Where doctor knows too little to be certain, and where it must not say all that it knows.
+//! Cases in which doctor knows too little to be certain, and cases in which it must not print what it knows.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -14,8 +14,9 @@ use crate::support::nginx::Nginx;
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 
-/// The lines of the frontend, those of the backend, and what doctor finds in a run, in which HAProxy serves visitors.
-/// KEY is the port of a server that wants a header, HEALTH that of a server for checks only.
+/// Each row has lines of the frontend, lines of the backend, and the findings of a run in which HAProxy
+/// serves visitors. KEY is the port of a server that requires a header. HEALTH is the port of a server that
+/// is only for checks.
 const SERVED: [(&str, &str, &[&str]); 5] = [
     (
         "http-request set-header X-Key k",
@@ -126,7 +127,7 @@ fn advice_names_variables_and_never_shows_their_values() {
 }
 
 #[test]
-fn requests_that_are_no_http() {
+fn requests_that_are_not_http() {
     let stage = Stage::new();
     let server = format!("server s 127.0.0.1:PORT TLS check check-sni {NAME} inter 500ms");
     for (lines, id) in [
@@ -138,7 +139,7 @@ fn requests_that_are_no_http() {
             format!("option httpchk GET / 'HTTP/1.1\\r\\nHost: {NAME}'"),
             ("check-request", "problem"),
         ),
-        // HAProxy 2.6 drops the headers of the option.
+        // HAProxy 2.6 drops the headers of `option httpchk` if an `http-check send` with headers follows.
         (
             format!("option httpchk GET / HTTP/1.1\\r\\nHost:\\ {NAME}\n http-check send hdr X-A b"),
             ("check-without-host", "note"),

@@ -1,4 +1,4 @@
-//! Kinds of wrong predictions that doctor once made. In each test HAProxy shows what really happens.
+//! Predictions that earlier versions of doctor got wrong. In each test, HAProxy shows what really happens.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -27,7 +27,7 @@ fn text<'a>(report: &'a Value, id: &str, field: &str) -> &'a str {
     finding(report, id)[field].as_str().expect("text")
 }
 
-/// Returns a backend with HAProxy's own check, these rules, and this end of the server line.
+/// Returns a backend with HAProxy's own check. It has these rules, and the server line ends with `end`.
 fn own(rules: &str, end: &str) -> String {
     format!(" {rules}\n server s 127.0.0.1:PORT TLS check inter 500ms {end}")
 }
@@ -47,7 +47,7 @@ fn comes_true(config: &str, (id, mark, effect): (&str, &str, &str), status: &str
     let haproxy = Haproxy::start(Mode::Single, config, &[]);
     let seen = haproxy.wait_for_check("b", "s");
     assert_eq!(seen.check_status, status, "{report}");
-    // HAProxy sends no traffic to a server that is DOWN, so the visitor comes without a check.
+    // HAProxy sends no visitor to a server that is DOWN, so the visitor uses a copy without the check.
     let config = fs::read_to_string(config)
         .expect("text")
         .replace(" check inter 500ms", "");
@@ -228,7 +228,7 @@ fn haproxys_own_check_with_a_wrong_name_or_without_tls() {
 
 /// Only the operator knows which name is the site's: the variable's value, or the name that traffic sends.
 #[test]
-fn a_variable_without_quotes_beside_another_name_of_traffic() {
+fn a_variable_without_quotes_while_traffic_sends_another_name() {
     let stage = Stage::new();
     let server = "127.0.0.1:PORT ssl verify none sni str(other.test) check check-sni ${SNI_HOST}";
     let config = in_chroot(&stage, &format!(" server s {server}"));
@@ -482,7 +482,7 @@ fn variables_that_are_not_set_come_first() {
     }
 }
 
-/// The note about servers added at run time comes last, in one line, and isn't counted.
+/// doctor prints the note about servers added at run time last, as a single sentence, and doesn't count it.
 #[test]
 fn the_note_on_servers_added_at_run_time_comes_last() {
     let stage = Stage::new();
@@ -601,7 +601,7 @@ fn a_backend_in_which_every_server_has_weight_0() {
     comes_true(&config, ("weight-0", PROBLEM, "up"), "L7OK", 503);
 }
 
-/// Two expectations that no status meets.
+/// No status meets both expectations.
 #[test]
 fn expectations_that_contradict_each_other() {
     let stage = Stage::new();
@@ -619,9 +619,9 @@ fn traffic_with_the_sni_of_a_header_that_nothing_sets() {
     comes_true(&config, ("sni-header", NOTE, "up"), "PROCOK", 503);
 }
 
-/// One server of a backend lacks the TLS of the others, and its check only connects.
+/// The other servers of the backend use TLS, but this server doesn't. Its check only connects.
 #[test]
-fn a_server_that_alone_has_no_tls() {
+fn one_server_without_tls_in_a_backend_with_tls() {
     let stage = Stage::new();
     let config = in_chroot(
         &stage,
@@ -640,7 +640,7 @@ fn a_server_that_alone_has_no_tls() {
 fn a_rule_that_accepts_every_answer_of_serve() {
     let stage = Stage::new();
     let _serving = serve(&stage, "serve", "0666");
-    // No file is needed for a name that the server refuses.
+    // The server refuses this name in the handshake, so the check needs no CA file.
     let options = "--sni wrong.example.test --timeout 400ms";
     let rules = format!(
         "option httpchk\n http-check connect addr unix@/serve\n http-check send-state\n \

@@ -10,7 +10,7 @@ use crate::support::{NAME, program};
 const PROBLEM: &str = "problem";
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 500ms";
 
-/// Asserts that doctor finds this problem, and that HAProxy shows code 2. Returns what doctor says.
+/// Asserts that doctor finds this problem, and that HAProxy shows code 2. Returns the finding's sentence.
 #[track_caller]
 fn refused(stage: &Stage, id: &str, options: &str, server: &str) -> String {
     let options = format!("{options} --timeout 400ms");

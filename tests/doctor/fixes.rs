@@ -1,5 +1,4 @@
-//! Each fix that doctor prints is right in the place where it is printed: HAProxy shows what the fixed
-//! configuration does.
+//! Tests of the fixes that doctor prints. HAProxy shows that the fixed configuration works.
 
 use std::fs;
 
@@ -26,7 +25,7 @@ fn own(lines: &str, words: &str) -> String {
 
 /// Without `port`, other words decide how the check connects to the server's own port.
 #[test]
-fn a_check_of_another_port_is_led_back_with_all_words_that_then_matter() {
+fn the_fix_for_a_check_of_another_port_has_all_words_that_then_matter() {
     let stage = Stage::new();
     let health = Nginx::plain();
     let name = format!("check-sni {NAME}");
@@ -84,7 +83,7 @@ fn a_check_of_another_port_is_led_back_with_all_words_that_then_matter() {
     }
 }
 
-/// A later connection is compared with traffic, too.
+/// doctor also compares a later connection with traffic.
 #[test]
 fn each_connection_of_a_check_counts() {
     let (stage, health) = (Stage::new(), Nginx::plain());
@@ -121,7 +120,8 @@ fn each_connection_of_a_check_counts() {
     shows(&in_chroot(&stage, &own(&fixed, "")), "s", "L7OK", "200");
 }
 
-/// Returns what doctor writes about the server after a run, with the words of the server line that visitors need.
+/// Returns doctor's report after a run, and the configuration. `words` are the words of the server line that
+/// visitors need. `end` is about the check.
 fn after_run(stage: &Stage, port: u16, words: &str, end: &str) -> (Value, String) {
     let root = stage.chroot();
     let server = format!("127.0.0.1:{port} ssl {words} check inter 500ms {end}");
@@ -139,7 +139,8 @@ fn a_name_that_only_the_check_sends_is_added_or_removed() {
     let check = format!("check-sni {NAME}");
     let add = format!("sni str({NAME}) on the server line");
     let remove = "remove `check-sni` from the server line";
-    // Visitors of a server that requires SNI need the name. HAProxy 2.6 could resume the session of its check.
+    // Visitors of a server that requires SNI need the name. With `no-ssl-reuse`, HAProxy 2.6 can't resume the
+    // session of its check for them.
     let (report, _) = after_run(&stage, stage.nginx().port, "CA no-ssl-reuse", &check);
     assert_eq!(finding(&report, "traffic-without-sni")["effect"], "up");
     assert_eq!(write(&report, "traffic-without-sni"), add);
@@ -239,7 +240,7 @@ fn variables_that_are_not_set_are_one_finding() {
     );
 }
 
-/// Without any variable, the advice about two options without a value is there once.
+/// If two options have no value, and no variable is the reason, doctor gives the advice only once.
 #[test]
 fn the_same_advice_is_given_once() {
     let stage = Stage::new();
@@ -251,9 +252,10 @@ fn the_same_advice_is_given_once() {
     assert!(!write(&report, "options").contains("then"), "{report}");
 }
 
-/// The headline counts a server as not checked only if that is certain to be a fault.
+/// If a missing check is only a note, the exit code is 0, and the summary says that nothing is certain to go
+/// wrong.
 #[test]
-fn the_headline_agrees_with_the_exit_code_about_servers_without_check() {
+fn the_summary_agrees_with_the_exit_code_about_servers_without_check() {
     let stage = Stage::new();
     let first = format!(" server s 127.0.0.1:PORT TLS check inter 500ms check-sni {NAME}\n");
     for (second, code, summary) in [
@@ -287,7 +289,7 @@ fn the_headline_agrees_with_the_exit_code_about_servers_without_check() {
     }
 }
 
-/// HAProxy reports each faulty line. Equal messages are one line of the finding.
+/// HAProxy reports each faulty line. doctor merges equal messages into one line.
 #[test]
 fn many_errors_do_not_fill_the_screen() {
     let stage = Stage::new();

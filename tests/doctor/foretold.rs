@@ -81,11 +81,11 @@ fn addr_and_port_of_the_server_line_do_not_reach_the_check() {
         in_chroot(&stage, &backend)
     };
     let report = foretells(&config(&options), &[("ignored", "note")], "PROCERR", "41");
-    let cure = write(&report, "ignored");
-    let (_, cure) = cure.split_once("otherwise write ").expect("an option");
-    let cure = cure.split(" in ").next().expect("an option");
+    let fix = write(&report, "ignored");
+    let (_, fix) = fix.split_once("otherwise write ").expect("an option");
+    let fix = fix.split(" in ").next().expect("an option");
     let other = [("check-other-port", "note")];
-    foretells(&config(&format!("{options} {cure}")), &other, "PROCOK", "0");
+    foretells(&config(&format!("{options} {fix}")), &other, "PROCOK", "0");
 
     let server = "127.0.0.1:PORT TLS check inter 500ms addr 127.0.0.2";
     let backend = checked("/sni-check", &options, server);

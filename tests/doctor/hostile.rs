@@ -1,4 +1,4 @@
-//! Doctor on hosts and configurations that it must not trust.
+//! doctor on hosts and configurations that it must not trust.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -197,13 +197,13 @@ fn with_too_few_processes_there_is_still_a_report() {
     let haproxy = stage.folder.script("haproxy", script);
     let server = "127.0.0.1:PORT TLS check inter 5s\n server t 127.0.0.1:PORT TLS check inter 5s";
     let config = configure(&stage, PLAIN, &checked("/bin/true", "", server));
-    // This user may have two processes or threads. A check would be the third.
+    // This user may have at most two processes or threads. A check would be the third.
     let mut command = program("setpriv");
     command.args(["--reuid=64123", "--regid=64123", "--clear-groups"]);
     command.args(["prlimit", "--nproc=2", &copy, "doctor", "--run"]);
     command.args(["--json", "--haproxy", &haproxy, "-f", &config]);
     let output = command.output().expect("setpriv runs");
-    // Which check fails depends on which starts first.
+    // It isn't certain which check fails, because either check may start first.
     let report: serde_json::Value =
         serde_json::from_str(&stdout(&output)).unwrap_or_else(|_| panic!("{}", stderr(&output)));
     let checks = report["runs"]["checks"].as_array().expect("checks");

@@ -1,4 +1,4 @@
-//! What keeps HAProxy from starting checks, and commands that it can't run.
+//! What prevents HAProxy from starting checks, and commands that HAProxy can't run.
 
 use std::fs;
 
@@ -61,7 +61,7 @@ fn a_line_that_haproxy_misses_is_named() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), SERVER);
     let no_command = backend.replace("external-check command /sni-check", "");
-    for (global, backend, id, cure) in [
+    for (global, backend, id, fix) in [
         (
             jail(&stage).replace("\n external-check", ""),
             &backend,
@@ -81,7 +81,7 @@ fn a_line_that_haproxy_misses_is_named() {
         assert_eq!(report["haproxy"]["accepts"], false, "{report}");
         finding(&report, "refused");
         let write = finding(&report, id)["write"].as_str().expect("text");
-        assert!(write.contains(cure), "{write}");
+        assert!(write.contains(fix), "{write}");
         refuses(&config);
     }
 }
@@ -94,7 +94,7 @@ fn lines_with_missing_quotes() {
     let backend = checked("/sni-check", "OPTIONS", SERVER);
     let given = options();
     let body = format!("{given} --expect 'string ");
-    for (words, cure) in [
+    for (words, fix) in [
         (
             given.clone(),
             format!("put the text in double quotes: external-check path \"{given}\""),
@@ -117,11 +117,11 @@ fn lines_with_missing_quotes() {
         assert!(says.is_string(), "{report}");
         assert_eq!(report["runs"]["checks"], serde_json::json!([]));
         let write = finding(&report, "line")["write"].as_str().expect("text");
-        assert!(write.starts_with(&cure), "{write}");
+        assert!(write.starts_with(&fix), "{write}");
         assert!(refuses(&config).contains("parsing ["));
     }
-    let cured = backend.replace("OPTIONS", &given);
-    foretells(&in_chroot(&stage, &cured), &[], "PROCOK", "0");
+    let fixed = backend.replace("OPTIONS", &given);
+    foretells(&in_chroot(&stage, &fixed), &[], "PROCOK", "0");
     let more = backend.replace("/sni-check", "/sni-check --quiet");
     let (report, _) = json(&["-f", &in_chroot(&stage, &more)]);
     let write = &finding(&report, "line")["write"];

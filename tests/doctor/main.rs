@@ -1,4 +1,4 @@
-//! Runs `sni-check doctor` on real configurations, and a real HAProxy that shows what doctor predicts.
+//! Runs `sni-check doctor` on configurations, and compares its predictions with a real HAProxy.
 
 mod configuration;
 mod doubts;

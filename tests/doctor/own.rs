@@ -39,11 +39,12 @@ fn report(version: &Version, config: &str) -> serde_json::Value {
     .0
 }
 
-/// A backend: its lines, what doctor finds, and statuses, one of which HAProxy shows.
+/// A backend: its lines, the ids of doctor's findings, and the possible statuses. HAProxy must show one of
+/// these statuses.
 pub type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
 
-/// Asserts what doctor finds and what every HAProxy shows. `rows` returns the backends for a HAProxy; the
-/// argument is true from 3.2 on.
+/// Asserts what doctor finds and what every HAProxy shows. `rows` returns the backends. Its argument is true
+/// for HAProxy 3.2 and later.
 pub fn foretells(
     stage: &Stage,
     defaults: &str,
@@ -222,7 +223,7 @@ fn a_check_without_the_request_of_its_defaults() {
     };
     let fill = |text: &str| text.replace("PORT", &port).replace("NAME", NAME);
     foretells(&stage, &above, rows, &fill);
-    // The lines that doctor names bring the request back.
+    // With the lines of doctor's fix, the check sends the request again.
     for line in lines {
         let text = format!("{above}backend b\n {line}\n server s 127.0.0.1:PORT\n");
         let config = stage.folder.file("one.cfg", &fill(&text));
@@ -376,7 +377,7 @@ fn an_sni_from_a_variable_of_the_request() {
     assert_eq!(visited(&transaction), Some(200));
 }
 
-/// HAProxy's converters make the name from parts.
+/// HAProxy's converters build the name from parts.
 #[test]
 fn an_sni_that_converters_change() {
     let stage = Stage::new();
@@ -555,7 +556,7 @@ fn servers_that_follow_a_check_that_fails() {
     }
 }
 
-/// The words after `track`, what doctor finds, and the status that a visitor gets.
+/// Each row has the words after `track`, doctor's findings, and the status that a visitor gets.
 const FOLLOWERS: [(&str, &str, u16); 7] = [
     ("ssl verify none sni str(NAME)", "", 200),
     ("ssl verify none", "traffic-without-sni", 503),
@@ -612,7 +613,7 @@ fn servers_that_follow_a_check_and_connect_in_another_way() {
         let found: Vec<&str> = found.filter_map(|found| found["id"].as_str()).collect();
         let expected: &[&str] = if id.is_empty() { &[] } else { &[id] };
         assert_eq!(found, expected, "{words}");
-        // The run visits these servers, and knows which of them fail.
+        // The run visits these servers, so doctor knows which of them fail.
         let mut found = run["findings"].as_array().expect("findings").iter();
         let problem = found.find(|found| {
             found["mark"] == "problem" && found["about"].to_string().contains(&about)

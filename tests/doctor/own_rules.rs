@@ -1,4 +1,4 @@
-//! What doctor finds in the requests and expectations of HAProxy's own checks without a run.
+//! What doctor finds, without `--run`, in the requests and expectations of HAProxy's own checks.
 
 use crate::configuration::{PLAIN, checked, configure, finding, found, json, refuses};
 use crate::own::{Row, defaults, foretells};
@@ -7,7 +7,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::peer::wants_http2;
 use crate::support::stage::Stage;
 
-/// A server with two sites, which wants the same name in SNI and Host.
+/// Starts a server with two sites. It requires the same name in SNI and Host.
 fn two_sites(stage: &Stage) -> Nginx {
     let leaf = stage.ca.leaf(&[NAME, OTHER], 30);
     Nginx::serve(|folder, port| {
@@ -20,7 +20,8 @@ fn two_sites(stage: &Stage) -> Nginx {
 
 const OTHER: &str = "other.example.test";
 
-/// Lines of a check of a server with two sites, the words of its server line, what doctor finds, and HAProxy's status.
+/// Checks of a server with two sites. Each row has lines of the check, words of the server line, doctor's
+/// findings, and the status that HAProxy shows.
 const SITES: &[(&str, &str, &[&str], &str)] = &[
     ("hdr Host NAME", "sni str(NAME) check-sni NAME", &[], "L7OK"),
     (
@@ -41,14 +42,14 @@ const SITES: &[(&str, &str, &[&str], &str)] = &[
         &["check-other-site"],
         "L7STS",
     ),
-    // Visitors' requests have the same two names, too.
+    // Visitors' requests also have these two names.
     (
         "hdr Host OTHER\n http-request set-header Host OTHER",
         "sni str(NAME) check-sni NAME",
         &[],
         "L7STS",
     ),
-    // Another rule says more.
+    // Another rule reports this Host, with more detail.
     (
         "hdr Host https://NAME",
         "sni str(NAME) check-sni NAME",
@@ -186,7 +187,8 @@ fn a_check_that_speaks_http1_to_a_server_for_http2() {
     foretells(&stage, &defaults(""), rows, &fill);
 }
 
-/// Expectations of a check, what doctor finds, and what HAProxy shows for a server that answers 200.
+/// Each row has the expectations of a check, doctor's findings, and what HAProxy shows for a server that
+/// answers 200.
 const EXPECTATIONS: &[(&str, &str, &str, &str)] = &[
     ("/", "status 404", "expects-refusal", "L7STS"),
     ("/", "! status 200", "expects-refusal", "L7STS"),
@@ -253,7 +255,7 @@ fn the_line_that_haproxy_refuses_is_named() {
         let line = refused["line"].as_u64().unwrap_or_default() as usize;
         let named = text.lines().nth(line.wrapping_sub(1)).unwrap_or_default();
         assert!(named.contains(place), "{lines}: {refused:#}");
-        // The empty Host isn't kept beside the right Host.
+        // doctor's line must not have both the empty Host and the right Host.
         for found in report["findings"].as_array().expect("findings") {
             assert!(
                 found["write"]

@@ -11,8 +11,9 @@ use crate::support::peer::{OK, silent, tcp};
 use crate::support::stage::Stage;
 use crate::support::{NAME, free_port};
 
-/// Limits of the check of a server that answers after 1.5 s (SLOW) or never (SILENT), and what HAProxy shows. If
-/// `timeout check` is shorter than the limit of the connection, HAProxy sometimes keeps the longer limit.
+/// Each row has the time limits of a check, the server line, and what HAProxy shows. The server answers after
+/// 1.5 s (SLOW) or never (SILENT). If `timeout check` is shorter than the limit of the connection, HAProxy
+/// sometimes keeps the longer limit.
 const LIMITS: &[(&str, &str, &str)] = &[
     ("", "SLOW", "L7OK"),
     ("", "SLOW inter 1s", "L7TOUT"),
@@ -75,7 +76,8 @@ fn a_run_ends_a_check_when_haproxy_does() {
     });
 }
 
-/// What nginx refuses, the lines of the check, and the findings. The first finding's fix makes the check UP.
+/// Each row has what nginx refuses, the lines of the check, and doctor's findings. The first finding's fix
+/// makes the check UP.
 const REFUSALS: &[(&str, &str, &[&str])] = &[
     (
         "if ($http_user_agent = \"\") { return 403; }",
@@ -97,7 +99,7 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
         "option httpchk GET /",
         &["check-refused-request"],
     ),
-    // Two faults, one line.
+    // One line fixes both faults.
     (
         "if ($request_method = OPTIONS) { return 405; }",
         "option httpchk\n http-check send ver HTTP/1.1",
@@ -129,7 +131,7 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
         "option httpchk\n http-check expect string good",
         &["expects-body"],
     ),
-    // The old form of the Host.
+    // The Host is part of the version, as in old configurations.
     (
         "if ($http_user_agent = \"\") { return 403; }",
         "option httpchk GET / HTTP/1.1\\r\\nHost:\\ NAME",

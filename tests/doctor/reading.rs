@@ -71,7 +71,8 @@ fn words_are_split_as_haproxy_splits_them() {
     }
 }
 
-/// Returns the external checks that doctor sees, as `backend/server`. `--run` lists them; they all fail.
+/// Returns the external checks that doctor sees, as `backend/server`. `--run` lists these checks. All of them
+/// fail with PROCERR.
 fn checks(words: &[&str]) -> (BTreeSet<String>, serde_json::Value) {
     let (report, _) = json(&[words, &["--run"]].concat());
     let runs = report["runs"]["checks"].as_array().expect("checks");

@@ -51,7 +51,7 @@ fn the_ready_configurations_have_no_finding() {
     assert_eq!(checks, 5);
 }
 
-/// Writes a configuration with a problem, a note, and a line that is not understood.
+/// Writes a configuration with a problem, a note, and a line that doctor doesn't understand.
 fn config(stage: &Stage) -> String {
     let backend = checked("/missing", "--snl x", "127.0.0.1:PORT check inter soon");
     in_chroot(stage, &backend)
@@ -91,7 +91,7 @@ fn the_most_serious_comes_first_and_no_line_is_wider_than_a_terminal() {
     assert!(String::from_utf8_lossy(&colored.stdout).contains("\x1b[31mproblem"));
 }
 
-/// Each line of the output is one annotation. Text from haproxy.cfg can't begin another.
+/// Each line of the output is one annotation. Text from haproxy.cfg can't begin a new annotation.
 #[test]
 fn annotations_name_the_line_of_each_finding() {
     let stage = Stage::new();
@@ -164,7 +164,7 @@ fn without_haproxy_the_configuration_is_still_examined() {
 }
 
 #[test]
-fn under_haproxy_there_is_no_doctor() {
+fn under_haproxy_doctor_is_refused() {
     for words in [
         &["doctor"][..],
         &["--as-haproxy", "", "", "", "/bin/true", "1", "2", "3", "4"],

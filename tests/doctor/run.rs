@@ -205,7 +205,7 @@ fn without_root_the_report_says_that_the_runs_are_not_exact() {
     );
     let config = configure(&stage, &jail(&stage).replace(stage.chroot(), "/"), &backend);
     let program_copy = stage.folder.copy(check::BINARY, "sni-check", 0o755);
-    // doctor asks HAProxy, which must be able to return to the folder where it starts.
+    // doctor starts HAProxy, and HAProxy must be able to enter its starting folder again.
     let output = program("setpriv")
         .current_dir("/")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
@@ -292,8 +292,8 @@ fn the_report_of_a_run_says_how_names_were_resolved() {
     assert!(resolved.contains("asks the name servers of its section `resolvers here`"));
 }
 
-/// HAProxy checks the address that its name servers give, and so does doctor. The service's port comes from them,
-/// too. A template has a server without a record.
+/// HAProxy checks the address that its name servers give, and so does doctor. The name servers also give the
+/// service's port. One server of the template has no record.
 #[test]
 fn a_run_asks_the_name_servers_of_haproxy() {
     let stage = Stage::new();
@@ -524,7 +524,7 @@ fn a_run_asks_haproxy_with_all_settings_of_the_configuration() {
     stage.nginx();
     for (global, rules, words, status, visitor) in [
         ("", "", "", "L7OK", 200),
-        // The certificate's key is ECDSA, so the server has no such cipher.
+        // The certificate's key is ECDSA, so the server can't use this RSA cipher.
         (
             "ssl-default-server-ciphers AES128-SHA",
             "",
@@ -564,7 +564,7 @@ fn a_run_names_every_check_that_it_leaves_out() {
     let run = &report["runs"]["checks"][0];
     assert_eq!(run["check_status"], "L7STS", "{report}");
     assert!(run["visitor"].is_null(), "{report}");
-    // The rule replaces the request of the defaults.
+    // The backend's rule replaces the request of `option httpchk` in defaults.
     let server = "127.0.0.1:PORT TLS check inter 500ms";
     let rule = format!(" http-check connect ssl sni {NAME}\n");
     let config = in_chroot(&stage, &format!("{rule} server s {server}"));

@@ -90,8 +90,8 @@ fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
     foretells(&config, &[("time", "note")], "L7OK", "0");
 }
 
-/// A check counts as one by serve if it sends the server's state to a unix socket, even without
-/// serve's headers.
+/// A check that sends the server's state to a unix socket counts as a check by serve, even without serve's
+/// headers.
 #[test]
 fn without_any_header_of_serve_haproxy_shows_its_status() {
     let stage = Stage::new();

@@ -25,8 +25,8 @@ fn defaults() -> String {
     format!("defaults\n mode http\n{times}frontend f\n bind 127.0.0.1:{port}\n")
 }
 
-/// A backend with HAProxy's own check: rules, the end of the server line, what doctor finds, and what
-/// HAProxy shows.
+/// A backend with HAProxy's own check: its rules, the end of the server line, doctor's findings, and the
+/// status that HAProxy shows.
 type Row = (
     &'static str,
     &'static str,
@@ -211,7 +211,7 @@ fn traffic_that_differs_from_a_healthy_check() {
         let advice = finding(&report, id)["write"].as_str().expect("text");
         assert!(advice.contains(write), "{words}: {advice}");
     }
-    // There is no finding where check and traffic do the same.
+    // doctor finds nothing if check and traffic connect in the same way.
     for (words, more) in [
         (format!("verifyhost {NAME}"), ""),
         ("crt ROOT/client.pem".to_owned(), "--crt /client.pem"),
@@ -290,7 +290,7 @@ fn http_check_rules_have_no_effect_on_an_external_check() {
         .expect("text");
     let (_, write) = write.split_once("write ").expect("an option");
     let write = write.split(" in external-check").next().expect("an option");
-    // The option that doctor names works.
+    // The option in doctor's fix works.
     let options = format!("{} {write}", options());
     let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
     foretells(&config, &[("expects-refusal", NOTE)], "PROCERR", "71");

@@ -1,4 +1,4 @@
-//! What the frontends say about the visitors of a backend.
+//! What doctor learns from the frontends about the visitors of a backend.
 
 use crate::configuration::{finding, json};
 use crate::own::{Row, defaults, foretells};
@@ -7,7 +7,8 @@ use crate::support::nginx::Nginx;
 use crate::support::stage::Stage;
 use crate::support::{dead_port, free_port};
 
-/// The lines of a backend, those of the frontend that leads to it, what doctor finds, and what HAProxy shows.
+/// Each row has the lines of a backend, the lines of its frontend, doctor's findings, and the status that
+/// HAProxy shows.
 const ROWS: [(&str, &str, &[&str], &str); 15] = [
     (
         TCP_TLS,
@@ -58,7 +59,7 @@ const ROWS: [(&str, &str, &[&str], &str); 15] = [
         &[],
         "L6OK",
     ),
-    // HAProxy ignores the rule that sets the variable.
+    // In `mode tcp`, HAProxy ignores the `http-request` rule that sets the variable.
     (
         "mode tcp\n http-request set-var(txn.a) str(NAME)\n \
          server s 127.0.0.1:TLS ssl verify none sni var(txn.a) check-sni NAME",
@@ -68,7 +69,7 @@ const ROWS: [(&str, &str, &[&str], &str); 15] = [
     ),
     (TCP_TLS, DECRYPTS, &["traffic-without-tls"], "L6OK"),
     (TCP_TLS, PASSES, &[], "L6OK"),
-    // With `ssl`, this is no database with a health service on another port.
+    // The server line has `ssl`, so this isn't a database with a health service on another port.
     (
         "mode tcp\n option httpchk GET /\n server s 127.0.0.1:TLS ssl verify none sni str(NAME) port PLAIN",
         DECRYPTS,
@@ -126,8 +127,8 @@ fn frontends_say_what_visitors_of_a_backend_send() {
     });
 }
 
-/// In `mode tcp`, doctor visits a server whose visitors speak plain HTTP, as its check does. A dead port of the check
-/// says nothing about visitors' port.
+/// In `mode tcp`, doctor visits a server whose visitors speak plain HTTP, as its check does. If the check's
+/// port is dead, visitors' port may still work.
 #[test]
 fn a_run_visits_servers_in_mode_tcp() {
     let stage = Stage::new();
@@ -194,7 +195,7 @@ fn a_missing_page_with_disable_on_404_is_no_problem() {
 }
 
 #[test]
-fn a_server_without_a_port_of_its_own_is_checked_where_visitors_go() {
+fn the_port_of_a_check_is_no_difference_if_the_server_line_has_no_port() {
     let stage = Stage::new();
     for server in ["127.0.0.1", "127.0.0.1:+1"] {
         let text = format!(

@@ -31,16 +31,16 @@ pub enum Kind {
 pub enum Where {
     Backend,
     Defaults,
-    /// `backend … from NAME`
+    /// The named `defaults` section of `backend … from NAME`.
     NamedDefaults,
 }
 
-/// The line that contains the words of the server line.
+/// The line that contains a server's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Words {
     Server,
     DefaultServer,
-    /// `check` and its words on the server line, TLS in `default-server`.
+    /// The server line has `check` and its words. `default-server` has the words about TLS.
     Mixed,
 }
 
@@ -71,7 +71,7 @@ pub struct Case {
     pub words_place: Words,
     /// Other lines of the frontend.
     pub front: Vec<String>,
-    /// True if the frontend leads only visitors with the site's Host to the backend.
+    /// True if the frontend sends only visitors with the site's Host to the backend.
     pub front_asks_host: bool,
     /// Names and addresses. With a range, the first server becomes a `server-template`.
     pub servers: Vec<(String, String)>,
@@ -85,7 +85,7 @@ pub struct Case {
     pub last_words: Vec<String>,
     /// Further sections.
     pub sections: Vec<String>,
-    /// Comments, blank lines, other backends.
+    /// How much unrelated text the configuration has, such as comments and other backends: 0 to 2.
     pub noise: usize,
     /// True if the text is split into two files.
     pub two_files: bool,
@@ -99,12 +99,12 @@ impl Case {
         grammar::generate(dice, number, world)
     }
 
-    /// The prefix of every name in this configuration.
+    /// Returns the prefix of every name in this configuration.
     pub fn prefix(&self) -> String {
         format!("site{}", self.number)
     }
 
-    /// True if a server line uses TLS to the server.
+    /// Returns true if a server line has `ssl`.
     pub fn has_ssl(&self) -> bool {
         self.words.iter().any(|word| word == "ssl")
     }

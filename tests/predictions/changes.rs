@@ -1,5 +1,5 @@
-//! The changes that people make. Each change has a name and a function that says which
-//! configurations it applies to.
+//! The changes that people make. Each change has a name, a weight, a function that selects configurations,
+//! and a function that changes them.
 
 mod external;
 mod global;
@@ -39,7 +39,7 @@ const fn change(
     }
 }
 
-/// Applies one of the changes that fit.
+/// Applies one of the changes that fit this configuration.
 pub fn apply_one(dice: &mut Dice, case: &mut Case, world: &World) {
     let own: &[Change] = match case.kind {
         Kind::External => EXTERNAL,
@@ -58,7 +58,7 @@ pub fn apply_one(dice: &mut Dice, case: &mut Case, world: &World) {
     draw(dice, case, world, table);
 }
 
-/// Changes `global`. HAProxy then can't run the configuration together with others.
+/// Changes `global`. HAProxy then can't run this configuration together with other configurations.
 pub fn apply_global(dice: &mut Dice, case: &mut Case, world: &World) {
     case.is_common = false;
     draw(dice, case, world, GLOBAL);

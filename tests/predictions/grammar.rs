@@ -370,7 +370,7 @@ fn style(dice: &mut Dice, case: &mut Case) {
     quoting(dice, case);
 }
 
-/// Writes the same words with other quoting.
+/// Changes how the words are quoted. HAProxy reads the same words.
 fn quoting(dice: &mut Dice, case: &mut Case) {
     let quoted = format!("sni str({NAME})");
     if let Some(sni) = case.words.iter_mut().find(|word| **word == quoted) {

@@ -1,9 +1,9 @@
-//! `sni-check doctor` predicts what HAProxy does. The test draws configurations from a grammar,
-//! asks doctor about each, and compares its answer with every HAProxy.
+//! `sni-check doctor` predicts what HAProxy does. This test draws configurations from a grammar, asks doctor
+//! about each of them, and compares doctor's report with the behaviour of every HAProxy.
 //!
-//! `PREDICTIONS_SEED=N PREDICTIONS_CASE=M`, as a difference prints it, runs one configuration again
-//! and prints everything. `PREDICTIONS_TAG=TAG` leaves out the configurations without this change, and
-//! `PREDICTIONS_PEER=PEER` those with other servers.
+//! The text of a difference begins with `PREDICTIONS_SEED=N PREDICTIONS_CASE=M`. These two variables run one
+//! configuration again and print all details. `PREDICTIONS_TAG=TAG` runs only configurations with this
+//! change, and `PREDICTIONS_PEER=PEER` only configurations with this server.
 
 mod case;
 mod changes;
@@ -60,7 +60,7 @@ fn a_sample_of_configurations_is_predicted() {
     let gone: Vec<_> = gone.collect();
     assert!(
         gone.is_empty(),
-        "right now, to be taken off the list: {gone:?}"
+        "these known differences have disappeared; remove them from KNOWN: {gone:?}"
     );
 }
 

@@ -35,14 +35,13 @@ pub struct Figures {
     pub cases: usize,
     pub time: Duration,
     pub found: Vec<Found>,
-    /// For each kind of trap, how many there were and how many doctor reported as a problem.
+    /// For each kind of trap, the number of traps, and for how many of them doctor's exit code was 2.
     pub traps: BTreeMap<Trap, (usize, usize)>,
-    /// A line for each trap in which doctor's exit code isn't 2, with the findings that explain the
-    /// trap.
+    /// A line for each trap for which doctor's exit code wasn't 2, with the findings that explain the trap.
     pub noted: Vec<String>,
     /// The number of fixes that were applied.
     pub fixes: usize,
-    /// The details of each configuration, if there are few.
+    /// The details of each configuration, if there are only a few configurations.
     pub details: Vec<String>,
 }
 
@@ -171,9 +170,9 @@ fn text(case: &Case, sockets: &str) -> Text {
 impl Figures {
     fn count(&mut self, case: &Case, reality: &Reality, said: &Said) {
         for trap in traps(case, reality).into_keys() {
-            let (all, told) = self.traps.entry(trap).or_default();
+            let (all, reported) = self.traps.entry(trap).or_default();
             *all += 1;
-            *told += usize::from(said.code == 2);
+            *reported += usize::from(said.code == 2);
             if said.code != 2 {
                 let findings = said
                     .findings
@@ -276,10 +275,10 @@ impl Figures {
             self.time.as_secs_f64(),
             self.fixes
         );
-        for (trap, (all, told)) in &self.traps {
+        for (trap, (all, reported)) in &self.traps {
             _ = writeln!(
                 text,
-                "  {all:5} traps {trap:?}, {told} of them with exit code 2"
+                "  {all:5} traps {trap:?}, {reported} of them with exit code 2"
             );
         }
         let mut parts = BTreeMap::<&str, usize>::new();
@@ -364,20 +363,20 @@ fn verdict(
 ) -> Option<Difference> {
     let id = || finding.id.clone();
     let mut others = said.findings.iter().filter(|other| other.id != finding.id);
-    let mut told = |trap: Trap| others.any(|other| explains(case, other, trap));
+    let mut reported = |trap: Trap| others.any(|other| explains(case, other, trap));
     if harms(before, after) {
         return Some(Difference::FixHarms(id()));
     }
     let (was, is) = (traps(case, before), traps(case, after));
-    // If there are several faults, one fix removes one fault.
+    // If a configuration has several faults, a fix removes only one of them.
     let new = is
         .keys()
         .find(|trap| !was.contains_key(trap) && **trap == Trap::Up);
-    if new.is_some() && was.is_empty() && !told(Trap::Up) && was_down(before) {
+    if new.is_some() && was.is_empty() && !reported(Trap::Up) && was_down(before) {
         return Some(Difference::FixHarms(id()));
     }
     let mut stays = was.keys().filter(|trap| is.contains_key(trap));
-    let vain = stays.any(|trap| explains(case, finding, *trap) && !told(*trap));
+    let vain = stays.any(|trap| explains(case, finding, *trap) && !reported(*trap));
     // A check that now fails for a different reason shows the next fault.
     let same = shown(before) == shown(after);
     (vain && same && finding.is_problem).then(|| Difference::FixIsVain(id()))
@@ -394,7 +393,7 @@ fn shown(reality: &Reality) -> Vec<(&str, &str)> {
     }
 }
 
-/// True if HAProxy shows a server as DOWN.
+/// Returns true if HAProxy shows a server as DOWN.
 fn was_down(reality: &Reality) -> bool {
     let Reality::Running(servers) = reality else {
         return false;
@@ -402,7 +401,7 @@ fn was_down(reality: &Reality) -> bool {
     servers.values().any(|seen| seen.status.starts_with("DOWN"))
 }
 
-/// True if the fix does harm: HAProxy no longer starts, visitors who were served now fail, or a
+/// Returns true if the fix does harm: HAProxy no longer starts, visitors who were served now fail, or a
 /// server that works for visitors is DOWN.
 fn harms(before: &Reality, after: &Reality) -> bool {
     let (Reality::Running(before), Reality::Running(after)) = (before, after) else {
@@ -420,7 +419,7 @@ fn harms(before: &Reality, after: &Reality) -> bool {
 }
 
 impl Found {
-    /// The name of the difference, as in the list of known differences.
+    /// Returns the name of the difference, as in the list of known differences.
     pub fn name(&self) -> String {
         format!("{:?}", self.difference)
     }

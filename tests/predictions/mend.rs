@@ -117,14 +117,14 @@ fn step(text: &Text, write: &str, finding: &Finding) -> Option<Text> {
     Some(mended)
 }
 
-/// Phrases by which a fix says that its words are options of sni-check.
+/// Phrases after which a fix has named options of sni-check.
 const OF_OPTIONS: [&str; 3] = [
     " in external-check path",
     " to external-check path",
     " in X-Check-Options",
 ];
 
-/// Phrases by which a fix says that its words belong on the server line.
+/// Phrases after which a fix has named words of the server line.
 const OF_SERVER_LINE: [&str; 3] = [
     " on the server line",
     " to the server line",
@@ -137,7 +137,7 @@ fn before<'a>(text: &'a str, ends: &[&str]) -> Option<&'a str> {
         .map(|(start, _)| start)
 }
 
-/// True if a person has to fill in a value: `NAME`, `FILE`, `ADDR:PORT` and so on.
+/// Returns true if a person has to fill in a value: `NAME`, `FILE`, `ADDR:PORT` and so on.
 fn has_placeholder(write: &str) -> bool {
     let words = write.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let mut words =
@@ -195,7 +195,7 @@ fn with_words(text: &Text, words: &[&str], about: &[String]) -> String {
     lines.collect()
 }
 
-/// True if a finding about these backends and servers is about the server of this line.
+/// Returns true if a finding about these backends and servers is about the server of this line.
 fn is_about(line: &str, backend: &str, about: &[String]) -> bool {
     let name = line.split_whitespace().nth(1).unwrap_or_default();
     let is_server = |about: &String| match about.split_once('/') {
@@ -206,7 +206,7 @@ fn is_about(line: &str, backend: &str, about: &[String]) -> bool {
     about.is_empty() || about.iter().any(is_server)
 }
 
-/// Returns the sections without this word of the server line, wherever it stands.
+/// Returns the sections without this word on server lines and `default-server` lines.
 fn without_word(text: &Text, word: &str) -> Option<String> {
     if word.contains(' ') {
         return None;

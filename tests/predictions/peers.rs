@@ -1,4 +1,4 @@
-//! The servers that the generated configurations name, all real: nginx in many variants, an SSH
+//! The servers that the generated configurations name. All of them are real: nginx in many variants, an SSH
 //! banner, a dead port, an agent, and `sni-check serve`.
 
 use std::io::Write;
@@ -13,7 +13,7 @@ use crate::support::nginx::Nginx;
 use crate::support::pki::{Ca, Leaf};
 use crate::support::{NAME, Running, dead_port, free_port, peer, wait_for};
 
-/// A second site on the same servers.
+/// The name of a second site on the same servers.
 pub const API: &str = "api.example.test";
 
 /// How a server behaves.
@@ -85,7 +85,7 @@ impl Peer {
         Peer::Slow,
     ];
 
-    /// True if nginx plays this server. nginx then also listens at `[::1]` and at a unix socket.
+    /// Returns true if nginx plays this server. nginx then also listens at `[::1]` and at a unix socket.
     pub fn is_nginx(self) -> bool {
         !matches!(self, Peer::Closed | Peer::Ssh | Peer::Http2 | Peer::Slow)
     }
@@ -105,7 +105,7 @@ pub struct World {
     /// The folder that configurations use as their chroot. It holds `sni-check`, `ca.pem`,
     /// `other.pem`, `client.pem` and the socket of `sni-check serve`.
     pub root: String,
-    /// The last field, so that it is removed last.
+    /// This is the last field, so that the folder is removed last.
     pub folder: Folder,
     _nginx: Nginx,
     _serve: Running,
@@ -212,7 +212,7 @@ fn serve(folder: &Folder) -> Child {
     child
 }
 
-/// Starts a server that speaks only HTTP/2, a HAProxy. Returns its port.
+/// Starts a HAProxy that plays a server which speaks only HTTP/2. Returns its port.
 fn http2(folder: &Folder, ca: &Ca) -> (u16, Running) {
     let port = free_port();
     let crt = folder.file("http2.pem", &ca.leaf(&[NAME], 30).both_pem());
@@ -235,7 +235,7 @@ fn http2(folder: &Folder, ca: &Ca) -> (u16, Running) {
     (port, running)
 }
 
-/// Starts a server that takes its time. Returns its port.
+/// Starts a slow server. Returns its port.
 fn slow(ca: &Ca) -> u16 {
     peer::tls(&ca.leaf(&[NAME], 30), |stream| {
         std::thread::sleep(std::time::Duration::from_millis(700));
@@ -251,8 +251,8 @@ const ANSWERS: &str = r#"
     location /missing { return 404; }
 "#;
 
-/// Where this peer listens in addition to its port on 127.0.0.1. HAProxy sees the path in its
-/// chroot.
+/// Returns the name of the unix socket on which this peer also listens. The socket is in the folder that
+/// HAProxy uses as chroot.
 pub fn socket(peer: Peer) -> String {
     format!("{peer:?}.sock")
 }

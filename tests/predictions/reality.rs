@@ -1,5 +1,5 @@
-//! How real HAProxy behaves with configurations. Many configurations run in one HAProxy, together
-//! with copies of themselves without checks. Through these copies, visitors reach each server.
+//! How real HAProxy behaves with configurations. One HAProxy runs many configurations, together with copies
+//! that have no checks. Visitors use these copies, so they reach every server.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,18 +29,18 @@ pub struct Text {
     pub is_common: bool,
     /// True if `SNI_HOST` is set in HAProxy's environment.
     pub has_variables: bool,
-    /// Where visitors use TLS: to the frontend, and through the frontend to the server.
+    /// How visitors connect to the frontend.
     pub visitor: Visitor,
 }
 
-/// How visitors connect.
+/// How visitors connect to a frontend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visitor {
     Plain,
     Tls,
 }
 
-/// The most configurations in one HAProxy.
+/// The largest number of configurations in one HAProxy.
 const MOST: usize = 24;
 
 /// How many HAProxy processes run at the same time. Each process mostly waits for its
@@ -64,7 +64,7 @@ pub struct Seen {
     pub check_status: String,
     /// Empty if HAProxy shows no code, or while a check runs.
     pub check_code: String,
-    /// The status of the response; `None` if no response came.
+    /// The status of the response. `None` if there was no response.
     pub visit: Option<u16>,
 }
 
@@ -189,7 +189,7 @@ pub fn observe(texts: &[Text], version: &Version, sockets: &str) -> Vec<Reality>
         let some: Vec<&Text> = batch.iter().map(|index| &texts[*index]).collect();
         match together(&some, version, sockets) {
             Ok(realities) => realities,
-            // One of these configurations keeps HAProxy from starting.
+            // One of these configurations prevents HAProxy from starting.
             Err(_) if some.len() > 1 => some
                 .iter()
                 .map(|text| single(text, version, sockets))
@@ -322,7 +322,7 @@ fn visit_all(texts: &[&Text], sockets: &str) -> Vec<Vec<Option<u16>>> {
     })
 }
 
-/// Visits the server after HAProxy has resolved its name.
+/// Visits the server. If HAProxy still has to resolve the server's name, tries again.
 fn visit_resolved(text: &Text, socket: &str, sockets: &str) -> Option<u16> {
     let tries = if text.has_resolvers() { 6 } else { 1 };
     let mut seen = visit(socket, text.visitor, sockets);
@@ -391,7 +391,7 @@ fn ask(mut stream: impl Read + Write) -> Option<u16> {
 
 type Rows = BTreeMap<(String, String), Seen>;
 
-/// Returns the rows of `show stat` when every check has finished.
+/// Waits until every check has finished, and returns the rows of `show stat`.
 fn settled(texts: &[&Text], stats: &str) -> Rows {
     let start = Instant::now();
     let mut last = Rows::new();
@@ -416,7 +416,8 @@ fn is_settled(row: &Seen, late: Duration) -> bool {
         .any(|word| row.status.starts_with(word));
     let has_result = !row.check_status.is_empty() && row.check_status != "INI";
     let is_between = row.status.contains('/') && !row.status.contains("via");
-    // An agent check, or a tracked server, has no check result of its own.
+    // A server with only an agent check has no check result, and neither has a server that tracks another
+    // server.
     let without = row.check_status.is_empty() && late > Duration::from_millis(2500);
     !is_checked || ((has_result || without) && !is_between)
 }
@@ -442,7 +443,7 @@ fn rows(stats: &str) -> Option<Rows> {
         let seen = Seen {
             status: row[status].to_owned(),
             check_status: row[check].trim_start_matches("* ").to_owned(),
-            // While a check runs, HAProxy may show no code of the last check.
+            // While a check runs, HAProxy may hide the code of the previous check.
             check_code: match row[check].starts_with('*') {
                 true => String::new(),
                 false => row[code].to_owned(),

@@ -1,4 +1,4 @@
-//! Reads doctor's report about a configuration.
+//! Calls doctor on a configuration, and reads its report.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -22,8 +22,8 @@ pub struct Said {
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub is_problem: bool,
-    /// The effect on visitors: `down`, `up`, `down-or-up`, `unchecked`, `no-start` or `none`; empty
-    /// if the report doesn't state it.
+    /// The effect on visitors: `down`, `up`, `down-or-up`, `unchecked`, `no-start` or `none`. Empty if the
+    /// report doesn't state it.
     pub effect: String,
     pub id: String,
     pub about: Vec<String>,
@@ -88,15 +88,15 @@ pub fn ask_doctor(text: &Text, version: &Version, sockets: &str, two_files: bool
     for file in &files {
         fs::remove_file(file).expect("removed");
     }
-    let told = String::from_utf8_lossy(&output.stdout);
-    let object: Value = serde_json::from_str(&told).unwrap_or_else(|_| {
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let object: Value = serde_json::from_str(&printed).unwrap_or_else(|_| {
         let why = String::from_utf8_lossy(&output.stderr);
-        panic!("doctor printed no JSON object: {told}{why}\n{whole}")
+        panic!("doctor printed no JSON object: {printed}{why}\n{whole}")
     });
     let mut said = read(object);
     said.code = output.status.code().unwrap_or(-1);
     for finding in &mut said.findings {
-        // The second file begins with the end of a line.
+        // The second file begins with a line break.
         let before = first.lines().count() - 1;
         if finding.file.ends_with(".2.cfg") {
             finding.line = finding.line.map(|line| line + before);
@@ -134,7 +134,7 @@ fn read(object: Value) -> Said {
 }
 
 impl Finding {
-    /// True if the finding is about this server, its backend, or the whole configuration.
+    /// Returns true if the finding is about this server, its backend, or the whole configuration.
     pub fn concerns(&self, backend: &str, server: &str) -> bool {
         let of_server = |about: &String| match about.split_once('/') {
             Some((of, name)) => of == backend && name == server,

@@ -52,7 +52,7 @@ impl Difference {
     }
 }
 
-/// Findings that aren't about the verdict.
+/// The ids of findings that don't predict the result of a check.
 const GENERAL: &[&str] = &[
     "runtime-servers",
     "serve-init-state",
@@ -66,7 +66,7 @@ const GENERAL: &[&str] = &[
 pub enum Fares {
     Served,
     Fail,
-    /// Undecided: the server refuses this page to these visitors.
+    /// The test can't decide, because the server refuses this page to its visitors.
     Unclear,
 }
 
@@ -90,7 +90,7 @@ pub fn trap(case: &Case, seen: &Seen) -> Option<Trap> {
     }
 }
 
-/// True if the author wants HAProxy to check the server. An agent that answers makes a check
+/// Returns true if the author wants HAProxy to check the server. An agent that answers makes a check
 /// unnecessary.
 fn was_meant_to_be_checked(case: &Case) -> bool {
     match case.kind {
@@ -104,8 +104,8 @@ fn was_meant_to_be_checked(case: &Case) -> bool {
     }
 }
 
-/// True if the check can't see the failure. A check that only connects, or only makes a handshake,
-/// sees nothing after that, and the author asked for no more.
+/// Returns true if the check can't see the failure. A check that only connects or only makes a handshake
+/// can't see a later failure, and the author asked for no more.
 fn is_out_of_sight(case: &Case, seen: &Seen) -> bool {
     let by_http = matches!(seen.visit, Some(400 | 500 | 502));
     match seen.check_status.as_str() {
@@ -166,7 +166,7 @@ fn elsewhere(said: &Said) -> Option<Difference> {
     Some(Difference::FalseAlarm(format!("{} elsewhere", found.id)))
 }
 
-/// True if a finding is about the judged backend, and not about other backends in the file.
+/// Returns true if a finding is about the judged backend, and not about other backends in the file.
 fn is_relevant(case: &Case, finding: &Finding) -> bool {
     let prefix = case.prefix();
     let own = |about: &String| *about == prefix || about.starts_with(&format!("{prefix}/"));
@@ -176,8 +176,8 @@ fn is_relevant(case: &Case, finding: &Finding) -> bool {
 fn missed(case: &Case, trap: Trap, servers: &[String], said: &Said) -> Option<Difference> {
     let prefix = case.prefix();
     if trap == Trap::NoStart {
-        let told = said.code == 2 && said.findings.iter().any(|finding| finding.is_problem);
-        return (!told).then_some(Difference::Missed(trap));
+        let reported = said.code == 2 && said.findings.iter().any(|finding| finding.is_problem);
+        return (!reported).then_some(Difference::Missed(trap));
     }
     let explained = |server: &&String| {
         let mut findings = said.findings.iter();
@@ -199,7 +199,7 @@ fn missed(case: &Case, trap: Trap, servers: &[String], said: &Said) -> Option<Di
     }
 }
 
-/// True if a finding explains this kind of trap.
+/// Returns true if a finding explains this kind of trap.
 pub fn explains(case: &Case, finding: &Finding, trap: Trap) -> bool {
     if GENERAL.contains(&finding.id.as_str()) {
         return false;

@@ -59,7 +59,7 @@ fn line(level: &str, properties: &str, text: &str) -> String {
     format!("::{level} {properties}::{}\n", escaped(text))
 }
 
-/// Escapes what would end the command, so that text from haproxy.cfg is never a command of its own.
+/// Escapes line ends and `%`, so that text from haproxy.cfg can't start a new workflow command.
 fn escaped(text: &str) -> String {
     let text = text.replace('%', "%25");
     text.replace('\r', "%0D").replace('\n', "%0A")

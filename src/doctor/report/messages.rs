@@ -1,19 +1,20 @@
-//! HAProxy's own messages about a configuration: each is shown with the finding that it belongs to.
+//! HAProxy's own messages about a configuration. doctor shows each message with the finding that it belongs
+//! to.
 
 use crate::haproxy::program::{place_in, text_of};
 
 use super::many;
 use crate::doctor::finding::{Effect, Finding};
 
-/// The finding that HAProxy refuses the configuration.
+/// The id of the finding that HAProxy refuses the configuration.
 const REFUSED: &str = "refused";
 
 /// How many messages doctor shows with one finding. The first errors often cause the others.
 const MOST: usize = 4;
 
-/// Adds each message about a line to the finding about that line, and all other errors to the finding that HAProxy
-/// refuses the configuration. Removes that finding if others explain every error. Returns the messages that belong
-/// to no finding.
+/// Adds each message about a line to the finding about that line, and all other errors to the finding that
+/// says why HAProxy doesn't start (`refused` or `unset-variables`). Removes the finding `refused` if other
+/// findings explain every error. Returns the messages that belong to no finding.
 pub(crate) fn fold(findings: &mut Vec<Finding>, says: &[String]) -> Vec<String> {
     let mut left: Vec<&str> = Vec::new();
     for line in says.iter().filter(|line| !says_nothing(line)) {
@@ -46,7 +47,7 @@ pub(crate) fn fold(findings: &mut Vec<Finding>, says: &[String]) -> Vec<String> 
     merged(&others)
 }
 
-/// Returns true if a message names no fault.
+/// Returns true if a message says only that the configuration has errors.
 fn says_nothing(line: &str) -> bool {
     let text = text_of(line);
     let empty = ["Error(s) found in configuration file", "Fatal errors found"];
@@ -79,7 +80,7 @@ fn add(found: &mut Finding, text: &str) {
     }
 }
 
-/// Equal messages.
+/// Messages with the same text.
 struct Group<'a> {
     text: &'a str,
     /// File and line of the first message.

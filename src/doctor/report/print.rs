@@ -79,7 +79,8 @@ pub(crate) fn title(report: &Report) -> String {
     )
 }
 
-/// Prints a finding, without the lines that the finding above it has too. `above` has all findings above it.
+/// Prints a finding. `above` has all findings above it. If the last of them has the same id, leaves out lines
+/// that are equal in both findings.
 fn print_finding(text: &mut String, finding: &Finding, above: &[Finding], report: &Report) {
     let head = head(finding, report);
     let what = printable(&finding.what);
@@ -105,7 +106,7 @@ fn print_finding(text: &mut String, finding: &Finding, above: &[Finding], report
             &printable(&format!("HAProxy: {line}")),
         );
     }
-    // HAProxy refuses a second `http-check send`, so the line must not be written twice.
+    // HAProxy refuses a second `http-check send`, so the operator must not write the line twice.
     if above.iter().any(is_shared) {
         paragraph(
             text,
@@ -206,7 +207,7 @@ fn print_runs(text: &mut String, runs: &Runs) {
     text.push('\n');
     if let Some(shown) = failed {
         let sentence = format!(
-            "sni-check explain {shown} lists the causes, sni-check diagnose finds the right cause."
+            "sni-check explain {shown} lists the causes. sni-check diagnose finds the right cause."
         );
         paragraph(text, "", &sentence);
     }
@@ -215,7 +216,8 @@ fn print_runs(text: &mut String, runs: &Runs) {
     }
 }
 
-/// Appends a shell command after `label`. A backslash ends each broken line, so the command can be pasted.
+/// Appends a shell command after `label`. If the command needs several lines, each of them except the last
+/// ends with a backslash, so that a shell accepts the whole text.
 fn command(text: &mut String, label: &str, command: &str) {
     const WIDTH: usize = 80;
     let indent = " ".repeat(label.chars().count());

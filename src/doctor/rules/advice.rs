@@ -1,4 +1,4 @@
-//! Adds to advice every other change that the advised check needs.
+//! Completes advice with every other change that the advised check needs.
 
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
@@ -18,14 +18,15 @@ pub(crate) fn with_kind(backend: &Backend, kind: &str, place: &Place) -> Backend
     assumed
 }
 
-/// Returns the advice to make an HTTP check in place of this option, after the changes that the HTTP check needs.
+/// Returns the advice to use `option httpchk` in place of this option. The advice begins with the changes
+/// that the HTTP check needs.
 pub(crate) fn httpchk_in_place_of(visit: &Visit, watch: &Watch, option: &At<String>) -> String {
     let assumed = with_kind(watch.backend, "httpchk", &option.place);
     let advice = format!("use option httpchk in place of option {}", option.value);
     switch_on(visit, &visit.watch_of(&assumed, watch.server), &advice)
 }
 
-/// Returns the advice to switch a check on, after the changes that this check needs first.
+/// Returns `advice`, which switches a check on. The text begins with the changes that this check needs first.
 pub(crate) fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let found = (visit.judge)(visit, watch).into_iter();
     let needed = found.filter(|found| found.effect != Effect::Hint);

@@ -9,8 +9,8 @@ use super::advice::switch_on;
 use super::names::{bare, misspelt};
 use crate::doctor::visit::{Visit, Watch};
 
-/// Returns the advice to connect as visitors do, after the other changes that this check then needs. `check`
-/// is one of the check's connections.
+/// Returns the advice to connect as visitors do. The advice begins with the other changes that this check
+/// then needs. `check` is one of the check's connections.
 pub(crate) fn with_traffic(visit: &Visit, watch: &Watch, check: &Connection) -> String {
     let mut server = watch.server.clone();
     let mut backend = watch.backend.clone();
@@ -60,7 +60,8 @@ fn set(server: &mut Server, words: &[&str]) {
     server.settings.read(&words, &place);
 }
 
-/// Returns the words of the server line that lead the check elsewhere, or that don't fit where visitors go.
+/// Returns the words of the server line that send the check to another address or port, or that are wrong for
+/// visitors' address and port.
 fn unfit(watch: &Watch, check: &Connection) -> Vec<&'static str> {
     let set = &watch.server.settings;
     let leads_elsewhere =
@@ -97,8 +98,8 @@ fn removal(server: &Server, word: &str) -> String {
     }
 }
 
-/// Changes the `connect` line of this connection so that the server line decides where and how it connects.
-/// Returns the advice to do that, if the list has this line.
+/// Changes the `connect` line of this connection so that the server line decides where and how the check
+/// connects. Returns the advice to do so, or `None` if there is nothing to change in this list.
 fn without_detour(list: &mut List, watch: &Watch, check: &Connection) -> Option<String> {
     let is_rule = |line: &&mut At<Vec<String>>| {
         line.place == check.place && line.value.get(1).is_some_and(|word| word == "connect")

@@ -63,15 +63,16 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
         }
         false if are_files && is_small => {
             let what = format!(
-                "check and traffic have only some trusted roots in common: traffic trusts the roots of {file}, the \
-                 check trusts {trusted}"
+                "check and traffic have only some trusted roots in common: traffic trusts the roots of {file}, and \
+                 the check trusts {trusted}"
             );
             Finding::note(Effect::Either, what)
         }
         false => return None,
         true => {
             let what = format!(
-                "traffic trusts the roots of {file}, the check trusts {trusted}: they have no root in common"
+                "traffic trusts the roots of {file}, but the check trusts {trusted}: they have no root in \
+                 common"
             );
             match are_files {
                 // One private CA may have cross-signed the root of the other CA.
@@ -80,15 +81,15 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
             }
         }
     };
-    Some(as_one(visit, &pair, ca_file, finding))
+    Some(with_advice(visit, &pair, ca_file, finding))
 }
 
-/// The smallest number of roots in a bundle of public CAs.
+/// A bundle of public CAs has at least this many roots.
 const MANY: usize = 40;
 
 /// Adds what HAProxy shows if the trusted roots differ, and how to make check and traffic trust the same
 /// roots.
-fn as_one(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Finding) -> Finding {
+fn with_advice(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Finding) -> Finding {
     let carrier = pair.watch.carrier().unwrap_or_default();
     let copy = match carrier {
         "external-check path" if visit.jail.is_chroot() => ", with a copy inside the chroot",
@@ -126,7 +127,8 @@ fn keys(trust: &Trust) -> impl Iterator<Item = &[u8]> {
     bundled.chain(roots)
 }
 
-/// Finds a check and traffic that verify different names although they send the same SNI.
+/// Finds a check and traffic that verify different names, unless this is only because they send different SNI
+/// names.
 pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;
@@ -142,14 +144,15 @@ pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
             return None;
         }
         Verified::Name(name) => format!(
-            "the check verifies that the certificate is for {verified}, traffic verifies that it is for {name}"
+            "the check verifies that the certificate is for {verified}, but traffic verifies that it is for \
+             {name}"
         ),
         Verified::Chain => format!(
-            "the check verifies that the certificate is for {verified}, traffic verifies no name"
+            "the check verifies that the certificate is for {verified}, but traffic verifies no name"
         ),
         Verified::Nothing | Verified::PerRequest => return None,
     };
-    // If the name follows from the SNI, the rules about SNI report the difference.
+    // If the verified name is the SNI name, the rules about SNI report the difference.
     let follows = |tls: &Tls| match (&tls.sni, &tls.verified) {
         (Sni::Name(sni), Verified::Name(name)) => sni == name,
         (Sni::Absent, Verified::Name(_)) => false,
@@ -204,7 +207,7 @@ pub(crate) fn traffic_verifies_nothing(visit: &Visit, watch: &Watch) -> Option<F
     let place = settings
         .place("verify")
         .or(visit.config.global.verify_none.as_ref())?;
-    let what = "`verify none`: traffic accepts any certificate, the check does not";
+    let what = "`verify none`: traffic accepts any certificate, but the check does not";
     Some(
         Finding::note(Effect::Down, what)
             .at(place)
@@ -236,10 +239,10 @@ pub(crate) fn check_verifies_nothing(_: &Visit, watch: &Watch) -> Option<Finding
             "--verify none: the check accepts any certificate",
             "code 0 (UP)",
         ),
-        // With the same line for both, traffic accepts any certificate, too.
+        // `verify none` on the server line applies to traffic, too, so there is no difference.
         None if !strict => return None,
         None => (
-            "the check accepts any certificate (`verify none`), traffic does not",
+            "the check accepts any certificate (`verify none`), but traffic does not",
             "UP",
         ),
     };
@@ -265,7 +268,7 @@ pub(crate) fn client_certificate(visit: &Visit, watch: &Watch) -> Option<Finding
         (Some(crt), None) => (
             Effect::Down,
             format!(
-                "traffic sends the client certificate {}, the check sends none",
+                "traffic sends the client certificate {}, but the check sends none",
                 crt.value
             ),
             match watch.carrier() {
@@ -291,7 +294,7 @@ pub(crate) fn client_certificate(visit: &Visit, watch: &Watch) -> Option<Finding
         ),
         (None, Some(_)) => (
             Effect::Up,
-            "the check sends a client certificate, traffic sends none".to_owned(),
+            "the check sends a client certificate, but traffic sends none".to_owned(),
             "UP while the server refuses visitors, where it requires a client certificate",
             "crt FILE on the server line",
         ),
@@ -317,7 +320,8 @@ fn visitors_own_certificate(pair: &Pair, check: &Tls) -> Option<Finding> {
         .crt
         .as_ref()
         .filter(|_| !pair.watch.backend.settings.http)?;
-    let what = "the check sends a client certificate; in `mode tcp` every visitor needs their own";
+    let what =
+        "the check sends a client certificate, but in `mode tcp` every visitor needs their own";
     Some(
         Finding::note(Effect::Up, what)
             .at(&crt.place)
@@ -334,7 +338,7 @@ pub(crate) fn revocation(_: &Visit, watch: &Watch) -> Option<Finding> {
     if check.crl_file.is_some() || check.verified == Verified::Nothing {
         return None;
     }
-    let what = "traffic refuses revoked certificates (`crl-file`), the check accepts them";
+    let what = "traffic refuses revoked certificates (`crl-file`), but the check accepts them";
     Some(
         Finding::note(Effect::Up, what)
             .at(&lists.place)

@@ -1,4 +1,4 @@
-//! Rules about `external-check command`: can HAProxy's user run it inside the chroot?
+//! Rules about an `external-check command` that HAProxy's user can't run inside the chroot.
 
 use std::fs;
 use std::path::Path;
@@ -42,7 +42,7 @@ pub(crate) fn command(visit: &Visit, watch: &Watch) -> Option<Finding> {
 /// path`, as execvp(3) does.
 fn located(command: &str, watch: &Watch, jail: &Jail) -> Option<String> {
     if command.contains('/') {
-        // In a chroot, HAProxy's working folder is the root.
+        // In a chroot, HAProxy's working folder is the root of the chroot.
         let absolute = format!("/{command}");
         return match (command.starts_with('/'), jail.is_chroot()) {
             (true, _) => Some(command.to_owned()),
@@ -61,7 +61,7 @@ fn located(command: &str, watch: &Watch, jail: &Jail) -> Option<String> {
     files.find(|file| jail.find(file, Need::Execute).is_ok())
 }
 
-/// Reports a relative path with which HAProxy finds the command only if it starts in the right folder.
+/// Reports a relative path. HAProxy finds such a command only if HAProxy starts in the right folder.
 fn relative(command: &str, jail: &Jail) -> Option<Finding> {
     let is_relative = command.contains('/') && !command.starts_with('/') && !jail.is_chroot();
     let path = in_this_folder(command).filter(|_| is_relative)?;

@@ -28,8 +28,8 @@ pub(crate) fn no_command(_: &Visit, backend: &Backend) -> Vec<Finding> {
     ]
 }
 
-/// Finds lines of a check that the backend doesn't use: an external check, or http-check rules, without
-/// the `option` that they need.
+/// Finds lines about a check that HAProxy ignores, because the backend doesn't have the `option` that they
+/// need: `option external-check` or `option httpchk`.
 pub(crate) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let set = &backend.settings;
     if backend.is_external() || visit.checks_of(backend) == 0 {
@@ -79,7 +79,8 @@ pub(crate) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     ]
 }
 
-/// Returns the advice to add an option, after the changes that the check of this option needs.
+/// Returns the advice to add an option. The advice begins with the changes that the check of this option
+/// needs.
 fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) -> String {
     // `option httpchk` in the backend would replace the http-check lines of defaults.
     let section = match backend.has_line(place) {
@@ -89,7 +90,7 @@ fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) ->
     let advice = format!("{section}add {option}, after any other option that sets a check");
     let assumed = with_kind(backend, option.trim_start_matches("option "), place);
     match assumed.servers.iter().find(|server| server.is_checked()) {
-        Some(server) => tried(visit, &visit.watch_of(&assumed, server), &advice),
+        Some(server) => tested_advice(visit, &visit.watch_of(&assumed, server), &advice),
         None => advice,
     }
 }
@@ -122,7 +123,7 @@ fn replaced_by(backend: &Backend, finding: Finding) -> Finding {
         .write("keep the option that you want, and remove the other; HAProxy uses the last one")
 }
 
-/// Words that make sense only on the line of a server that is checked.
+/// Words that make sense only on the line of a checked server.
 const OF_CHECKS: [&str; 19] = [
     "addr",
     "check-alpn",
@@ -156,13 +157,13 @@ fn is_meant(server: &Server) -> bool {
 }
 
 /// Returns true if a backend, or its defaults, describes a check.
-fn described(backend: &Backend) -> bool {
+fn describes_check(backend: &Backend) -> bool {
     let set = &backend.settings;
     set.check.is_some() || set.command.is_some() || !set.rules.http.lines.is_empty()
 }
 
-/// Returns true if the check is described in defaults and another backend has a check. The description
-/// may then be meant only for backends that say `check`.
+/// Returns true if the check is described in defaults and another backend has a check. The description may
+/// then be meant only for backends whose servers have `check`.
 fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
     let set = &backend.settings;
     let own = [
@@ -195,7 +196,7 @@ pub(crate) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
     let (true, Some(first)) = (all, unchecked.first()) else {
         return Vec::new();
     };
-    let meant = described(backend) && !shares_with_others(visit, backend);
+    let meant = describes_check(backend) && !shares_with_others(visit, backend);
     let meant = meant || unchecked.iter().any(|watch| is_meant(watch.server));
     let explicit = unchecked
         .iter()
@@ -212,7 +213,7 @@ pub(crate) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
             .about([backend.name.clone()])
             .shows("no check; a dead server keeps getting its share of the traffic")
             .write(match meant {
-                true => tried(visit, first, advice),
+                true => tested_advice(visit, first, advice),
                 false => switch_on(visit, first, advice),
             }),
     ]
@@ -221,13 +222,13 @@ pub(crate) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
 /// Finds a server without `check` in a backend where other servers are checked.
 pub(crate) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let mut others = watch.backend.servers.iter();
-    let beside_checked = others.any(|server| !is_unchecked(server));
-    if !is_unchecked(watch.server) || !beside_checked || watch.backend.settings.logs {
+    let has_checked_server = others.any(|server| !is_unchecked(server));
+    if !is_unchecked(watch.server) || !has_checked_server || watch.backend.settings.logs {
         return None;
     }
     let what = "this server has no `check`, but other servers of its backend have it";
     let (is_meant, shows) = match is_last_resort(watch) {
-        // Whatever a check says, visitors then get this server's answer or 503.
+        // If all other servers are DOWN, visitors get this server's answer or 503, whatever its check says.
         true => (
             true,
             "no check; if every other server is DOWN and this server is dead, visitors get 503",
@@ -241,11 +242,16 @@ pub(crate) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
         true => Finding::note(Effect::Unchecked, what),
         false => Finding::problem(Effect::Unchecked, what),
     };
-    Some(finding.at(&watch.server.place).shows(shows).write(tried(
-        visit,
-        watch,
-        "add `check` at the end of its line",
-    )))
+    Some(
+        finding
+            .at(&watch.server.place)
+            .shows(shows)
+            .write(tested_advice(
+                visit,
+                watch,
+                "add `check` at the end of its line",
+            )),
+    )
 }
 
 /// Returns true if the server is the only backup of its backend.
@@ -283,7 +289,7 @@ pub(crate) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
 
 /// Returns the advice of `switch_on`. If doctor may run checks and no rule finds a fault in this check,
 /// doctor also runs the check. The advice then says if the check fails, or why doctor can't run it.
-fn tried(visit: &Visit, watch: &Watch, advice: &str) -> String {
+fn tested_advice(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let text = switch_on(visit, watch, advice);
     let failed = (text == advice).then(|| (visit.try_check)(visit, watch));
     match failed.flatten() {
@@ -299,7 +305,7 @@ pub(crate) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let what = "`agent-check` without `check`: only the agent judges this server";
-    let is_described = described(watch.backend) && !shares_with_others(visit, watch.backend);
+    let is_described = describes_check(watch.backend) && !shares_with_others(visit, watch.backend);
     let finding = match agent(watch).filter(|_| visit.run) {
         _ if is_described => Finding::problem(
             Effect::Unchecked,
@@ -369,7 +375,7 @@ fn answer_of(agent: &(String, u16), watch: &Watch) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
-/// How many bytes of an agent's answer are read.
+/// doctor reads at most this many bytes of an agent's answer.
 const LONGEST: u64 = 1024;
 
 /// How long an agent may take.

@@ -17,7 +17,7 @@ use crate::doctor::visit::Visit;
 /// The shortest time that HAProxy needs to poll and skip a closed descriptor, in seconds.
 const LEAST: f64 = 1e-8;
 
-/// A limit this high is a mistake, even if closing the descriptors is fast on this host.
+/// doctor reports a limit this high even if closing the descriptors is fast on this host.
 const MANY: u64 = 1_000_000;
 
 /// The limits that HAProxy starts with, and how doctor knows them.
@@ -63,7 +63,8 @@ fn cost() -> f64 {
     let Ok(file) = File::open("/dev/null") else {
         return LEAST;
     };
-    // An open descriptor costs up to twice as much as a closed one.
+    // An open descriptor costs up to twice as much as a closed one, so the result is half of the measured
+    // time.
     let mut polled = vec![PollFd::new(&file, PollFlags::empty()); GROUP];
     let times = (0..5).map(|_| {
         let start = Instant::now();
@@ -127,7 +128,7 @@ impl Closed {
     }
 }
 
-/// Finds limits with which closing the descriptors takes too long.
+/// Finds limits that are so high that closing the descriptors takes too long.
 pub(crate) fn closing(visit: &Visit) -> Vec<Finding> {
     let limit = |check: &Check| match check {
         Check::External(check) => Some(check.limit.time),
@@ -164,12 +165,12 @@ fn slow(closed: Closed, shortest: Duration, cost: f64) -> Option<Finding> {
 
 /// Finds a `ulimit-n` or a `maxconn` that needs more descriptors than a process may have here.
 pub(crate) fn too_many(visit: &Visit) -> Vec<Finding> {
-    above_most(&visit.config.global, Limits::of(visit))
+    exceeds_limit(&visit.config.global, Limits::of(visit))
         .into_iter()
         .collect()
 }
 
-fn above_most(global: &Global, limits: Limits) -> Option<Finding> {
+fn exceeds_limit(global: &Global, limits: Limits) -> Option<Finding> {
     let (word, asked, needed) = match (&global.ulimit_n, &global.maxconn) {
         (Some(limit), _) => ("ulimit-n", limit, limit.value),
         // Each connection needs two descriptors.
@@ -210,7 +211,7 @@ fn above_most(global: &Global, limits: Limits) -> Option<Finding> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Closed, Global, LEAST, Limits, above_most, slow};
+    use super::{Closed, Global, LEAST, Limits, exceeds_limit, slow};
     use crate::haproxy::config::place::{At, Place};
     use crate::output::mark::Mark;
 
@@ -286,8 +287,8 @@ mod tests {
             source: "here",
         };
         // No process may have so many descriptors, with or without CAP_SYS_RESOURCE.
-        let found = above_most(&global(1_500_000_000), limits).expect("a finding");
+        let found = exceeds_limit(&global(1_500_000_000), limits).expect("a finding");
         assert!(found.what.contains("needs 3000000000"), "{}", found.what);
-        assert!(above_most(&global(100), limits).is_none());
+        assert!(exceeds_limit(&global(100), limits).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Rules about the way that a server's check and visitors' traffic take: the source address, a network namespace, a
+//! Rules about how a check and visitors' traffic reach the server: the source address, a network namespace, a
 //! SOCKS proxy.
 
 use crate::haproxy::config::address::Endpoint;
@@ -19,7 +19,8 @@ pub(crate) fn source(_: &Visit, watch: &Watch) -> Option<Finding> {
     if any || watch.own.as_ref()?.plan.source.is_some() {
         return None;
     }
-    let what = format!("traffic comes from {address} (`source`), the check from any address");
+    let what =
+        format!("traffic comes from {address} (`source`), but the check may come from any address");
     Some(
         Finding::note(Effect::Either, what)
             .at(&source.place)
@@ -32,8 +33,8 @@ pub(crate) fn source(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a network namespace or a SOCKS proxy, through which only HAProxy itself can reach the server, or a
-/// SOCKS proxy that only traffic uses.
+/// Finds a network namespace or a SOCKS proxy that traffic uses, but the check doesn't. sni-check supports
+/// neither of them.
 pub(crate) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
     if let Check::Own(_) = watch.check {
         return without_socks(&Pair::of(watch)?);
@@ -47,7 +48,7 @@ pub(crate) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
     };
     let setting = settings.get(word)?;
     let what = format!(
-        "traffic goes {how} (`{word} {}`), the check connects directly (limit of sni-check)",
+        "traffic goes {how} (`{word} {}`), but the check connects directly (limit of sni-check)",
         setting.value
     );
     let own = match word {
@@ -58,8 +59,8 @@ pub(crate) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::note(Effect::Either, what)
             .at(&setting.place)
             .shows(
-                "code 41, 42 or 43 (DOWN) where only that way reaches the server; UP while visitors get 503 if that \
-                 way is dead, or if another server has this address here",
+                "code 41, 42 or 43 (DOWN) where the server can be reached only that way; UP while visitors get \
+                 503 if that way fails, or if another server has this address here",
             )
             .write(own),
     )
@@ -70,7 +71,7 @@ fn without_socks(pair: &Pair) -> Option<Finding> {
     let proxy = pair.traffic.socks4.as_ref();
     let proxy = proxy.filter(|_| pair.check.socks4.is_none())?;
     let what = format!(
-        "traffic goes through a SOCKS proxy (`socks4 {}`), HAProxy's own check connects directly",
+        "traffic goes through a SOCKS proxy (`socks4 {}`), but HAProxy's own check connects directly",
         proxy.value
     );
     let write = match pair.watch.connect_rule() {
@@ -81,8 +82,8 @@ fn without_socks(pair: &Pair) -> Option<Finding> {
         Finding::note(Effect::Either, what)
             .at(&proxy.place)
             .shows(
-                "UP while visitors get 503 if the proxy is dead; L4CON, L4TOUT or SOCKERR (DOWN) where only the \
-                 proxy reaches the server",
+                "UP while visitors get 503 if the proxy is dead; L4CON, L4TOUT or SOCKERR (DOWN) where the \
+                 server can be reached only through the proxy",
             )
             .foretells(&["L4CON", "L4TOUT", "SOCKERR"])
             .write(write),

@@ -217,7 +217,7 @@ pub(crate) fn expects_nothing(_: &Visit, watch: &Watch) -> Option<Finding> {
 /// of the server.
 pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (expectations, place) = expected(watch)?;
-    // Visitors start at `/`. Any other page may well require a login.
+    // Visitors start at `/`. Another page may require a login.
     let asks_root = match &watch.own {
         Some(accepted) => accepted.plan.request.uri.path() == "/",
         None => {

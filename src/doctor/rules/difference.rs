@@ -12,7 +12,7 @@ use super::names::{bare, is_address, is_literal, meant, misspelt};
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// A server's check and its traffic, both with the same address and port.
+/// A server's check and its traffic, if both connect to the same address and port.
 pub(crate) struct Pair<'a> {
     pub watch: &'a Watch<'a>,
     pub check: &'a Connection,
@@ -20,8 +20,8 @@ pub(crate) struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// Returns the first connection of the check to traffic's address. Returns `None` if doctor doesn't know
-    /// how the check connects, or if the check connects only elsewhere.
+    /// Pairs traffic with the check's first connection to the same address and port. Returns `None` if the
+    /// check has no such connection, or if doctor doesn't know how the check connects.
     pub(crate) fn of(watch: &'a Watch<'a>) -> Option<Pair<'a>> {
         let traffic = &watch.traffic;
         let mut checks = watch.connections.iter();
@@ -78,7 +78,7 @@ impl<'a> Pair<'a> {
         &self.watch.server.settings
     }
 
-    /// Returns the line that says what the check sends: its `connect` line, or else this line.
+    /// Returns the line that decides what the check sends: its `connect` line, or else `other`.
     fn place_or<'b>(&'b self, other: &'b Place) -> &'b Place {
         self.watch
             .connect_rule()
@@ -127,7 +127,7 @@ pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
                 _ => "--send-proxy-v2",
             };
             let what = format!(
-                "traffic starts with a PROXY header (`{}`), the check does not",
+                "traffic starts with a PROXY header (`{}`), but the check does not",
                 sent.value
             );
             let sides = Sides {
@@ -142,7 +142,7 @@ pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
             (what, pair.place_or(&sent.place), sides)
         }
         (None, Some(sent)) => {
-            let what = "the check starts with a PROXY header, traffic does not".to_owned();
+            let what = "the check starts with a PROXY header, but traffic does not".to_owned();
             let sides = Sides {
                 traffic: "send-proxy on the server line".to_owned(),
                 check: match (watch.carrier(), watch.connect_rule()) {
@@ -157,7 +157,7 @@ pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
         }
         _ => return None,
     };
-    // A check that only connects succeeds with and without the header.
+    // A check that only connects is UP with and without the header.
     let connects = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Connect)
         && pair.check.tls.is_none();
     let finding = match (connects, pair.traffic.proxy.is_some()) {
@@ -196,8 +196,8 @@ pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
         false => format!("sni str({})", meant(sent)),
     };
     let given = watch.server.settings.get("sni");
-    let ended = given.and_then(|sni| ended_variable(&sni.value));
-    let why = match (given, ended) {
+    let forgotten = given.and_then(|sni| request_variable(&sni.value));
+    let why = match (given, forgotten) {
         (Some(sni), Some(_)) => format!(
             "traffic sends no SNI, because HAProxy forgets {} before it connects",
             sni.value
@@ -220,7 +220,7 @@ pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
         );
     }
     let sides = Sides {
-        traffic: match ended {
+        traffic: match forgotten {
             Some(name) => format!(
                 "set-var(txn.{name}) in place of set-var(req.{name}), and sni var(txn.{name}) on the server line; or \
                  {sni} there{ignored}"
@@ -231,23 +231,26 @@ pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     };
     let name = meant(sent);
     Some(
-        Finding::note(Effect::Either, format!("the check sends SNI {sent}, {why}"))
-            .at(watch
-                .server
-                .settings
-                .place("sni")
-                .unwrap_or(&watch.server.place))
-            .shows(shows)
-            .foretells(&["54", "L6RSP"])
-            .write_for(
-                &format!("the server requires SNI and {name} is the site's name"),
-                sides,
-            ),
+        Finding::note(
+            Effect::Either,
+            format!("the check sends SNI {sent}, but {why}"),
+        )
+        .at(watch
+            .server
+            .settings
+            .place("sni")
+            .unwrap_or(&watch.server.place))
+        .shows(shows)
+        .foretells(&["54", "L6RSP"])
+        .write_for(
+            &format!("the server requires SNI and {name} is the site's name"),
+            sides,
+        ),
     )
 }
 
 /// Returns the name of a `req.` variable, without its scope. HAProxy removes these variables before it connects.
-fn ended_variable(expression: &str) -> Option<&str> {
+fn request_variable(expression: &str) -> Option<&str> {
     let name = expression.strip_prefix("var(req.")?;
     name.split([',', ')']).next()
 }
@@ -277,7 +280,7 @@ pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     Some(
         Finding::note(
             Effect::Either,
-            format!("{sends}, HAProxy's own check sends none"),
+            format!("{sends}, but HAProxy's own check sends none"),
         )
         .at(&pair.check.place)
         .shows(
@@ -303,8 +306,10 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let what = match &check.sni {
         Sni::Name(name) if name.eq_ignore_ascii_case(named) => return None,
         Sni::Name(name) if misspelt(name).is_some() || is_address(name) => return None,
-        Sni::Name(name) => format!("the check sends SNI {name}, traffic sends {wanted}"),
-        Sni::Absent if pair.is_ours() => format!("the check sends no SNI, traffic sends {wanted}"),
+        Sni::Name(name) => format!("the check sends SNI {name}, but traffic sends {wanted}"),
+        Sni::Absent if pair.is_ours() => {
+            format!("the check sends no SNI, but traffic sends {wanted}")
+        }
         _ => return None,
     };
     if is_literal(wanted) || is_address(wanted) {
@@ -323,7 +328,7 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
         false => write,
     };
     let sni = watch.server.settings.get("sni");
-    // A server is seldom named like its site.
+    // The name of a server or backend is seldom the name of a site.
     let is_name_of_server =
         |sni: &&At<String>| ["srv_name", "be_name"].contains(&sni.value.as_str());
     let write = match (&check.sni, sni.filter(is_name_of_server)) {
@@ -354,7 +359,7 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a check that sends a name which no visitor sends, in a backend that passes visitors' TLS through.
+/// Finds a check that sends a different name from visitors, in a backend that passes visitors' TLS through.
 fn other_than_visitors(pair: &Pair) -> Option<Finding> {
     let backend = pair.watch.backend;
     let names = &backend.visitors.names;
@@ -395,14 +400,14 @@ fn others_send_another(visit: &Visit, watch: &Watch) -> bool {
     others.any(|other| sni(other) != sni(watch))
 }
 
-/// Finds a check that goes to a different port or address from visitors.
+/// Finds a check that connects to a different address or port from visitors.
 pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let other = |check: &&Connection| !same_endpoint(check, &watch.traffic);
     // If the server line has no port, HAProxy uses the port that the visitor connected to.
     if matches!(watch.traffic.endpoint, Endpoint::Tcp(_, 0)) {
         return None;
     }
-    // A check with several connections is fine if one of them goes where visitors go.
+    // A check with several connections is fine if one of them goes to visitors' address and port.
     let check = watch.connections.iter().find(other)?;
     if watch
         .connections
@@ -415,9 +420,9 @@ pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
         check.endpoint.to_string(),
         watch.traffic.endpoint.to_string(),
     );
-    let what = format!("the check connects to {checked}, visitors to {used}");
-    // Services such as Patroni and clustercheck report over HTTP what a database can do. Databases have their own
-    // ways to start TLS, so the server line has no `ssl`.
+    let what = format!("the check connects to {checked}, but visitors connect to {used}");
+    // Services such as Patroni and clustercheck report the state of a database over HTTP. Databases have
+    // their own ways to start TLS, so the server line has no `ssl`.
     let sends_request = match &watch.check {
         Check::Own(own) => own.protocol.sends_request(),
         _ => true,

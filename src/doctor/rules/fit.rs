@@ -1,5 +1,6 @@
-//! Rules about a check whose options are valid. Does it fit HAProxy's time limit, the server line and the
-//! chroot, and have its lists and certificates expired?
+//! Rules about a check whose options are valid. They compare its time limit with HAProxy's, look for ignored
+//! words on the server line, and report expired lists and certificates. They also find a name that the check
+//! can't resolve in the chroot.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
     let own = accepted.plan.timeout;
     if own < SHORT {
         let what = format!(
-            "--timeout is {}: a number without a unit is milliseconds, as in HAProxy",
+            "--timeout is {}: a number without a unit means milliseconds, as in HAProxy",
             milliseconds(own)
         );
         return Some(
@@ -44,7 +45,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                 limit.name,
                 or_default(limit.place.is_some()),
             );
-            // A tenth is left for starting the program.
+            // A tenth of HAProxy's limit is left for starting the program.
             let shorter = limit.time * 9 / 10;
             Some(
                 Finding::note(Effect::Down, what)
@@ -58,7 +59,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                     .write(format!(
                         "{} {}, or --timeout {} in external-check path",
                         limit.name,
-                        milliseconds(roomy(own)),
+                        milliseconds(with_room_to_start(own)),
                         milliseconds(shorter)
                     )),
             )
@@ -84,7 +85,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
 }
 
 /// Returns a time limit that leaves room to start the program: a tenth more, rounded up to 100 ms.
-fn roomy(own: Duration) -> Duration {
+fn with_room_to_start(own: Duration) -> Duration {
     let tenths = (own + own / 10).as_millis().div_ceil(100);
     Duration::from_millis(u64::try_from(tenths * 100).unwrap_or(u64::MAX))
 }
@@ -133,7 +134,7 @@ fn ignored(watch: &Watch, word: &str, option: &str, heeded: bool) -> Option<Find
     )
 }
 
-/// Finds a name that the check must resolve in a chroot without /etc/resolv.conf and /etc/hosts.
+/// Finds a name that the check must resolve, although the chroot has neither /etc/resolv.conf nor /etc/hosts.
 pub(crate) fn resolver(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::External(_) = &watch.check else {
         return None;
@@ -186,7 +187,7 @@ pub(crate) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
     let what = format!(
         "--crl-file {}: a revocation list in it {}",
         accepted.options.crl_file.join(", "),
-        since_when(since)
+        expiry_text(since)
     );
     let code = Code::CertificateInvalid.number();
     let status = status(watch);
@@ -217,7 +218,7 @@ pub(crate) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
         "--crt {}: the client certificate {} {}",
         accepted.options.crt.as_deref().unwrap_or_default(),
         expired.subject,
-        since_when(expired.not_after)
+        expiry_text(expired.not_after)
     );
     Some(
         Finding::note(Effect::Down, what)
@@ -237,7 +238,7 @@ fn expired(list: &List) -> Option<Duration> {
     (end < now()).then_some(end)
 }
 
-fn since_when(end: Duration) -> String {
+fn expiry_text(end: Duration) -> String {
     let ago = days(now().saturating_sub(end));
     format!("expired on {} ({} ago)", day(end), in_days(ago))
 }

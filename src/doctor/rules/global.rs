@@ -1,5 +1,5 @@
-//! Rules about the whole configuration, most of them about section `global`: what keeps HAProxy, or its
-//! checks, from starting.
+//! Rules about the whole configuration, most of them about section `global`. They find what prevents HAProxy
+//! or its checks from starting.
 
 use std::collections::BTreeSet;
 
@@ -146,10 +146,10 @@ pub(crate) fn runtime_servers(visit: &Visit) -> Vec<Finding> {
             .at(socket)
             .about(visit.external())
             .shows(
-                "if you add one: HAProxy crashes (SIGSEGV), or the added server stays DOWN for ever, PROCERR \
-                 with code 4294967295",
+                "if you add one, HAProxy crashes (SIGSEGV), or the added server stays DOWN for ever (PROCERR \
+                 with code 4294967295)",
             )
-            .write("use `add server` without `check`, or add it to a backend with option httpchk"),
+            .write("use `add server` without `check`, or add the server to a backend with option httpchk"),
     ]
 }
 
@@ -286,7 +286,9 @@ pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
         return Vec::new();
     };
     let names: BTreeSet<&String> = unset.iter().map(|(name, _)| name).collect();
-    let lines = names.iter().map(|name| uses(name, unset, place));
+    let lines = names
+        .iter()
+        .map(|name| variable_and_lines(name, unset, place));
     let lines = lines.collect::<Vec<_>>().join("; ");
     let each = |pattern: &str, separator: &str| {
         let texts = names.iter().map(|name| pattern.replace("{}", name));
@@ -328,9 +330,9 @@ pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
     ]
 }
 
-/// Returns a variable and the lines that use it: `NAME in lines 3 and 7`. Files other than that of `first` are
-/// named.
-fn uses(name: &str, unset: &[(String, Place)], first: &Place) -> String {
+/// Returns a variable and the lines that use it: `NAME in lines 3 and 7`. Names a line's file only if it
+/// isn't the file of `first`.
+fn variable_and_lines(name: &str, unset: &[(String, Place)], first: &Place) -> String {
     let places = unset.iter().filter(|(used, _)| used == name);
     let places: Vec<String> = places
         .map(|(_, place)| match place.file == first.file {

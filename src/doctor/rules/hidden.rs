@@ -1,5 +1,5 @@
-//! Faults that hide others. The prediction of a hidden finding comes true only after the fault that hides
-//! it is fixed.
+//! Faults that hide other faults. The prediction of a hidden finding comes true only after the fault that
+//! hides it is fixed.
 
 use crate::haproxy::config::Configuration;
 use crate::haproxy::config::check::Check;
@@ -10,13 +10,13 @@ use crate::refusal::SET_THE_VARIABLE;
 use crate::doctor::finding::Finding;
 use crate::doctor::visit::Visit;
 
-/// A fault that hides what sni-check would answer.
+/// A fault that prevents HAProxy from getting an answer of sni-check.
 struct Fault {
-    /// The names of its findings.
+    /// The ids of the findings about this fault.
     ids: &'static [&'static str],
-    /// How the prediction of a hidden finding begins.
+    /// How the prediction (`shows`) of a hidden finding begins.
     hides: &'static str,
-    /// When the prediction comes true.
+    /// The condition under which the prediction comes true.
     once: &'static str,
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
     for found in findings {
         let is_in = |backends: &[String]| backends.iter().any(|backend| found.is_within(backend));
         let restriction = match found.shows.as_str() {
-            // Until then, HAProxy shows SOCKERR for external checks.
+            // Without `insecure-fork-wanted`, HAProxy shows SOCKERR for external checks.
             shows if !visit.can_fork() && shows.starts_with("PROCERR") => {
                 Some("insecure-fork-wanted is set")
             }
@@ -55,7 +55,7 @@ pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
         let is_up = found.effect.is_of_check() && is_in(&always_up);
         let hides_code = is_in(&without_code);
         let restriction = match restriction {
-            // Until then, no check is DOWN.
+            // With this `http-check expect`, no check is ever DOWN.
             None if is_up => {
                 found.mark = Mark::Note;
                 Some("http-check expect detects a failed check")
@@ -63,7 +63,7 @@ pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
             restriction => restriction,
         };
         if hides_code {
-            // HAProxy shows the status of serve's answer.
+            // HAProxy shows the status of serve's answer in place of the code.
             found.shows = found.shows.replace("L7STS with code 2", "L7STS with 503");
         }
         if let Some(once) = restriction {
@@ -83,7 +83,7 @@ pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
     }
 }
 
-/// Returns the backends that problems with these names are about.
+/// Returns the backends that problems with these ids are about.
 fn backends_of(findings: &[Finding], ids: &[&str]) -> Vec<String> {
     let is_one = |found: &&Finding| ids.contains(&found.id) && found.mark == Mark::Problem;
     let found = findings.iter().filter(is_one);
@@ -97,7 +97,7 @@ fn without_code(visit: &Visit) -> Vec<String> {
     watches.map(|watch| watch.backend.name.clone()).collect()
 }
 
-/// Returns the variables in a problem's line that are not set here: HAProxy may have them, and then the
+/// Returns the variables in a problem's line that aren't set here. If HAProxy has these variables, the
 /// problem may not exist.
 fn unset_here(config: &Configuration, found: &Finding) -> Vec<String> {
     if found.mark != Mark::Problem || found.id == "unset-variables" {

@@ -127,7 +127,8 @@ fn in_dialogue(watch: &Watch, name: &str) -> Option<Finding> {
     )
 }
 
-/// Finds a check by sni-check with `--no-sni` and without a Host option. It sends an address as Host.
+/// Finds a check by sni-check with `--no-sni` and without a Host option. Such a check sends an address as
+/// Host.
 fn without_name(watch: &Watch, name: &str) -> Option<Finding> {
     let accepted = watch.own.as_ref()?;
     let options = &accepted.options;
@@ -158,7 +159,7 @@ fn asks_serve(request: &Request) -> bool {
 /// Finds a request that no server understands.
 pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
     if let Some(accepted) = &watch.own {
-        return small_letters(watch, accepted.plan.request.method.as_str());
+        return lowercase_method(watch, accepted.plan.request.method.as_str());
     }
     let Check::Own(own) = &watch.check else {
         return None;
@@ -185,7 +186,7 @@ pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
 }
 
 /// Finds a check by sni-check whose method has lowercase letters.
-fn small_letters(watch: &Watch, method: &str) -> Option<Finding> {
+fn lowercase_method(watch: &Watch, method: &str) -> Option<Finding> {
     let upper = method.to_ascii_uppercase();
     if upper == method || [400, 405, 501].iter().any(|status| accepts(watch, *status)) {
         return None;
@@ -201,16 +202,16 @@ fn small_letters(watch: &Watch, method: &str) -> Option<Finding> {
     )
 }
 
-/// Why a request isn't HTTP.
+/// What is wrong with a request that isn't valid HTTP.
 struct Fault {
     what: String,
-    /// What to write.
+    /// What to write in place of the fault.
     write: String,
     /// The request without this fault.
     right: Request,
 }
 
-/// Returns what is wrong with a request that isn't HTTP.
+/// Returns what is wrong with a request that isn't valid HTTP.
 fn malformed(request: &Request) -> Option<Fault> {
     let method = request.method.as_deref().unwrap_or("OPTIONS");
     let uri = request.uri.as_deref().unwrap_or("/");
@@ -306,7 +307,7 @@ fn host_of(watch: &Watch) -> Option<(String, String)> {
     }
 }
 
-/// Returns the name in haproxy.cfg that HAProxy sends for this Host of its own check.
+/// Returns the name of the server or the backend, if the check's Host is an expression for this name.
 fn label<'a>(watch: &'a Watch, host: &str) -> Option<&'a str> {
     match host {
         "%[srv_name]" => Some(&watch.server.name),
@@ -380,7 +381,7 @@ pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
         }
     };
     let write = write.replace("{NAME}", name);
-    // Only the operator knows which name is the site's.
+    // Only the operator knows which of the two names is the site's name.
     let write = match given {
         None if name == in_quotes && !has_variables => {
             format!("{write}; and set that variable where HAProxy is started")
@@ -409,7 +410,7 @@ pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a Host that isn't the name in the SNI of the same check. Many servers refuse such a request.
+/// Finds a check that sends different names in SNI and Host. Many servers refuse such a request.
 pub(crate) fn other_site(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (host, write) = host_of(watch)?;
     let sni = name_of_check(watch)?;
@@ -419,7 +420,7 @@ pub(crate) fn other_site(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if !is_name || is_same(sni) || other_host(visit, watch).is_some() {
         return None;
     }
-    // Visitors' requests may have the same two names.
+    // There is no difference if visitors' requests have the same SNI and Host as the check.
     let given = watch.backend.settings.host.iter().map(|at| &at.value);
     let mut visitors = watch.backend.visitors.names.iter().chain(given);
     if name_of_traffic(watch) == Some(sni) && visitors.any(|visitor| is_same(visitor)) {

@@ -8,10 +8,11 @@ use super::difference::Pair;
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// What HAProxy shows if the server answers in another version of HTTP. It depends on HAProxy's release.
+/// What HAProxy shows if the server answers in another version of HTTP. The status depends on HAProxy's
+/// release.
 const DOWN: &[&str] = &["L7RSP", "L7TOUT", "SOCKERR"];
 
-/// Returns HAProxy's own check of a server, and its connection.
+/// Returns HAProxy's own check of a server, and the check's first connection.
 fn own<'a>(watch: &'a Watch) -> Option<(&'a OwnCheck, &'a Connection)> {
     match &watch.check {
         Check::Own(own) => Some((own, own.connections.first()?)),
@@ -19,8 +20,8 @@ fn own<'a>(watch: &'a Watch) -> Option<(&'a OwnCheck, &'a Connection)> {
     }
 }
 
-/// Returns the line and the words at which the check sets `word`: its connect line, or the server line with
-/// `check-` before the word.
+/// Returns the line on which the check sets `word`, words for this line in advice, and the keyword there. On
+/// the server line, the keyword begins with `check-`.
 fn where_set<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str, String) {
     match watch.connect_rule() {
         Some(rule) => (rule, "in that connect line", word.to_owned()),
@@ -112,7 +113,7 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
             if only_http2 && !offers && needs_http1 =>
         {
             (
-                "traffic offers only HTTP/2 to the server (`alpn h2`), HAProxy's own check speaks HTTP/1",
+                "traffic offers only HTTP/2 to the server (`alpn h2`), but HAProxy's own check speaks HTTP/1",
                 "the server speaks only HTTP/1",
                 "remove `alpn` from the server line",
                 match rule {
@@ -122,7 +123,7 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
             )
         }
         (Speaks::Http1, Speaks::Http2) if asks => (
-            "traffic speaks HTTP/2 (`proto h2`), HAProxy's own check speaks HTTP/1",
+            "traffic speaks HTTP/2 (`proto h2`), but HAProxy's own check speaks HTTP/1",
             "the server speaks only HTTP/1",
             "remove `proto` from the server line",
             match rule {
@@ -131,7 +132,7 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
             },
         ),
         (Speaks::Http2, Speaks::Http1) if asks => (
-            "HAProxy's own check speaks HTTP/2 (`proto h2`), traffic speaks HTTP/1",
+            "HAProxy's own check speaks HTTP/2 (`proto h2`), but traffic speaks HTTP/1",
             "the server speaks HTTP/2",
             "proto h2 on the server line",
             match rule {
@@ -159,14 +160,14 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a server to which traffic speaks only HTTP/2.
+/// Finds a server to which traffic speaks only HTTP/2, which sni-check doesn't speak.
 pub(crate) fn http2_only(_: &Visit, watch: &Watch) -> Option<Finding> {
     watch.own.as_ref()?;
     let settings = &watch.server.settings;
     let alpn = settings.get("alpn").filter(|alpn| alpn.value == "h2");
     let proto = settings.get("proto").filter(|proto| proto.value == "h2");
     let word = alpn.or(proto)?;
-    let what = "traffic speaks only HTTP/2, the check speaks HTTP/1.1 (limit of sni-check)";
+    let what = "traffic speaks only HTTP/2, but the check speaks HTTP/1.1 (limit of sni-check)";
     Some(
         Finding::note(Effect::Either, what)
             .at(&word.place)

@@ -32,8 +32,8 @@ pub(crate) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(finding.at(watch.server.settings.place("sni")?).write(write))
 }
 
-/// Returns what is wrong with the name that traffic always sends, what to write, and false if a certificate
-/// with this name may still exist and HAProxy verifies it.
+/// Returns what is wrong with the name that traffic always sends, and what to write. The third value is false
+/// if HAProxy verifies this name and a certificate might contain it.
 fn literal(visit: &Visit, watch: &Watch, sent: &str) -> Option<(String, String, bool)> {
     if is_address(sent) {
         let what =
@@ -59,7 +59,8 @@ fn literal(visit: &Visit, watch: &Watch, sent: &str) -> Option<(String, String, 
     }
     let name = bare(sent);
     let write = format!(
-        "sni str({name}) on the server line; or, if the name comes from a variable, set that to {name}"
+        "sni str({name}) on the server line; or, if the name comes from a variable, set the variable to \
+         {name}"
     );
     let what = format!("traffic sends the SNI `{sent}`, but the name is `{name}`");
     Some((what, write, true))
@@ -74,13 +75,13 @@ const NO_NAMES: [&str; 14] = [
 /// Returns true if the value of this expression can't be the name of a site.
 pub(crate) fn is_never_a_name(expression: &str) -> bool {
     let fetch = expression.split('(').next().unwrap_or_default();
-    // A converter such as map() makes a name of any value.
+    // A converter such as map() can turn any value into a name.
     NO_NAMES.contains(&fetch) && !expression.contains("),")
 }
 
 /// Returns what is wrong with an expression whose value is an address, a number or a path.
 fn never_a_name(visit: &Visit, watch: &Watch, expression: &str) -> Option<(String, String, bool)> {
-    // Without an address, HAProxy sends no SNI.
+    // Visitors of a unix socket have no address. HAProxy then sends no SNI.
     let is_of_connection = expression.starts_with("dst") || expression.starts_with("src");
     if is_of_connection && visit.config.facts.unix_listener {
         return None;
@@ -108,7 +109,7 @@ fn of_site(watch: &Watch) -> String {
     }
 }
 
-/// Finds an SNI that comes from a header of the request that neither browsers nor the configuration set.
+/// Finds an SNI that comes from a request header which neither browsers nor the configuration set.
 pub(crate) fn of_header(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Sni::PerRequest(expression) = &watch.traffic.tls.as_ref()?.sni else {
         return None;
@@ -247,23 +248,24 @@ pub(crate) fn expanded(visit: &Visit, text: &str) -> Option<String> {
 
 /// Returns the name that visitors' traffic sends, if it can be a host name.
 pub(crate) fn name_of_traffic<'a>(watch: &'a Watch) -> Option<&'a str> {
-    proper(&watch.traffic.tls.as_ref()?.sni)
+    valid_name(&watch.traffic.tls.as_ref()?.sni)
 }
 
 /// Returns the name that the check sends, if it can be a host name.
 pub(crate) fn name_of_check<'a>(watch: &'a Watch) -> Option<&'a str> {
     let mut connections = watch.connections.iter();
-    connections.find_map(|connection| proper(&connection.tls.as_ref()?.sni))
+    connections.find_map(|connection| valid_name(&connection.tls.as_ref()?.sni))
 }
 
-fn proper(sni: &Sni) -> Option<&str> {
+fn valid_name(sni: &Sni) -> Option<&str> {
     match sni {
         Sni::Name(name) if misspelt(name).is_none() => Some(name),
         _ => None,
     }
 }
 
-/// Returns the name that the operator meant by `str(NAME)`, by a URL, or by a name with a dot at the end.
+/// Returns the name that the operator meant with `str(NAME)`, with a URL, or with a name that ends with a
+/// dot.
 pub(crate) fn meant(name: &str) -> &str {
     match name.split_once('(') {
         Some((_, rest)) => bare(rest.trim_end_matches(')').trim_matches(['\'', '"'])),

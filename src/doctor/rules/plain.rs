@@ -1,4 +1,4 @@
-//! Rules about a check and traffic of which only one uses TLS.
+//! Rules for servers where only the check or only traffic uses TLS.
 
 use crate::haproxy::config::check::{Check, Protocol};
 
@@ -20,7 +20,7 @@ pub(crate) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
     let no_ssl = watch.server.settings.place("no-ssl");
     let word = no_ssl.map_or("has no `ssl`", |_| "says `no-ssl`");
     let what = format!(
-        "the server line {word}: visitors reach the server without TLS, the check uses TLS"
+        "the server line {word}: visitors reach the server without TLS, but the check uses TLS"
     );
     let (down, plain) = match watch.carrier() {
         Some(_) => (
@@ -61,7 +61,7 @@ pub(crate) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
     if pair.traffic.tls.is_none() {
         return passed_through(&pair, own.protocol);
     }
-    let what = "visitors reach the server with TLS, HAProxy's own check connects without TLS";
+    let what = "visitors reach the server with TLS, but HAProxy's own check connects without TLS";
     let finding = match (own.protocol, own.protocol.sends_request()) {
         (Protocol::Http { .. }, true) if accepts(watch, 400) => Finding::note(Effect::Either, what).shows(
             "UP with L7OK 400 where the port answers plain HTTP with an error, while visitors may get 503; otherwise \
@@ -86,7 +86,8 @@ pub(crate) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
             traffic: "remove `ssl` from the server line".to_owned(),
             check,
         }),
-        // Only a handshake shows if the port speaks TLS.
+        // A check without a request doesn't show if the port speaks TLS, so the advice changes only the
+        // check.
         false => finding.write(check),
     })
 }

@@ -1,4 +1,5 @@
-//! What the kernel needs to start `external-check command`: nothing else, a loader or an interpreter.
+//! Finds out what the kernel needs to start `external-check command`: only the program itself, a loader, or
+//! an interpreter.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,7 +7,7 @@ use std::io::Read;
 /// The kind of a program, read from its first bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Program {
-    /// An ELF binary for this machine that needs nothing else.
+    /// An ELF binary for this machine that needs no loader.
     Static,
     /// An ELF binary for this machine, and the loader it needs.
     Dynamic(String),
@@ -14,7 +15,7 @@ pub(crate) enum Program {
     Foreign,
     /// A script, and its interpreter.
     Script(String),
-    /// Anything else: HAProxy's `execvp` hands it to `/bin/sh`.
+    /// Any other file. HAProxy's `execvp` passes it to `/bin/sh`.
     Unknown,
 }
 
@@ -46,8 +47,8 @@ impl Program {
     }
 }
 
-/// Returns true if this machine's kernel can run the byte order and the machine of a binary (`EI_DATA`
-/// and `e_machine`, elf(5)).
+/// Returns true if this machine's kernel can run a binary with this byte order and machine (`EI_DATA` and
+/// `e_machine`, elf(5)).
 fn is_for_this_machine(bytes: &[u8]) -> bool {
     const I386: u16 = 3;
     const ARM: u16 = 40;
@@ -123,7 +124,7 @@ mod tests {
         assert!(Path::new(&loader).exists(), "{loader}");
     }
 
-    /// A 32-bit header, one program header, and the loader's name.
+    /// The binary is a 32-bit header, one program header, and the loader's name.
     #[test]
     fn a_32_bit_binary_names_its_loader() {
         let mut bytes = vec![0_u8; 52 + 32];

@@ -1,12 +1,12 @@
-//! One `http-check send` line for all findings about a check's request. HAProxy refuses a second such line, so the
-//! line of one finding must have the changes of the others, too.
+//! Combines all findings about a check's request into one `http-check send` line. HAProxy refuses a second
+//! such line, so this line must contain the changes of every finding.
 
 use crate::haproxy::config::http_check::Request;
 
 use crate::doctor::finding::Finding;
 use crate::doctor::visit::{Visit, own_check};
 
-/// Makes all findings about the request of a check print the same line, which contains all their changes.
+/// Gives all findings about the request of a check the same line, which contains all their changes.
 pub(crate) fn combine(findings: &mut [Finding], visit: &Visit) {
     for backend in visit.backends() {
         let is_here = |found: &&mut Finding| found.is_within(&backend.name);

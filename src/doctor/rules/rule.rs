@@ -1,4 +1,4 @@
-//! A rule: what doctor looks for, under a stable name.
+//! A rule: a function that looks for one kind of fault, and the stable id of its findings.
 
 use crate::haproxy::config::proxy::Backend;
 
@@ -8,7 +8,7 @@ use crate::doctor::visit::{Follower, Visit, Watch};
 /// A kind of fault, and the function that finds it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
-    /// A stable name for programs; docs/json.md lists it.
+    /// A stable id for programs. docs/json.md lists all ids.
     pub id: &'static str,
     pub look: Look,
 }
@@ -20,9 +20,9 @@ pub(crate) enum Look {
     Whole(fn(&Visit) -> Vec<Finding>),
     /// Each backend that is enabled and that HAProxy can read.
     Backend(fn(&Visit, &Backend) -> Vec<Finding>),
-    /// Each server of such a backend that is checked.
+    /// Each checked server of such a backend.
     Check(fn(&Visit, &Watch) -> Option<Finding>),
-    /// Each server of such a backend that is checked, and each server that follows such a server (`track`). The
+    /// Each checked server of such a backend, and each server that follows a checked server (`track`). The
     /// rule compares the check with the server's traffic.
     Comparison(fn(&Visit, &Watch) -> Option<Finding>),
     /// Each server of such a backend, checked or not.
@@ -43,7 +43,7 @@ impl Rule {
             }
             Look::Server(look) => {
                 let about =
-                    |watch: &Watch| look(visit, watch).map(|found| found_of(found, visit, watch));
+                    |watch: &Watch| look(visit, watch).map(|found| with_names(found, visit, watch));
                 watches.filter_map(about).collect()
             }
             Look::Check(_) | Look::Options => self.of_active(visit),
@@ -53,13 +53,13 @@ impl Rule {
                     let Some(of_follower) = look(visit, &follower.watch) else {
                         continue;
                     };
-                    // The followed server may differ from its check in the same way.
+                    // Traffic to the followed server may differ from the check in the same way.
                     let is_shared = |known: &&mut Finding| {
                         known.what == of_follower.what && known.about.contains(&follower.followed)
                     };
                     match found.iter_mut().find(is_shared) {
                         Some(known) => known.about.push(follower.watch.name()),
-                        None => found.push(adapted(of_follower, follower)),
+                        None => found.push(for_follower(of_follower, follower)),
                     }
                 }
                 found
@@ -86,14 +86,14 @@ impl Rule {
         };
         let found = found.into_iter();
         found
-            .map(|found| found_of(found, visit, watch).id(self.id))
+            .map(|found| with_names(found, visit, watch).id(self.id))
             .collect()
     }
 }
 
-/// Rewrites a finding for a server that follows another server (`track`). The check belongs to the other
+/// Rewrites a finding for a server that follows another server (`track`). The check belongs to the followed
 /// server, so the advice names both server lines.
-fn adapted(found: Finding, follower: &Follower) -> Finding {
+fn for_follower(found: Finding, follower: &Follower) -> Finding {
     let Follower {
         track, followed, ..
     } = follower;
@@ -117,9 +117,9 @@ fn adapted(found: Finding, follower: &Follower) -> Finding {
     found.at(&track.place).write(write)
 }
 
-/// Adds the server's name to a finding that names nothing yet. A finding about the check of a backend is
-/// about the servers that have this check.
-fn found_of(mut found: Finding, visit: &Visit, watch: &Watch) -> Finding {
+/// Adds the server's name to a finding that names nothing yet. If a finding names the backend, but HAProxy
+/// checks only some of its servers, names these servers.
+fn with_names(mut found: Finding, visit: &Visit, watch: &Watch) -> Finding {
     match found.about.as_slice() {
         [] => found.about = vec![watch.name()],
         [name] if *name == watch.backend.name => found.about = visit.checked_of(watch.backend),

@@ -1,5 +1,5 @@
-//! Rules about what keeps `sni-check serve` from checking a backend's servers: HAProxy's http-check
-//! lines, and the socket as HAProxy's user finds it.
+//! Rules about what prevents `sni-check serve` from checking a backend's servers: wrong http-check lines, a
+//! socket that HAProxy's user can't use, and files that serve may not read.
 
 use std::path::Path;
 
@@ -171,8 +171,8 @@ fn missing(
     }
 }
 
-/// Returns what to do; the command that does it follows. `has_unit` is true if the package's unit listens at this
-/// path. `files` are the `--files` options that serve needs.
+/// Returns what to do. A shell command follows this text. `has_unit` is true if the package's unit listens at
+/// this path. `files` are the `--files` options that serve needs.
 fn advice(has_unit: bool, files: &str) -> String {
     match (has_unit, files) {
         (false, _) => "start sni-check serve:".to_owned(),
@@ -211,7 +211,8 @@ fn files_options(folders: &[String]) -> Vec<String> {
     folders.iter().flat_map(pair).collect()
 }
 
-/// Returns the command that starts a `sni-check serve` which HAProxy can ask with these options.
+/// Returns the command that starts `sni-check serve` on this socket. HAProxy's user can connect to it, and
+/// serve can read the files that the options name.
 fn call(check: &ServeCheck, visit: &Visit, outside: &str) -> String {
     let mut words = vec![
         own_command(),
@@ -259,8 +260,8 @@ fn forbidden(
         ))
 }
 
-/// Finds files that serve may not be allowed to read. The command line of serve decides that, and doctor
-/// doesn't know it here. `--run` finds out by asking serve.
+/// Finds files that serve may not be allowed to read. serve's command line decides this, and doctor doesn't
+/// know this command line. `--run` asks serve to find out.
 pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch)?;
     let options = &watch.own.as_ref()?.options;

@@ -1,5 +1,5 @@
-//! Rules that compare the TLS versions and ciphers of a check by sni-check with those of visitors' traffic. HAProxy's
-//! own check has the settings of the server line.
+//! Rules that compare the TLS versions and ciphers of a check by sni-check with those of visitors' traffic.
+//! HAProxy's own check needs no such rule, because it uses the settings of the server line.
 
 use crate::haproxy::config::place::Place;
 use crate::options::values::TlsVersion;
@@ -22,7 +22,7 @@ impl Range {
         highest: TlsVersion::Tls13,
     };
 
-    /// Reads a word of a server line, and its value.
+    /// Reads a word of a server line, and its value. Returns true if the range changed.
     fn read(&mut self, word: &str, value: &str) -> bool {
         let before = *self;
         match (word, value) {
@@ -73,7 +73,7 @@ pub(crate) fn other_versions(visit: &Visit, watch: &Watch) -> Option<Finding> {
         highest: tls.max_version,
     };
     let (traffic, place) = of_traffic(visit, watch);
-    // Nearly every server speaks TLS 1.2.
+    // A check without TLS 1.3 is no problem, because nearly every server speaks TLS 1.2.
     let is_older = check.lowest == traffic.lowest && check.highest == TlsVersion::Tls12;
     if check == traffic || is_older {
         return None;
@@ -90,7 +90,7 @@ pub(crate) fn other_versions(visit: &Visit, watch: &Watch) -> Option<Finding> {
         )
     };
     let what = format!(
-        "traffic offers {}, the check offers {}",
+        "traffic offers {}, but the check offers {}",
         text(traffic),
         text(check)
     );
@@ -148,7 +148,7 @@ pub(crate) fn other_ciphers(visit: &Visit, watch: &Watch) -> Option<Finding> {
         (false, false) => "none of the check's ciphers",
     };
     let what = format!(
-        "traffic's list of ciphers for TLS 1.2 has {lacks}; the check offers ciphers for RSA and ECDSA"
+        "traffic's list of ciphers for TLS 1.2 has {lacks}, but the check offers ciphers for RSA and ECDSA"
     );
     Some(
         Finding::note(Effect::Either, what)

@@ -23,19 +23,20 @@ use crate::haproxy::child::RunningProgram;
 use crate::doctor::visit::jail::Jail;
 use crate::haproxy::config::external::ExternalCheck;
 
-/// The first argument of the inner command. No help shows it, and a person who types it gets a refusal.
+/// The first argument of the inner command. `--help` doesn't list it, and sni-check refuses it if a person
+/// types it.
 pub(crate) const INNER_COMMAND: &str = "--as-haproxy";
 
 /// The exit code of HAProxy's child process if it can't start the command.
 const NOT_RUN: i32 = 255;
 
-/// The program that is running, even if its file has been replaced.
+/// The path of the running program. It works even if the program's file has been replaced.
 pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Starts a check as HAProxy would. It changes chroot and user only if `root` is true.
 ///
 /// # Errors
-/// The inner command cannot be started.
+/// The inner command can't be started.
 pub(crate) fn start(check: &ExternalCheck, jail: &Jail, root: bool) -> io::Result<RunningProgram> {
     let (mut ours, theirs) = UnixStream::pair()?;
     let mut command = Command::new(OWN_PROGRAM);
@@ -51,8 +52,8 @@ pub(crate) fn start(check: &ExternalCheck, jail: &Jail, root: bool) -> io::Resul
     Ok(running)
 }
 
-/// Returns what the inner command reads: chroot, user, group, command, four arguments, environment.
-/// An empty chroot or user means: don't change it.
+/// Returns what the inner command reads: chroot, user, group, command, four arguments, environment. If the
+/// chroot or the user is empty, the inner command doesn't change it.
 fn words(check: &ExternalCheck, jail: &Jail, root: bool) -> Vec<String> {
     let if_root = |word: String| if root { word } else { String::new() };
     let chroot = jail.root.display().to_string();
@@ -100,8 +101,8 @@ fn words_from_doctor() -> Option<(Pid, String)> {
     Some((peer.pid, words))
 }
 
-/// Enters the chroot and changes groups, group and user, in HAProxy's order and for good. Descriptors
-/// 0 to 2 are open, as under systemd and in the official images.
+/// Enters the chroot, and then permanently sets the supplementary groups, the group and the user, in
+/// HAProxy's order. Descriptors 0 to 2 are open, as under systemd and in the official images.
 fn enter(root: &str, uid: &str, gid: &str, doctor: Pid) -> io::Result<()> {
     let number = |text: &str| text.parse().map_err(io::Error::other);
     dup2_stdin(File::open("/dev/null")?)?;

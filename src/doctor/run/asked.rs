@@ -21,7 +21,8 @@ use crate::doctor::visit::own_check;
 /// The longest answer that doctor reads, in bytes.
 const MAX_ANSWER: u64 = 8 << 10;
 
-/// Asks serve about a server. Returns what HAProxy would show, what that means, and serve's reason.
+/// Asks serve about a server. Returns what HAProxy would show, the meaning of this result, and serve's
+/// reason.
 pub(crate) fn one(check: &ServeCheck, watch: &Watch, jail: &Jail) -> (Outcome, String, String) {
     match ask(check, watch.server, jail) {
         Ok(Answered { code, up, reason }) => {
@@ -50,7 +51,7 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
             let limit = check.limit(watch.server);
             let plan = watch.own.as_ref().map(|accepted| &accepted.plan);
             let advice = match plan.is_some_and(|plan| plan.timeout >= limit) {
-                true => "the check may take longer than that, see --timeout above",
+                true => "the check may take longer than that (see --timeout above)",
                 false => "restart it (systemctl restart sni-check, where systemd runs it)",
             };
             let within = limit.as_millis();
@@ -63,7 +64,7 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
         ),
         io::ErrorKind::ConnectionRefused => (
             no_serve,
-            "nothing listens where sni-check serve should; start it".to_owned(),
+            "nothing listens at the address of sni-check serve; start it".to_owned(),
         ),
         _ => (
             no_serve,
@@ -75,7 +76,7 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
 /// The answer of serve.
 struct Answered {
     code: u8,
-    /// HAProxy's rules accept the answer.
+    /// True if HAProxy's rules accept the answer.
     up: bool,
     reason: String,
 }

@@ -35,13 +35,13 @@ pub(crate) fn trap(
     visitor: &Visitor,
 ) -> Option<Trap> {
     match outcome.is_up() {
-        true => up(visit, watch, visitor),
-        false => down(watch, outcome, visitor),
+        true => trap_if_up(visit, watch, visitor),
+        false => trap_if_down(watch, outcome, visitor),
     }
 }
 
 /// Returns the contradiction if the check is UP.
-fn up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
+fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
     let is_served = matches!(visitor.root, Some(200..=399));
     let is_wanted = |status| dialogue::accepts(watch, status);
     let doubt = match visitor.status {
@@ -49,7 +49,7 @@ fn up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         Some(status @ 400..) if visitor.by_server && is_served && is_wanted(status) => return None,
         None | Some(502..=504) if reuses_session(visit, watch) => Some(Doubt::Session),
         None | Some(502..=504) => None,
-        // A server may have reasons of its own to answer visitors with these statuses.
+        // A server may have its own reasons to answer visitors with these statuses.
         Some(401 | 403 | 404 | 405 | 421 | 429) => return None,
         // A check without a request expects no status at all.
         Some(status @ 400..) if asks(watch) && accepts(watch, status) != Some(false) => {
@@ -58,7 +58,7 @@ fn up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         Some(400..) => None,
         Some(_) => return None,
     };
-    // Without the right Host a server may refuse a request that it accepts from visitors.
+    // doctor's request may have the wrong Host, and the server may accept visitors' requests.
     let is_refused = visitor.by_server || visitor.status.is_none() || sends_host(watch);
     let is_guess = is_refused && !has_host(watch);
     Some(Trap {
@@ -68,20 +68,20 @@ fn up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
 }
 
 /// Returns the contradiction if the check isn't UP.
-fn down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Trap> {
+fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Trap> {
     let asks = asks(watch);
     let accepted = visitor.status.filter(|_| asks);
     let accepted = accepted.and_then(|status| accepts(watch, status));
-    // L7RSP is also what HAProxy shows if the response lacks an expected text or field.
+    // HAProxy also shows L7RSP if the response doesn't contain an expected text or field.
     let judges_page = outcome.judges_page()
         || (outcome.status() == "L7RSP" && asks && accepts(watch, 200).is_none());
     let doubt = match visitor.status? {
         200..=399 | 404 if outcome.is_drain() => Some(Doubt::Drain),
         200..=399 if accepted == Some(true) || !judges_page => None,
         200..=399 => Some(Doubt::Expectation),
-        // The page of the check is missing, not the site.
+        // Only the check's page is missing, because the server answers `/`.
         404 | 405 if matches!(visitor.root, Some(200..=399)) => None,
-        // The check doesn't get as far as a response, but visitors do.
+        // Visitors get a response, but the check fails before it gets one.
         401 | 403..=405 if !judges_page => None,
         _ => return None,
     };
@@ -95,8 +95,8 @@ fn sends_host(watch: &Watch) -> bool {
     tls.is_some_and(|tls| tls.sni.is_host())
 }
 
-/// Returns true if HAProxy may send the SNI of its own check on visitors' connections, because it resumes the
-/// check's TLS session there. Before 3.2, HAProxy does this for connections that have no SNI of their own.
+/// Returns true if HAProxy may resume the TLS session of its own check for visitors. Their connections then
+/// use the check's SNI. Before 3.2, HAProxy does this if traffic sends no SNI.
 fn reuses_session(visit: &Visit, watch: &Watch) -> bool {
     let sni = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
     let has_none = match sni {
@@ -104,16 +104,16 @@ fn reuses_session(visit: &Visit, watch: &Watch) -> bool {
         Some(Sni::PerRequest(expression)) => names::unset_header(visit, expression).is_some(),
         _ => false,
     };
-    // A server that follows another server's check has sessions of its own.
+    // A server that follows another server's check has its own TLS sessions.
     let is_own = matches!(watch.check, Check::Own(_)) && watch.tracked().is_none();
     let can_resume =
         !visit.reading.checks_follow_alpn && !watch.server.settings.has("no-ssl-reuse");
     has_none && is_own && can_resume && names::name_of_check(watch).is_some()
 }
 
-/// Returns true if doctor should look for the reason why a check failed. That's the case if the check
-/// contradicts a visitor's request. It's also the case if the check has L7STS and a Host that isn't its SNI
-/// name, because doctor's visitor may have failed with the same Host.
+/// Returns true if doctor should look for the reason why a check failed. This is true if the check
+/// contradicts a visitor's request. It is also true if the check is DOWN with L7STS and its Host isn't its
+/// SNI name, because doctor's request may have failed with the same Host.
 pub(crate) fn is_to_explain(watch: &Watch, ran: &Ran) -> bool {
     let is_down = ran.trap.is_some_and(|trap| trap.effect == Effect::Down);
     let sni = names::name_of_check(watch);
@@ -194,9 +194,9 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2. If a visitor
-/// is served, too, a Host that differs from the check's SNI name does no harm, and neither do different roots
-/// for check and traffic.
+/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2. If the
+/// server also serves a visitor, two differences do no harm: a Host that isn't the check's SNI name, and
+/// different roots for check and traffic.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_up = ran.outcome.is_up();
@@ -229,14 +229,14 @@ fn confirm_one(
     (ran, trap, visitor): (&Ran, Trap, &Visitor),
 ) -> Option<Finding> {
     let effect = trap.effect;
-    // The operator may have written the check's expectations for this contradiction. And if check and
-    // visitors get the same status for this page, the cause isn't a difference in how they connect. In both
-    // cases, only a finding about the expectations explains the trap.
+    // The operator may have written the check's expectations to get this contradiction. And if check and
+    // visitors get the same status for this page, they don't fail because of how they connect. In both cases,
+    // only a finding about the expectations explains the contradiction.
     let gets_the_same = visitor.status.is_some()
         && matches!(ran.outcome, Outcome::Own { code, .. } if code == visitor.status.map(u32::from));
     let is_wanted = matches!(trap.doubt, Some(Doubt::Expectation | Doubt::Drain));
     let by_difference = !is_wanted && !gets_the_same;
-    // If visitors get HAProxy's error page, the server hasn't seen their Host.
+    // If visitors get HAProxy's own error page, the server hasn't seen their Host.
     let by_host = |found: &Finding| found.id == "check-without-host";
     let explains = |found: &Finding| match by_difference {
         true => visitor.by_server || !by_host(found),
@@ -245,7 +245,7 @@ fn confirm_one(
     let of_effect =
         |found: &&mut Finding| predicts(found, watch, effect, ran.outcome) && explains(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
-    // What doctor saw proves nothing about other visitors.
+    // doctor saw only its own request, which proves nothing about other visitors.
     if !is_wanted && trap.doubt.is_some() && !predicted.is_empty() {
         return None;
     }
@@ -284,7 +284,7 @@ fn unknown_visitors(
     (watch, ran): (&Watch, &Ran),
 ) -> Option<Finding> {
     let of_server = |code: Code| code.layer() > Layer::Connection;
-    // A dead port of the check says nothing about the port of visitors.
+    // If the check's port is dead, visitors' port may still work.
     let is_elsewhere = !watch.connections.is_empty() && Pair::of(watch).is_none();
     let is_refused = ran
         .outcome
@@ -293,9 +293,9 @@ fn unknown_visitors(
     let tls = watch.traffic.tls.as_ref();
     let has_own_sni = tls.is_some_and(|tls| matches!(tls.sni, Sni::PerRequest(_)));
     let is_unknown = request(watch, visit).is_none() || has_own_sni;
-    // Doctor can't know what another program checks.
+    // doctor can't know what another program checks.
     let is_foreign = matches!(&watch.check, Check::External(check) if !is_ours(check));
-    // The server refuses a visitor, too.
+    // The server also refuses doctor's own request.
     let fails = |visitor: &Visitor| visitor.by_server && matches!(visitor.status, Some(400..));
     let is_alike = ran.visitor.as_ref().is_some_and(fails);
     let is_open = is_unknown && !is_alike && !ran.outcome.is_up() && (is_refused || is_foreign);

@@ -1,5 +1,5 @@
-//! `--run`, with the help of HAProxy: the results of its own checks, and the status that a visitor gets
-//! from each server. One HAProxy with a backend for each question answers all of them.
+//! Asks HAProxy for the results of its own checks, and for the status that a visitor gets from each server
+//! (`--run`). doctor starts one HAProxy, with a backend for each question.
 
 use std::time::Duration;
 
@@ -25,9 +25,9 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 /// What a question asks about a server.
 enum About {
     Check,
-    /// A visitor with this request.
+    /// What a visitor gets. The text describes the request.
     Visitor(String),
-    /// A visitor of `/`, if the check asks for a different page.
+    /// What a visitor of `/` gets, if the check asks for a different page.
     Root,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Observed {
     pub visitor: Option<Visitor>,
 }
 
-/// Asks HAProxy about these servers. Returns the answers in their order.
+/// Asks HAProxy about these servers. Returns one answer for each server, in the same order.
 ///
 /// # Errors
 /// HAProxy can't be asked. The text says why.
@@ -58,7 +58,7 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         let limits = limits.into_iter().flatten().map(|limit| limit.value);
         let limits = limits.chain([own_check::limit(watch.describes, watch.server)]);
         patience = limits.fold(patience, Duration::max);
-        // A server that follows another server's check has no check of its own.
+        // A server that follows another server (`track`) has no check.
         if is_own(watch) && watch.tracked().is_none() {
             questions.push(Question {
                 about: (index, About::Check),
@@ -68,7 +68,8 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
                 visit: None,
             });
         }
-        // HTTP that HAProxy passes through in `mode tcp` reaches the server in the same way.
+        // In `mode tcp`, HAProxy passes a visitor's HTTP request through, so the server gets the same
+        // request.
         lines.is_http = true;
         let request = request(watch, visit);
         let root = request.clone().filter(|request| request.uri != "/");
@@ -136,22 +137,23 @@ fn text_of(request: &Request) -> String {
     format!("{} {}{host}", request.method, request.uri)
 }
 
-/// Returns the backend with the check of this server.
+/// Returns the text of a backend with this server's check.
 pub(crate) fn of_check(lines: &ServerLines) -> String {
     let words = lines.words.iter();
     let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
     let rules = lines.rules.iter().filter(|rule| !rule.is_of_visitors());
-    // `inter` limits the check. A later word replaces an earlier word.
+    // `inter` limits the check. An `inter` in the server's words comes later and replaces this one.
     let inter = format!("{}us", INTER.as_micros());
     let before = [("check", ""), ("inter", inter.as_str())];
     lines.backend(rules, before.into_iter().chain(words))
 }
 
-/// Returns the backend without the check, for a visitor, with or without the rules that change requests.
+/// Returns the text of a backend for a visitor's request, without the check. `with_rules` keeps the rules
+/// that change requests.
 fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     let sni = watch.traffic.tls.as_ref().and_then(|tls| match &tls.sni {
         Sni::Name(name) => Some(format!("str({name})")),
-        // Visitors' addresses differ from doctor's, but no server knows any of them as a name.
+        // No server knows the value of this expression as its name, so any address gives the same result.
         Sni::PerRequest(expression) if names::is_never_a_name(expression) => {
             Some("str(192.0.2.1)".to_owned())
         }
@@ -193,7 +195,7 @@ pub(crate) fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
         (Some(host), _) => host,
         // Traffic's SNI depends on the Host, which doctor doesn't know.
         (None, Some(Sni::PerRequest(_))) => return None,
-        // HAProxy evaluates this Host when it sends the check.
+        // HAProxy evaluates the check's Host when it sends the check, so doctor doesn't know this Host.
         (None, _) if watch.describes.settings.rules.host().is_some() => return None,
         (None, _) => match watch.server.endpoint.words().0 {
             address if address.contains(':') => format!("[{address}]"),
@@ -265,7 +267,8 @@ pub(crate) fn host(watch: &Watch) -> Option<String> {
         .as_ref()
         .is_some_and(|tls| tls.sni.is_host());
     let is_of_visitors = |host: &String| match sends_host {
-        // Traffic sends this Host as SNI. So it can't be a name that the check only uses for its request.
+        // Traffic sends this Host as SNI, so it must be a site's name, and the SNI name of the check if the
+        // check sends one.
         true => {
             names::is_site(host)
                 && names::name_of_check(watch)

@@ -7,15 +7,15 @@ use crate::doctor::finding::Effect;
 use crate::doctor::visit::Watch;
 use crate::haproxy::config::http_check::Request;
 
-/// The checks that were run.
+/// The results of `--run`.
 #[derive(Debug)]
 pub(crate) struct Runs {
-    /// True if they ran in HAProxy's chroot and as its user.
+    /// True if the checks ran in HAProxy's chroot and as its user.
     pub exact: bool,
     /// How these runs may differ from HAProxy's, in sentences.
     pub limits: Vec<String>,
     pub checks: Vec<Ran>,
-    /// The servers that follow one of these checks (`track`), each with the result of that check.
+    /// The servers that follow a checked server (`track`), each with the result of that server's check.
     pub followers: Vec<Ran>,
     /// How many servers have no address on this host.
     pub unresolved: usize,
@@ -27,7 +27,8 @@ impl Runs {
         !self.checks.is_empty() || self.limits.len() > 1
     }
 
-    /// Returns the checks that fail. A check that only keeps new visitors away (NOLB) does what its lines say.
+    /// Returns the checks that fail. A check that only keeps new visitors away (NOLB) isn't a failure,
+    /// because its lines ask for that.
     pub(crate) fn failed(&self) -> impl Iterator<Item = &Ran> {
         let fails = |ran: &&Ran| !ran.outcome.is_up() && !ran.outcome.is_drain();
         self.checks.iter().filter(fails)
@@ -39,7 +40,7 @@ impl Runs {
 pub(crate) struct Visitor {
     /// Method, path and Host.
     pub request: String,
-    /// The status of the response; `None` if no response came.
+    /// The status of the response. `None` if there was no response.
     pub status: Option<u16>,
     /// The status for `/`, if the request is for a different page.
     pub root: Option<u16>,
@@ -59,11 +60,11 @@ pub(crate) struct Trap {
 /// Why a contradiction isn't certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doubt {
-    /// The check has an expectation of its own, and may contradict visitors on purpose.
+    /// The check has its own expectations, so the contradiction may be intended.
     Expectation,
     /// The configuration doesn't say which Host visitors send.
     Host,
-    /// HAProxy may resume the TLS session of the check for visitors, and with it the check's SNI.
+    /// HAProxy may resume the check's TLS session for visitors. Their connections then use the check's SNI.
     Session,
     /// A line of the check keeps new visitors away from the server on purpose.
     Drain,
@@ -91,8 +92,8 @@ impl Doubt {
 /// A change of HAProxy's own check, and what it would prove.
 #[derive(Clone, Debug)]
 pub(crate) struct Trial {
-    /// The names of the findings that the change would prove. If doctor has no such finding, it adds a
-    /// finding with the first name.
+    /// The ids of the findings that the change would prove. If doctor has no such finding, it adds a finding
+    /// with the first id.
     pub ids: &'static [&'static str],
     pub what: String,
     pub write: String,
@@ -101,7 +102,7 @@ pub(crate) struct Trial {
 }
 
 impl Visitor {
-    /// Returns `gets 200` or `gets no response`.
+    /// Returns `gets 200` or `gets no response`, and the status of `GET /` if it is different.
     pub(crate) fn gets(&self) -> String {
         let status = match self.status {
             Some(status) => format!("gets {status}"),
@@ -114,19 +115,20 @@ impl Visitor {
     }
 }
 
-/// A check that was run.
+/// The result of the check that decides about a server.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub backend: String,
     pub server: String,
     pub outcome: Outcome,
     pub meaning: String,
-    /// The line that the check wrote: its DOWN line, or else the last line. May be empty.
+    /// What the check said: its DOWN line or else its last line, serve's reason, or HAProxy's explanation of
+    /// its own check. May be empty.
     pub said: String,
     /// The command that finds out why the check failed.
     pub diagnose: Option<String>,
     pub time: Duration,
-    /// What a visitor gets from the server; `None` if doctor doesn't know what visitors send.
+    /// What a visitor gets from the server. `None` if doctor doesn't know what visitors send.
     pub visitor: Option<Visitor>,
     /// Set if the check and the visitor's request contradict each other.
     pub trap: Option<Trap>,
@@ -151,7 +153,7 @@ impl Ran {
         }
     }
 
-    /// Returns true if this is the check of this server.
+    /// Returns true if this is the result for this server.
     pub(crate) fn is_of(&self, watch: &Watch) -> bool {
         self.backend == watch.backend.name && self.server == watch.server.name
     }
@@ -162,18 +164,18 @@ impl Ran {
 pub(crate) enum Outcome {
     /// The program exited with this code.
     Code(u8),
-    /// The program can't be started; HAProxy shows 255.
+    /// HAProxy can't start the program, and shows 255.
     NotRun,
-    /// This signal ended the program.
+    /// This signal killed the program.
     Signal(i32),
-    /// The program took too long; HAProxy would kill it.
+    /// The program took too long, so HAProxy would kill it.
     Killed,
     /// `sni-check serve` answered with this code.
     Served {
         code: u8,
-        /// HAProxy's rules accept the answer.
+        /// True if HAProxy's rules accept the answer.
         up: bool,
-        /// A rule makes HAProxy show the code; otherwise it shows the status of the response.
+        /// True if a rule makes HAProxy show the code. Otherwise, HAProxy shows the status of the response.
         shown: bool,
     },
     /// `sni-check serve` did not answer in time.
@@ -183,7 +185,7 @@ pub(crate) enum Outcome {
         /// HAProxy shows different statuses for a unix socket and for a port.
         unix: bool,
     },
-    /// Another program answers at that address.
+    /// Another program answers at the address of `sni-check serve`.
     NotServe,
     /// HAProxy made its own check.
     Own {
@@ -202,7 +204,7 @@ const OF_HAPROXY: [&str; 12] = [
 ];
 
 impl Outcome {
-    /// Returns the outcome of HAProxy's own check.
+    /// Returns the outcome of HAProxy's own check, or `None` if the status is unknown.
     pub(crate) fn own(up: bool, status: &str, code: &str) -> Option<Outcome> {
         Some(Outcome::Own {
             up,
@@ -227,7 +229,8 @@ impl Outcome {
         }
     }
 
-    /// Returns `check_code` in HAProxy's statistics. A killed check has no code.
+    /// Returns `check_code` in HAProxy's statistics. Returns `None` if there is no code, for example for a
+    /// killed check.
     pub(crate) fn code(self) -> Option<u32> {
         match self {
             Outcome::Served {
@@ -257,8 +260,8 @@ impl Outcome {
         !self.is_up() && self.status() == "L7OKC"
     }
 
-    /// Returns true if a finding foretells this outcome of a check that is DOWN. The list is that of
-    /// `Finding::foretold`.
+    /// Returns true if `foretold` contains this outcome of a check that is DOWN, or is empty.
+    /// `Finding::foretold` describes the texts in this list.
     pub(crate) fn is_foretold(self, foretold: &[&str]) -> bool {
         let status = self.status();
         let own_code = match self {
@@ -288,7 +291,8 @@ impl Outcome {
         self == Outcome::Killed || failed.is_some_and(at_server)
     }
 
-    /// Returns the code as sni-check defines it. Another program may mean something else by it.
+    /// Returns the code of sni-check for this outcome. If another program made the check, its code may mean
+    /// something else.
     pub(crate) fn own_code(self) -> Option<Code> {
         match self {
             Outcome::Code(code) | Outcome::Served { code, .. } => Code::from_number(code),

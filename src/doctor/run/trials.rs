@@ -123,7 +123,8 @@ fn late(watch: &Watch, outcome: Outcome) -> Option<Changed> {
     Some((trial, backend, server))
 }
 
-/// Returns the requests to try: the check's request with one part of a visitor's request, and then with all parts.
+/// Returns the requests to try. Each changes one part of the check's request, such as the method or a field.
+/// The last request combines several of these changes.
 fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
     let sent = watch.describes.settings.rules.sent();
     let mut trials = Vec::new();
@@ -190,7 +191,7 @@ fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
         add(&[REFUSED_REQUEST], old, &newer);
     }
     let all =
-        "the server refuses the request of HAProxy's own check, and serves a visitor's request";
+        "the server refuses the request of HAProxy's own check, but serves a visitor's request";
     add(&[REFUSED_REQUEST], all, &|request| {
         get(request);
         newer(request);

@@ -1,6 +1,7 @@
-//! Checks that sni-check can't make as haproxy.cfg writes them: a name such as `str(www.example.com)`, a path
-//! without its first slash, options without a name, or a connection without TLS. Returns the check that the operator
-//! most likely meant, or the part of the check that sni-check can make.
+//! Handles checks that sni-check can't make as they are written in haproxy.cfg. Examples are a name such as
+//! `str(www.example.com)`, a path without its first slash, options without a name, and a connection without
+//! TLS. This module finds the check that the operator most likely meant, or the part of the check that
+//! sni-check can make.
 
 use std::net::IpAddr;
 
@@ -17,7 +18,7 @@ use crate::plan::{Output, Plan};
 /// A check with a mistake in haproxy.cfg, and the check that the operator meant.
 #[derive(Clone, Debug)]
 pub(crate) struct Meant {
-    /// The options as haproxy.cfg writes them.
+    /// The options as they are written in haproxy.cfg.
     pub written: Options,
     /// The options that the operator most likely meant.
     pub options: Options,
@@ -25,10 +26,10 @@ pub(crate) struct Meant {
     pub what: String,
 }
 
-/// The rules of doctor about words that HAProxy sends literally.
+/// The ids of findings about words that HAProxy sends literally.
 const LITERAL: [&str; 2] = ["check-sni-literal", "check-request"];
 
-/// The rules of doctor about options that sni-check refuses.
+/// The ids of findings about options that sni-check refuses.
 const OPTIONS: [&str; 2] = ["no-sni-name", "options"];
 
 /// Returns the check that the operator meant, if sni-check can't make the written check. `call` has the
@@ -46,7 +47,7 @@ pub(crate) fn of(
             is_plain = true;
             encrypted(visit, watch, check)?
         }
-        // The other refusals are about files.
+        // The other refusals are about files. Changed options wouldn't help.
         (_, Err(_))
             if !watch
                 .refusals
@@ -96,7 +97,8 @@ fn refusal(options: &Options) -> Option<anyhow::Error> {
     Plan::new(options, None, None, Output::default()).err()
 }
 
-/// Returns the handshake of a check by HAProxy that sni-check can't make. HAProxy tries the whole check.
+/// Reduces HAProxy's own check, which sni-check can't make, to its TLS handshake. HAProxy itself tries the
+/// whole check.
 fn of_handshake(written: Options, refusal: &anyhow::Error) -> Option<Meant> {
     let mut options = written;
     options.retain(|row| !row.is_about_http() && !["--alpn", "--verify-host"].contains(&row.name));
@@ -111,8 +113,8 @@ fn of_handshake(written: Options, refusal: &anyhow::Error) -> Option<Meant> {
     })
 }
 
-/// Returns the options of a check that connects without TLS, as if it connected with the TLS of visitors, or with
-/// that of another server.
+/// Returns the options of a check that connects without TLS, and adds TLS to them. The TLS settings are those
+/// of visitors' connections or of another server.
 fn encrypted(visit: &Visit, watch: &Watch, check: &OwnCheck) -> Option<Options> {
     let tls = suggest::meant_tls(visit, watch);
     let mut check = check.clone();
@@ -128,8 +130,8 @@ const ADDRESS: &str = "An IP address can't be an SNI name (RFC 6066).";
 const NO_BODY: &str = "A response to HEAD has no body, so a check that expects a text in the body always fails. \
                        It needs the method GET.";
 
-/// Corrects the names, the path and the method, and adds the missing name. Returns what was wrong with the path or the
-/// method.
+/// Corrects the names, the path and the method, and adds a missing SNI name. Returns what was wrong with the
+/// path or the method, or that the SNI name was an IP address.
 fn repair(visit: &Visit, watch: &Watch, options: &mut Options) -> Option<&'static str> {
     let names = options.sni.iter_mut().chain(&mut options.target);
     for name in names.chain(&mut options.verify_host) {

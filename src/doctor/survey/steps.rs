@@ -1,5 +1,5 @@
-//! The steps of HAProxy's own check: one for each `connect` rule, with the rules up to the next one. diagnose
-//! looks at the step that fails.
+//! The steps of HAProxy's own check. A step is a `connect` rule and all rules up to the next `connect` rule.
+//! diagnose looks at the step that fails.
 
 use super::suggest::{self, AtVisitors, Suggestion};
 use crate::doctor::visit::{Visit, Watch};
@@ -9,19 +9,20 @@ use crate::options::Options;
 /// A step of a check with several `connect` rules.
 #[derive(Clone)]
 pub(crate) struct Step {
-    /// The options with which sni-check makes this step by hand, or why it can't.
+    /// The options with which sni-check makes this step by hand, or why it can't make the step.
     pub call: Result<Box<Options>, String>,
     /// The changes that the file itself suggests for this step.
     pub suggestions: Vec<Suggestion>,
     /// Why this step should connect where visitors connect. `None` if it already does.
     pub elsewhere: Option<String>,
-    /// This step at the address and port of visitors' connections. `None` if it connects there.
+    /// This step without `addr` and `port`, which then connects where visitors connect. `None` if the step
+    /// has neither of these words.
     pub at_visitors: Option<AtVisitors>,
     /// The places of the rules of other steps.
     pub others: Vec<Place>,
 }
 
-/// Returns the steps of a check with several `connect` rules, and none for any other check.
+/// Returns the steps of a check with several `connect` rules. Returns an empty list for any other check.
 pub(crate) fn of(
     visit: &Visit,
     watch: &Watch,
@@ -38,7 +39,7 @@ pub(crate) fn of(
     let step = |number: usize| {
         let mut backend = watch.backend.clone();
         let rules = &mut backend.settings.rules;
-        // The line `option httpchk` describes the first request.
+        // The line `option httpchk` describes only the first request.
         rules.request.take_if(|_| number > 0);
         let list = if is_tcp {
             &mut rules.tcp

@@ -1,4 +1,4 @@
-//! Changes that haproxy.cfg itself suggests: the name that a wrong text stands for, the server's own port,
+//! Changes that haproxy.cfg itself suggests: the correct form of a badly written name, the server's own port,
 //! and the files of other servers. diagnose tries these changes.
 
 mod address;
@@ -15,7 +15,7 @@ use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::place::At;
 
-/// A word with its new value. `None` removes the word. A word without a value has an empty text.
+/// A word with its new value. `None` removes the word. The value is empty if the word has no value.
 pub(crate) type Edit = (&'static str, Option<String>);
 
 /// A change that may help.
@@ -25,7 +25,7 @@ pub(crate) struct Suggestion {
     pub words: Vec<Edit>,
     /// Words of the check's `connect` rule.
     pub connect: Vec<Edit>,
-    /// The layer at which the check must fail. `None` for any layer.
+    /// diagnose tries the change only if the check fails at this layer. `None` for any layer.
     pub layer: Option<Layer>,
     /// True if diagnose tries the change with sni-check first. HAProxy then tries it only if sni-check can't
     /// check the server.
@@ -40,7 +40,7 @@ pub(crate) struct Suggestion {
 pub(crate) const UNVERIFIED: &str = "The connection sends no SNI, so HAProxy compares the certificate with verifyhost. The certificate is for \
 another name.";
 
-/// Words that limit a connection. Often an earlier server needed them.
+/// Words that limit how HAProxy connects. Often such a word is left over from an earlier server.
 const LIMITS: [&str; 14] = [
     "check-alpn",
     "alpn",
@@ -95,7 +95,7 @@ pub(crate) fn hosts<'a>(watch: &Watch<'a>) -> impl Iterator<Item = &'a String> {
     names.filter(|name| is_name(name))
 }
 
-/// Suggests the name that a wrong text in `check-sni` or `sni` stands for.
+/// Suggests the correct form of a badly written name in `check-sni` or `sni`.
 fn name(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     let meant = |sni: &Sni| match sni {
         Sni::Name(text) => meant(visit, text),
@@ -157,7 +157,7 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests HTTP/1.1 for a request without it.
+/// Suggests HTTP/1.1 for a check that sends an HTTP/1.0 request.
 fn http11(watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
@@ -172,7 +172,7 @@ fn http11(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests a file of another server.
+/// Suggests a file that another server uses.
 fn known(known: KnownValue) -> Option<Suggestion> {
     let KnownValue { option, value, of } = known;
     let files = ["ca-file", "crl-file", "crt"];
@@ -187,15 +187,19 @@ fn known(known: KnownValue) -> Option<Suggestion> {
 
 /// The largest number of values that diagnose tries.
 const VALUES: usize = 16;
-/// The largest number of names of visitors' requests among them.
+/// How many of these values may be names of visitors' requests.
 const NAMES: usize = 4;
-/// The largest number of header fields of visitors' requests among them.
+/// How many of these values may be header fields of visitors' requests.
 const FIELDS: usize = 4;
 
-/// Returns the values of the configuration that may be right for this server, too: CA files and revocation
-/// lists of all servers; client certificates of servers in the same backend, or with the same address or
-/// name; names of servers in the same backend; names and header fields of visitors' requests. `--no-sni` stands for
-/// the name in verifyhost, for HAProxy's own check.
+/// Returns values of the configuration that may also be right for this server:
+///
+/// - CA files and revocation lists of all servers,
+/// - client certificates of servers in the same backend, or with the same address or name,
+/// - names of servers in the same backend,
+/// - names and header fields of visitors' requests.
+///
+/// For HAProxy's own check, a value of `--no-sni` is a name for verifyhost.
 pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
     let global = &visit.config.global;
     // Inside a chroot, the path may lead to a different file.
@@ -258,7 +262,8 @@ fn known_value(option: &'static str, value: &str, of: &str) -> KnownValue {
     }
 }
 
-/// Returns the name in verifyhost of a server. HAProxy's own check verifies it only if it sends no SNI.
+/// Returns the name in a server's verifyhost. HAProxy's own check verifies this name only if the check sends
+/// no SNI.
 fn verified_name(watch: &Watch, other: &Watch) -> Option<KnownValue> {
     let name = &other.server.settings.get("verifyhost")?.value;
     let option = match watch.check {
@@ -287,7 +292,8 @@ fn of_requests(watch: &Watch) -> Vec<KnownValue> {
     names.chain(fields).collect()
 }
 
-/// Suggests HTTP/1.1 alone for a check that offers HTTP/2 only because visitors' connections offer it.
+/// Suggests that a check should offer only HTTP/1.1, if it offers HTTP/2 only because visitors' connections
+/// do.
 fn check_alpn(watch: &Watch) -> Option<Suggestion> {
     let settings = &watch.server.settings;
     let alpn = &settings.get("alpn")?.value;
@@ -336,7 +342,7 @@ fn limits(watch: &Watch) -> Vec<Suggestion> {
     in_rule.chain(on_line).chain(proxy).collect()
 }
 
-/// Suggests HTTP/2 for a server that speaks nothing else and ignores ALPN.
+/// Suggests HTTP/2 for a server that speaks only HTTP/2 and ignores ALPN.
 fn http2(watch: &Watch) -> Option<Suggestion> {
     let settings = &watch.server.settings;
     let is_set = ["alpn", "check-alpn", "proto", "check-proto"].map(|word| settings.has(word));
@@ -380,7 +386,7 @@ const SUITES: &str = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AE
 /// The groups that most servers accept.
 const CURVES: &str = "X25519:P-256:P-384:P-521";
 
-/// Returns the words that undo a limit of the TLS versions.
+/// Returns the words that remove a limit on the TLS versions.
 fn versions(options: &[&str]) -> Vec<(&'static str, &'static str)> {
     let has = |wanted: &[&str]| wanted.iter().any(|word| options.contains(word));
     let max = has(&["ssl-max-ver", "force-tlsv12"]).then_some(("ssl-max-ver", "TLSv1.3"));

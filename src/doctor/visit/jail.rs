@@ -19,9 +19,9 @@ pub(crate) enum Obstacle {
     Missing,
     /// HAProxy's user may not use this file, or this folder above it.
     Forbidden(PathBuf),
-    /// doctor's own user may not look at this path; a user with more rights may.
+    /// doctor's own user may not look at this path, so doctor doesn't know if HAProxy's user can use it.
     Hidden(PathBuf),
-    /// The file isn't of the kind that is needed.
+    /// The file has the wrong type, for example a folder in place of a file.
     NotRegular,
 }
 
@@ -40,10 +40,10 @@ impl From<walk::Obstacle> for Obstacle {
 pub(crate) struct Jail {
     /// Where the host's files are: `/`, or the folder of `--root`.
     pub base: PathBuf,
-    /// The chroot; `base` if HAProxy has no chroot.
+    /// The host's path of the chroot. `base` if HAProxy has no chroot.
     pub root: PathBuf,
     pub user: User,
-    /// HAProxy's group: its name in haproxy.cfg, or else its number.
+    /// HAProxy's group, by its name in haproxy.cfg or else by its number.
     pub group: String,
 }
 
@@ -59,7 +59,7 @@ pub(crate) enum Need {
 }
 
 impl Jail {
-    /// Returns the chroot and the user of `global`, and the lines that were not understood.
+    /// Returns the chroot and the user of `global`, and the lines that doctor doesn't understand.
     pub(crate) fn new(global: &Global, base: &Path) -> (Jail, Vec<(Place, String)>) {
         let (user, unclear) = User::new(global, base);
         let chroot = global.chroot.as_ref();
@@ -79,14 +79,14 @@ impl Jail {
         (jail, unclear)
     }
 
-    /// Returns the path inside the chroot of a file that was named by its path outside.
+    /// Returns the path inside the chroot, if `path` is the host's path of a file in the chroot.
     pub(crate) fn inside(&self, path: &str) -> Option<String> {
         let inside = Path::new(path).strip_prefix(&self.root).ok()?;
         let is_there = self.is_chroot() && self.base.join(path.trim_start_matches('/')).is_file();
         is_there.then(|| format!("/{}", inside.display()))
     }
 
-    /// Returns true if checks run in a root folder that isn't this host's.
+    /// Returns true if checks run in a root folder other than `/`: in a chroot, or below `--root`.
     pub(crate) fn is_chroot(&self) -> bool {
         self.root != Path::new("/")
     }
@@ -110,7 +110,7 @@ impl Jail {
     /// # Errors
     /// HAProxy's user can't use the file.
     pub(crate) fn find(&self, path: &str, need: Need) -> Result<Reached, Obstacle> {
-        // Only the file's type and mode are needed, so it isn't opened for reading.
+        // doctor needs only the file's type and mode, so it doesn't open the file for reading.
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let may_enter = |folder: &Stat| self.user.may(1, folder);
         let path = Path::new(path);
@@ -142,15 +142,16 @@ impl Jail {
 pub(crate) struct User {
     pub uid: u32,
     pub gid: u32,
-    /// Supplementary groups; HAProxy drops them when it changes its group.
+    /// The supplementary groups. HAProxy drops them when it changes its group.
     pub groups: Vec<u32>,
     /// The name in haproxy.cfg, or else the number.
     pub name: String,
 }
 
 impl User {
-    /// Returns the user of `global`, and the lines that were not understood. A HAProxy that changes its
-    /// user or enters a chroot is started as root. Any other HAProxy is assumed to run as doctor's user.
+    /// Returns the user of `global`, and the lines that doctor doesn't understand. A HAProxy that changes its
+    /// user or enters a chroot must start as root. doctor assumes that any other HAProxy runs as doctor's own
+    /// user.
     pub(crate) fn new(global: &Global, base: &Path) -> (User, Vec<(Place, String)>) {
         let root = global.user.is_some() || global.uid.is_some() || global.chroot.is_some();
         let own = getgroups().unwrap_or_default();

@@ -100,14 +100,14 @@ fn of_server(options: &mut Options, server: &Server) {
     options.ssl_max_ver = version("ssl-max-ver");
 }
 
-/// Returns the HTTP/1 protocols of an ALPN list, because sni-check doesn't speak HTTP/2. HAProxy tries each
-/// change with the line's own list.
+/// Returns the HTTP/1 protocols of an ALPN list, because sni-check doesn't speak HTTP/2. HAProxy itself tries
+/// each change with the whole list.
 fn http1(alpn: &str) -> Option<Alpn> {
     let names = alpn.split(',').filter(|name| name.starts_with("http/1"));
     names.collect::<Vec<_>>().join(",").parse().ok()
 }
 
-/// Returns the method and the page of HAProxy's own check.
+/// Returns the method and the path of HAProxy's own check.
 pub(crate) fn request(backend: &Backend) -> (String, Option<String>) {
     let request = backend.settings.rules.sent();
     let method = request.method.unwrap_or_else(|| "OPTIONS".to_owned());
@@ -118,7 +118,7 @@ pub(crate) fn request(backend: &Backend) -> (String, Option<String>) {
 fn of_request(options: &mut Options, backend: &Backend) {
     let request = backend.settings.rules.sent();
     let headers = request.headers.iter();
-    // sni-check sends the name of the check in place of a Host that only HAProxy can evaluate.
+    // If only HAProxy can evaluate the Host field, sni-check sends the check's SNI name as Host.
     let headers =
         headers.filter(|(name, text)| !(name.eq_ignore_ascii_case("host") && is_evaluated(text)));
     options.header = headers
@@ -126,7 +126,7 @@ fn of_request(options: &mut Options, backend: &Backend) {
         .collect();
     options.method = Some(request.method.unwrap_or_else(|| "OPTIONS".to_owned()));
     (options.uri, options.body) = (request.uri, request.body);
-    // HAProxy's own check has no default fields.
+    // HAProxy's own check sends these fields only if haproxy.cfg sets them.
     for name in ["User-Agent", "Accept"] {
         if !options.has_header(name) {
             options.header.push(format!("{name}:"));
@@ -135,7 +135,8 @@ fn of_request(options: &mut Options, backend: &Backend) {
     options.expect = expectations(backend).into_iter().flatten().collect();
 }
 
-/// Returns true if HAProxy evaluates the value of a header in `http-check send`: it has a sample expression.
+/// Returns true if the value of a header in `http-check send` contains a sample expression, which HAProxy
+/// evaluates.
 pub(crate) fn is_evaluated(text: &str) -> bool {
     text.contains("%[")
 }
@@ -192,7 +193,7 @@ pub(crate) fn written(backend: &Backend) -> Written {
     written
 }
 
-/// Returns the advice to send this request on each connection of a check, each with its own page.
+/// Returns the advice for a check with several `http-check send` lines. Each line keeps its own page.
 fn of_each(request: &Request, written: &Written) -> String {
     let words = [
         ("meth", request.method.as_deref()),
@@ -206,8 +207,8 @@ fn of_each(request: &Request, written: &Written) -> String {
     format!("in each http-check send line, keep the page and write{words}")
 }
 
-/// Returns the advice to repeat those lines of `defaults` that the backend's own http-check lines replace, and
-/// that the backend doesn't have.
+/// Returns the advice to repeat http-check lines of `defaults` in the backend. The backend's own http-check
+/// lines replace all of them. The advice leaves out each kind of line that the backend already has.
 pub(crate) fn repeated(backend: &Backend) -> String {
     let (rules, written) = (&backend.settings.rules, written(backend));
     let Some(replaced) = &rules.replaced else {

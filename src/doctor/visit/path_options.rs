@@ -57,8 +57,8 @@ pub(crate) fn judge(check: &ExternalCheck, jail: &Jail) -> (Option<Accepted>, Ve
 fn parse(check: &ExternalCheck) -> Result<Options> {
     let path = check.variable("PATH").unwrap_or_default();
     let mut arguments = check.arguments.clone();
-    // HAProxy resolves names itself and passes an address. With an SRV record it also looks up the port.
-    // The values don't matter here, so any valid ones will do.
+    // HAProxy resolves names itself and passes an address. With an SRV record it also looks up the port. The
+    // address and port don't matter here, so any valid values will do.
     let endpoint = &check.server.endpoint;
     if endpoint.name().is_some() {
         "192.0.2.1".clone_into(&mut arguments[2]);
@@ -213,7 +213,7 @@ impl OptionFiles<'_> {
         false
     }
 
-    /// Finds out if the chroot has CA certificates for `@system-ca`. Their content doesn't matter here.
+    /// Reports `@system-ca` if the chroot has no CA certificates. Their content doesn't matter here.
     fn system_ca(&mut self, options: &mut Options) {
         if !self.jail.is_chroot() {
             return;
@@ -284,7 +284,7 @@ impl OptionFiles<'_> {
             ),
             Obstacle::Forbidden(at) => (
                 format!(
-                    "{option} {file}: user {user} may not read it, see the mode of {}",
+                    "{option} {file}: user {user} may not read it; see the mode of {}",
                     at.display()
                 ),
                 format!(

@@ -101,8 +101,9 @@ fn plan(
     )
 }
 
-/// Reports a file that can't be read on this host, or what else is wrong with the options. If serve runs
-/// elsewhere, it may have the file.
+/// Reports a file that doctor can't read on this host. This is only a note, because a serve that runs
+/// elsewhere may have the file. If serve would refuse the options even with this file, reports that refusal
+/// instead.
 fn without_files(
     check: &ServeCheck,
     (server, serving): (&Server, &Serving),
@@ -136,7 +137,7 @@ fn without_files(
     )
 }
 
-/// Reports that serve refuses the options. `known` is true if the process that answers is known.
+/// Reports that serve refuses the options. `known` is true if doctor knows the process that answers.
 fn refused(error: &Error, known: bool) -> Finding {
     let refusal = error.downcast_ref::<Refusal>();
     let subject = refusal.map_or("", |refusal| refusal.subject.as_str());

@@ -102,7 +102,7 @@ impl Process {
         serve::over(given, &self.call.defaults)
     }
 
-    /// Returns access to the files that this process reads for a request.
+    /// Returns access to the files that this process may read for a request.
     pub(crate) fn files(&self) -> Files {
         let named = self.call.defaults.files();
         Files::only(Arc::new(Allowed {

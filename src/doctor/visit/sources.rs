@@ -1,5 +1,5 @@
-//! Finds the files that HAProxy reads on this host. `-f`, HAProxy's unit, or the command line of the
-//! running HAProxy names them.
+//! Finds the files that HAProxy reads on this host. `-f`, HAProxy's unit, or the command line of the running
+//! HAProxy names them. If none of these does, doctor reads the usual file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,15 +30,16 @@ pub(crate) struct Sources {
     pub environment: Vec<String>,
     /// The soft and the hard limit of open files with which HAProxy starts, if they are known.
     pub nofile: Option<(u64, u64)>,
-    /// How doctor knows the files, as the end of the sentence `Read FILES, as …`; empty if `-f` names them.
+    /// How doctor knows the files, as the end of the sentence `Read FILES, as …`. Empty if `-f` names them,
+    /// or if doctor reads the usual file.
     pub found_by: String,
 }
 
 impl Sources {
-    /// Returns the files of `-f`, or else those that HAProxy reads below `base`.
+    /// Returns the files of `-f`, or else the files that HAProxy reads below `base`.
     ///
     /// # Errors
-    /// No configuration is found.
+    /// There is no configuration.
     pub(crate) fn find(given: &[String], base: &Path) -> Result<Sources> {
         let running = || {
             if base == Path::new("/") {
@@ -49,7 +50,7 @@ impl Sources {
         };
         let found = of_unit(base).or_else(running);
         if !given.is_empty() {
-            // The limits count only if HAProxy reads these files.
+            // The limits apply only if HAProxy reads these files.
             let same = found.filter(|found| are_same(&found.files, given));
             return Ok(Sources {
                 files: given.to_vec(),
@@ -120,7 +121,8 @@ fn files_in(folder: &Path, extension: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The command and the environment that a unit starts HAProxy with (systemd.service(5), systemd.exec(5)).
+/// The command, the environment and the limit of open files with which a unit starts HAProxy
+/// (systemd.service(5), systemd.exec(5)).
 #[derive(Debug, Default)]
 struct Settings {
     start: String,
@@ -238,7 +240,7 @@ fn of_process() -> Option<Sources> {
     let mut found =
         folders.filter(|folder| is_haproxy(folder) && !has_haproxy_above(folder, is_haproxy));
     let folder = found.next()?;
-    // If several HAProxys run, doctor can't know which of them is meant.
+    // If several HAProxy processes run, doctor can't know which of them to examine.
     if found.next().is_some() {
         return None;
     }
@@ -263,7 +265,8 @@ fn of_process() -> Option<Sources> {
     Some(Sources {
         files,
         environment: list("environ"),
-        // HAProxy has raised the soft limit to what it needs, and closes every descriptor below it.
+        // HAProxy may have raised its soft limit since it started. It closes every descriptor below the
+        // raised limit.
         nofile: nofile_of(&folder),
         found_by: format!("the command line of the running HAProxy (process {number}) says"),
     })

@@ -15,15 +15,10 @@ pub const EXTERNAL: &[Change] = &[
         |case| case.has_variables,
         |case, _| case.option("--sni $SNI_HOST"),
     ),
-    change(
-        "option httpchk from defaults before it",
-        1,
-        any,
-        |case, _| {
-            case.option
-                .insert(0, "option httpchk GET /other".to_owned());
-        },
-    ),
+    change("option httpchk GET /other first", 1, any, |case, _| {
+        case.option
+            .insert(0, "option httpchk GET /other".to_owned());
+    }),
     change("no --sni", 4, any, |case, _| case.without_option("--sni")),
     change("--sni of the other site", 3, any, |case, _| {
         case.option(&format!("--sni {API}"))
@@ -134,12 +129,18 @@ pub const EXTERNAL: &[Change] = &[
     change("no option external-check", 4, any, |case, _| {
         case.line("option external-check", |_| None)
     }),
-    change("option httpchk after it", 3, any, |case, _| {
-        case.rules.push("option httpchk GET /".to_owned())
-    }),
-    change("option httpchk before it", 1, any, |case, _| {
-        case.option.insert(0, "option httpchk GET /".to_owned())
-    }),
+    change(
+        "option httpchk after option external-check",
+        3,
+        any,
+        |case, _| case.rules.push("option httpchk GET /".to_owned()),
+    ),
+    change(
+        "option httpchk before option external-check",
+        1,
+        any,
+        |case, _| case.option.insert(0, "option httpchk GET /".to_owned()),
+    ),
     change("rules of http-check", 3, any, |case, _| {
         case.rules.push("http-check expect status 200".to_owned())
     }),
@@ -197,12 +198,12 @@ pub const EXTERNAL: &[Change] = &[
         });
         case.line("external-check path", |_| None);
     }),
-    change("options behind the command", 2, any, |case, _| {
+    change("options after the command", 2, any, |case, _| {
         case.line("external-check command", |line| {
             Some(format!("{line} --sni www"))
         });
     }),
-    change("an agent beside it", 1, any, |case, world| {
+    change("external check and agent", 1, any, |case, world| {
         case.set_check(&format!(
             "agent-check agent-port {} agent-inter 500ms",
             world.agent

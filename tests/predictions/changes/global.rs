@@ -79,7 +79,7 @@ pub const GLOBAL: &[Change] = &[
         case.global
             .push("ssl-default-server-options ssl-min-ver TLSv1.3".to_owned())
     }),
-    change("global: numbers of user and group", 1, any, |case, _| {
+    change("global: uid and gid", 1, any, |case, _| {
         case.global
             .retain(|line| !line.starts_with("user") && !line.starts_with("group"));
         case.global

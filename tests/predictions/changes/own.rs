@@ -75,7 +75,7 @@ pub const HTTP: &[Change] = &[
         insert_rule(case, format!("http-check connect ssl sni {NAME}"))
     }),
     change(
-        "http-check connect ssl sni of another",
+        "http-check connect ssl sni of the other site",
         2,
         tls,
         |case, _| insert_rule(case, format!("http-check connect ssl sni {API}")),
@@ -159,13 +159,13 @@ pub const HTTP: &[Change] = &[
         insert_rule(case, format!("http-check connect ssl sni {NAME}"));
     }),
     change(
-        "check-sni of an expression",
+        "check-sni that is an expression",
         2,
         |case| case.has("check-sni"),
         |case, _| case.set_check("check-sni ssl_fc_sni"),
     ),
     change(
-        "check-sni of an address",
+        "check-sni that is an address",
         1,
         |case| case.has("check-sni"),
         |case, _| case.set_check("check-sni 127.0.0.1"),
@@ -194,18 +194,13 @@ pub const HTTP: &[Change] = &[
     change("no option httpchk", 1, any, |case, _| {
         case.line("option httpchk", |_| None)
     }),
-    change(
-        "option external-check from defaults before it",
-        1,
-        any,
-        |case, world| {
-            let jailed = case.global[0].starts_with("chroot");
-            let folder = if jailed { "" } else { world.root.as_str() };
-            case.option
-                .insert(0, format!("external-check command {folder}/sni-check"));
-            case.option.insert(0, "option external-check".to_owned());
-        },
-    ),
+    change("option external-check first", 1, any, |case, world| {
+        let jailed = case.global[0].starts_with("chroot");
+        let folder = if jailed { "" } else { world.root.as_str() };
+        case.option
+            .insert(0, format!("external-check command {folder}/sni-check"));
+        case.option.insert(0, "option external-check".to_owned());
+    }),
     change("HEAD", 1, any, |case, _| {
         case.line("option httpchk", |_| {
             Some("option httpchk HEAD /".to_owned())
@@ -229,7 +224,7 @@ pub const HTTP: &[Change] = &[
             });
         },
     ),
-    change("httpchk with a page only", 1, any, |case, _| {
+    change("option httpchk with only a page", 1, any, |case, _| {
         case.line("option httpchk", |_| Some("option httpchk /".to_owned()))
     }),
     change("Host in the old form", 2, any, |case, _| {
@@ -249,10 +244,10 @@ pub const HTTP: &[Change] = &[
             "http-check send meth POST uri / ver HTTP/1.1 hdr Host {NAME} body ping"
         ))
     }),
-    change("http-check expect of the page", 2, any, |case, _| {
+    change("http-check expect of the page's text", 2, any, |case, _| {
         case.option.push("http-check expect string good".to_owned())
     }),
-    change("http-check expect of another page", 1, any, |case, _| {
+    change("http-check expect of another text", 1, any, |case, _| {
         case.option
             .push("http-check expect rstring ^never".to_owned())
     }),
@@ -292,7 +287,7 @@ pub const HTTP: &[Change] = &[
             format!("http-check connect ssl sni {NAME} alpn h2,http/1.1"),
         )
     }),
-    change("timeout check that is short", 1, any, |case, _| {
+    change("a short timeout check", 1, any, |case, _| {
         case.timeouts.push("timeout check 500ms".to_owned())
     }),
 ];
@@ -356,9 +351,12 @@ pub const TCP: &[Change] = &[
     change("tcp-check connect port", 2, any, |case, world| {
         connect(case, &format!("tcp-check connect port {}", world.health))
     }),
-    change("tcp-check connect ssl sni of another", 2, any, |case, _| {
-        connect(case, &format!("tcp-check connect ssl sni {API}"))
-    }),
+    change(
+        "tcp-check connect ssl sni of the other site",
+        2,
+        any,
+        |case, _| connect(case, &format!("tcp-check connect ssl sni {API}")),
+    ),
     change("tcp-check connect default", 2, any, |case, _| {
         connect(case, "tcp-check connect default")
     }),
@@ -371,10 +369,13 @@ pub const TCP: &[Change] = &[
         request(case);
     }),
     change("a script without connect", 2, any, |case, _| request(case)),
-    change("expects before it sends", 1, any, |case, _| {
-        case.option.push("tcp-check expect string HTTP".to_owned())
-    }),
-    change("option of another protocol", 1, any, |case, _| {
+    change(
+        "a tcp-check that expects before it sends",
+        1,
+        any,
+        |case, _| case.option.push("tcp-check expect string HTTP".to_owned()),
+    ),
+    change("option for another protocol", 1, any, |case, _| {
         case.option = vec!["option smtpchk".to_owned()];
     }),
 ];

@@ -119,7 +119,7 @@ pub const SERVE: &[Change] = &[
             Some("http-check expect status 200".to_owned())
         })
     }),
-    change("serve: expects the code in short", 2, any, |case, _| {
+    change("serve: expects only the code 0", 2, any, |case, _| {
         case.line("http-check expect", |_| {
             Some("http-check expect hdr name X-Check-Code value 0".to_owned())
         })

@@ -30,7 +30,7 @@ pub const SERVER: &[Change] = &[
         },
     ),
     change(
-        "one server with a port of its own",
+        "one server with another port",
         2,
         |case| is_pair(case) && checked(case),
         |case, world| {
@@ -106,7 +106,7 @@ pub const SERVER: &[Change] = &[
     }),
     change("sni int", 2, has_sni, |case, _| case.set("sni int(5)")),
     change("sni path", 1, has_sni, |case, _| case.set("sni path")),
-    change("sni of an address", 1, has_sni, |case, _| {
+    change("sni that is an address", 1, has_sni, |case, _| {
         case.set("sni str(127.0.0.1)")
     }),
     change("sni method and verify none", 1, has_sni, |case, _| {
@@ -183,7 +183,7 @@ pub const SERVER: &[Change] = &[
         },
     ),
     change(
-        "check-alpn beside alpn",
+        "check-alpn and alpn",
         2,
         |case| tls(case) && checked(case),
         |case, _| {
@@ -343,7 +343,7 @@ pub const SERVER: &[Change] = &[
         listen(case, 443);
     }),
     change(
-        "TLS passed through that HAProxy looks at",
+        "TLS passed through after a look at the hello",
         2,
         can_pass,
         |case, _| {
@@ -387,7 +387,7 @@ pub const SERVER: &[Change] = &[
         },
     ),
     change(
-        "a frontend that asks for the Host",
+        "a frontend that requires the Host",
         3,
         has_front,
         |case, _| case.front_asks_host = true,
@@ -438,16 +438,16 @@ pub const SERVER: &[Change] = &[
     change("observe", 1, checked, |case, _| {
         case.set_check("observe layer7 error-limit 10 on-error mark-down")
     }),
-    change("agent-check beside the check", 1, checked, |case, world| {
+    change("agent-check and check", 1, checked, |case, world| {
         case.set_check(&format!("agent-check agent-port {}", world.agent))
     }),
     change(
-        "an agent that does not answer beside the check",
+        "a check, and an agent that does not answer",
         1,
         checked,
         |case, world| case.set_check(&format!("agent-check agent-port {}", world.dead)),
     ),
-    change("one server that is dead", 2, is_pair, |case, world| {
+    change("one dead server", 2, is_pair, |case, world| {
         case.servers[1].1 = format!("127.0.0.1:{}", world.dead)
     }),
     change("one server as backup", 1, is_pair, |case, _| {
@@ -471,7 +471,7 @@ pub const SERVER: &[Change] = &[
     change("sni in capitals", 1, has_sni, |case, _| {
         case.set(&format!("sni str({})", NAME.to_uppercase()))
     }),
-    change("sni of another header", 1, has_sni, |case, _| {
+    change("sni from another header", 1, has_sni, |case, _| {
         case.set("sni req.hdr(x-site)")
     }),
     change("sni with a converter", 1, has_sni, |case, _| {
@@ -500,7 +500,7 @@ pub const SERVER: &[Change] = &[
     }),
 ];
 
-/// True if the server has an address with a port, and something listens there.
+/// Returns true if nginx plays the server and every server line has an IPv4 address with a port.
 fn has_port(case: &Case) -> bool {
     case.peer.is_nginx()
         && case
@@ -525,7 +525,7 @@ fn in_tcp(case: &mut Case) {
     case.remove("cookie");
 }
 
-/// The server gets visitors' own TLS.
+/// Makes HAProxy pass visitors' own TLS through to the server.
 fn pass_tls(case: &mut Case) {
     in_tcp(case);
     for word in ["ssl", "verify", "ca-file", "sni", "check-sni"] {
@@ -533,7 +533,8 @@ fn pass_tls(case: &mut Case) {
     }
 }
 
-/// Gives the frontend a port that says what visitors speak. The test visits its socket.
+/// Gives the frontend a port that shows which protocol visitors speak. The test's own visitors use the
+/// frontend's socket.
 fn listen(case: &mut Case, port: u16) {
     let [.., high, low] = case.number.to_be_bytes();
     case.front.push(format!("bind 127.9.{high}.{low}:{port}"));

@@ -1,4 +1,4 @@
-//! A check at the address and port of visitors' connections, for a server with another address or port for the check.
+//! Moves a check to the address and port of visitors, if `addr` or `port` sends the check elsewhere.
 
 use super::{Edit, has, rule};
 use crate::doctor::visit::Visit;
@@ -6,24 +6,24 @@ use crate::doctor::visit::Watch;
 use crate::haproxy::config::check::Check;
 use crate::options::Options;
 
-/// A check at the address and port of visitors' connections, for a server with another address or port for the check.
+/// A check that is moved to the address and port of visitors' connections.
 #[derive(Clone)]
 pub(crate) struct AtVisitors {
-    /// The words of the server line that send the check elsewhere, without a value.
+    /// The edits that remove `addr` and `port` from the server line.
     pub words: Vec<Edit>,
-    /// The words of the check's `connect` rule that do so.
+    /// The edits that remove `addr` and `port` from the check's `connect` rule.
     pub connect: Vec<Edit>,
-    /// What these words do.
+    /// What `addr` and `port` do to the check, in one or two sentences.
     pub what: String,
-    /// The options with which sni-check makes that check, or why it can't.
+    /// The options with which sni-check makes the moved check, or why it can't make this check.
     pub call: Result<Box<Options>, String>,
 }
 
-/// The words that give the check another address or port.
+/// The words that can give the check another address or port.
 const ADDRESS: [&str; 2] = ["port", "addr"];
 
-/// Returns the check at the address and port of visitors' connections. Returns `None` if no word gives the check
-/// another address or port.
+/// Returns the check at the address and port of visitors' connections. Returns `None` if neither the server
+/// line nor the `connect` rule has `addr` or `port`.
 pub(crate) fn at_visitors(
     visit: &Visit,
     watch: &Watch,
@@ -71,7 +71,7 @@ pub(crate) fn at_visitors(
     })
 }
 
-/// Returns the reason for a change that makes the check connect where visitors connect, if it doesn't.
+/// Returns why the check should connect where visitors connect. Returns `None` if it already does.
 pub(crate) fn elsewhere(watch: &Watch) -> Option<String> {
     let check = watch.connections.first()?.endpoint.to_string();
     let visitors = watch.server.endpoint.to_string();

@@ -1,4 +1,4 @@
-//! Suggests TLS for a check or a server that connects without TLS. The words come from the server line, from
+//! Suggests TLS for a check or a server line without TLS. The words come from the server line, from
 //! `default-server` lines that HAProxy ignores, or from another server.
 
 use super::{Edit, Suggestion, has, meant, rule};
@@ -185,7 +185,7 @@ fn all_words(watch: &Watch) -> Settings {
     watch.server.settings.with_defaults(all)
 }
 
-/// Returns the TLS that visitors' connections would have with `ssl`.
+/// Returns the TLS settings that visitors' connections would have if the server line had `ssl`.
 fn own_tls(visit: &Visit, watch: &Watch) -> Option<Tls> {
     let mut server = watch.server.clone();
     server.settings = all_words(watch);
@@ -193,8 +193,8 @@ fn own_tls(visit: &Visit, watch: &Watch) -> Option<Tls> {
     traffic(visit.reading, watch.backend, &server).tls
 }
 
-/// Returns the TLS that the check of a server without `ssl` most likely needs. These are the server line's
-/// own settings if they have a CA file or `verify none`. Otherwise they are all settings of another server.
+/// Returns the TLS settings that the check of a server without `ssl` most likely needs. If the server line
+/// has a CA file or `verify none`, the settings are its own. Otherwise, they are those of another server.
 pub(crate) fn meant_tls(visit: &Visit, watch: &Watch) -> Tls {
     let own = own_tls(visit, watch).unwrap_or_default();
     let other = || {
@@ -217,7 +217,8 @@ pub(crate) fn meant_tls(visit: &Visit, watch: &Watch) -> Tls {
     }
 }
 
-/// Suggests the words of the `default-server` lines below the server line.
+/// Suggests the words of the `default-server` lines below the server line. HAProxy ignores these lines for
+/// this server.
 pub(super) fn below(watch: &Watch) -> Option<Suggestion> {
     let all = &watch.backend.settings.server;
     let own = &watch.server.settings;
