@@ -118,7 +118,7 @@ pub enum CertificateFailure {
         /// `--min-cert-days`.
         limit: u32,
     },
-    /// A list in `--crl-file` contains a certificate of the chain. The text names it.
+    /// A list in `--crl-file` contains a certificate of the chain. The text names the certificate.
     Revoked(String),
     /// No list in `--crl-file` can be used for a certificate of the chain. The text says why.
     NoValidList(String),

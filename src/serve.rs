@@ -1,8 +1,7 @@
-//! `sni-check serve`: a local server that makes the checks of sni-check for HAProxy's own
-//! http-check.
+//! `sni-check serve`: a local server that runs sni-check's checks for HAProxy's own http-check.
 //!
-//! `connection -> request (options and server) -> plan -> probe -> answer`, each connection on a
-//! thread of its own. HAProxy shows the code as `check_code` and the reason as `last_chk`.
+//! `connection -> request (options and server) -> plan -> probe -> answer`. Each connection has its own
+//! thread. HAProxy shows the code as `check_code` and the reason as `last_chk`.
 
 mod address;
 mod answer;
@@ -48,8 +47,8 @@ use crate::start;
 const MAX_CHECKS: usize = 512;
 /// How long a client may take to send the head of its request.
 const HEAD: Duration = Duration::from_secs(1);
-/// How long a client may take for the head if it found no free place. Its answer then only reports
-/// the limit.
+/// How long a client may take for the head if `--max-checks` checks are already running. The answer then only
+/// reports this limit.
 const HEAD_AT_LIMIT: Duration = Duration::from_millis(5);
 /// The time that running checks get after serve is asked to stop: the longest time of a check, and
 /// a little more for a delayed check.
@@ -152,12 +151,12 @@ struct Service {
     output: Output,
     plans: Plans,
     metrics: Metrics,
-    /// True if other hosts can connect.
+    /// True if other hosts may connect (`--allow-remote`).
     is_remote: bool,
 }
 
 impl Service {
-    /// Serves a connection: one request, one check, one answer.
+    /// Serves a connection: reads one request, runs one check, and sends one answer.
     fn serve(&self, connection: Connection) {
         let Connection {
             fd,

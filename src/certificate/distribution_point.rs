@@ -29,7 +29,7 @@ pub enum PointName<'a> {
     Relative(&'a [u8]),
 }
 
-/// The issuingDistributionPoint of a list, which says which certificates the list covers.
+/// The issuingDistributionPoint of a list. It limits the certificates that the list covers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IssuingPoint<'a> {
     /// The name of the distribution point.
@@ -68,8 +68,8 @@ impl<'a> DistributionPoint<'a> {
     }
 }
 
-/// Returns the distribution points in the content of cRLDistributionPoints. Stops before the first
-/// one that can't be read.
+/// Returns the distribution points in the content of cRLDistributionPoints. Stops before the first point that
+/// can't be read.
 pub fn points(content: &[u8]) -> impl Iterator<Item = DistributionPoint<'_>> {
     all(content).map_while(|point| point)
 }
@@ -106,8 +106,8 @@ impl<'a> PointName<'a> {
         elements.is_empty().then_some(name)
     }
 
-    /// Returns true if both names mean the same place (`idp_check_dp`). A relative name is appended
-    /// to its issuer's name: `own` is the issuer of `self`, `its` is the issuer of `other`.
+    /// Returns true if both names mean the same place (`idp_check_dp`). A relative name is appended to an
+    /// issuer's name. `own` is that issuer for `self`, and `its` is that issuer for `other`.
     pub fn is_same(&self, own: &[u8], other: &PointName<'_>, its: &[u8]) -> bool {
         match (self, other) {
             (PointName::Full(ours), PointName::Full(theirs)) => general_name::names(ours)

@@ -22,7 +22,7 @@ pub enum Violation {
     /// OpenSSL can't apply a constraint, or can't apply it to a name, and therefore rejects the
     /// certificate.
     Unsupported,
-    /// sni-check can't apply a constraint, or versions of OpenSSL differ about it. The text
+    /// sni-check can't apply a constraint to a name, or versions of OpenSSL apply it differently. The text
     /// describes the name.
     Limit(&'static str),
 }

@@ -62,7 +62,7 @@ impl<'a> Parts<'a> {
         rest.is_empty().then_some(parts)
     }
 
-    /// Reads the certificate at the start of `bytes`. Returns it and the bytes that follow it.
+    /// Reads the certificate at the start of `bytes`. Returns the certificate and the bytes that follow it.
     pub fn read_first(bytes: &'a [u8]) -> Option<(Parts<'a>, &'a [u8])> {
         let mut after = Elements(bytes);
         let mut whole = Elements(after.expect(SEQUENCE)?);
