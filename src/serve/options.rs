@@ -25,9 +25,10 @@ use crate::refusal::{Misfit, refusal, together};
             http-check connect addr unix@/run/sni-check/socket\n    \
             http-check send-state\n    \
             http-check send meth GET uri / hdr X-Check-Options \"--sni www.example.com\"\n    \
-            http-check expect hdr name X-Check-Code value 0 \\\n      \
-            status-code \"res.hdr(x-check-code)\" \\\n      \
-            on-success \"%[res.hdr(x-check-reason)]\" \\\n      \
+            http-check expect hdr name X-Check-Code value 0\n\
+            HAProxy also shows the code and the reason if the last line continues with:\n    \
+            status-code \"res.hdr(x-check-code)\"\n    \
+            on-success \"%[res.hdr(x-check-reason)]\"\n    \
             on-error \"%[res.hdr(x-check-reason)]\""
 )]
 pub struct ServeOptions {
