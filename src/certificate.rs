@@ -29,9 +29,9 @@ pub struct Certificate {
     pub subject: String,
     /// The issuer's distinguished name (RFC 4514).
     pub issuer: String,
-    /// The start of its validity, since the epoch.
+    /// The time from which the certificate is valid, since the epoch.
     pub not_before: Duration,
-    /// The end of its validity, since the epoch.
+    /// The time at which the certificate expires, since the epoch.
     pub not_after: Duration,
 }
 
@@ -105,8 +105,8 @@ pub enum CertificateFailure {
         issuer: String,
         /// True if the certificate is its own issuer.
         self_signed: bool,
-        /// The certificate in `--ca-file` that the missing issuer has issued. It's set if the file
-        /// contains an intermediate without its root.
+        /// The certificate in `--ca-file` that the missing issuer has issued. `Some` if the file contains an
+        /// intermediate without its root.
         below: Option<String>,
     },
     /// A certificate of the chain expires within `--min-cert-days`.

@@ -131,8 +131,8 @@ pub fn canonical(name: &[u8]) -> Canonical {
     parts
 }
 
-/// Appends `attributes` to `name`, and returns the form that OpenSSL compares. Each attribute
-/// becomes its own RelativeDistinguishedName, although `attributes` is the content of only one.
+/// Appends `attributes` to `name`, and returns the form that OpenSSL compares. Each attribute becomes its own
+/// RelativeDistinguishedName, although all of them come from a single one.
 pub fn extended(name: &[u8], attributes: &[u8]) -> Canonical {
     let mut parts = canonical(name);
     let attributes = each(attributes, attribute).map_while(|attribute| attribute);

@@ -17,13 +17,12 @@ const DELTA: &[u8] = &[0x55, 0x1d, 27];
 const REASON: &[u8] = &[0x55, 0x1d, 21];
 const ENTRY_ISSUER: &[u8] = &[0x55, 0x1d, 29];
 
-/// The parts of a revocation list, which borrow its bytes.
+/// The parts of a revocation list. They borrow the list's bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct RevocationList<'a> {
     /// The content of the issuer's name.
     pub issuer: &'a [u8],
-    /// The time of issue, in seconds since the epoch, or `None` if it can't be compared with a
-    /// clock.
+    /// The time of issue, in seconds since the epoch. `None` if the time can't be compared with a clock.
     pub this_update: Option<i64>,
     /// When the next list is due, in seconds since the epoch. The outer `None` means that the list has no
     /// such field. The inner `None` means that its time can't be compared with a clock.

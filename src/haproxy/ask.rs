@@ -1,5 +1,5 @@
 //! Asks HAProxy itself about servers. sni-check starts the HAProxy program of this host, which checks the
-//! servers for a moment. Its statistics show the results.
+//! servers. HAProxy's statistics show the results.
 //!
 //! This HAProxy runs as the current user. Its configuration is never written to a disk, and no other process
 //! can reach its sockets. sni-check kills it after the last answer, and the kernel kills it when sni-check
@@ -69,13 +69,14 @@ pub(crate) struct Answered<K> {
     pub answer: Answer,
     /// The response to the visitor. `None` if the servers are down, or if no response arrived.
     pub visitor: Option<Visited>,
-    /// True if the server answered 429 only because of many requests at once. After a pause, it didn't.
+    /// True if the server answered 429 because of too many requests at once. The results here are those of a
+    /// second attempt, after a pause.
     pub was_limited: bool,
 }
 
 /// The time after which most servers have forgotten a burst of requests.
 pub(crate) const PAUSE: Duration = Duration::from_millis(1100);
-/// How many questions this process may still ask again after a 429. Each repetition takes some seconds.
+/// How many questions this process may still repeat after a 429. Each repetition takes some seconds.
 static AGAIN: AtomicUsize = AtomicUsize::new(12);
 
 /// True if an earlier burst of requests reached a server's limit. HAProxy doesn't show the 429 of an external
@@ -91,7 +92,8 @@ static IS_LIMITED: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 ///
-/// HAProxy wasn't found, can't be started, doesn't answer, or refuses more than the lines of questions.
+/// HAProxy wasn't found, can't be started or doesn't answer. Or it refuses the configuration, even without
+/// the questions that its alerts refer to.
 pub(crate) fn ask<K>(
     haproxy: &Haproxy,
     global: &str,

@@ -1,5 +1,5 @@
-//! Reads the head of a response. It accepts exactly what HAProxy's parser accepts. ureq's parser has
-//! different rules, which would make some healthy servers DOWN.
+//! Reads the head of a response by the rules of HAProxy's parser. ureq's parser has different rules, which
+//! would make some healthy servers DOWN.
 
 use std::borrow::Cow;
 

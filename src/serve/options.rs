@@ -1,4 +1,4 @@
-//! The command line of `sni-check serve`: its own options, mixed with options of a check.
+//! The command line of `sni-check serve`. It may mix options of serve with options of a check.
 
 use std::net::IpAddr;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Runs each check on a thread. A new thread starts if no thread is idle.
+//! Runs each check on a thread. If no thread is idle, a new thread starts.
 
 use std::collections::VecDeque;
 use std::io;

@@ -21,7 +21,7 @@ pub(crate) struct Connection {
     /// The SOCKS proxy between HAProxy and the server.
     pub socks4: Option<At<String>>,
     pub speaks: Speaks,
-    /// The line with most settings of this connection.
+    /// The line that contains most settings of this connection.
     pub place: Place,
 }
 
@@ -98,7 +98,7 @@ const PROXY: [&str; 4] = [
     "send-proxy-v2-ssl-cn",
 ];
 
-/// Everything outside of a backend that affects its connections.
+/// The whole configuration, and other facts that affect the connections of a backend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'a> {
     pub config: &'a Configuration,

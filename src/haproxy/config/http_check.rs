@@ -4,7 +4,7 @@
 use super::place::{At, Place};
 use super::written::Written;
 
-/// The rules of a proxy's own checks, with a separate list for each protocol.
+/// The rules of HAProxy's own checks in one proxy. Each protocol has its own list.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     pub http: List,
@@ -43,7 +43,7 @@ impl List {
         replaces
     }
 
-    /// Returns the lines that send something or expect an answer.
+    /// Returns the rules that send something or expect an answer.
     pub(crate) fn dialogue(&self) -> impl Iterator<Item = &At<Vec<String>>> {
         self.lines.iter().filter(|line| {
             let action = line.value.get(1).map_or("", String::as_str);

@@ -35,7 +35,7 @@ const SECTIONS: &[&str] = &[
     "healthcheck",
 ];
 
-/// The section that the next line belongs to.
+/// The section to which the next line belongs.
 #[derive(Default)]
 enum Section {
     Global,
@@ -109,7 +109,7 @@ pub(super) struct Sections {
     pub unclear: Vec<(Place, String)>,
 }
 
-/// Lines of a check in a section where HAProxy doesn't use them.
+/// Lines about checks in a section where they have no effect.
 #[derive(Clone, Debug)]
 pub(crate) struct Idle {
     /// The first of these lines.
@@ -232,7 +232,7 @@ impl Reader {
         }
     }
 
-    /// Returns true if the current proxy is in `mode tcp`, judged by its lines so far.
+    /// Returns true if the lines of the current proxy haven't set `mode http` so far.
     fn is_in_tcp(&self) -> bool {
         match &self.section {
             Section::Backend => self

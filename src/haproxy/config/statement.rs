@@ -23,7 +23,7 @@ pub(super) struct Statement {
     pub words: Vec<String>,
 }
 
-/// The lines that were read, and what couldn't be read.
+/// The lines that were read, and their problems.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     pub all: Vec<Statement>,

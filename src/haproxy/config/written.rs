@@ -9,7 +9,7 @@ use super::place::Place;
 const BEGIN: char = '\u{e000}';
 const END: char = '\u{e001}';
 
-/// A shorter value isn't searched for inside other words, because it may be there by chance.
+/// sni-check doesn't look for shorter values inside other words, because they may occur there by chance.
 const SHORTEST: usize = 4;
 
 /// Words that come from variables.

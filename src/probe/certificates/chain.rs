@@ -1,6 +1,5 @@
-//! Verifies that each certificate of a path is signed by the next one, and that the name
-//! constraints of all issuers allow its names. `rules.rs` has already judged everything else about
-//! the path.
+//! Verifies that each certificate of a path is signed by the next one, and that the name constraints of all
+//! issuers allow its names. `judge.rs` has already checked the dates, and the uses of each certificate.
 
 use rustls::pki_types::TrustAnchor;
 use webpki::spki_for_anchor;

@@ -157,8 +157,8 @@ fn trusted_issuer<'a>(trust: &'a Trust, of: &Step<'_>, now: i64) -> Option<Step<
     Some(candidates[chosen])
 }
 
-/// Chooses an issuer as [`trusted_issuer`] does, among the certificates that the server sent and
-/// that aren't on the path yet. Returns its index.
+/// Chooses an issuer by the same rule as [`trusted_issuer`], but among the certificates that the server sent.
+/// Certificates on the path don't count. Returns the issuer's index.
 fn best(sent: &[Step<'_>], of: &Step<'_>, path: &[Step<'_>], now: i64) -> Option<usize> {
     let places: Vec<usize> = (0..sent.len())
         .filter(|place| {

@@ -47,7 +47,7 @@ struct Chosen<'a> {
     reasons: u16,
 }
 
-/// The scores for how well a list fits a certificate (OpenSSL's CRL_SCORE_*).
+/// The bits of a score (OpenSSL's CRL_SCORE_*). The list with the highest score fits a certificate best.
 const NO_CRITICAL: u16 = 0x100;
 const IN_SCOPE: u16 = 0x80;
 const IN_TIME: u16 = 0x40;

@@ -43,8 +43,8 @@ pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
         rsa::PSS_SHA384_KEY,
         rsa::PSS_SHA512_KEY,
     ],
-    // The ClientHello lists the schemes in this order. Servers choose the first scheme that fits
-    // their key.
+    // The ClientHello lists the schemes in this order. Most servers choose the first scheme that fits their
+    // key.
     mapping: &[
         (
             SignatureScheme::ECDSA_NISTP384_SHA384,
