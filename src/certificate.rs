@@ -105,8 +105,8 @@ pub enum CertificateFailure {
         issuer: String,
         /// True if the certificate is its own issuer.
         self_signed: bool,
-        /// The certificate in `--ca-file` that the missing issuer has issued. It's set if the file
-        /// contains an intermediate without its root.
+        /// The certificate in `--ca-file` that the missing issuer has issued. `Some` if the file contains an
+        /// intermediate without its root.
         below: Option<String>,
     },
     /// A certificate of the chain expires within `--min-cert-days`.

@@ -63,7 +63,7 @@ impl Command {
             Command::Doctor => {
                 "what prevents the checks of a haproxy.cfg from working on this host"
             }
-            Command::Serve => "a server that makes the same checks for HAProxy's http-check",
+            Command::Serve => "a server that runs the same checks for HAProxy's http-check",
             Command::Explain => "what an exit code means, its likely causes, what to change",
         }
     }

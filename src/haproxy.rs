@@ -1,4 +1,5 @@
-//! HAProxy: how it calls a check, how it reads its configuration, and its program on this host.
+//! Everything about HAProxy: how it runs a check, how it reads its configuration, and the HAProxy program of
+//! this host.
 
 mod account;
 pub(crate) mod ask;

@@ -41,8 +41,7 @@ use crate::plan::{Host, Plan, ProxyHeader, Request, Target, Tls};
 /// The result of a check.
 #[derive(Debug)]
 pub struct Verdict {
-    /// The healthy response, or why the check failed. `None` means a healthy check without a
-    /// request.
+    /// The healthy response, or why the check failed. `Ok(None)` means a healthy check without a request.
     pub result: Result<Option<Response>, Failure>,
     /// The facts that the check has collected.
     pub seen: Seen,
@@ -144,12 +143,12 @@ pub fn run_by_phase(plan: &Plan, start: Instant, enter: impl FnMut(Failure, &mut
     Verdict { result, seen }
 }
 
-/// One attempt to reach a server: the check itself, or a variation of it.
+/// One attempt to reach a server, with the settings of the check or with other settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Trial<'a> {
     /// The name sent as SNI.
     pub sni: Option<&'a DnsName<'static>>,
-    /// The TLS settings except the name.
+    /// The TLS settings except the SNI name.
     pub tls: &'a Tls,
     /// The request. If it's `None`, the attempt ends with the handshake.
     pub request: Option<&'a Request>,
@@ -211,7 +210,7 @@ impl<'a> Trial<'a> {
         self.handshake(socket, seen)
     }
 
-    /// Connects, and sends the PROXY header if the attempt has one.
+    /// Connects, and sends the PROXY header if `proxy` is set.
     fn connect(
         self,
         addresses: &[Address],

@@ -1,5 +1,4 @@
-//! `sni-check serve`: a local server that makes the checks of sni-check for HAProxy's own
-//! http-check.
+//! `sni-check serve`: a local server that runs sni-check's checks for HAProxy's own http-check.
 //!
 //! `connection -> request (options and server) -> plan -> probe -> answer`, each connection on its own
 //! thread. HAProxy shows the code as `check_code` and the reason as `last_chk`.
@@ -152,12 +151,12 @@ struct Service {
     output: Output,
     plans: Plans,
     metrics: Metrics,
-    /// True if other hosts can connect.
+    /// True if other hosts may connect (`--allow-remote`).
     is_remote: bool,
 }
 
 impl Service {
-    /// Serves a connection: one request, one check, one answer.
+    /// Serves a connection: reads one request, runs one check, and sends one answer.
     fn serve(&self, connection: Connection) {
         let Connection {
             fd,

@@ -1,4 +1,4 @@
-"""The check as people write it in Python: name, address, port, CA file."""
+"""A typical check in Python. Its arguments are a name, an address, a port and a CA file."""
 import http.client
 import socket
 import ssl

@@ -1,4 +1,4 @@
-//! Compares the cost of one check with common alternatives, in Markdown tables.
+//! Compares the cost of a check by sni-check with common alternatives. Prints Markdown tables.
 //!
 //! The programs take turns to check one nginx on the loopback, so a slow moment of the machine
 //! affects all of them. Run the bench on an otherwise idle machine.
@@ -21,7 +21,7 @@ use world::{Backend, World};
 const RUNS: usize = 200;
 
 fn main() {
-    // cargo passes `--bench` to every benchmark.
+    // This bench ignores its arguments. cargo passes `--bench` to every benchmark.
     let world = World::new();
     table::machine(RUNS);
     table::head();
@@ -43,8 +43,8 @@ fn main() {
     }
 }
 
-/// With `thorough`, the exact figures of the other contenders are measured, too. They hardly depend
-/// on the backend, and take seconds each.
+/// Measures one check of a backend by each contender. With `thorough`, it also measures the exact figures of
+/// the contenders other than sni-check. These hardly depend on the backend, and each takes several seconds.
 fn one_check(world: &World, backend: &Backend, thorough: bool) {
     let contenders = world.contenders(backend);
     let in_process = InProcess::new(backend);

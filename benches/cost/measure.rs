@@ -1,4 +1,4 @@
-//! The costs of one run. Times come from the clock, all other figures are exact.
+//! Measures the costs of one run. Times and page faults vary from run to run. All other figures are exact.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::support::cost::{instructions, under};
 use crate::support::folder::Folder;
 use crate::world::Contender;
 
-/// Wall time, and the processor time of user and kernel.
+/// Wall time, processor time (user and kernel together), and minor page faults.
 #[derive(Clone, Copy)]
 pub struct Time {
     pub wall: Duration,
@@ -31,7 +31,7 @@ impl Time {
     }
 }
 
-/// Measures the time of `run`. `whose` says whose processor time counts.
+/// Measures the time of `run`. `whose` chooses the processes or threads whose processor time counts.
 ///
 /// The sum of user and system time comes from the scheduler's clock. It is exact even if the kernel
 /// splits the two by ticks.

@@ -24,9 +24,7 @@ pub fn machine(runs: usize) {
         "Times and page faults: medians of {runs} alternating runs each, against one nginx on"
     );
     println!("the loopback, certificates of a private CA. CPU: user and system, by getrusage.");
-    println!(
-        "Peak memory: GNU time, which sees no less than its own 1.4 MiB. System calls and the"
-    );
+    println!("Peak memory: GNU time, which reports at least its own 1.4 MiB. System calls and the");
     println!("files opened: strace. Instructions, outside the kernel: callgrind.");
     println!("The floor is the no-op and the in-process handshake together.");
 }
@@ -78,10 +76,10 @@ fn row(backend: &str, name: &str, time: Time, ours: Time, floor: Time, figures: 
 
 pub fn haproxy_head() {
     println!(
-        "\nUnder HAProxy, 200 servers, TLSv1.3, P-256, 20 s, `inter 1s` or what can be kept up; then the highest rate of a ladder at which no check is lost:\n"
+        "\nUnder HAProxy: 200 servers, TLSv1.3, P-256, 20 s, with `inter 1s` or the shortest `inter` that works. The last column is the highest rate at which no check is lost.\n"
     );
     println!(
-        "| check | `inter` | CPU of a check's process | × no-op | CPU of HAProxy for it | checks a second |"
+        "| check | `inter` | CPU of a check's process | × no-op | CPU of HAProxy for a check | checks per second |"
     );
     println!("|---|---|---|---|---|---|");
 }

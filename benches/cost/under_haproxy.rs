@@ -18,18 +18,18 @@ const LADDER: [u32; 13] = [
     50, 75, 100, 150, 200, 300, 400, 500, 600, 800, 1000, 1300, 1600,
 ];
 const TRIAL: Duration = Duration::from_secs(4);
-/// The kernel's unit in /proc/PID/stat: USER_HZ, which is the same on every platform.
+/// The unit of times in /proc/PID/stat, in seconds. USER_HZ is 100 on all usual platforms.
 const TICK: f64 = 0.01;
 
-/// A kind of check, as haproxy.cfg writes it.
+/// A kind of check, as lines of haproxy.cfg.
 pub struct Way {
     pub name: &'static str,
     backend: String,
     server: String,
-    /// True if each check opens a connection. The bench then counts connections, otherwise
+    /// True if each check opens a connection. The bench then counts connections. Otherwise it counts
     /// processes.
     connects: bool,
-    /// The command of the server that HAProxy asks, and the server's address.
+    /// The command that starts `sni-check serve`, and the path of its socket.
     asks: Option<(Vec<String>, String)>,
 }
 
@@ -83,7 +83,7 @@ pub fn ways(world: &World, backend: &Backend) -> Vec<Way> {
     ]
 }
 
-/// HAProxy's http-check of `sni-check serve`.
+/// Returns HAProxy's http-check that asks `sni-check serve`.
 fn serve(world: &World, options: &str) -> Way {
     let socket = world.folder.join("serve");
     let folder = world.folder.path().display();
@@ -190,7 +190,7 @@ impl Way {
     }
 }
 
-/// Returns true if the last check of every server succeeded, or succeeds soon.
+/// Waits until the last check of every server was successful. Returns false if this doesn't happen in time.
 fn all_healthy(haproxy: &Haproxy) -> bool {
     let end = Instant::now() + Duration::from_secs(12);
     while Instant::now() < end {
@@ -227,8 +227,8 @@ fn column(haproxy: &Haproxy, name: &str) -> Vec<String> {
 }
 
 impl Started {
-    /// Returns the CPU time of HAProxy's worker, and of the processes that check for it: its ended
-    /// children, and the server that it asks.
+    /// Returns the CPU time of HAProxy's worker, and the CPU time of the processes that check for it: its
+    /// children that have ended, and the server that it asks.
     fn spent(&self) -> (u64, u64) {
         let info = self.haproxy.ask("show info").unwrap_or_default();
         let pid = info.lines().find_map(|line| line.strip_prefix("Pid: "));
@@ -241,7 +241,7 @@ impl Started {
     }
 }
 
-/// Returns the CPU time of a process and of its ended children, in ticks.
+/// Returns the CPU time of a process, and of its children that have ended, in ticks.
 fn spent(pid: &str) -> (u64, u64) {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
     let (_, fields) = stat.rsplit_once(") ").expect("fields");

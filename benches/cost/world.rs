@@ -12,7 +12,8 @@ use crate::support::{NAME, free_port, program, rsa_key};
 
 const SCRIPT: &str = include_str!("../../tests/baseline/check.sh");
 
-/// One nginx, which serves each pair of TLS version and certificate on its own port.
+/// One nginx, and the programs to compare. nginx serves each pair of TLS version and certificate on its own
+/// port.
 pub struct World {
     pub backends: Vec<Backend>,
     pub sni_check: String,
@@ -50,7 +51,7 @@ impl Contender {
         command
     }
 
-    /// Returns the standard input. Only one contender reads anything.
+    /// Returns the standard input. Only one contender reads it.
     pub fn input(&self) -> Stdio {
         match &self.input {
             Some(file) => Stdio::from(File::open(file).expect("the request")),
@@ -91,7 +92,7 @@ impl World {
             }
             servers
         });
-        // Copies the program like an image build or `install` does. How much one page fault loads
+        // Copies the program, as `install` or the build of an image does. How much one page fault loads
         // depends on how the file came into the page cache.
         let copy = |program: PathBuf| {
             let name = program.file_name().expect("a name");
@@ -182,7 +183,7 @@ fn server(folder: &Folder, port: u16, version: &str, kind: &str, leaf: &Leaf) ->
     )
 }
 
-/// Returns a call in the form that HAProxy makes.
+/// Returns a command that runs `program` in the same way as HAProxy.
 fn haproxy(program: &str, path: &str, port: &str) -> impl Fn() -> Command + 'static {
     let [program, path, port] = [program, path, port].map(str::to_owned);
     move || haproxy_command(&[&program], &path, "127.0.0.1", &port)

@@ -17,7 +17,7 @@ const NOW: u64 = 1_800_000_000;
 /// The name that is verified.
 const NAME: &str = "www.example.test";
 
-/// Certificates that the CA or its intermediate has issued for [`NAME`], and a trusted self-signed
+/// Certificates that the trusted CA or its intermediate has issued for [`NAME`], and a trusted self-signed
 /// certificate.
 static GOOD: [&[u8]; 6] = [
     include_bytes!("../certificates/leaf.der"),
@@ -31,7 +31,7 @@ static GOOD: [&[u8]; 6] = [
 /// A certificate that is good except that the revocation list revokes it.
 const REVOKED: &[u8] = include_bytes!("../certificates/revoked.der");
 
-/// Verification with a CA and a self-signed certificate, and the same with a revocation list.
+/// Two verifications with the same trusted certificates. The second one also uses a revocation list.
 static VERIFICATIONS: LazyLock<[Arc<Verification>; 2]> = LazyLock::new(|| {
     let trust = file("trust.pem");
     let list = file("list.pem");
@@ -63,16 +63,25 @@ pub fn hold(input: &[u8]) {
         }
         faults.is_empty()
     });
-    assert!(plain || !with_list, "a list makes nothing acceptable");
+    assert!(
+        plain || !with_list,
+        "only the revocation list makes the chain acceptable"
+    );
     if plain {
-        let signed = signed_part(leaf).expect("what is accepted is a certificate");
+        let signed = signed_part(leaf).expect("an accepted leaf is a certificate");
         let known = GOOD.map(|der| signed_part(der).expect("a certificate"));
-        assert!(known.contains(&signed), "nobody issued this");
+        assert!(
+            known.contains(&signed),
+            "the CA has not issued this certificate"
+        );
         assert!(
             !with_list || Some(signed) != signed_part(REVOKED),
-            "revoked"
+            "this certificate is revoked"
         );
-        assert!(Certificate::read(leaf).is_some(), "its end can be told");
+        assert!(
+            Certificate::read(leaf).is_some(),
+            "its dates cannot be read"
+        );
     }
 }
 
@@ -121,7 +130,8 @@ fn verification(options: &[&str]) -> Arc<Verification> {
     plan.tls.verification.expect("a verification")
 }
 
-/// Reads a file of this crate or of the parent crate.
+/// Returns the path of a file in `certificates`. This module is part of the fuzz crate, and of the tests of
+/// the parent crate.
 fn file(name: &str) -> String {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let fuzz = if root.ends_with("fuzz") {

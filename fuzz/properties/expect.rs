@@ -1,7 +1,7 @@
 //! The grammar of `--expect`, and the verdict of a rule about a response.
 //!
-//! An input has a rule, a line with the status and header fields (`200 Name: value, …`, separated
-//! by tabs), and the body, each on a line of its own.
+//! The first line of an input is a rule. The second line is the status and the header fields, separated by
+//! tabs. The rest is the body.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ impl Response<'_> {
 }
 
 fn assert_printed_rule_parses_to_the_same_rule(rule: &Expectation) {
-    let again: Expectation = rule.to_string().parse().expect("what was printed");
+    let again: Expectation = rule.to_string().parse().expect("a printed rule");
     assert_eq!(format!("{again:?}"), format!("{rule:?}"));
 }
 
@@ -79,13 +79,13 @@ fn assert_negation_reverses_the_verdict(text: &str, rule: &Expectation, response
     assert_ne!(other.is_negated(), rule.is_negated());
     let no_body = rule.part() == Part::Body && response.body.is_empty();
     match (response.meets(rule), response.meets(&other)) {
-        (Ok(one), Ok(other)) if no_body => assert!(!one && !other, "there is no body"),
+        (Ok(one), Ok(other)) if no_body => assert!(!one && !other, "both fail without a body"),
         (Ok(one), Ok(other)) => assert_ne!(one, other),
-        (one, other) => assert_eq!(one.err(), other.err(), "the same limit"),
+        (one, other) => assert_eq!(one.err(), other.err(), "both reach the same limit"),
     }
 }
 
-/// A text that is quoted as in HAProxy's manual, section 2.2, must be found literally.
+/// A pattern that is quoted as in HAProxy's manual, section 2.2, must match only the same text.
 fn assert_quoted_patterns_are_literal(pattern: &str, response: &Response<'_>) {
     // A line break in single quotes ends the rule, and a NUL ends a pattern.
     if pattern.is_empty() || pattern.contains(['\r', '\n', '\0']) {
@@ -120,7 +120,7 @@ fn in_single_quotes(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// Compares `status` and its list with a second, simple reader.
+/// Compares the verdict of `status LIST` with that of a second, simple implementation.
 fn assert_status_lists_match_the_simple_reader(rule: &str, response: &Response<'_>) {
     let list = rule
         .bytes()

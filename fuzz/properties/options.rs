@@ -1,4 +1,4 @@
-//! The text of `external-check path`, its words, the options, and the plan.
+//! Splits the text of `external-check path` into words, and makes options and a plan from them.
 //!
 //! An input is a text of `external-check path`. The target reads no file and sends nothing.
 
@@ -18,7 +18,7 @@ const ARGUMENTS: [&str; 4] = ["NOT_USED", "NOT_USED", "192.0.2.7", "443"];
 
 pub fn hold(input: &[u8]) {
     if input.contains(&0) {
-        return; // No environment variable can contain this.
+        return; // No environment variable can contain a NUL.
     }
     let mut words = match words_in(Carrier::Path, OsStr::from_bytes(input)) {
         Ok(words) => words,
@@ -28,11 +28,10 @@ pub fn hold(input: &[u8]) {
         assert!(!input.trim_ascii_start().starts_with(b"-"));
         return;
     }
-    let text = std::str::from_utf8(input).expect("what has words is UTF-8");
-    // A line with `\` at its end never gets here, because HAProxy's own reader joins it with the
-    // next line.
+    let text = std::str::from_utf8(input).expect("a text with words is UTF-8");
+    // A shell joins a line that ends in `\` with the next line. `shell_words` doesn't.
     if !text.contains("\\\n") {
-        assert_eq!(words, shell_words(text), "as a POSIX shell parts it");
+        assert_eq!(words, shell_words(text), "as a POSIX shell splits it");
     }
     words.extend(ARGUMENTS.map(str::to_owned));
     let options = match parse(&words) {
@@ -61,7 +60,7 @@ fn assert_message_is_not_empty(error: &anyhow::Error) {
     assert!(!format!("{error:#}").trim().is_empty());
 }
 
-/// If one of its words is removed, a text must be refused or give different options.
+/// If one word is removed, the remaining words must be refused, or must result in different options.
 fn assert_no_word_is_lost(words: &[String], options: &Options) {
     let whole = format!("{options:?}");
     for index in 0..words.len() {
@@ -74,7 +73,7 @@ fn assert_no_word_is_lost(words: &[String], options: &Options) {
         let mut fewer = words.to_vec();
         fewer.remove(index);
         if let Ok(Parsed::Options(options)) = parse(&fewer) {
-            assert_ne!(format!("{options:?}"), whole, "{word} means nothing");
+            assert_ne!(format!("{options:?}"), whole, "{word} has no effect");
         }
     }
 }
@@ -134,7 +133,7 @@ fn assert_plan_follows_the_options(plan: &Plan, options: &Options) {
     assert!(plan.timeout > Duration::ZERO && plan.timeout <= Duration::from_hours(24));
 }
 
-/// The quoting of POSIX, XCU 2.2, implemented a second time.
+/// A second implementation of POSIX quoting (XCU 2.2).
 fn shell_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

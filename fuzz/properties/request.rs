@@ -1,6 +1,6 @@
-//! The request that HAProxy's http-check sends to `sni-check serve`, and its options.
+//! Reads the request that HAProxy's http-check sends to `sni-check serve`, and its options.
 //!
-//! An input is the bytes of a client.
+//! An input is the bytes that a client sends.
 
 use std::ffi::OsStr;
 
@@ -30,13 +30,16 @@ fn assert_message_is_not_empty(error: &anyhow::Error) {
     assert!(!format!("{error:#}").trim().is_empty());
 }
 
-/// The bytes arrive in pieces. A decision must not change when more bytes arrive.
+/// The bytes may arrive in pieces. A decision must not change when more bytes arrive.
 fn assert_pieces_change_nothing(input: &[u8], all: &anyhow::Result<Option<Asked>>) {
     for length in (0..input.len()).step_by(1 + input.len() / 64) {
         match parse(&input[..length]) {
             Ok(None) => {}
             Ok(Some(request)) => assert_eq!(all.as_ref().ok(), Some(&Some(request))),
-            Err(_) => assert!(all.is_err(), "refused after {length} bytes, then not"),
+            Err(_) => assert!(
+                all.is_err(),
+                "refused after {length} bytes, but accepted later"
+            ),
         }
     }
 }
@@ -57,7 +60,7 @@ fn assert_is_what_was_sent(input: &[u8], request: &Request) {
     };
     assert_eq!(values(OPTIONS), [request.options.as_str()]);
     let [state] = values(STATE)[..] else {
-        panic!("{STATE} is there once");
+        panic!("{STATE} does not occur exactly once");
     };
     let server = &request.server;
     let address = server
@@ -65,7 +68,7 @@ fn assert_is_what_was_sent(input: &[u8], request: &Request) {
         .map_or("unix".to_owned(), |ip| ip.to_string());
     let caller = [&server.caller.backend, &server.caller.server];
     for part in [server.port.as_str(), caller[0], caller[1]] {
-        assert!(state.contains(part), "{part} is in {state}");
+        assert!(state.contains(part), "{part} is not in {state}");
     }
     // An IPv6 address has several spellings.
     assert!(address.contains(':') || state.contains(&address), "{state}");

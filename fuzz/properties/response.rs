@@ -1,8 +1,7 @@
-//! The bytes of a peer, the exchange, and the verdict.
+//! Runs the HTTP exchange with the bytes of a peer, and checks the verdict.
 //!
-//! An input is a line and the peer's bytes. The first letter of the line says how the stream ends:
-//! `c` for closed properly, `b` for broken off, `s` for silent. The rest of the line is options of
-//! the check.
+//! An input is a line and the peer's bytes. The first letter of the line defines how the stream ends: `c` for
+//! closed properly, `b` for broken off, `s` for silent. The rest of the line contains options of the check.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -33,14 +32,14 @@ pub fn hold(input: &[u8]) {
     };
     let verdict = ask(bytes, bytes.len(), end, &request);
     let in_pieces = ask(bytes, 1 + bytes.len() / 256, end, &request);
-    // Once a rule has found its text, the following bytes may be wrong. Chunks of a body that no
-    // rule reads may be wrong, too, except chunks that arrived with the head. HAProxy also verifies
-    // chunks that arrived with the head.
+    // Once a rule has found its text, the following bytes may be malformed. Chunks of a body that no rule
+    // reads may be malformed, too, unless they arrived with the head. HAProxy also verifies the chunks that
+    // arrived with the head.
     let found_early = in_pieces.is_ok() && looks_for_something(&request);
     let decided_early = found_early || (verdict.is_err() && is_chunked(bytes));
     assert!(
         decided_early || format!("{verdict:?}") == format!("{in_pieces:?}"),
-        "pieces change nothing: {verdict:?} {in_pieces:?}"
+        "the pieces change the verdict: {verdict:?} {in_pieces:?}"
     );
     match verdict {
         Ok(response) => assert_is_healthy(bytes, end, &request, &response),
@@ -105,7 +104,7 @@ impl Stream for Peer {
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop> {
-        assert!(!buffer.is_empty(), "nothing would ever come");
+        assert!(!buffer.is_empty(), "an empty buffer is never filled");
         let left = &self.bytes[self.said..];
         let length = left.len().min(self.piece).min(buffer.len());
         buffer[..length].copy_from_slice(&left[..length]);
@@ -186,13 +185,16 @@ fn assert_is_healthy(bytes: &[u8], end: End, request: &Request, response: &Respo
             let text = String::from_utf8_lossy(&body[..seen]);
             assert_eq!(text.contains(wanted), present, "{rule}");
             let all = complete && seen == body.len();
-            assert!(all || present, "a part says nothing of the rest");
+            assert!(
+                all || present,
+                "a part of the body cannot prove that a text is absent"
+            );
         }
     }
 }
 
-/// Returns the status, head and rest of the first response that isn't 1xx. Empty lines may precede
-/// the response.
+/// Returns the status, the head and the rest of the first response that isn't interim (100, 102 to 199).
+/// Empty lines may precede the response.
 fn final_head(mut bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     loop {
         while let [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] = bytes {

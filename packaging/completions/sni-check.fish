@@ -4,7 +4,7 @@ complete -c sni-check -f
 complete -c sni-check -n 'not __fish_seen_subcommand_from doctor explain' -a '(__fish_print_hostnames)'
 complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a diagnose -d 'what is wrong with a server, or with all that are DOWN, and how to fix it'
 complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a doctor -d 'what prevents the checks of a haproxy.cfg from working on this host'
-complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a serve -d 'a server that makes the same checks for HAProxy\'s http-check'
+complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a serve -d 'a server that runs the same checks for HAProxy\'s http-check'
 complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a explain -d 'what an exit code means, its likely causes, what to change'
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -a '(__fish_complete_path (commandline -ct))'
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l help -d 'display usage information'

@@ -1,6 +1,6 @@
-//! Where CAs publish revocation lists (RFC 5280, sections 4.2.1.13 and 5.2.5). A certificate names
-//! these places in cRLDistributionPoints, and a list names its place in issuingDistributionPoint.
-//! OpenSSL compares the two extensions.
+//! The places where CAs publish revocation lists (RFC 5280, sections 4.2.1.13 and 5.2.5). A certificate names
+//! these places in cRLDistributionPoints. A list names its place in issuingDistributionPoint. OpenSSL
+//! compares the two extensions.
 
 use super::element::{BIT_STRING, Elements, SEQUENCE, each};
 use super::{general_name, name};
@@ -13,36 +13,35 @@ pub const EVERY_REASON: u16 = 0x807f;
 pub struct DistributionPoint<'a> {
     /// The name of the place.
     pub name: Option<PointName<'a>>,
-    /// The reasons for revocation that its lists cover.
+    /// The reasons for revocation that the lists at this place cover.
     pub reasons: u16,
-    /// The content of cRLIssuer, which names the signer of its lists if that isn't the
-    /// certificate's issuer.
+    /// The content of cRLIssuer. It names the signer of the lists if that isn't the certificate's issuer.
     pub list_issuer: Option<&'a [u8]>,
 }
 
 /// The name of a distribution point.
 #[derive(Clone, Copy, Debug)]
 pub enum PointName<'a> {
-    /// GeneralNames, each of which is a name of the same place.
+    /// A list of GeneralNames. All of them name the same place.
     Full(&'a [u8]),
     /// Attributes to append to the issuer's name.
     Relative(&'a [u8]),
 }
 
-/// The issuingDistributionPoint of a list, which says which certificates the list covers.
+/// The issuingDistributionPoint of a list. It limits the certificates that the list covers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IssuingPoint<'a> {
     /// The name of the distribution point.
     pub name: Option<PointName<'a>>,
-    /// The list covers end-entity certificates only.
+    /// True if the list covers only end-entity certificates.
     pub only_users: bool,
-    /// The list covers CA certificates only.
+    /// True if the list covers only CA certificates.
     pub only_authorities: bool,
-    /// The list covers attribute certificates only.
+    /// True if the list covers only attribute certificates.
     pub only_attributes: bool,
-    /// The list covers only some reasons for revocation.
+    /// True if the list covers only some reasons for revocation.
     pub some_reasons: bool,
-    /// The list may also cover certificates of other issuers.
+    /// True if the list may also cover certificates of other issuers.
     pub indirect: bool,
 }
 
@@ -68,8 +67,8 @@ impl<'a> DistributionPoint<'a> {
     }
 }
 
-/// Returns the distribution points in the content of cRLDistributionPoints. Stops before the first
-/// one that can't be read.
+/// Returns the distribution points in the content of cRLDistributionPoints. Stops before the first point that
+/// can't be read.
 pub fn points(content: &[u8]) -> impl Iterator<Item = DistributionPoint<'_>> {
     all(content).map_while(|point| point)
 }
@@ -86,7 +85,8 @@ fn all(content: &[u8]) -> impl Iterator<Item = Option<DistributionPoint<'_>>> {
 }
 
 impl<'a> PointName<'a> {
-    /// Reads an optional name. Returns the outer `None` if OpenSSL can't read the name.
+    /// Reads an optional name. The outer `None` means that OpenSSL can't read the name. The inner `None`
+    /// means that there is no name.
     fn next(elements: &mut Elements<'a>) -> Option<Option<PointName<'a>>> {
         match elements.expect(0xa0) {
             Some(name) => Some(Some(PointName::read(name)?)),
@@ -106,8 +106,8 @@ impl<'a> PointName<'a> {
         elements.is_empty().then_some(name)
     }
 
-    /// Returns true if both names mean the same place (`idp_check_dp`). A relative name is appended
-    /// to its issuer's name: `own` is the issuer of `self`, `its` is the issuer of `other`.
+    /// Returns true if both names mean the same place (`idp_check_dp`). A relative name is appended to an
+    /// issuer's name. `own` is that issuer for `self`, and `its` is that issuer for `other`.
     pub fn is_same(&self, own: &[u8], other: &PointName<'_>, its: &[u8]) -> bool {
         match (self, other) {
             (PointName::Full(ours), PointName::Full(theirs)) => general_name::names(ours)
@@ -166,8 +166,8 @@ impl<'a> IssuingPoint<'a> {
     }
 }
 
-/// Returns the first two bytes of the content of a BIT STRING, with its unused bits cleared. The
-/// first byte is the lower one.
+/// Returns the first two bytes of the content of a BIT STRING, with its unused bits cleared. The first byte
+/// becomes the low byte.
 fn bits_of(content: &[u8]) -> Option<u16> {
     let (unused, bytes) = content.split_first()?;
     if *unused > 7 {

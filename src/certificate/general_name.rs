@@ -100,8 +100,7 @@ fn is_edi_party(content: &[u8]) -> bool {
     elements.is_empty() && assigner.is_none_or(is_text) && party.is_some_and(is_text)
 }
 
-/// Returns the names in the content of a GeneralNames. Stops before the first one that can't be
-/// read.
+/// Returns the names in the content of a GeneralNames. Stops before the first name that can't be read.
 pub fn names(content: &[u8]) -> impl Iterator<Item = GeneralName<'_>> + Clone {
     each(content, GeneralName::read).map_while(|name| name)
 }

@@ -94,7 +94,7 @@ fn attribute<'a>(elements: &mut Elements<'a>) -> Option<Attribute<'a>> {
     pair.is_empty().then_some(Attribute { kind, tag, value })
 }
 
-/// Returns the attributes of a name up to the first invalid one.
+/// Returns the attributes of a name. Stops before the first invalid attribute.
 pub fn attributes(name: &[u8]) -> impl Iterator<Item = Attribute<'_>> {
     steps(name).map_while(|step| step.map(|(_, attribute)| attribute))
 }
@@ -104,8 +104,7 @@ pub fn are_attributes(content: &[u8]) -> bool {
     each(content, attribute).all(|attribute| attribute.is_some())
 }
 
-/// Returns true if OpenSSL can read this name. OpenSSL reads no certificate with an unreadable
-/// name.
+/// Returns true if OpenSSL can read this name. OpenSSL can't read a certificate with an unreadable name.
 pub fn readable(name: &[u8]) -> bool {
     steps(name).all(|step| step.is_some_and(|(_, attribute)| attribute.readable()))
 }
@@ -132,8 +131,8 @@ pub fn canonical(name: &[u8]) -> Canonical {
     parts
 }
 
-/// Appends `attributes` to `name`, and returns the form that OpenSSL compares. Each attribute
-/// becomes its own RelativeDistinguishedName, although `attributes` is the content of only one.
+/// Appends `attributes` to `name`, and returns the form that OpenSSL compares. Each attribute becomes its own
+/// RelativeDistinguishedName, although all of them come from a single one.
 pub fn extended(name: &[u8], attributes: &[u8]) -> Canonical {
     let mut parts = canonical(name);
     let attributes = each(attributes, attribute).map_while(|attribute| attribute);
@@ -158,7 +157,7 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
     one == other || canonical(one) == canonical(other)
 }
 
-/// Returns true if a name is in a subtree, that is, begins with the parts of `subtree` (`nc_dn`).
+/// Returns true if a name is in a subtree. Such a name begins with the parts of `subtree` (`nc_dn`).
 pub fn is_within(name: &[u8], subtree: &[u8]) -> bool {
     canonical(name).starts_with(&canonical(subtree))
 }

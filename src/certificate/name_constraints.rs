@@ -19,10 +19,9 @@ const COMPARISONS: usize = 1 << 20;
 pub enum Violation {
     /// The issuer must not issue certificates for a name of this certificate.
     Forbidden,
-    /// OpenSSL can't apply a constraint, or can't apply it to a name, and therefore rejects the
-    /// certificate.
+    /// OpenSSL can't apply a constraint to a name, and therefore rejects the certificate.
     Unsupported,
-    /// sni-check can't apply a constraint, or versions of OpenSSL differ about it. The text
+    /// sni-check can't apply a constraint to a name, or versions of OpenSSL apply it differently. The text
     /// describes the name.
     Limit(&'static str),
 }

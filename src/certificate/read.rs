@@ -19,15 +19,17 @@ const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 pub struct Parts<'a> {
     /// The whole certificate.
     pub der: &'a [u8],
-    /// The version; 0 means version 1.
+    /// The version. 0 means version 1.
     pub version: u8,
     /// The serial number, big-endian.
     pub serial: &'a [u8],
     /// The content of the SEQUENCE of the issuer's name.
     pub issuer: &'a [u8],
-    /// The start of its validity, in seconds since the epoch, or `None` if the date can't be read.
+    /// The time from which the certificate is valid, in seconds since the epoch. `None` if the date can't be
+    /// read.
     pub not_before: Option<i64>,
-    /// The end of its validity, in seconds since the epoch, or `None` if the date can't be read.
+    /// The time at which the certificate expires, in seconds since the epoch. `None` if the date can't be
+    /// read.
     pub not_after: Option<i64>,
     /// The content of the SEQUENCE of the subject's name.
     pub subject: &'a [u8],
@@ -62,7 +64,7 @@ impl<'a> Parts<'a> {
         rest.is_empty().then_some(parts)
     }
 
-    /// Reads the certificate at the start of `bytes`. Returns it and the bytes that follow it.
+    /// Reads the certificate at the start of `bytes`. Returns the certificate and the bytes that follow it.
     pub fn read_first(bytes: &'a [u8]) -> Option<(Parts<'a>, &'a [u8])> {
         let mut after = Elements(bytes);
         let mut whole = Elements(after.expect(SEQUENCE)?);

@@ -1,8 +1,8 @@
 //! Reads revocation lists (RFC 5280, section 5) as OpenSSL does (`crl_cb` and `crl_set_issuers` in
 //! its x_crl.c).
 //!
-//! A list can have millions of entries. They aren't parsed into structures: we search for the
-//! serial number in the list's bytes.
+//! A list can have millions of entries. sni-check doesn't keep them as structures. It searches for the serial
+//! number in the list's bytes.
 
 use memchr::memmem;
 
@@ -17,16 +17,15 @@ const DELTA: &[u8] = &[0x55, 0x1d, 27];
 const REASON: &[u8] = &[0x55, 0x1d, 21];
 const ENTRY_ISSUER: &[u8] = &[0x55, 0x1d, 29];
 
-/// The parts of a revocation list, which borrow its bytes.
+/// The parts of a revocation list. They borrow the list's bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct RevocationList<'a> {
     /// The content of the issuer's name.
     pub issuer: &'a [u8],
-    /// The time of issue, in seconds since the epoch, or `None` if it can't be compared with a
-    /// clock.
+    /// The time of issue, in seconds since the epoch. `None` if the time can't be compared with a clock.
     pub this_update: Option<i64>,
-    /// When the next list is due, in seconds since the epoch. The outer `None` means that the list
-    /// has no such field, the inner `None` that its time can't be compared with a clock.
+    /// When the next list is due, in seconds since the epoch. The outer `None` means that the list has no
+    /// such field. The inner `None` means that its time can't be compared with a clock.
     pub next_update: Option<Option<i64>>,
     /// The content of the signature's AlgorithmIdentifier.
     pub signature: &'a [u8],
@@ -34,11 +33,11 @@ pub struct RevocationList<'a> {
     pub body: &'a [u8],
     /// The signature.
     pub signed: &'a [u8],
-    /// The authorityKeyIdentifier, which says which certificate signed the list.
+    /// The authorityKeyIdentifier, which identifies the certificate that signed the list.
     pub authority: Authority<'a>,
-    /// The issuingDistributionPoint, which says which certificates the list covers.
+    /// The issuingDistributionPoint, which limits the certificates that the list covers.
     pub point: Option<IssuingPoint<'a>>,
-    /// True if it's a delta list, which only updates another list.
+    /// True if this is a delta list, which only updates another list.
     pub is_delta: bool,
     /// True if the signed bytes name the same signature algorithm as the outer field.
     pub names_one_algorithm: bool,
@@ -47,7 +46,7 @@ pub struct RevocationList<'a> {
     entries: &'a [u8],
 }
 
-/// Facts about all entries of a list. Collecting them means reading every entry.
+/// Facts about all entries of a list. To collect these facts, sni-check must read every entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// True if the list or one of its entries has a critical extension that OpenSSL doesn't know.

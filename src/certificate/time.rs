@@ -5,9 +5,9 @@ use super::element::Elements;
 const UTC_TIME: u8 = 23;
 const GENERALIZED_TIME: u8 = 24;
 
-/// Reads the next element as a time, in seconds since the epoch; times before 1970 are negative.
-/// The outer `None` means that the element isn't a time, the inner `None` that OpenSSL can't
-/// compare the time with the clock.
+/// Reads the next element as a time, in seconds since the epoch. Times before 1970 are negative. The outer
+/// `None` means that the element isn't a time. The inner `None` means that OpenSSL can't compare the time
+/// with the clock.
 pub fn read(elements: &mut Elements<'_>) -> Option<Option<i64>> {
     match elements.next()? {
         (UTC_TIME, text) => Some(seconds(text, 2)),

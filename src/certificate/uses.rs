@@ -52,8 +52,8 @@ pub const CRL_SIGN: u16 = 0x02;
 /// The content of the extensions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Uses<'a> {
-    /// An extension that OpenSSL interprets is invalid or occurs twice, so OpenSSL doesn't use the
-    /// certificate.
+    /// True if an extension that OpenSSL interprets is invalid, occurs twice, or contradicts another
+    /// extension. OpenSSL doesn't use such a certificate.
     pub broken: bool,
     /// The OID of a critical extension that OpenSSL doesn't know.
     pub unknown_critical: Option<&'a [u8]>,

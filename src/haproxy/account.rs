@@ -1,9 +1,9 @@
-//! Looks up users and groups, only in /etc/passwd and /etc/group. If a static binary asked the
-//! system, it would load the host's own libraries.
+//! Looks up users and groups in /etc/passwd and /etc/group only. In a static binary, the look-up functions of
+//! the C library would load libraries of the host.
 
 use std::fs;
 
-/// Returns the number of an account in `/etc/passwd` or `/etc/group`.
+/// Returns the numeric id of a user in `/etc/passwd`, or of a group in `/etc/group`.
 pub(crate) fn account(file: &str, name: &str) -> Option<u32> {
     let text = fs::read_to_string(file).ok()?;
     let mut lines = text.lines();

@@ -1,9 +1,9 @@
-//! HAProxy's own verdict. The HAProxy program on this host checks servers for a moment, and its
-//! statistics show the results.
+//! Asks HAProxy itself about servers. sni-check starts the HAProxy program of this host, which checks the
+//! servers. HAProxy's statistics show the results.
 //!
-//! This HAProxy runs as the current user. Our configuration for it is never written to a disk.
-//! HAProxy listens only on a socket that no other process can reach. It is killed when its work is
-//! done, and whenever this process ends.
+//! This HAProxy runs as the current user. Its configuration is never written to a disk, and no other process
+//! can reach its sockets. sni-check kills it after the last answer, and the kernel kills it when sni-check
+//! ends.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -26,23 +26,22 @@ use super::visit::Visits;
 pub(crate) use super::visit::{BROWSER, PAGES, Visit, Visited};
 use crate::code::Code;
 
-/// The answer to a question.
+/// HAProxy's answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// HAProxy checked the servers.
     Checked(Checked),
-    /// HAProxy refuses the lines, with this message.
+    /// HAProxy refuses the lines. This is its message.
     Refused(String),
-    /// No check ended in time.
+    /// No result, because a check didn't finish in time, or because the lines have no check.
     None,
 }
 
-/// How often sni-check asks HAProxy for results.
+/// The pause before sni-check asks HAProxy again for results.
 pub(super) const POLL: Duration = Duration::from_millis(30);
-/// How long HAProxy may take for its start and for everything else except its checks.
+/// How long HAProxy may take in addition to its checks, for its start for example.
 const MARGIN: Duration = Duration::from_secs(2);
-/// How many times sni-check tries a configuration, each time without the parts that HAProxy
-/// refused.
+/// How many times sni-check tries a configuration. Each new round leaves out what HAProxy refused before.
 const ROUNDS: usize = 6;
 /// The prefix of a question's backend name. The number of the question and a dash follow.
 const PREFIX: &str = "sni-check-asks-";
@@ -53,11 +52,11 @@ pub(crate) struct Question<K> {
     pub about: K,
     /// The lines of a backend, without its first line.
     pub lines: String,
-    /// Fewer lines, for a HAProxy that refuses `lines`; may be empty.
+    /// Fewer lines, which sni-check tries if HAProxy refuses `lines`. May be empty.
     pub fallback: String,
-    /// False if the lines have no check. Then only the visitor gets an answer.
+    /// False if the lines have no check. The question is then only about the visitor.
     pub is_checked: bool,
-    /// The request of a visitor to that backend.
+    /// The request that a visitor sends to the backend.
     pub visit: Option<Visit>,
 }
 
@@ -68,29 +67,33 @@ pub(crate) struct Answered<K> {
     pub about: K,
     /// The result of HAProxy's checks.
     pub answer: Answer,
-    /// The result of a visitor's request, if the servers are up.
+    /// The response to the visitor. `None` if the servers are down, or if no response arrived.
     pub visitor: Option<Visited>,
-    /// True if the server refused the request of a burst (429), and answered the same request after a pause.
+    /// True if the server answered 429 because of too many requests at once. The results here are those of a
+    /// second attempt, after a pause.
     pub was_limited: bool,
 }
 
 /// The time after which most servers have forgotten a burst of requests.
 pub(crate) const PAUSE: Duration = Duration::from_millis(1100);
-/// How many questions a call may still ask again, one after another. Each takes some seconds.
+/// How many questions this process may still repeat after a 429. Each repetition takes some seconds.
 static AGAIN: AtomicUsize = AtomicUsize::new(12);
 
-/// True if an earlier burst reached a server's limit. An external check shows no 429, so its failures are suspicious then.
+/// True if an earlier burst of requests reached a server's limit. HAProxy doesn't show the 429 of an external
+/// check. So every external check with an unexpected status is asked again, too.
 static IS_LIMITED: AtomicBool = AtomicBool::new(false);
 
-/// Asks HAProxy about servers. A check may take as long as `patience`, unless its lines have limits of
-/// their own. `global` has lines of section `global`. If HAProxy refuses these lines, sni-check asks again without them.
+/// Asks HAProxy about servers. A check may take as long as `patience`, unless its lines set a limit. `global`
+/// contains lines for the section `global`. If HAProxy refuses these lines, sni-check asks again without
+/// them.
 ///
-/// The questions together may reach a server's limit on requests. Questions that got 429 are asked again, one after
-/// another, with a pause before each request.
+/// All questions together may exceed a server's limit on requests. sni-check repeats the questions that got
+/// 429, one after another, with a pause before each request.
 ///
 /// # Errors
 ///
-/// HAProxy can't be asked.
+/// HAProxy wasn't found, can't be started or doesn't answer. Or it refuses the configuration, even without
+/// the questions that its alerts refer to.
 pub(crate) fn ask<K>(
     haproxy: &Haproxy,
     global: &str,
@@ -110,7 +113,7 @@ pub(crate) fn ask<K>(
         thread::sleep(PAUSE);
         let question = &mut asked[at..=at];
         let again = at_once(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
-        // The server's limit doesn't come from our own requests.
+        // The server still answers 429, so our burst isn't the reason.
         if is_limited(&again, false) {
             break;
         }
@@ -131,8 +134,9 @@ pub(crate) fn ask<K>(
     Ok(answered.collect())
 }
 
-/// Returns true if the server answered 429 to the check or to the visitor. An external check shows no status:
-/// `with_external` counts each unexpected status.
+/// Returns true if the server answered 429 to the check or to the visitor. HAProxy shows only the exit code
+/// of an external check, and not the status. `with_external` therefore counts every exit code for an
+/// unexpected status.
 fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool) -> bool {
     let external = Code::Status.number().to_string();
     let of_check = match answer {
@@ -144,7 +148,7 @@ fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool
     of_check || visitor.is_some_and(|visitor| visitor.status == 429)
 }
 
-/// Asks HAProxy all questions together. Waits for this `pause` between a check and its visitor.
+/// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors.
 fn at_once<K>(
     haproxy: &Haproxy,
     mut global: &str,
@@ -157,7 +161,7 @@ fn at_once<K>(
         .context("no HAProxy was found; use --haproxy FILE")?;
     let mut answers = vec![Answer::None; asked.len()];
     let mut visitors = vec![None; asked.len()];
-    // HAProxy refuses a configuration as a whole. So the next round leaves out the refused lines.
+    // One bad line makes HAProxy refuse the whole configuration. So the next round leaves out the bad lines.
     for _ in 0..ROUNDS {
         let mut run = Run::prepare(asked.len())?;
         let config = Config::new(global, asked, &answers, patience, &run.visits);
@@ -204,14 +208,15 @@ impl Answer {
     }
 }
 
-/// A configuration, with the line number at which each question's backend begins.
+/// A configuration, and the questions in it.
 struct Config {
     text: String,
+    /// The line number at which a backend begins, and the number of its question.
     begins: Vec<(usize, usize)>,
 }
 
 impl Config {
-    /// Writes the unanswered questions, and the frontend of their visitors.
+    /// Writes a configuration with all unanswered questions, and with the frontend for their visitors.
     fn new<K>(
         global: &str,
         questions: &[Question<K>],
@@ -220,9 +225,10 @@ impl Config {
         visits: &Visits,
     ) -> Config {
         let time = patience.as_millis();
-        // `timeout check` isn't set: without it, `inter` limits the whole check, as in the operator's HAProxy.
-        // `downinter` limits nothing, and keeps the result of a failed check in sight. Without `no-ssl-reuse` a
-        // visitor could resume the TLS session of the check, and the server wouldn't ask for the visitor's SNI.
+        // Without `timeout check`, `inter` limits the whole check. The long `downinter` delays the next
+        // check, so that the statistics keep showing the result of a failed check. Without `no-ssl-reuse`, a
+        // visitor could resume the check's TLS session, and the server wouldn't choose a certificate by the
+        // visitor's SNI.
         let mut text = format!(
             "global\n    stats socket fd@1 level user\n    external-check\n    \
              insecure-fork-wanted\n    max-spread-checks 1\n{global}\
@@ -241,8 +247,8 @@ impl Config {
         Config { text, begins }
     }
 
-    /// Marks the questions that HAProxy's alerts refer to as refused. Returns false if the alerts refer to
-    /// something else.
+    /// Reads HAProxy's alerts, and sets the answer of each question that they refer to. Returns false if they
+    /// refer to no question.
     fn blame(&self, said: &str, answers: &mut [Answer]) -> bool {
         let mut found = false;
         for line in said.lines().filter(|line| line.contains("[ALERT]")) {
@@ -289,7 +295,7 @@ fn words(line: &str) -> String {
 
 /// A running HAProxy. It is killed when this value is dropped.
 pub(super) struct Run {
-    /// `Some` after HAProxy was started.
+    /// `None` until HAProxy is started.
     child: Option<Child>,
     socket: UnixStream,
     listener: Option<UnixListener>,
@@ -298,9 +304,10 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Makes the sockets and files for this number of visitors.
+    /// Creates the sockets and the log file for a run with this number of visitors.
     pub(super) fn prepare(visitors: usize) -> Result<Run> {
-        // Only this user can enter the folder. It is removed when this function returns.
+        // Only this user can enter the folder. It is removed at the end of this function, and with it the
+        // paths of the sockets.
         let folder = Folder::new()?;
         let path = folder.0.join("s");
         let listener = UnixListener::bind(&path).context("cannot create a socket for HAProxy")?;
@@ -314,7 +321,10 @@ impl Run {
     }
 
     pub(super) fn start(&mut self, binary: &Path, config: &str) -> Result<()> {
-        let listener = self.listener.take().context("it was started before")?;
+        let listener = self
+            .listener
+            .take()
+            .context("HAProxy was already started")?;
         let mut file = memory("config")?;
         file.write_all(config.as_bytes())?;
         let mut command = tied::command(binary);
@@ -333,7 +343,7 @@ impl Run {
         Ok(())
     }
 
-    /// Waits until every question has an answer, but not longer than `longest`.
+    /// Waits until every check has a result, but not longer than `longest`.
     fn watch<K>(
         &mut self,
         asked: &[Question<K>],

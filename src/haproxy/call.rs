@@ -18,7 +18,7 @@ pub fn own_command() -> String {
         .unwrap_or_else(|| "/usr/local/bin/sni-check".to_owned())
 }
 
-/// The setting of haproxy.cfg whose text has the options of a check.
+/// The setting of haproxy.cfg that contains the options of an external check.
 pub const PATH: &str = "external-check path";
 /// The header in which HAProxy sends the options of a check to `sni-check serve`.
 pub const OPTIONS: &str = "X-Check-Options";
@@ -30,7 +30,7 @@ pub struct Caller {
     pub backend: String,
     /// `HAPROXY_SERVER_NAME`.
     pub server: String,
-    /// The setting of haproxy.cfg that has the options.
+    /// The setting or header that contains the options: [`PATH`] or [`OPTIONS`].
     pub carrier: &'static str,
 }
 
@@ -57,7 +57,7 @@ impl Caller {
     }
 }
 
-/// Characters that word processors, wikis and some keyboards write instead of a dash.
+/// Characters that word processors, wikis and some keyboards insert instead of a plain hyphen.
 const LOOKALIKES: [char; 12] = [
     '\u{ad}', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2043}',
     '\u{2212}', '\u{fe58}', '\u{fe63}', '\u{ff0d}',
@@ -69,7 +69,7 @@ pub fn begins_with_dash(text: &str) -> bool {
     first.is_some_and(|first| first == '-' || LOOKALIKES.contains(&first))
 }
 
-/// Refuses a word that would be an option if its dashes were real dashes.
+/// Refuses a word that would be an option if its dashes were plain hyphens.
 ///
 /// # Errors
 ///
@@ -93,12 +93,12 @@ pub fn refuse_lookalike(word: &str) -> Result<()> {
 ///
 /// # Errors
 ///
-/// An unclosed quote or a comment.
+/// The text has an unclosed quote, a comment, or a backslash at its end.
 pub fn split_options(text: &str, carrier: &str) -> Result<Vec<String>> {
     let refuse = |what: &str, write: &str| refusal(carrier, what, write);
-    // shlex drops `# …` as a comment, together with options that the user relies on. To detect a
-    // comment, we replace line breaks and append a last word, which no environment can contain. If
-    // this word is missing from the result, a comment has swallowed it.
+    // shlex drops `# …` as a comment, and with it options that the user relies on. To detect a comment, we
+    // put the text on one line and append the word NUL, which no environment variable can contain. If this
+    // word isn't the last word of the result, a comment or a backslash precedes it.
     const LAST: &str = "\0";
     let split = |text: &str| {
         shlex::split(text)

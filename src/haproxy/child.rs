@@ -1,4 +1,4 @@
-//! Runs a program with a time limit, and keeps its output.
+//! Runs a program with a time limit, and keeps the beginning of its output.
 
 use std::io::{self, PipeReader, Read};
 use std::process::{Child, Command, ExitStatus};
@@ -48,12 +48,11 @@ impl RunningProgram {
         })
     }
 
-    /// Waits until the program ends. After `longest` it asks the program to end, as HAProxy does,
-    /// and then kills it.
+    /// Waits until the program ends. After `longest`, it sends SIGTERM, as HAProxy does, and later SIGKILL.
     ///
     /// # Errors
     ///
-    /// Waiting fails.
+    /// The program can't be waited for or stopped.
     pub(crate) fn wait(mut self, longest: Duration) -> io::Result<Ended> {
         let status = self.ended_within(longest)?;
         if status.is_none() {
@@ -87,7 +86,7 @@ impl RunningProgram {
                     .iter()
                     .map(|pipe| PollFd::new(pipe, PollFlags::IN)),
             );
-            // An interrupted wait starts again.
+            // If a signal interrupts the wait, the loop waits again.
             _ = poll(&mut events, Timespec::try_from(left).ok().as_ref());
         }
     }

@@ -1,5 +1,5 @@
-//! The parts of haproxy.cfg that concern health checks and the servers behind them, as HAProxy
-//! reads them (configuration manual, sections 2 to 5 and 11).
+//! Reads the parts of haproxy.cfg that affect health checks and connections to servers (configuration manual,
+//! sections 2 to 5 and 11).
 //!
 //! `files -> Statements (words, variables, .if) -> sections -> Configuration -> backends ->
 //! servers`.
@@ -38,10 +38,10 @@ pub(crate) struct Configuration {
     pub global: Global,
     /// `backend` and `listen`, in the order of the files.
     pub backends: Vec<Backend>,
-    /// The lines of the sections `resolvers`.
+    /// The lines of all `resolvers` sections.
     pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
-    /// Lines about checks that HAProxy doesn't use.
+    /// Lines about checks that have no effect.
     pub idle: Vec<Idle>,
     /// Lines that sni-check doesn't understand, with the reason.
     pub unclear: Vec<(Place, String)>,
@@ -84,8 +84,8 @@ fn set_by_haproxy(files: &[PathBuf], haproxy: &Haproxy) -> Vec<(&'static str, St
 }
 
 impl Configuration {
-    /// Reads these files in their order. `variables` is the environment in which HAProxy starts.
-    /// The configuration may change it.
+    /// Reads these files in this order. `variables` is the environment in which HAProxy starts. The
+    /// configuration may change it.
     ///
     /// # Errors
     ///

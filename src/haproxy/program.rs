@@ -1,4 +1,4 @@
-//! The HAProxy program on this host, and its answers.
+//! Finds the HAProxy program of this host, and runs it to test configurations and conditions.
 
 use std::env;
 use std::os::unix::process::ExitStatusExt;
@@ -15,11 +15,10 @@ use crate::refusal::refusal;
 
 /// How long HAProxy may take to print its version or to decide a condition.
 const SHORT: Duration = Duration::from_secs(5);
-/// How long HAProxy may take to test a configuration. It resolves names and reads certificates for
-/// that.
+/// How long HAProxy may take to test a configuration. The test resolves names and reads certificates.
 const LONG: Duration = Duration::from_secs(60);
 
-/// HAProxy's binary, if it was found.
+/// The HAProxy program of this host, if sni-check found it.
 #[derive(Debug)]
 pub(crate) struct Haproxy {
     binary: Option<PathBuf>,
@@ -33,7 +32,7 @@ pub(crate) struct Haproxy {
 #[derive(Debug)]
 pub(crate) struct Opinion {
     pub accepts: bool,
-    /// HAProxy's lines about the configuration.
+    /// HAProxy's alerts and warnings.
     pub says: Vec<String>,
     /// Why HAProxy ended without a verdict: `was killed by signal 11 (SIGSEGV)`.
     pub broke_off: Option<String>,
@@ -47,7 +46,7 @@ pub(crate) fn text_of(line: &str) -> &str {
     text.trim_start_matches("config: ").trim()
 }
 
-/// Returns the file and the line in HAProxy's brackets: `[WARNING] config : parsing [FILE:12] : …`.
+/// Returns the file and the line number from a message such as `[WARNING] config : parsing [FILE:12] : …`.
 pub(crate) fn place_in(line: &str) -> Option<(&str, usize)> {
     let (_, rest) = line.split_once("] ")?;
     let (_, rest) = rest.split_once('[')?;
@@ -61,7 +60,7 @@ impl Haproxy {
     ///
     /// # Errors
     ///
-    /// The given binary can't be run.
+    /// The given binary can't be run, or doesn't print a version as HAProxy does.
     pub(crate) fn find(given: Option<&str>) -> Result<Haproxy> {
         let path = env::var_os("PATH").unwrap_or_default();
         let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
@@ -93,12 +92,12 @@ impl Haproxy {
             (Err(error), Some(file)) => Err(refusal(
                 format!("--haproxy {file}"),
                 format!("cannot be run: {error}"),
-                "name HAProxy's program, such as /usr/sbin/haproxy",
+                "write the path of the HAProxy program, such as /usr/sbin/haproxy",
             )),
             (Ok(_), Some(file)) if haproxy.version.is_none() => Err(refusal(
                 format!("--haproxy {file}"),
                 "does not print a version as HAProxy does",
-                "name HAProxy's program, such as /usr/sbin/haproxy",
+                "write the path of the HAProxy program, such as /usr/sbin/haproxy",
             )),
             (Err(_), None) => {
                 haproxy.binary = None;
@@ -140,7 +139,7 @@ impl Haproxy {
         Some(command)
     }
 
-    /// Runs `haproxy -c` on these files. Returns `None` without HAProxy.
+    /// Runs `haproxy -c` on these files. Returns `None` if HAProxy wasn't found or can't be run.
     pub(crate) fn opinion(&self, files: &[String], variables: &Variables) -> Option<Opinion> {
         let mut command = self.command(variables)?;
         command.arg("-c");
@@ -160,12 +159,12 @@ impl Haproxy {
         })
     }
 
-    /// Decides an `.if` condition, by asking HAProxy (`-cc`, 2.5 and later). Without HAProxy, only
-    /// simple conditions can be decided.
+    /// Decides an `.if` condition. sni-check decides simple conditions itself, and asks HAProxy about all
+    /// others (`haproxy -cc`, in 2.5 and later).
     ///
     /// # Errors
     ///
-    /// The condition can't be decided.
+    /// HAProxy doesn't understand the condition or can't be asked.
     pub(crate) fn condition(&self, text: &str, variables: &Variables) -> Result<bool> {
         if let Some(known) = simple(text, variables) {
             return Ok(known);
@@ -184,11 +183,14 @@ impl Haproxy {
                 ),
             }
         }
-        bail!("the condition `{text}` needs HAProxy to decide it; sni-check treats it as false")
+        bail!(
+            "only HAProxy 2.5 or later can decide the condition `{text}`; sni-check treats it as false"
+        )
     }
 }
 
-/// Returns an alert or a warning without time and process number: `[ALERT] config : …`.
+/// Returns an alert or a warning without time and process id: `[ALERT] config : …`. Returns `None` for other
+/// lines.
 fn without_process(line: &str) -> Option<String> {
     // HAProxy prints this, without a level, if a configuration has no listener.
     if line.contains("will not start") {
@@ -201,7 +203,7 @@ fn without_process(line: &str) -> Option<String> {
         .then(|| format!("{level} {text}"))
 }
 
-/// Decides integers and `defined(NAME)`, with or without negation.
+/// Decides an integer or `defined(NAME)`, with or without `!`. Returns `None` for other conditions.
 fn simple(text: &str, variables: &Variables) -> Option<bool> {
     let text = text.trim();
     if let Some(negated) = text.strip_prefix('!') {

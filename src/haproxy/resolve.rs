@@ -1,5 +1,5 @@
-//! The addresses that HAProxy finds with its sections `resolvers`. The HAProxy program on this host asks the
-//! name servers of these sections.
+//! Resolves the names of servers that have `resolvers`. The HAProxy program of this host asks the name
+//! servers of these `resolvers` sections.
 
 use std::fmt::Write as _;
 use std::thread;
@@ -15,14 +15,14 @@ use super::config::server_line::Server;
 use super::program::Haproxy;
 use super::words::quote;
 
-/// How long the name servers may take. HAProxy asks again after a second if a packet is lost.
+/// How long the name servers may take. By default, HAProxy asks again after one second.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The words of a server line about its name, except `init-addr`.
+/// The words of a server line that control how HAProxy resolves its name, except `init-addr`.
 const WORDS: [&str; 4] = ["resolvers", "resolve-net", "resolve-opts", "resolve-prefer"];
 
-/// Replaces the names of servers with `resolvers` by the addresses that HAProxy finds. A name that HAProxy
-/// doesn't find stays a name.
+/// Replaces the name of each server that has `resolvers` with the address that HAProxy finds. If HAProxy
+/// finds no address, the name stays.
 ///
 /// # Errors
 ///
@@ -35,8 +35,8 @@ pub(crate) fn resolve(haproxy: &Haproxy, config: &mut Configuration) -> Result<(
         text += &format!("{}\n", joined(line));
     }
     let mut open = 0;
-    // HAProxy gives each server of a backend a different record. So the servers of a backend must be in the
-    // same backend here, too.
+    // If several servers of a backend have the same name, HAProxy gives each of them a different address. So
+    // servers of one backend must share a backend here, too.
     for (number, backend) in config.backends.iter().enumerate() {
         let servers = backend.servers.iter().enumerate();
         for (index, (position, server)) in
@@ -83,7 +83,7 @@ pub(crate) fn resolve(haproxy: &Haproxy, config: &mut Configuration) -> Result<(
     Ok(())
 }
 
-/// Returns the server's name to resolve, with its port if the line has one.
+/// Returns the name to resolve, with the port if the server line has a port.
 fn name_of(server: &Server) -> String {
     match &server.endpoint {
         Endpoint::Tcp(host, 0) => quote(host),
@@ -91,8 +91,9 @@ fn name_of(server: &Server) -> String {
     }
 }
 
-/// Reads a line of `show servers state` (management guide, section 9.3): the numbers of the backend and of the
-/// server, and the server's address. Returns `None` if the server has no address.
+/// Reads a line of `show servers state` (management guide, section 9.3). Returns the names of the backend and
+/// of the server, which are numbers here, and the server's address. Returns `None` if the server has no
+/// address.
 fn found(line: &str) -> Option<(usize, usize, Endpoint)> {
     let fields: Vec<&str> = line.split(' ').collect();
     let [_, backend, _, server, address, ..] = fields.as_slice() else {

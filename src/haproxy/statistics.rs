@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::config::address::Endpoint;
 
-/// The state that HAProxy shows for a server. For several servers, it is the state of the first
-/// server that isn't up.
+/// The state that HAProxy shows for a server. For several servers, this is the state of the first server that
+/// isn't up, or of the first server if all are up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Checked {
     /// True if the server is up.
@@ -60,8 +60,8 @@ impl Shown {
         self.status.starts_with("MAINT (resolution")
     }
 
-    /// Returns true if no check of the server has ended yet, or if HAProxy doesn't check the
-    /// server.
+    /// Returns true if the server has no result of a check yet, or if HAProxy doesn't check it. Returns false
+    /// for a server that is DOWN or in maintenance.
     pub(crate) fn is_unchecked(&self) -> bool {
         let is_idle = self.status.starts_with("MAINT") || self.is_down();
         !is_idle && (self.check.is_empty() || self.check == "INI")
@@ -71,8 +71,7 @@ impl Shown {
 /// How long a running HAProxy may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Returns the servers that a running HAProxy shows on this `stats socket`. The call changes
-/// nothing.
+/// Returns the servers that a running HAProxy shows on this `stats socket`. The command only reads.
 ///
 /// # Errors
 ///
@@ -96,7 +95,7 @@ pub(crate) fn read(socket: &str) -> io::Result<Vec<Shown>> {
 }
 
 fn ask(mut stream: impl Read + Write) -> io::Result<Vec<Shown>> {
-    /// A longer answer can't come from HAProxy.
+    /// HAProxy's answers are much shorter.
     const MOST: u64 = 64 << 20;
     stream.write_all(b"show stat -1 4 -1\n")?;
     let mut answer = Vec::new();
@@ -149,7 +148,8 @@ pub(super) fn rows_of(text: &str) -> Vec<Row> {
     })
 }
 
-/// Returns what `row` makes of each row. `row` gets the fields by the names in the first line.
+/// Calls `row` for each row of the statistics, and returns the results. `row` gets a function that looks up a
+/// field by its name in the first line.
 fn rows<T>(text: &str, row: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<T>) -> Vec<T> {
     let mut lines = text.lines().skip_while(|line| !line.starts_with("# "));
     let head = lines.next().map(fields).unwrap_or_default();
@@ -162,8 +162,7 @@ fn rows<T>(text: &str, row: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<T
     rows.collect()
 }
 
-/// Returns the state of a backend after all its servers were checked. It is the state of the first
-/// server that isn't up.
+/// Returns the state of a backend, or `None` until all its servers were checked.
 pub(super) fn checked(rows: &[Row], backend: &str) -> Option<Checked> {
     let rows = rows.iter().filter(|(name, _)| name == backend);
     let rows: Option<Vec<&Checked>> = rows.map(|(_, checked)| checked.as_ref()).collect();

@@ -1,7 +1,7 @@
-//! Runs a program that dies with this process, however this process ends.
+//! Runs a program that never outlives this process, however this process ends.
 //!
-//! sni-check runs itself once more with an inner command, which then becomes the other program.
-//! Only the child can ask the kernel to kill it when its parent ends.
+//! Only a child process itself can ask the kernel to kill it when its parent ends. So sni-check first runs
+//! itself once more, with an inner command. That process asks the kernel, and then becomes the other program.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -27,8 +27,8 @@ pub(super) fn command(program: &Path) -> Command {
     command
 }
 
-/// Becomes the program that the words name, or exits. The words are the parent's process number,
-/// the program, and its arguments.
+/// Replaces this process with another program, or exits. `words` are the parent's process id, the program,
+/// and its arguments.
 pub(crate) fn become_program(words: &[String]) -> ! {
     if let [parent, program, arguments @ ..] = words
         && set_parent_process_death_signal(Some(Signal::KILL)).is_ok()
@@ -40,8 +40,8 @@ pub(crate) fn become_program(words: &[String]) -> ! {
     process::exit(NOT_RUN)
 }
 
-/// Returns true if the parent process made this call and runs this program. Otherwise other
-/// programs could run commands this way, through sudo for example.
+/// Returns true if the parent has this process id and runs this same binary. Without this test, other
+/// programs could use the inner command to run any program, through sudo for example.
 fn is_our_parent(number: &str) -> bool {
     let parent = getppid().map(Pid::as_raw_nonzero);
     let file = |process: &str| {

@@ -48,7 +48,7 @@ impl FromStr for Time {
     }
 }
 
-/// Writes the time in the largest unit that is exact.
+/// Writes the time in seconds, milliseconds or microseconds: the largest of these units without a fraction.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.as_micros();

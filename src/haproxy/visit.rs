@@ -23,20 +23,20 @@ pub(crate) struct Visited {
     pub status: u16,
     /// False if the connection ended before the whole response arrived.
     pub complete: bool,
-    /// True if the server sent the response. HAProxy's own error pages are 400, 502, 503 and 504.
+    /// True if the server sent the response, false for an error page of HAProxy, such as 503.
     pub by_server: bool,
 }
 
-/// The User-Agent of most browsers.
+/// The beginning of every browser's User-Agent.
 pub(crate) const BROWSER: &str = "Mozilla/5.0";
-/// The Accept of a browser that asks for a page.
+/// An Accept header like that of a browser that loads a page.
 pub(crate) const PAGES: &str = "text/html,*/*";
 
-/// The header by which the frontend chooses the backend. The server doesn't see it.
+/// The header from which the frontend reads the backend's name. The server doesn't see it.
 const BACKEND: &str = "x-sni-check-backend";
 /// The header that marks the server's responses. HAProxy doesn't add it to its own error pages.
 const BY_SERVER: &str = "x-sni-check-by-server";
-/// How many bytes of a response are read.
+/// The maximum number of bytes that are read from a response.
 const LONGEST: usize = 1 << 20;
 
 /// A listening socket for HAProxy, and connections to it that wait for HAProxy to start. The
@@ -44,7 +44,7 @@ const LONGEST: usize = 1 << 20;
 pub(super) struct Visits {
     listener: UnixListener,
     waiting: Vec<Option<UnixStream>>,
-    /// The number of the question, whether a body follows, and the connection.
+    /// The number of the question, true if the response may have a body, and the connection.
     sent: Vec<(usize, bool, UnixStream)>,
 }
 
@@ -52,7 +52,7 @@ impl Visits {
     /// Opens `count` connections.
     pub fn new(path: &Path, count: usize) -> io::Result<Visits> {
         let listener = UnixListener::bind(path)?;
-        // HAProxy inherits the socket and finds it by its number.
+        // HAProxy inherits the socket, and `bind fd@NUMBER` names it.
         rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty())?;
         let streams = (0..count).map(|_| UnixStream::connect(path).map(Some));
         Ok(Visits {
@@ -62,7 +62,7 @@ impl Visits {
         })
     }
 
-    /// Returns the frontend of the visitors. It waits `patience` for their requests.
+    /// Returns the frontend for the visitors. It waits up to `patience` for their requests.
     pub fn frontend(&self, patience: Duration) -> String {
         let time = patience.as_millis();
         format!(

@@ -12,14 +12,14 @@ pub use self::quote::quote;
 /// The words of a line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Words {
-    /// The words, as bytes, because `\xHH` can make any byte.
+    /// The words as bytes, because `\xHH` can stand for any byte.
     pub words: Vec<Vec<u8>>,
     /// The variables that are used, but aren't set and have no default.
     pub unset: Vec<String>,
 }
 
 impl Words {
-    /// Returns the words as HAProxy's keywords read them. As in C, a NUL byte ends a word.
+    /// Returns the words as text. A NUL byte ends a word, because HAProxy reads words as C strings.
     pub fn text(&self) -> Vec<String> {
         let text = |word: &Vec<u8>| {
             let end = word.iter().position(|byte| *byte == 0);
@@ -37,7 +37,7 @@ pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 ///
 /// # Errors
 ///
-/// The same as in HAProxy: an open quote, a bad variable, a bad `\xHH`.
+/// The line has an unclosed quote, a bad variable or a bad `\xHH`. HAProxy refuses it, too.
 pub fn split(line: &str, variable: Variable<'_>) -> Result<Words> {
     let mut splitter = Splitter {
         variable: Some(variable),
@@ -52,7 +52,7 @@ pub fn split(line: &str, variable: Variable<'_>) -> Result<Words> {
 ///
 /// # Errors
 ///
-/// An error of [`split`], a variable, or a line break.
+/// The value has an error as in [`split`], a variable, or a line break.
 pub fn split_value(value: &str) -> Result<Vec<Vec<u8>>, Misfit> {
     if value.contains(['\n', '\r']) {
         return Err(Misfit::new(
@@ -62,7 +62,7 @@ pub fn split_value(value: &str) -> Result<Vec<Vec<u8>>, Misfit> {
     }
     let mut splitter = Splitter::new(value);
     splitter.read()?;
-    // Only a comment is left.
+    // The rest is a comment.
     Ok(splitter.done.words)
 }
 
@@ -122,7 +122,8 @@ impl<'a> Splitter<'a> {
     fn open(&mut self, quote: u8) {
         self.quote = Some(quote);
         self.rest = &self.rest[1..];
-        // "" and '' are empty words. "${LIST[*]}" is as many words as the list has.
+        // "" and '' are empty words. "${LIST[*]}" becomes one word for each item of the list, so an empty
+        // list adds no word.
         if !(quote == b'"' && begins_with_list(self.rest)) {
             self.word.get_or_insert_default();
         }

@@ -2,7 +2,8 @@
 
 use super::fields::trailers;
 
-/// The largest size of a line between chunks, and of all trailer fields together, in bytes.
+/// The maximum length of a line between chunks, in bytes. It is also the limit for all trailer fields
+/// together.
 const LONGEST_LINE: usize = 15 << 10;
 
 /// How a body is delimited, and the progress of reading it.
@@ -143,7 +144,7 @@ fn size(line: &[u8]) -> Result<u64, String> {
         .map_or(&b"0"[..], |at| &digits[at..]);
     let number = str::from_utf8(significant).ok();
     let number = number.and_then(|number| u64::from_str_radix(number, 16).ok());
-    // HAProxy's limit, which keeps the number exact in a double.
+    // HAProxy has the same limit. A double can hold such a number exactly.
     let number = number.filter(|number| *number < 1 << 52);
     match (number, rest.trim_ascii_start()) {
         (Some(number), [] | [b';', ..]) if !digits.is_empty() && !rest.contains(&b'\r') => {

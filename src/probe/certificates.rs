@@ -1,4 +1,4 @@
-//! Accepts exactly the certificates that HAProxy accepts.
+//! Judges certificates as HAProxy does.
 //!
 //! rustls calls [`Verifier`], and `judge.rs` makes the decision in these steps:
 //!

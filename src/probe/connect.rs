@@ -28,7 +28,7 @@ const UNIX_RETRY: Duration = Duration::from_millis(5);
 /// MiB is as much memory as the whole check uses.
 const STACK: usize = 256 << 10;
 
-/// Returns all addresses of a target, or the path of its socket.
+/// Returns all addresses of a target, or the path of its unix socket.
 pub fn addresses(target: &Target, deadline: Deadline) -> Result<Vec<Address>, Failure> {
     match target {
         Target::Unix(path) => Ok(vec![Address::Unix(path.display().to_string())]),
@@ -154,7 +154,7 @@ pub fn dial(
             Err(_) => left -= 1,
         }
     }
-    // No address has the IP version of `--source`, which can happen only for a name.
+    // No address has the same IP version as `--source`. This can happen only for a name.
     let any = Address::Tcp(source.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))));
     Err((Failure::Connect(Errno::AFNOSUPPORT), any))
 }

@@ -12,7 +12,7 @@ use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{Error, NamedGroup, PeerMisbehaved};
 
 thread_local! {
-    /// A key that was offered, but not used.
+    /// A key that was offered to a server, but not used.
     static SPARE: RefCell<Option<Box<dyn ActiveKeyExchange>>> = const { RefCell::new(None) };
 }
 

@@ -7,7 +7,7 @@ use crate::options::expect::regex::GivenUp;
 use crate::options::expect::{Answer, Expectation, Part};
 use crate::plan::{Request, Share};
 
-/// Judges a response by the request's expectations, before the deadline.
+/// A response, and what is needed to judge it.
 pub(super) struct Judge<'a> {
     pub request: &'a Request,
     pub head: Head,
@@ -21,13 +21,13 @@ const HAPROXY_SEES: usize = 15 << 10;
 #[derive(Default)]
 pub(super) struct ReadBody {
     pub bytes: Vec<u8>,
-    /// True if the body is longer.
+    /// True if the body is longer than `bytes`.
     pub cut: bool,
-    /// True if all expectations are met, whatever the rest of the body contains.
+    /// True if all expectations about the body are met, whatever the rest of the body contains.
     found: bool,
     /// The length of the body at the last evaluation of the expectations.
     looked_at: usize,
-    /// The body's share of the memory that all checks may use together.
+    /// The part of the memory limit for all checks that this body uses.
     pub share: Option<Share>,
 }
 
@@ -60,8 +60,7 @@ impl Judge<'_> {
             .map_or(Ok(()), Err)
     }
 
-    /// Returns a failure which says that the first expectation about this part can't be judged
-    /// because of a limit.
+    /// Returns the failure if a limit prevents a judgement. It names the first expectation about this part.
     pub fn undecided(&self, part: Part, limit: GivenUp) -> Failure {
         let mut rules = self.request.expectations.iter();
         let rule = rules.find(|rule| rule.part() == part);
@@ -114,8 +113,8 @@ impl Judge<'_> {
         self.holds(rule, seen) == Ok(true)
     }
 
-    /// Turns an early end of the body into a failure of the first negated rule about the body, if
-    /// there is such a rule. The missing rest may contain what the rule forbids.
+    /// Returns the failure for a body that ended early. If a rule about the body is negated, the failure
+    /// names the first such rule, because the missing rest may contain what the rule forbids.
     pub fn body_ended(&self, failure: Failure) -> Failure {
         let rules = self.request.expectations.iter();
         let mut rules = rules.filter(|rule| rule.part() == Part::Body);
@@ -128,9 +127,9 @@ impl Judge<'_> {
         }
     }
 
-    /// Returns true if the rest of the body doesn't matter. As in HAProxy, a rule that has found
-    /// its text doesn't wait for the end of the body. A negated rule can be decided only when the
-    /// whole body has been read. Regular expressions run again only when the body has doubled.
+    /// Returns true if the rest of the body can't change the result. As in HAProxy, a rule that has found its
+    /// text doesn't wait for the end of the body. A negated rule can be decided only when the whole body has
+    /// been read. Regular expressions run again only when the body has doubled.
     pub fn is_decided(&self, body: &mut ReadBody) -> bool {
         let rules = self.request.expectations.iter();
         let rules = rules.filter(|rule| rule.part() == Part::Body);

@@ -36,10 +36,10 @@ impl<'a> Cursor<'a> {
         self.bytes.get(self.at).copied().ok_or(Stop::Incomplete)
     }
 
-    /// Skips bytes while `such` is true, and returns them.
-    pub fn skip_while(&mut self, such: impl Fn(u8) -> bool) -> &'a [u8] {
+    /// Skips bytes as long as `accepts` returns true for them, and returns the skipped bytes.
+    pub fn skip_while(&mut self, accepts: impl Fn(u8) -> bool) -> &'a [u8] {
         let rest = &self.bytes[self.at..];
-        let length = rest.iter().position(|byte| !such(*byte));
+        let length = rest.iter().position(|byte| !accepts(*byte));
         let skipped = &rest[..length.unwrap_or(rest.len())];
         self.at += skipped.len();
         skipped

@@ -1,5 +1,5 @@
-//! Reads the head of a response. It accepts exactly what HAProxy's parser accepts. ureq's parser
-//! has different rules, with which some healthy servers would be DOWN.
+//! Reads the head of a response by the rules of HAProxy's parser. ureq's parser has different rules, which
+//! would make some healthy servers DOWN.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,8 @@ use crate::options::expect::Field;
 /// The size of the longest head that HAProxy accepts by default, in bytes: `tune.bufsize` minus
 /// `tune.maxrewrite`.
 pub const DEFAULT_SIZE: usize = 15 << 10;
-/// The number of header fields that HAProxy accepts by default: `tune.http.maxhdr` minus the end of
-/// the head.
+/// The number of header fields that HAProxy accepts by default: `tune.http.maxhdr`, which is 101, minus 1 for
+/// the end of the head.
 const DEFAULT_FIELDS: usize = 100;
 
 /// Options for reading a head.
@@ -44,11 +44,11 @@ pub(super) struct Head {
     pub framing: Framing,
 }
 
-/// Reads the head at the start of `bytes`. Returns it and its length, or `None` if the head isn't
+/// Reads the head at the start of `bytes`. Returns the head and its length, or `None` if the head isn't
 /// complete yet.
 ///
 /// # Errors
-/// Returns what is wrong with the head, even before it's complete.
+/// Returns what is wrong with the head. The head may be incomplete.
 pub(super) fn read(bytes: &[u8], reading: Reading) -> Result<Option<(Head, usize)>, Failure> {
     let size = reading.max_size.unwrap_or(DEFAULT_SIZE);
     let mut cursor = Cursor::new(bytes);
@@ -67,14 +67,14 @@ pub(super) fn read(bytes: &[u8], reading: Reading) -> Result<Option<(Head, usize
     }
 }
 
-/// The fields that determine how the body is delimited.
+/// The values of the header fields that determine how the body is delimited.
 #[derive(Default)]
 struct Lengths {
     chunked: bool,
     length: Option<u64>,
 }
 
-/// The fields of a WebSocket handshake.
+/// What the header fields say about a switch to WebSocket.
 #[derive(Default)]
 struct WebSocket {
     upgrade: bool,
@@ -123,7 +123,8 @@ fn head(cursor: &mut Cursor<'_>, reading: Reading) -> Result<Head, Stop> {
         count += 1;
         if reading.max_size.is_none() && count > DEFAULT_FIELDS {
             return wrong(
-                "it has more than the 100 header fields that HAProxy accepts by default (tune.http.maxhdr); --max-head accepts more",
+                "it has more than the 100 header fields that HAProxy accepts by default \
+                 (tune.http.maxhdr); --max-head accepts more",
             );
         }
         websocket.add(name, &value);

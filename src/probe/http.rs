@@ -1,4 +1,4 @@
-//! Makes one HTTP/1.1 request and judges its response by the expectations.
+//! Sends one HTTP/1.1 request and judges the response by the expectations.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub struct Response {
     pub location: Option<String>,
 }
 
-/// Sends the request and judges the response. A wrong status is reported even if the body never comes.
+/// Sends the request and judges the response. A wrong status is reported even if the body never arrives.
 ///
 /// # Errors
 /// Returns the first expectation that isn't met, or why the server gave no response.
@@ -103,7 +103,7 @@ struct Connection<S> {
     received: Vec<u8>,
 }
 
-/// How many bytes are read at a time. Most responses to a check fit into this.
+/// How many bytes are read at a time. Most responses to a check are smaller.
 const PART: usize = 4 << 10;
 
 impl<S: Stream> Connection<S> {

@@ -54,7 +54,7 @@ const KNOWN: [(u16, &[Place]); 24] = [
     (13172, &[Hello12]),
 ];
 
-/// Extensions that OpenSSL knows since 3.2. Earlier releases ignore them everywhere.
+/// Extensions that OpenSSL has known since 3.2. Earlier releases ignore them in every message.
 const KNOWN_LATER: [(u16, &[Place]); 3] = [
     (19, &[Hello12, Encrypted]),
     (20, &[Hello12, Encrypted]),
@@ -160,8 +160,8 @@ impl Inspector {
         }
     }
 
-    /// Rejects an alert that makes OpenSSL end the connection, and a malformed alert. In TLS 1.3 an
-    /// alert's level doesn't matter, so rustls alone decides.
+    /// Rejects an alert that makes OpenSSL end the connection, and a malformed alert. In TLS 1.3 an alert's
+    /// level doesn't matter, so rustls decides.
     fn alert(&self, content: &[u8]) -> Result<(), Failure> {
         const NO_RENEGOTIATION: u8 = 100;
         match content {

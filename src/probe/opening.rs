@@ -1,5 +1,5 @@
-//! Records the first bytes of the peer, and the alerts of its handshake. The bytes may not be TLS at
-//! all, and rustls doesn't check everything in a ServerHello.
+//! Records the first bytes that the peer sends, and its alerts during the handshake. sni-check needs these
+//! bytes because they may not be TLS at all, and because rustls doesn't check everything in a ServerHello.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ use rustls::AlertDescription;
 use super::inspect::{self, Extensions, Place};
 use crate::failure::Failure;
 
-/// The peer's bytes up to the end of its ServerHello, and the start of our ClientHello.
+/// The peer's bytes up to the end of its ServerHello, its alerts, and the start of our ClientHello.
 #[derive(Debug, Default)]
 pub(super) struct Opening {
     sent: Vec<u8>,
@@ -50,7 +50,8 @@ impl Opening {
         matches!(self.bytes[..], [20..=23, 3, ..])
     }
 
-    /// Returns the first line if it's text, which is the greeting of another protocol.
+    /// Returns the greeting of another protocol: the text in a packet of MySQL, or the first line if it is
+    /// text.
     pub fn first_line(&self) -> Option<String> {
         if let Some(greeting) = self.mysql() {
             return Some(greeting);
@@ -65,7 +66,8 @@ impl Opening {
     /// Returns the text in the first packet of a MySQL or MariaDB server: its version, or why it
     /// refuses us.
     fn mysql(&self) -> Option<String> {
-        // A packet has its length, its number 0, and then protocol version 10 or an error.
+        // The first packet starts with its length and its number, 0. The protocol version 10 or an error
+        // follows.
         let text = match &self.bytes[..] {
             [_, _, 0, 0, 10, version @ ..] => version.split(|byte| *byte == 0).next()?,
             [_, _, 0, 0, 0xff, _, _, error @ ..] => error,
@@ -175,7 +177,8 @@ impl<'a> ServerHello<'a> {
             return Err(Failure::TlsViolated(what));
         }
         inspect::extensions(Place::ServerHello12, self.extensions)?;
-        // In a first handshake, the extension must be empty (RFC 5746, section 3.4).
+        // In the first handshake of a connection, the list in this extension must be empty (RFC 5746, section
+        // 3.4).
         match self.extension(RENEGOTIATION_INFO) == Some(&[0]) {
             true => Ok(()),
             false => Err(Failure::UnsafeRenegotiation),
@@ -183,10 +186,11 @@ impl<'a> ServerHello<'a> {
     }
 }
 
-/// How many bytes are kept at most: enough for the longest usual ServerHello in one-byte records.
+/// The maximum number of bytes to keep. They are enough for the longest usual ServerHello in one-byte
+/// records.
 const ENOUGH: usize = 2048;
 
-/// Types of records.
+/// Record types (RFC 8446, section 5.1).
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 
@@ -210,9 +214,9 @@ fn handshake(mut records: &[u8]) -> Vec<u8> {
 /// Collects the alerts that the server sends before it encrypts.
 #[derive(Debug, Default)]
 struct Alerts {
-    /// The header of the present record: its type, version and length.
+    /// The header of the current record: its type, version and length.
     header: Vec<u8>,
-    /// How many bytes of the present record are still missing.
+    /// How many bytes of the current record are still missing.
     missing: usize,
     is_encrypted: bool,
     contents: Vec<u8>,

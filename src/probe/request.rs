@@ -62,8 +62,8 @@ fn longest_line(request: &Request) -> usize {
     fields.fold(first, usize::max).saturating_add(16).max(USUAL)
 }
 
-/// Returns ureq's configuration. It has no time-outs, because our own deadline covers all phases.
-/// It ignores proxies in the environment, and adds no field to the request.
+/// Returns ureq's configuration. It has no time-outs, because our own deadline covers all phases. It ignores
+/// proxies in the environment, and adds no User-Agent or Accept to the request.
 fn config() -> Config {
     Config::builder()
         .user_agent(AutoHeaderValue::None)
@@ -156,7 +156,7 @@ impl<S: Stream> Connector for Handover<S> {
     }
 }
 
-/// Returns a dummy address. ureq requires an address, but our connector doesn't use it.
+/// Resolves every name to a dummy address. ureq requires an address, but our connector doesn't use it.
 #[derive(Debug)]
 struct NoResolver;
 

@@ -1,5 +1,5 @@
-//! ring's cipher suites with an [`Inspector`] that sees every decrypted record. rustls has no other
-//! way to see the messages of a TLS 1.3 handshake.
+//! ring's cipher suites with an [`Inspector`] that sees every decrypted record. rustls offers no other way to
+//! see the messages of a TLS 1.3 handshake.
 
 use std::sync::{Arc, LazyLock};
 
@@ -17,9 +17,9 @@ use super::client_hello::AsSent;
 use super::inspect::Inspector;
 use crate::failure::Failure;
 
-/// The cipher suites. Those with AES-128 and SHA-256 come first, as in browsers. Many processors
-/// have instructions for SHA-256, but few for SHA-384. A check transfers little data, so deriving
-/// keys and hashing messages cost the most.
+/// The cipher suites. The suites with AES-128 and SHA-256 come first, as in browsers. Many processors have
+/// instructions for SHA-256, but few have instructions for SHA-384. A check transfers little data, so
+/// deriving keys and hashing messages cost the most.
 pub(super) static SUITES: LazyLock<Vec<SupportedCipherSuite>> = LazyLock::new(|| {
     let suites = ring::DEFAULT_CIPHER_SUITES.iter();
     let mut suites: Vec<SupportedCipherSuite> = suites.map(inspected).collect();
@@ -131,7 +131,8 @@ impl MessageDecrypter for Decrypter {
         message: InboundOpaqueMessage<'a>,
         sequence: u64,
     ) -> Result<InboundPlainMessage<'a>, Error> {
-        // TLS 1.3 doesn't authenticate the type and the version (RFC 8446, section 5.2).
+        // In TLS 1.3, rustls authenticates a fixed type and version, and not those of the record (RFC 8446,
+        // section 5.2).
         let is_marked = message.version == ProtocolVersion::TLSv1_2
             && (!self.tls13 || message.typ == ContentType::ApplicationData);
         if !is_marked {

@@ -37,7 +37,7 @@ pub struct TlsStream {
 }
 
 impl TlsStream {
-    /// Prepares a connection, but sends nothing yet.
+    /// Prepares a connection, and sends nothing yet.
     pub fn new(
         sni: Option<&DnsName<'static>>,
         plan: &Tls,
@@ -248,7 +248,7 @@ impl TlsStream {
             && let Err(error) = self.tls.process_new_packets()
         {
             let failure = self.classify(error);
-            // Send our alert, which helps in the server's log.
+            // Send our alert, so that the server's log can show the reason.
             self.say_goodbye();
             return Err(TlsStop::Tls(failure));
         }

@@ -16,7 +16,7 @@ pub(super) fn failure(error: &Error) -> Failure {
         Error::InappropriateHandshakeMessage {
             got_type: HandshakeType::HelloRequest,
             ..
-        } => Failure::TlsLimit("a HelloRequest amid the handshake"),
+        } => Failure::TlsLimit("a HelloRequest during the handshake"),
         Error::InappropriateMessage {
             got_type: ContentType::ChangeCipherSpec,
             ..
@@ -39,7 +39,7 @@ fn incompatible(what: &PeerIncompatible) -> Failure {
         PeerIncompatible::ServerSentHelloRetryRequestWithUnknownExtension => {
             Failure::TlsLimit("a HelloRetryRequest with an extension that it does not know")
         }
-        _ => Failure::TlsLimit("the server needs something that it does not offer"),
+        _ => Failure::TlsLimit("the server needs something that sni-check does not offer"),
     }
 }
 
@@ -58,7 +58,9 @@ fn misbehaved(what: &PeerMisbehaved) -> Failure {
         Peer::SignedKxWithWrongAlgorithm => "a TLS 1.2 signature with an Ed448 or RSA-PSS-only key",
         Peer::ServerHelloMustOfferUncompressedEcPoints => "only compressed EC points",
         Peer::IllegalMiddleboxChangeCipherSpec => "more than one ChangeCipherSpec",
-        Peer::MessageInterleavedWithHandshakeMessage => "a record amid a divided message",
+        Peer::MessageInterleavedWithHandshakeMessage => {
+            "a record in the middle of a divided message"
+        }
         _ => return Failure::TlsViolated(violated(what)),
     };
     Failure::TlsLimit(limit)

@@ -57,8 +57,9 @@ impl ListenAddress {
             ListenAddress::Tcp(address)
                 if !(address.ip().to_canonical().is_loopback() || options.allow_remote) =>
             {
-                let what = "is not on the loopback";
-                let write = "listen on a unix socket or 127.0.0.1, or add --allow-remote and --allow-target CIDR";
+                let what = "is not a loopback address";
+                let write = "listen on a unix socket or 127.0.0.1, or add --allow-remote and \
+                             --allow-target CIDR";
                 Err(refusal(format!("--listen {self}"), what, write))
             }
             _ => Ok(()),

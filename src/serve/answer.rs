@@ -1,5 +1,5 @@
-//! The answer to HAProxy. HAProxy decides by the answer's status, and shows the code and the
-//! reason in its headers.
+//! The answer to HAProxy. The status and the header X-Check-Code say if the server is healthy. HAProxy shows
+//! the code and the reason from the answer's headers.
 
 use crate::code::Code;
 use crate::output;
@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::probe::Verdict;
 use crate::probe::socket::Socket;
 
-/// How long a reason may be, in bytes.
+/// The maximum length of a reason, in bytes.
 const MAX_REASON: usize = 120;
 
 /// The result of a request.
@@ -40,7 +40,7 @@ impl Answer {
         }
     }
 
-    /// Sends the answer, and ends the connection.
+    /// Sends the answer, and closes the connection.
     pub fn send(&self, socket: &Socket) {
         send(socket, &self.to_http());
     }
@@ -59,7 +59,7 @@ impl Answer {
     }
 }
 
-/// Sends a page of text, and ends the connection.
+/// Sends a page of text, and closes the connection.
 pub(super) fn send_page(socket: &Socket, text: &str) {
     let head = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\n\
@@ -75,8 +75,8 @@ fn send(socket: &Socket, text: &str) {
     }
 }
 
-/// Ends our side of the connection, and reads the remaining bytes without waiting. Closing a
-/// connection with unread bytes would reset it, and the client could lose the answer.
+/// Closes our side of the connection, and reads the remaining bytes without waiting. If unread bytes were
+/// left, closing the socket would reset the connection, and the client could lose the answer.
 fn part(socket: &Socket) {
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
     let mut buffer = [0; 4 << 10];

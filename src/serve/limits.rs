@@ -1,5 +1,4 @@
-//! The resources of the host: enough descriptors for the checks, and the message to systemd that
-//! serve is ready.
+//! Raises the limit on descriptors, and notifies systemd when serve is ready.
 
 use std::env;
 use std::os::linux::net::SocketAddrExt;
@@ -13,16 +12,16 @@ use crate::refusal::refusal;
 /// The descriptors of a check: HAProxy's connection, the connection to the server, and a file that
 /// is read. Two more are for connections that wait.
 const PER_CHECK: u64 = 5;
-/// The other descriptors: listeners, standard input and output, and a reserve.
-const BESIDES: u64 = 32;
+/// The descriptors that don't belong to a check: listeners, standard input and output, and a reserve.
+const OTHERS: u64 = 32;
 
-/// Raises the limit of descriptors to what `checks` checks need.
+/// Raises the limit on descriptors, so that `checks` checks can run at once.
 ///
 /// # Errors
 ///
-/// The hard limit is lower.
+/// The hard limit is too low.
 pub(super) fn raise(checks: usize) -> Result<()> {
-    let needed = PER_CHECK * checks as u64 + BESIDES;
+    let needed = PER_CHECK * checks as u64 + OTHERS;
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());
@@ -38,7 +37,7 @@ pub(super) fn raise(checks: usize) -> Result<()> {
     Ok(())
 }
 
-/// Sends a state to systemd, if systemd asks for it (sd_notify(3), `Type=notify`).
+/// Sends a state to systemd, if systemd expects it (sd_notify(3), `Type=notify`).
 pub(super) fn notify(state: &str) {
     let Ok(path) = env::var("NOTIFY_SOCKET") else {
         return;

@@ -1,4 +1,4 @@
-//! The listening sockets: our own sockets, or sockets from systemd.
+//! The listening sockets: sockets that serve opens itself, or sockets from systemd.
 
 use std::env;
 use std::fs;
@@ -33,7 +33,7 @@ const DEFAULT_MODE: SocketMode = SocketMode(0o660);
 pub(super) struct Listener {
     fd: OwnedFd,
     address: ListenAddress,
-    /// The device and inode of the socket's file, if we made it.
+    /// The device and inode of the socket's file, if serve created it.
     file: Option<(u64, u64)>,
 }
 
@@ -69,7 +69,7 @@ pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
             ("--group", options.group.is_some()),
         ] {
             if given {
-                let what = "applies only to a unix socket that serve makes itself";
+                let what = "applies only to a unix socket that serve creates itself";
                 let write = "leave it out, or set SocketMode= and SocketGroup= in the socket unit of systemd";
                 return Err(refusal(option, what, write));
             }
@@ -116,9 +116,9 @@ fn inherited() -> Result<Vec<Listener>> {
 impl Listener {
     fn new(address: ListenAddress, options: &ServeOptions) -> Result<Listener> {
         let failed = |error: &dyn std::fmt::Display| {
-            let what = format!("cannot be listened on: {error}");
+            let what = format!("cannot be opened: {error}");
             let write = match address.missing_folder() {
-                Some(folder) => format!("make the folder {}", folder.display()),
+                Some(folder) => format!("create the folder {}", folder.display()),
                 None => "write an address that is free and allowed".to_owned(),
             };
             refusal(format!("--listen {address}"), what, write)
@@ -136,8 +136,7 @@ impl Listener {
                 let group = options.group.as_deref().map(group).transpose()?;
                 let fd = bind_unix(path).map_err(|error| failed(&error))?;
                 let opened = open_to(path, options, group);
-                // Don't leave a useless socket behind: no server listens on it, and no other user
-                // can connect.
+                // Don't leave behind a socket file on which no server listens.
                 opened.inspect_err(|_| _ = fs::remove_file(path))?;
                 (fd, file_of(path))
             }

@@ -1,8 +1,7 @@
 //! The metrics of serve in Prometheus' text format
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 //!
-//! The number of metrics is limited: by the codes, the buckets, and the number of remembered
-//! servers.
+//! The number of metrics is limited by the number of codes, buckets and remembered servers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -45,12 +44,12 @@ struct End {
 }
 
 impl Metrics {
-    /// Counts a request that led to no check.
+    /// Counts a request by the code of its answer.
     pub fn count(&self, code: Code) {
         *self.lock().checks.entry(code.number()).or_default() += 1;
     }
 
-    /// Counts a check.
+    /// Counts a check, and remembers when its server's certificate expires.
     pub fn add(&self, plan: &Plan, verdict: &Verdict) {
         let chain = verdict.seen.chain.iter();
         let ends = chain.filter_map(|der| Some(Certificate::read(der)?.not_after));
@@ -92,7 +91,8 @@ impl Metrics {
 }
 
 impl Figures {
-    /// Remembers when the first certificate of a server expires, if there is a place for the server.
+    /// Remembers when the first certificate of a server's chain expires, unless too many servers are
+    /// remembered.
     fn remember(&mut self, name: (String, String), at: i64, now: Instant) {
         if self.certificates.len() >= SERVERS {
             self.forget(now);
@@ -161,8 +161,8 @@ fn line(text: &mut String, name: &str, labels: &str, value: &str) {
     };
 }
 
-/// Escapes the value of a label. The format has three escapes. HAProxy keeps other control
-/// characters out.
+/// Escapes the value of a label. The format has three escapes. Names in HAProxy contain no other control
+/// characters.
 fn escaped(value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"");
     value.replace('\n', "\\n")

@@ -1,4 +1,4 @@
-//! The command line of `sni-check serve`: its own options, mixed with options of a check.
+//! The command line of `sni-check serve`. It may mix options of serve with options of a check.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use crate::options::handed::refuse_longer;
 use crate::options::{self, Options, Parsed};
 use crate::refusal::{Misfit, refusal, together};
 
-/// A local server that makes the same checks for HAProxy's own http-check.
+/// A local server that runs the same checks for HAProxy's own http-check.
 #[derive(FromArgs, ArgsInfo, Debug, Default)]
 #[argh(
     help_triggers("--help", "-h"),
@@ -25,9 +25,10 @@ use crate::refusal::{Misfit, refusal, together};
             http-check connect addr unix@/run/sni-check/socket\n    \
             http-check send-state\n    \
             http-check send meth GET uri / hdr X-Check-Options \"--sni www.example.com\"\n    \
-            http-check expect hdr name X-Check-Code value 0 \\\n      \
-            status-code \"res.hdr(x-check-code)\" \\\n      \
-            on-success \"%[res.hdr(x-check-reason)]\" \\\n      \
+            http-check expect hdr name X-Check-Code value 0\n\
+            HAProxy also shows the code and the reason if the last line continues with:\n    \
+            status-code \"res.hdr(x-check-code)\"\n    \
+            on-success \"%[res.hdr(x-check-reason)]\"\n    \
             on-error \"%[res.hdr(x-check-reason)]\""
 )]
 pub struct ServeOptions {
@@ -68,7 +69,7 @@ pub struct ServeOptions {
 /// A call of `serve`.
 #[derive(Debug)]
 pub struct ServeCall {
-    /// Its own options.
+    /// The options of serve itself.
     pub own: ServeOptions,
     /// Options of a check. Options in a request override them.
     pub defaults: Options,
@@ -141,8 +142,8 @@ impl FromStr for Network {
 ///
 /// # Errors
 ///
-/// The same as for [`options::parse`], options without meaning for serve, and a target. Each
-/// request names its own target.
+/// An error of [`options::parse`], an option that has no meaning for serve, or a target. Each request names
+/// its own target.
 pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     let command = ["sni-check", Command::Serve.name()];
     let (own, others) = part(words, ServeOptions::get_args_info().flags);
@@ -166,7 +167,7 @@ pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     Ok(Parsed::Options(Box::new(ServeCall { own, defaults })))
 }
 
-/// Splits the words into the words of these options and all other words.
+/// Splits the words into those of `flags` and all others.
 fn part(words: &[String], flags: &[FlagInfo<'_>]) -> (Vec<String>, Vec<String>) {
     let (mut own, mut others) = (Vec::new(), Vec::new());
     let mut words = words.iter();

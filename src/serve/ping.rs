@@ -1,4 +1,5 @@
-//! `sni-check serve --ping`: asks a running server if it works. Containers and units use it as a probe.
+//! `sni-check serve --ping`: asks a running server if it works. Containers and systemd units use this command
+//! as a probe.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -12,7 +13,7 @@ use super::options::ServeOptions;
 use crate::code::Code;
 use crate::output::write::write_line;
 
-/// The socket in the units and the examples.
+/// The socket that the systemd units and the examples use.
 const USUAL: &str = "unix:/run/sni-check/socket";
 /// How long each step may take. A working server answers immediately.
 const STEP: Duration = Duration::from_secs(1);
@@ -21,7 +22,7 @@ const STEP: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 ///
-/// The text isn't an address.
+/// The value of `--listen` isn't an address.
 pub(super) fn run(options: &ServeOptions) -> Result<Code> {
     let address = options.listen.first().map_or(USUAL, String::as_str);
     let address = ListenAddress::parse(address)?;

@@ -1,5 +1,6 @@
-//! Makes the plan of each request. serve caches the parts that depend only on the options, by the
-//! text of the options. It makes them again when a file of the options changes.
+//! Makes the plan of each request. serve caches the parts that depend only on the options. The key of the
+//! cache is the text of the options. When a file that the options name changes, serve makes these parts
+//! again.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -23,15 +24,15 @@ use crate::plan::{
 };
 use crate::refusal::refusal;
 
-/// How many different option texts are cached. A backend of HAProxy needs one text.
+/// How many different option texts are cached. A backend needs only one.
 const KEPT: usize = 1024;
 
 /// How much memory requests may use: for files, options and bodies. With this limit, a process with
 /// 512 checks at once stays below 64 MB.
 const MEMORY: usize = 12 << 20;
-/// How much of this memory the options of one request may use, without their files.
+/// How much of this memory the options of one request may use, in addition to their files.
 const LARGEST_TEXT: usize = 256 << 10;
-/// A response head longer than this also counts as used memory.
+/// A `--max-head` above this size also counts as used memory.
 const USUAL_HEAD: usize = 16 << 10;
 /// How long serve waits at its start for the files of its own command line.
 const START: Duration = Duration::from_secs(10);
@@ -47,7 +48,8 @@ pub(super) struct Plans {
     /// The variable SNI_HOST of this process.
     sni_host: Option<String>,
     kept: Mutex<HashMap<String, Arc<Prepared>>>,
-    /// Held while options are read, because the memory that they need is known only afterwards.
+    /// Locked while options are read. Only one thread may read options at a time, because the memory that
+    /// they need is known only afterwards.
     reading: Mutex<()>,
 }
 
@@ -74,7 +76,7 @@ impl Plans {
     ///
     /// # Errors
     ///
-    /// The defaults are unusable for every request. For example, a file can't be read.
+    /// The defaults can't be used for any request. For example, a file can't be read.
     pub fn new(call: &ServeCall, checks: usize, sni_host: Option<String>) -> Result<Plans> {
         let defaults = call.defaults.clone();
         let folders: Vec<PathBuf> = call.own.files.iter().map(PathBuf::from).collect();
@@ -105,7 +107,7 @@ impl Plans {
         Ok(plans)
     }
 
-    /// Refuses defaults with which a request that adds only a name and its expectations would be refused.
+    /// Refuses defaults that would make serve refuse even a request that adds only a name and expectations.
     fn refuse_defaults(&self, prepared: Prepared) -> Result<()> {
         let mut options = prepared.options;
         if options.sni.is_none() && !options.no_sni {
@@ -139,7 +141,7 @@ impl Plans {
     ///
     /// # Errors
     ///
-    /// A refusal of the options or of the server, or [`UsedUp`] if no memory is left.
+    /// The options or the server are refused, or no memory is left ([`UsedUp`]).
     pub fn plan(&self, request: &Request, accepted: Instant) -> Result<Ready> {
         let prepared = self.prepared(&request.options, accepted)?;
         let server = &request.server;
@@ -210,7 +212,7 @@ impl Plans {
         };
         if size > LARGEST_TEXT {
             let what = format!(
-                "takes more than {} kB of memory, a limit of sni-check serve",
+                "needs more than {} kB of memory, a limit of sni-check serve",
                 LARGEST_TEXT >> 10
             );
             return Err(refusal(OPTIONS, what, "shorten its regular expressions"));

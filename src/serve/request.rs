@@ -10,7 +10,7 @@ pub use crate::haproxy::call::OPTIONS;
 use crate::probe::socket::{Socket, Stop};
 use crate::refusal::refusal;
 
-/// How long a head may be, in bytes.
+/// The maximum length of a head, in bytes.
 const MAX_HEAD: usize = 8 << 10;
 const MAX_FIELDS: usize = 64;
 
@@ -44,7 +44,7 @@ pub struct Server {
     pub address: Option<IpAddr>,
     /// The port. Empty or 0 if the server has no port.
     pub port: String,
-    /// The names of its backend and of the server.
+    /// The names of the backend and of the server.
     pub caller: Caller,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn read(socket: &Socket) -> Result<Option<Asked>> {
             Ok(0) | Err(Stop::Closed(_)) => return Ok(None),
             Ok(read) => length += read,
             Err(Stop::Deadline) => {
-                let what = "did not come in time";
+                let what = "did not arrive in time";
                 return Err(refusal("the request", what, "send it at once"));
             }
         }
@@ -136,8 +136,8 @@ pub fn parse(head: &[u8]) -> Result<Option<Asked>> {
     })))
 }
 
-/// Returns the page that the request asks for. A request with a header of a check never gets a
-/// page: its status is 200, which HAProxy could take for a healthy server.
+/// Returns the page that the request asks for. A request with a header of a check never gets a page, because
+/// HAProxy could mistake the page's status 200 for a healthy server.
 fn page(request: &httparse::Request<'_, '_>) -> Option<Asked> {
     let of_check =
         |name: &str| name.eq_ignore_ascii_case(OPTIONS) || name.eq_ignore_ascii_case(STATE);

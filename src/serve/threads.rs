@@ -1,4 +1,4 @@
-//! Runs each check on a thread. A new thread starts if no thread is idle.
+//! Runs each check on a thread. If no thread is idle, a new thread starts.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The stack of a thread: several times what a check needs. Only the touched part uses memory.
+/// The stack size of a thread. A check needs only a fraction of it, and only the used part takes memory.
 const STACK: usize = 256 << 10;
 /// How many idle threads wait for the next check. Further idle threads end.
 const IDLE: usize = 16;
@@ -59,8 +59,8 @@ struct State {
 }
 
 impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
-    /// Starts threads that call `serve`, for at most `limit` connections at once. One more thread
-    /// calls it for connections that got no place in time.
+    /// Starts threads that call `serve`, for at most `limit` connections at once. One more thread calls
+    /// `serve` for connections that got no place in time.
     ///
     /// # Errors
     ///
@@ -86,8 +86,8 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
     /// No thread runs, and no thread can be started.
     pub fn serve(&self, fd: OwnedFd, accepted: Instant) -> io::Result<()> {
         let mut state = self.shared.lock();
-        // The queue holds twice the limit, because connections beyond the limit are still being
-        // refused.
+        // The queue may hold twice as many connections as the limit, because connections beyond the limit
+        // wait until serve refuses them.
         while state.waiting.len() >= 2 * self.shared.limit {
             state = wait(&self.shared.done, state);
         }

@@ -63,7 +63,7 @@ fn silent_clients_are_dropped_after_a_second() {
         (serve.send(&good).code == "3").then_some(())
     });
     for stream in silent {
-        Answer::read(stream).expect("2", "did not come in time");
+        Answer::read(stream).expect("2", "did not arrive in time");
     }
     assert!(began.elapsed() >= SILENCE);
     serve.send(&good).expect("0", "status 200");
@@ -78,7 +78,7 @@ fn a_client_that_sends_byte_by_byte_gets_one_second_in_total() {
     std::thread::scope(|scope| {
         scope.spawn(move || crate::support::peer::drip(&mut half, b"GET / HTTP/1.1 "));
         let began = Instant::now();
-        Answer::read(&slow).expect("2", "did not come in time");
+        Answer::read(&slow).expect("2", "did not arrive in time");
         assert!(began.elapsed() >= SILENCE / 2);
         // serve has closed the connection before the next byte.
         slow.shutdown(Shutdown::Both).expect("closed");

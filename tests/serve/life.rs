@@ -40,7 +40,7 @@ fn unusable_addresses_and_folders_are_refused() {
         (&["--listen", &file], &["exists and is not a socket"]),
         (
             &["--listen", "unix:/nothing/here/s"],
-            &["cannot be listened on", "No such file", "make the folder"],
+            &["cannot be opened", "No such file", "create the folder"],
         ),
         (
             &["--listen", "localhost:1"],

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 /// The address in a server line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
-    /// Host and port. Port 0 means that the line has no port of its own.
+    /// Host and port. Port 0 means that the line has no port, or only an offset such as `+1`.
     Tcp(String, u16),
     /// The path of a unix socket.
     Unix(String),
-    /// An address that sni-check can't dial, such as an abstract socket.
+    /// An address to which sni-check can't connect, such as an abstract socket.
     Other(String),
 }
 
@@ -57,7 +57,7 @@ impl Endpoint {
         Endpoint::Tcp(host.to_owned(), port.unwrap_or(0))
     }
 
-    /// Returns address and port, the two words in which HAProxy passes this endpoint.
+    /// Returns the address and port that HAProxy passes to an external check for this endpoint.
     pub(crate) fn words(&self) -> (String, String) {
         match self {
             Endpoint::Tcp(host, port) => (host.clone(), port.to_string()),
@@ -86,7 +86,7 @@ pub(crate) fn template(prefix: &str, range: &str) -> Option<Vec<String>> {
         Some((low, high)) => (low.parse().ok()?, high.parse().ok()?),
         None => (1, range.parse::<u32>().ok()?),
     };
-    // A larger number is a typing error, and would fill the report.
+    // A larger number is most likely a typing error, and would fill the report.
     const MOST: u32 = 10_000;
     let sensible = low <= high && high - low < MOST;
     sensible.then(|| (low..=high).map(|n| format!("{prefix}{n}")).collect())

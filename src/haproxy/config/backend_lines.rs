@@ -1,5 +1,5 @@
-//! The lines of a backend that affect one server, and their positions. The lines are kept as words,
-//! so that they can be changed and tried in another HAProxy.
+//! The lines of a backend that affect one server, and their positions. They are kept as words, so that
+//! sni-check can change them and try them in another HAProxy.
 
 use std::time::Duration;
 
@@ -29,7 +29,8 @@ pub(crate) struct ServerLines {
     /// The rules of a frontend that change visitors' requests before they arrive in the backend.
     pub of_frontend: Vec<Rule>,
     pub is_http: bool,
-    /// True if `ssl-server-verify none` switches off the verification.
+    /// True if HAProxy doesn't verify the server's certificate. Then `server_line` writes `verify none`, even
+    /// if that comes from `ssl-server-verify none`.
     is_lax: bool,
 }
 
@@ -63,8 +64,8 @@ impl Rule {
     }
 }
 
-/// The words of a server line that say when HAProxy checks and uses the server. All other words
-/// affect its connections.
+/// The words of a server line that [`ServerLines::words`] leaves out. Most of them decide when HAProxy checks
+/// or uses the server.
 const OTHER_WORDS: [&str; 36] = [
     "agent-addr",
     "agent-check",
@@ -115,7 +116,7 @@ const PATH_ACTIONS: [&str; 7] = [
     "set-uri",
 ];
 
-/// Returns true if this word of a server line affects the server's connections.
+/// Returns true if this word of a server line affects connections to the server.
 fn is_of_connection(word: &str) -> bool {
     let bare = word.strip_prefix("no-").unwrap_or(word);
     let groups = ["pool-", "resolve-", "check-pool-"];
@@ -134,7 +135,8 @@ impl ServerLines {
             let value = match word {
                 "ca-file" | "crl-file" => global.ca_path(&at.value),
                 "crt" => global.crt_path(&at.value),
-                // A visitor of sni-check comes without TLS, so `ssl_fc_sni` has no value for it.
+                // sni-check's own visitor connects without TLS, so `ssl_fc_sni` has no value. Its Host is the
+                // same name.
                 "sni" if is_host && !at.value.contains("hdr(host)") => "req.hdr(host)".to_owned(),
                 _ => at.value.clone(),
             };
@@ -193,8 +195,7 @@ impl ServerLines {
             .collect()
     }
 
-    /// Returns a server line with these words and their values. A word without a value has an empty
-    /// value.
+    /// Returns a server line with these words and their values. The value may be empty.
     pub(crate) fn server_line<'a>(
         &self,
         words: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -215,13 +216,13 @@ impl ServerLines {
         text + "\n"
     }
 
-    /// Returns true if a rule may change the path of a visitor's request. Visitors may then never get the
-    /// page that the check asks for.
+    /// Returns true if a rule may change the paths of visitors' requests to different paths. Visitors may
+    /// then never get the page that the check asks for.
     pub(crate) fn rewrites_paths(&self) -> bool {
         let rewrites = |rule: &Rule| {
             let words: Vec<&str> = rule.words.iter().map(String::as_str).collect();
             match words.as_slice() {
-                // All visitors get this path.
+                // Without a condition, this rule gives the same path to all visitors.
                 [
                     "http-request",
                     "set-path" | "set-pathq" | "set-uri" | "set-query",
@@ -245,8 +246,8 @@ pub(crate) fn joined(words: &[String]) -> String {
     words.iter().map(words::quote).collect::<Vec<_>>().join(" ")
 }
 
-/// The longest `timeout server` that a question to HAProxy keeps. Such a question ends before a
-/// longer limit would have an effect.
+/// The longest `timeout server` that is copied into a question to HAProxy. The question ends before a longer
+/// limit has an effect.
 const LONGEST: Duration = Duration::from_secs(5);
 
 fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {

@@ -17,7 +17,7 @@ pub(crate) enum Check<'a> {
     Serve(ServeCheck<'a>),
     /// HAProxy connects to the server itself.
     Own(OwnCheck),
-    /// A section `healthcheck` (3.4 and later).
+    /// The server line names a `healthcheck` section (3.4 and later).
     Section(At<String>),
     /// `option external-check` without a command, which HAProxy refuses.
     Incomplete,
@@ -42,9 +42,9 @@ pub(crate) enum Protocol {
         sends_request: bool,
         has_host: bool,
     },
-    /// `option tcp-check` with rules that send or expect.
+    /// `option tcp-check` with rules that send or expect something.
     Dialogue,
-    /// Another protocol, such as that of `option mysql-check`.
+    /// Another protocol, such as MySQL's (`option mysql-check`).
     Other,
 }
 
@@ -62,7 +62,7 @@ impl Protocol {
 }
 
 impl<'a> Check<'a> {
-    /// Returns the check that the backend describes, even if the server doesn't have `check`.
+    /// Returns the check that haproxy.cfg describes, even if the server line doesn't have `check`.
     pub(crate) fn of(reading: Reading, backend: &'a Backend, server: &'a Server) -> Check<'a> {
         if let Some(section) = server.settings.get("healthcheck") {
             return Check::Section(section.clone());

@@ -11,7 +11,7 @@ pub(super) struct Blocks(Vec<Branch>);
 enum Branch {
     /// The current branch is active.
     Taken,
-    /// No branch was active so far. A later branch may be.
+    /// No branch has been active so far. A later branch may be active.
     NotYet,
     /// An earlier branch was active, or the whole block is inactive.
     Over,

@@ -9,7 +9,7 @@ use super::place::{At, Place};
 use super::proxy::Backend;
 use super::server_line::Server;
 
-/// A connection to a server: its address, and what HAProxy sends first.
+/// How HAProxy opens a connection to a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub endpoint: Endpoint,
@@ -21,22 +21,22 @@ pub(crate) struct Connection {
     /// The SOCKS proxy between HAProxy and the server.
     pub socks4: Option<At<String>>,
     pub speaks: Speaks,
-    /// The line with most settings of this connection.
+    /// The line that contains most settings of this connection.
     pub place: Place,
 }
 
 /// The version of HTTP on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speaks {
-    /// HTTP/1, whatever the server chooses.
+    /// HTTP/1, even if the server chooses another protocol.
     Http1,
-    /// HTTP/2, whatever the server chooses.
+    /// HTTP/2, even if the server chooses another protocol.
     Http2,
     /// The version that the server chooses by ALPN.
     AsChosen,
 }
 
-/// The TLS part of a connection. By default, it sends no SNI and verifies the chain.
+/// The TLS part of a connection. The default value sends no SNI and verifies the chain.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tls {
     pub sni: Sni,
@@ -98,16 +98,16 @@ const PROXY: [&str; 4] = [
     "send-proxy-v2-ssl-cn",
 ];
 
-/// Settings that affect a connection, but aren't in its backend.
+/// The whole configuration, and other facts that affect the connections of a backend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'a> {
     pub config: &'a Configuration,
     /// The variables at the end of the configuration.
     pub variables: &'a Variables,
-    /// True from HAProxy 3.3 on, which sends the Host as SNI by default.
+    /// True for HAProxy 3.3 and later, which send the Host as SNI by default.
     pub auto_sni: bool,
-    /// True from HAProxy 3.2 on, whose checks speak the protocol that the server chooses by ALPN. A check of
-    /// an older HAProxy offers the `alpn` of the server line, but doesn't look at the server's choice.
+    /// True for HAProxy 3.2 and later, whose checks speak the protocol that the server chooses by ALPN. A
+    /// check of an older HAProxy offers the `alpn` of the server line, but ignores the server's choice.
     pub checks_follow_alpn: bool,
 }
 
@@ -120,7 +120,8 @@ fn fixed(proto: Option<&str>) -> Option<Speaks> {
     }
 }
 
-/// Returns what the check speaks on a connection that offers `alpn`. `own` is the check's own list.
+/// Returns the version of HTTP that the check speaks on a connection that offers `alpn`. `own` is the list
+/// that is set only for the check.
 fn spoken(
     reading: Reading,
     backend: &Backend,
@@ -131,7 +132,7 @@ fn spoken(
     let is_http = is_http.is_some_and(|check| check.value == "httpchk");
     let follows = own.is_some() || (reading.checks_follow_alpn && alpn.is_some());
     match (is_http, fixed(proto), follows) {
-        // A check that isn't httpchk doesn't speak HTTP/2, whatever ALPN says.
+        // Only httpchk can speak HTTP/2. Other checks ignore ALPN.
         (false, ..) => Speaks::Http1,
         (true, Some(fixed), _) => fixed,
         (true, None, true) => Speaks::AsChosen,
@@ -139,7 +140,7 @@ fn spoken(
     }
 }
 
-/// Returns how visitors' requests reach a server.
+/// Returns the connection for visitors' requests.
 pub(crate) fn traffic(reading: Reading, backend: &Backend, server: &Server) -> Connection {
     let settings = &server.settings;
     let alpn = settings.get("alpn");
@@ -216,7 +217,7 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
             backend.only_host()
         }
         "var" if is_never_set(argument) || ends_before_connecting(argument) => Some(default),
-        // The SNI name from the visitor, which only a TLS listener knows.
+        // Only a TLS listener knows the visitor's SNI name.
         "ssl_fc_sni" if !facts.tls_listener => Some(""),
         // This fetch looks for a TLS ClientHello in the request, which is HTTP here.
         "req.ssl_sni" | "req_ssl_sni" if backend.settings.http => Some(""),
@@ -270,8 +271,8 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// Returns true if HAProxy removes this variable before it connects to a server. HAProxy removes
-/// all variables of a request and of a response.
+/// Returns true if HAProxy removes this variable before it connects to a server. It removes all variables of
+/// the request and of the response.
 fn ends_before_connecting(variable: &str) -> bool {
     variable.starts_with("req.") || variable.starts_with("res.")
 }
@@ -307,7 +308,8 @@ fn by_default(reading: Reading, backend: &Backend, server: &Server) -> Connectio
     }
 }
 
-/// Returns the value of `check-sni`, exactly as HAProxy sends it.
+/// Returns the SNI name of a check, exactly as HAProxy sends it: `check-sni`, or from HAProxy 3.3 on the
+/// check's Host.
 fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     let settings = &server.settings;
     let by_itself = reading.auto_sni && !settings.has("no-check-sni-auto");
@@ -319,9 +321,9 @@ fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     }
 }
 
-/// Returns the connection of `http-check connect` or `tcp-check connect`. Unless the rule has
-/// `default`, the server line doesn't decide if the check uses TLS, SNI or a PROXY header. The
-/// server line's address, port, source, certificates and `verify` always count.
+/// Returns the connection of `http-check connect` or `tcp-check connect`. Without `default` in the rule, the
+/// check doesn't inherit TLS, SNI and PROXY header from the server line. It always inherits the source, the
+/// certificates and `verify`, and the address and port if the rule has none.
 fn by_rule(
     reading: Reading,
     (backend, server): (&Backend, &Server),
@@ -342,7 +344,7 @@ fn by_rule(
     let own_proxy = has("send-proxy").then(|| At::new("send-proxy".to_owned(), &rule.place));
     let settings = &server.settings;
     let own_alpn = after("alpn").map(|alpn| At::new(alpn.to_owned(), &rule.place));
-    // A tcp-check only uses check-alpn with `default`.
+    // A tcp-check uses check-alpn only with `default`.
     let is_tcp = words.first().is_some_and(|word| word == "tcp-check");
     let check_alpn = settings.get("check-alpn");
     let check_alpn = check_alpn.filter(|_| default.is_some() || !is_tcp);
@@ -364,8 +366,8 @@ fn by_rule(
     }
 }
 
-/// Returns the address of a check. HAProxy takes address and port from the rule, otherwise from
-/// `addr` and `port` of the server line, otherwise from the server's address.
+/// Returns the address of a check. HAProxy reads the address and the port from the rule, then from `addr` and
+/// `port` of the server line, and then from the server's address.
 fn check_endpoint(server: &Server, address: Option<&str>, port: Option<&str>) -> Endpoint {
     let text = |word| server.settings.get(word).map(|at| at.value.as_str());
     let endpoint = address.or(text("addr")).map(Endpoint::parse);
@@ -387,7 +389,8 @@ fn tls(config: &Configuration, server: &Server, sni: Sni, alpn: Option<&At<Strin
         Some(verify) => verify.value != "none",
         None => config.global.verify_none.is_none(),
     };
-    // HAProxy verifies the SNI name. `verifyhost` counts only for a connection without SNI.
+    // HAProxy compares the certificate with the SNI name. `verifyhost` counts only for a connection without
+    // SNI.
     let verified = match (&sni, settings.get("verifyhost")) {
         _ if !verifies => Verified::Nothing,
         (Sni::Name(name), _) => Verified::Name(name.clone()),

@@ -1,4 +1,4 @@
-//! An external check as HAProxy calls it: command, arguments, environment, time limit.
+//! An external check as HAProxy runs it: command, arguments, environment and time limit.
 
 use std::time::Duration;
 
@@ -23,13 +23,13 @@ pub(crate) struct ExternalCheck<'a> {
     pub limit: Limit,
 }
 
-/// The time after which HAProxy kills a check, and the setting that decides it.
+/// The time after which HAProxy kills a check, and the setting that defines this time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Limit {
     pub time: Duration,
     /// `inter` or `timeout connect`.
     pub name: &'static str,
-    /// `None` for HAProxy's default.
+    /// `None` if it is HAProxy's default.
     pub place: Option<Place>,
 }
 
@@ -70,8 +70,8 @@ impl<'a> ExternalCheck<'a> {
         }
     }
 
-    /// Returns the check with the server's name resolved, as HAProxy does when it starts. A name
-    /// without an address stays a name.
+    /// Returns the check with an address in place of the server's name, as HAProxy resolves it when it
+    /// starts. If the name has no address, the name stays.
     pub(crate) fn resolved(&self) -> ExternalCheck<'a> {
         let mut check = self.clone();
         if self.server.endpoint.name().is_none() {
@@ -108,7 +108,7 @@ fn environment_of(
         });
     let value = |word| server.settings.get(word).map(|at| at.value.as_str());
     let path = backend.settings.path.as_ref();
-    // HAProxy counts `no-ssl` as TLS in HAPROXY_SERVER_SSL.
+    // HAProxy sets HAPROXY_SERVER_SSL to 1 even for `no-ssl`.
     let tls = server.settings.has("ssl") || server.settings.has("no-ssl");
     let pairs = [
         ("PATH", path.map_or("", |path| &path.value)),

@@ -5,7 +5,7 @@ use super::address::Endpoint;
 use super::place::{At, Place};
 use super::proxy::{Backend, ProxySettings, Visitors};
 
-/// A `frontend`, or a `listen`, which also is a backend.
+/// A `frontend`, or a `listen`, which is also a backend.
 #[derive(Debug)]
 pub(super) struct Frontend {
     settings: ProxySettings,
@@ -15,7 +15,7 @@ pub(super) struct Frontend {
     listeners: Vec<(u16, bool)>,
     /// The line of the first listener without `ssl`.
     plain_bind: Option<Place>,
-    /// True if a rule may send visitors elsewhere, such as from HTTP to HTTPS.
+    /// True if a rule redirects visitors, for example from HTTP to HTTPS.
     redirects: bool,
     /// True if a rule looks at the visitors' ClientHello.
     sees_hello: bool,
@@ -26,7 +26,8 @@ pub(super) struct Frontend {
 }
 
 impl Frontend {
-    /// Returns a frontend without lines. A `listen` leads to itself.
+    /// Returns a frontend without lines. `itself` is the name of a `listen`, whose visitors reach its own
+    /// servers.
     pub fn new(settings: ProxySettings, itself: Option<&str>) -> Frontend {
         let is_backend = itself.is_some();
         let itself = itself.map(|name| (name.to_owned(), Vec::new()));
@@ -96,8 +97,8 @@ impl Frontend {
         }
     }
 
-    /// Returns the conditions under which visitors reach this backend. An expression in place of a name may lead
-    /// to any backend.
+    /// Returns the conditions under which visitors reach this backend. A rule with an expression in place of
+    /// a name may lead to any backend.
     fn conditions(&self, backend: &str) -> impl Iterator<Item = &[String]> {
         let leads = move |(to, _): &&(String, Vec<String>)| to == backend || to.contains("%[");
         self.routes
@@ -106,7 +107,8 @@ impl Frontend {
             .map(|(_, condition)| condition.as_slice())
     }
 
-    /// Returns the names that this frontend's visitors of a backend ask for, or `None` if these may be any names.
+    /// Returns the names that visitors ask for if they reach the backend through this frontend. Returns
+    /// `None` if they may ask for any name.
     fn names(&self, backend: &str) -> Option<Vec<String>> {
         match &self.settings.host {
             Some(host) => Some(vec![host.value.clone()]),
@@ -140,7 +142,7 @@ impl Frontend {
                         words.by_ref().take_while(|word| *word != "}").collect();
                     names_in(&criterion)
                 }
-                // No `acl` line has this name, so the word is a part of `!{ … }`, or `!NAME`.
+                // No `acl` line has this name, so the word is `!NAME` or a part of `!{ … }`.
                 _ if named().next().is_none() => None,
                 _ => flat(named().map(|(_, criterion)| {
                     names_in(&criterion.iter().map(String::as_str).collect::<Vec<_>>())
@@ -153,7 +155,8 @@ impl Frontend {
         None
     }
 
-    /// Returns whether visitors' bytes are TLS when they leave this frontend in `mode tcp`.
+    /// Returns true if visitors' bytes are TLS when they leave this frontend in `mode tcp`, and `None` if
+    /// this is unknown.
     fn speak_tls(&self) -> Option<bool> {
         let listeners = self.listeners.iter();
         let decrypts = listeners.clone().all(|(_, has_tls)| *has_tls);
@@ -173,7 +176,7 @@ impl Frontend {
     }
 }
 
-/// Joins lists. Returns `None` if a list is `None`, or if there is no list.
+/// Joins lists. Returns `None` if one of the lists is `None`, or if the result is empty.
 fn flat(lists: impl Iterator<Item = Option<Vec<String>>>) -> Option<Vec<String>> {
     let lists: Vec<Vec<String>> = lists.collect::<Option<_>>()?;
     Some(lists.concat()).filter(|names| !names.is_empty())
@@ -199,7 +202,7 @@ fn names_in(criterion: &[&str]) -> Option<Vec<String>> {
     loop {
         words = match words {
             ["-i" | "--", rest @ ..] | ["-m", "str", rest @ ..] => rest,
-            // A file, or a match of parts.
+            // `-f` reads the names from a file, and other matches compare only parts of a name.
             [word, ..] if word.starts_with('-') => return None,
             names => return Some(names.iter().map(|name| (*name).to_owned()).collect()),
         };
@@ -221,7 +224,8 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
         let fields = fields.into_iter().flatten().filter(is_everywhere).cloned();
         let agree = leading.iter().all(|front| front.speak_tls() == speak_tls);
         backend.visitors = Visitors {
-            // With several frontends, doctor's visitor comes through the first that changes requests.
+            // With several frontends, doctor's visitor comes through the first frontend that changes
+            // requests.
             rules: {
                 let mut rules = leading.iter().map(|front| front.rules());
                 let rules = rules.find(|rules| !rules.is_empty());

@@ -4,7 +4,7 @@
 use super::place::{At, Place};
 use super::written::Written;
 
-/// The rules of a proxy's own checks, with a separate list for each protocol.
+/// The rules of HAProxy's own checks in one proxy. Each protocol has its own list.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     pub http: List,
@@ -14,11 +14,11 @@ pub(crate) struct Rules {
     pub request: Option<Vec<String>>,
     /// The rules of `defaults` that the proxy's own lines replace.
     pub replaced: Option<Box<Rules>>,
-    /// True if `option httpchk` comes after a `http-check send` line of the same section.
+    /// True if `option httpchk` comes after an `http-check send` line of the same section.
     option_is_last: bool,
     /// `http-check send-state`, which is a setting and not a rule of the list.
     pub send_state: Option<Place>,
-    /// `http-check disable-on-404`, which is a setting, too.
+    /// `http-check disable-on-404`, which isn't a rule of the list either.
     pub disable_on_404: Option<Place>,
 }
 
@@ -27,8 +27,7 @@ pub(crate) struct Rules {
 pub(crate) struct List {
     /// The words of each line.
     pub lines: Vec<At<Vec<String>>>,
-    /// True if the rules come from `defaults`. Then the first rule of the proxy itself replaces all
-    /// of them.
+    /// True if the rules come from `defaults`. The first rule of the proxy itself then replaces all of them.
     inherited: bool,
 }
 
@@ -44,7 +43,7 @@ impl List {
         replaces
     }
 
-    /// Returns the lines that send something or expect an answer.
+    /// Returns the rules that send something or expect an answer.
     pub(crate) fn dialogue(&self) -> impl Iterator<Item = &At<Vec<String>>> {
         self.lines.iter().filter(|line| {
             let action = line.value.get(1).map_or("", String::as_str);
@@ -97,7 +96,7 @@ impl Rules {
         self.tcp.inherited = true;
     }
 
-    /// Returns true if the http-check sends a request at all.
+    /// Returns true if the http-check sends a request.
     pub(crate) fn sends_request(&self) -> bool {
         self.request.is_some() || self.http.all("send").next().is_some()
     }
@@ -105,7 +104,8 @@ impl Rules {
     /// Returns the request of `option httpchk`, as changed by the `http-check send` lines.
     pub(crate) fn sent(&self) -> Request {
         let mut request = Request::of_option(self.request.as_deref().unwrap_or_default());
-        // HAProxy 2.6 sends the headers of the later line. 3.0 refuses headers in the option.
+        // If both have headers, HAProxy 2.6 sends the headers of the later line. 3.0 refuses headers in the
+        // option.
         let of_option = std::mem::take(&mut request.headers);
         for rule in self.http.all("send") {
             request.read(&rule.value);
@@ -116,7 +116,7 @@ impl Rules {
         request
     }
 
-    /// Makes the check send this request, with one `http-check send` in place of all others.
+    /// Makes the check send this request, with one `http-check send` in place of all existing ones.
     pub(crate) fn send(&mut self, request: &Request, place: &Place) {
         let is_send = |line: &At<Vec<String>>| line.value.get(1).is_some_and(|word| word == "send");
         let before = |action: &str| {
@@ -127,7 +127,7 @@ impl Rules {
         let at = at.unwrap_or(self.http.lines.len());
         self.http.lines.retain(|line| !is_send(line));
         self.http.lines.insert(at, At::new(request.words(), place));
-        // The words of `option httpchk` would add the headers of its old form.
+        // `option httpchk` may have headers in its old form, which HAProxy would send, too.
         self.request = self.request.take().map(|_| Vec::new());
     }
 
@@ -156,7 +156,7 @@ pub(crate) struct Request {
     /// The log-formats of the page and of the body (`uri-lf`, `body-lf`).
     pub formats: [Option<String>; 2],
     pub comment: Option<String>,
-    /// True if HAProxy evaluates the page or the body, so that they aren't known here.
+    /// True if the page or the body is a log-format, which only HAProxy can evaluate.
     pub is_evaluated: bool,
 }
 
@@ -224,7 +224,7 @@ impl Request {
         }
     }
 
-    /// Returns the Host header.
+    /// Returns the value of the last Host header that isn't empty.
     pub(crate) fn host(&self) -> Option<&str> {
         let mut headers = self.headers.iter().rev();
         let is_host = |(name, value): &&(String, String)| {
@@ -239,14 +239,14 @@ impl Request {
         headers.any(|(known, _)| known.eq_ignore_ascii_case(name))
     }
 
-    /// Adds a header, in place of a header with the same name.
+    /// Sets a header, and removes all other headers with the same name.
     pub(crate) fn set_header(&mut self, name: &str, value: &str) {
         self.headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self.headers.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Returns this request with everything that `changed` changes in `base`.
+    /// Returns this request, with all differences between `base` and `changed` applied to it.
     pub(crate) fn with_changes(mut self, base: &Request, changed: &Request) -> Request {
         let fields = [
             (&mut self.method, &base.method, &changed.method),

@@ -65,7 +65,8 @@ pub(crate) struct ProxySettings {
     pub source: Option<At<String>>,
     /// The Host that `http-request set-header` gives to every request.
     pub host: Option<At<String>>,
-    /// The header fields that every request of a visitor gets, as `Name: value`, and the words that say so.
+    /// The header fields that HAProxy adds to every visitor's request. Each has the form `Name: value`, and
+    /// the beginning of the line in haproxy.cfg that adds it.
     pub fields: Vec<(String, String)>,
     /// `mode http`.
     pub http: bool,
@@ -83,34 +84,35 @@ pub(crate) struct Backend {
     pub place: Place,
     pub settings: ProxySettings,
     pub servers: Vec<Server>,
-    /// Address and port of the first listener, as the two words that HAProxy passes.
+    /// Address and port of the first listener, as HAProxy passes them to an external check.
     pub listener: Option<(String, String)>,
     pub visitors: Visitors,
 }
 
-/// What the frontends say about the visitors of a backend.
+/// What sni-check learns from the frontends about the visitors of a backend.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Visitors {
-    /// The names that visitors ask for, by Host or SNI; empty if they may ask for any name.
+    /// The names that visitors ask for, by Host or SNI. Empty if visitors may ask for any name.
     pub names: Vec<String>,
-    /// The `http-request` rules and `acl` lines of a frontend that leads here.
+    /// The `http-request` rules and `acl` lines of a frontend that sends visitors to this backend.
     pub rules: Vec<At<Vec<String>>>,
-    /// The line of a listener without TLS in a frontend that also has a listener with TLS, if visitors of both are
-    /// led here.
+    /// The `bind` line without TLS of a frontend that also has a `bind` line with TLS, if the frontend sends
+    /// the visitors of both to this backend.
     pub plain_bind: Option<Place>,
-    /// The header fields that each of the frontends gives to visitors' requests, as in [`ProxySettings`].
+    /// The header fields that all of these frontends add to visitors' requests, as in [`ProxySettings`].
     pub fields: Vec<(String, String)>,
-    /// True if visitors' bytes arrive here as TLS, false if they arrive without TLS. This matters in `mode tcp`.
+    /// True if visitors' bytes arrive here as TLS, false if they arrive without TLS, `None` if this is
+    /// unknown. This matters in `mode tcp`.
     pub speak_tls: Option<bool>,
 }
 
 impl Global {
-    /// Returns the path of a CA file or of a revocation list. HAProxy looks for a relative path in `ca-base`.
+    /// Returns the path of a CA file or of a revocation list. A relative path starts in `ca-base`.
     pub(crate) fn ca_path(&self, file: &str) -> String {
         below(self.ca_base.as_ref(), file)
     }
 
-    /// Returns the path of a certificate. HAProxy looks for a relative path in `crt-base`.
+    /// Returns the path of a client certificate. A relative path starts in `crt-base`.
     pub(crate) fn crt_path(&self, file: &str) -> String {
         below(self.crt_base.as_ref(), file)
     }
@@ -131,7 +133,7 @@ impl Backend {
         place.is_in(&self.place)
     }
 
-    /// Returns the Host of visitors' requests, if they all arrive at the servers with the same Host.
+    /// Returns the Host of visitors' requests, if all of them reach the servers with the same Host.
     pub(crate) fn only_host(&self) -> Option<&str> {
         match (&self.settings.host, self.visitors.names.as_slice()) {
             (Some(host), _) => Some(&host.value),
@@ -266,7 +268,7 @@ impl ProxySettings {
     }
 }
 
-/// The words with which HAProxy tells servers the visitor's address.
+/// The option with which HAProxy sends the visitor's address to servers.
 const FORWARDED_FOR: &str = "option forwardfor";
 
 impl ProxySettings {
@@ -274,13 +276,13 @@ impl ProxySettings {
         self.fields.push((field.to_owned(), words.to_owned()));
     }
 
-    /// Returns true if HAProxy refuses a line of the proxy. Then doctor draws no conclusions from the other
-    /// lines.
+    /// Returns true if HAProxy refuses a line of the proxy. In that case, doctor draws no conclusions from
+    /// the other lines.
     pub(crate) fn is_broken(&self) -> bool {
         self.incomplete || self.too_many.is_some()
     }
 
-    /// Returns the initial settings of a proxy that follows these `defaults`.
+    /// Returns the initial settings of a proxy that inherits from these `defaults`.
     pub(crate) fn inherited(mut self) -> ProxySettings {
         self.rules.inherit();
         self
@@ -310,7 +312,7 @@ fn is_for_servers(word: &str) -> bool {
 }
 
 impl Global {
-    /// Returns true if a line has this setting already, and HAProxy accepts it only once.
+    /// Returns true if an earlier line has this setting, and HAProxy ignores any further line with it.
     fn has(&self, word: &str) -> bool {
         match word {
             "chroot" => self.chroot.is_some(),

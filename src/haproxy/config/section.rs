@@ -10,7 +10,7 @@ use super::proxy::{Backend, Global, ProxySettings, Visitors};
 use super::server_line::Server;
 use super::statement::Statement;
 
-/// The names that start a section (manual, sections 3, 4, 12 and others).
+/// The keywords that start a section (manual, sections 3, 4, 12 and others).
 const SECTIONS: &[&str] = &[
     "global",
     "defaults",
@@ -35,7 +35,7 @@ const SECTIONS: &[&str] = &[
     "healthcheck",
 ];
 
-/// The section that the next line belongs to.
+/// The section to which the next line belongs.
 #[derive(Default)]
 enum Section {
     Global,
@@ -48,7 +48,7 @@ enum Section {
     Other,
 }
 
-/// Settings, from any section, that expressions depend on.
+/// Settings of all sections on which expressions may depend.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     /// The variables that any `set-var` sets, such as `txn.name`.
@@ -101,7 +101,7 @@ pub(super) struct Sections {
     pub global: Global,
     /// `backend` and `listen`, in the order of the files.
     pub backends: Vec<Backend>,
-    /// The lines of the sections `resolvers`.
+    /// The lines of all `resolvers` sections.
     pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
     pub idle: Vec<Idle>,
@@ -109,18 +109,18 @@ pub(super) struct Sections {
     pub unclear: Vec<(Place, String)>,
 }
 
-/// Lines of a check in a section where HAProxy doesn't use them.
+/// Lines about checks in a section where they have no effect.
 #[derive(Clone, Debug)]
 pub(crate) struct Idle {
     /// The first of these lines.
     pub place: Place,
     /// The first words of that line.
     pub text: String,
-    /// True in a `frontend`; false in a `defaults` section that no backend follows.
+    /// True in a `frontend`, false in a `defaults` section from which no backend inherits.
     pub is_frontend: bool,
 }
 
-/// Returns the first words of a line if it is about checks.
+/// Returns the first two words of a line about checks, or `None` for other lines.
 fn of_check(words: &[&str]) -> Option<String> {
     let is_of_check = match words {
         ["option", kind, ..] => kind.ends_with("check") || kind.ends_with("chk"),
@@ -135,20 +135,22 @@ fn of_check(words: &[&str]) -> Option<String> {
 struct Reader {
     done: Sections,
     section: Section,
-    /// The last `defaults` section, for sections that name no `defaults`.
+    /// The settings of the last `defaults` section. Sections without `from` inherit them.
     defaults: ProxySettings,
+    /// The settings of the `defaults` sections that have a name.
     named: HashMap<String, ProxySettings>,
-    /// The place of the last `defaults` section, and of those with a name.
+    /// The place of the last `defaults` section.
     place: Option<Place>,
+    /// The places of the `defaults` sections that have a name.
     places: HashMap<String, Place>,
     /// The first line about checks of each `defaults` section, with the section's place.
     lines_of_defaults: Vec<(Place, Idle)>,
-    /// True if the current frontend has such a line.
+    /// True if the current frontend has a line about checks.
     is_idle: bool,
-    /// The `defaults` sections that backends follow.
+    /// The `defaults` sections from which another section inherits.
     followed: Vec<Place>,
     frontends: Vec<Frontend>,
-    /// True if the last frontend is open.
+    /// True while the lines of the last frontend are read.
     in_frontend: bool,
 }
 
@@ -230,7 +232,7 @@ impl Reader {
         }
     }
 
-    /// Returns true in a proxy whose lines so far don't say `mode http`.
+    /// Returns true if the lines of the current proxy haven't set `mode http` so far.
     fn is_in_tcp(&self) -> bool {
         match &self.section {
             Section::Backend => self
@@ -269,7 +271,8 @@ impl Reader {
         self.done.unclear.extend(texts);
     }
 
-    /// Keeps the place of a `defaults` section, and of the `defaults` section that a section with servers follows.
+    /// Notes the `defaults` section from which the new section inherits. A frontend without `from` doesn't
+    /// count, because checks don't affect it. Also notes the place of a new `defaults` section.
     fn follow(&mut self, word: &str, name: Option<&str>, from: Option<&str>, place: &Place) {
         let followed = match from {
             Some(from) => self.places.get(from),

@@ -22,9 +22,8 @@ pub(crate) struct ServeCheck<'a> {
 }
 
 impl<'a> ServeCheck<'a> {
-    /// Returns the check if a rule names a header of `sni-check serve`, or if the check sends the
-    /// server's state to a unix socket. Only checks that ask serve
-    /// combine send-state with a unix socket.
+    /// Returns the http-check if a rule has a header of `sni-check serve`, or if `send-state` is set and the
+    /// check connects to a unix socket. Only checks that ask serve do both.
     pub(crate) fn of(backend: &'a Backend) -> Option<ServeCheck<'a>> {
         let settings = &backend.settings;
         let rules = &settings.rules.http;
@@ -41,7 +40,7 @@ impl<'a> ServeCheck<'a> {
             let mut three = rule.value.windows(3);
             let found =
                 three.find(|three| three[0] == "hdr" && three[1].eq_ignore_ascii_case(OPTIONS))?;
-            // A header is a log-format, in which %% stands for a percent sign.
+            // The value of `hdr` is a log-format, in which %% stands for a percent sign.
             Some(At::new(found[2].replace("%%", "%"), &rule.place))
         };
         let serve = ServeCheck {
@@ -66,14 +65,14 @@ impl<'a> ServeCheck<'a> {
         }
     }
 
-    /// Returns true if a rule makes HAProxy show sni-check's code.
+    /// Returns true if an `expect` rule has `status-code`, which makes HAProxy show sni-check's code.
     pub(crate) fn shows_code(&self) -> bool {
         let rules = &self.backend.settings.rules.http;
         let mut expects = rules.all("expect");
         expects.any(|rule| rule.value.iter().any(|word| word == "status-code"))
     }
 
-    /// Returns how long HAProxy waits for an answer.
+    /// Returns how long HAProxy waits for serve's answer.
     pub(crate) fn limit(&self, server: &Server) -> Duration {
         let check = self.backend.settings.timeout_check.as_ref();
         let inter = server.settings.inter().map_or(INTER, |inter| inter.value);

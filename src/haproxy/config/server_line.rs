@@ -103,13 +103,13 @@ const WITH_VALUE: &[&str] = &[
 ];
 
 impl Server {
-    /// Returns true if the word `check` makes HAProxy check the server.
+    /// Returns true if the server line or `default-server` has the word `check`.
     pub(crate) fn is_checked(&self) -> bool {
         self.settings.has("check")
     }
 
-    /// Returns address and port as HAProxy passes them. HAProxy resolves names when it starts. A
-    /// name without an address stays a name.
+    /// Returns the address and port that HAProxy passes to an external check. HAProxy resolves names when it
+    /// starts. If the name has no address, the name stays.
     pub(crate) fn address(&self) -> (String, String) {
         let (address, port) = self.endpoint.words();
         let name = self.endpoint.name();
@@ -161,7 +161,8 @@ impl Settings {
         self.0.iter().map(|(word, value)| (word.as_str(), value))
     }
 
-    /// Returns these words, and in addition the words of `defaults` that they don't replace.
+    /// Returns the words of `defaults`, with these words added. These words replace equal words of
+    /// `defaults`.
     pub(crate) fn with_defaults(&self, defaults: &Settings) -> Settings {
         let mut all = defaults.clone();
         for (word, at) in &self.0 {
@@ -189,7 +190,7 @@ impl Settings {
         self.get(word).map(|at| &at.place)
     }
 
-    /// Returns the time between two checks.
+    /// Returns `inter`, the time between two checks.
     pub(crate) fn inter(&self) -> Option<At<Duration>> {
         let At { value, place } = self.get("inter")?;
         let time = value.parse::<Time>().ok()?;

@@ -1,5 +1,5 @@
-//! The active lines of a configuration: files and folders in HAProxy's order, words split, `.if`
-//! blocks decided.
+//! Reads the active lines of a configuration. It reads files and folders in HAProxy's order, splits lines
+//! into words, and decides `.if` blocks.
 
 use std::fs;
 use std::io;
@@ -16,14 +16,14 @@ use crate::refusal::{Refusal, refusal};
 use super::condition::Blocks;
 use super::place::{At, Place};
 
-/// The words of a line. Empty if the line can't be split.
+/// A line. It has no words if it can't be split.
 #[derive(Clone, Debug)]
 pub(super) struct Statement {
     pub place: Place,
     pub words: Vec<String>,
 }
 
-/// The lines that were read, and what couldn't be read.
+/// The lines that were read, and their problems.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     pub all: Vec<Statement>,
@@ -39,7 +39,7 @@ pub(super) struct Statements {
 ///
 /// # Errors
 ///
-/// A path can't be read, or a folder has no such file.
+/// A path can't be read, or a folder has no `*.cfg` file.
 pub(crate) fn files_of(given: &[String]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for name in given {

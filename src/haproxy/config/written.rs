@@ -1,15 +1,15 @@
-//! The words of a line as they are written in the file, with their variables by name. The value of a variable may be
-//! a secret, and its name stays right if the value changes. So advice repeats the name.
+//! The words of a line as the file has them, with the names of variables. Advice must not repeat a variable's
+//! value, because the value may be a secret, or may change later.
 
 use super::super::words::{quote, split};
 use super::place::Place;
 
-/// These characters mark the text of a variable. No configuration contains them, because Unicode reserves
-/// them for private use.
+/// These characters mark the text of a variable. No usual configuration contains them, because Unicode
+/// reserves them for private use.
 const BEGIN: char = '\u{e000}';
 const END: char = '\u{e001}';
 
-/// Shorter values are too common to be found in other words.
+/// sni-check doesn't look for shorter values inside other words, because they may occur there by chance.
 const SHORTEST: usize = 4;
 
 /// Words that come from variables.
@@ -51,7 +51,8 @@ impl Written {
             }));
             return;
         }
-        // A variable with a list stands for several words.
+        // A variable with a list becomes several words, so the two lists don't match. Words that aren't in
+        // the text come from variables.
         let unknown = words.iter().filter(|word| !text.contains(word.as_str()));
         self.0.extend(unknown.map(|value| Word {
             value: value.clone(),

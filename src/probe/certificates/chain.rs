@@ -1,6 +1,5 @@
-//! Verifies that each certificate of a path is signed by the next one, and that the name
-//! constraints of all issuers allow its names. `rules.rs` has already judged everything else about
-//! the path.
+//! Verifies that each certificate of a path is signed by the next one, and that the name constraints of all
+//! issuers allow its names. `judge.rs` has already checked the dates, and the uses of each certificate.
 
 use rustls::pki_types::TrustAnchor;
 use webpki::spki_for_anchor;
@@ -14,7 +13,7 @@ use crate::certificate::name_constraints::{self, Violation};
 /// that root.
 ///
 /// # Errors
-/// Returns the first signature that isn't accepted.
+/// Returns why the first bad signature isn't accepted.
 pub(super) fn verify_signatures(
     path: &Path<'_>,
 ) -> Result<Option<&'static TrustAnchor<'static>>, CertificateFailure> {
@@ -42,7 +41,7 @@ pub(super) fn verify_signatures(
 
 fn signed<'a>(step: &Step<'a>) -> Result<Signed<'a>, CertificateFailure> {
     if !step.parts.names_one_algorithm {
-        let what = "it names two algorithms of its signature".to_owned();
+        let what = "it names two different signature algorithms".to_owned();
         return Err(CertificateFailure::Invalid(what));
     }
     Ok(Signed {

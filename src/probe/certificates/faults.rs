@@ -1,4 +1,4 @@
-//! Finds everything that is wrong with a certificate, for a diagnosis.
+//! Finds several faults of a certificate chain, for a diagnosis.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::hostname;
 use crate::certificate::{CertificateFailure, Parts};
 use crate::plan::{Verification, VerifiedName};
 
-/// Returns everything that is wrong with a chain. A check stops at the first fault. This function
-/// also reports, for example, that an expired certificate is for another name.
+/// Returns the expired certificates of a chain, the first other fault, and a wrong name. A check stops at the
+/// first fault. This function also reports, for example, that an expired certificate is for another name.
 pub fn faults(
     verification: &Verification,
     chain: &[CertificateDer<'_>],

@@ -1,6 +1,5 @@
-//! Decides which names a certificate is for, by HAProxy's rule (`ssl_sock_srv_verifycbk` in its
-//! ssl_sock.c). HAProxy compares the DNS names in subjectAltName, then the common names of the
-//! subject.
+//! Decides which names a certificate is for, by HAProxy's rules (`ssl_sock_srv_verifycbk` in its ssl_sock.c).
+//! HAProxy compares the DNS names in subjectAltName, then the common names of the subject.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,8 +9,8 @@ use crate::certificate::general_name::{ADDRESS, DNS, MAIL, URI};
 use crate::certificate::{Parts, name, uses};
 use crate::plan::VerifiedName;
 
-/// Returns true if a certificate is for this name. HAProxy never looks at the certificate's IP
-/// addresses, not even for an address in `verifyhost`.
+/// Returns true if a certificate is for this name. HAProxy never looks at the certificate's IP addresses, not
+/// even for an address in `verifyhost`. sni-check looks at them only for [`VerifiedName::Address`].
 pub(super) fn is_for(certificate: &Parts<'_>, wanted: &VerifiedName) -> bool {
     let address = match wanted {
         VerifiedName::Address(ip) => Some(*ip),
@@ -31,7 +30,7 @@ pub(super) fn is_for(certificate: &Parts<'_>, wanted: &VerifiedName) -> bool {
     common_names(certificate).any(|pattern| matches(&pattern, &wanted))
 }
 
-/// Returns all names in a certificate, as we show them.
+/// Returns all names in a certificate, as sni-check shows them.
 pub(super) fn names(certificate: &Parts<'_>) -> Vec<String> {
     let alternatives = alternatives(certificate).filter_map(|(kind, value)| match kind {
         DNS | URI | MAIL => Some(String::from_utf8_lossy(value).into_owned()),

@@ -1,5 +1,5 @@
-//! Judges a certificate. The path, the rules, name constraints and revocation follow OpenSSL, the
-//! comparison of names follows HAProxy.
+//! Judges a certificate. The path, the rules, name constraints and revocation follow OpenSSL. The comparison
+//! of names follows HAProxy.
 
 use std::cell::RefCell;
 
@@ -71,7 +71,10 @@ fn judge_validity(step: &Step<'_>, now: i64) -> Result<(), CertificateFailure> {
     };
     let span = |from: i64, to: i64| std::time::Duration::from_secs(from.abs_diff(to));
     if end < begin {
-        return Err(invalid(&format!("{} ends before it begins", subject())));
+        return Err(invalid(&format!(
+            "the validity of {} ends before it begins",
+            subject()
+        )));
     }
     if now > end {
         return Err(CertificateFailure::Expired {
@@ -91,7 +94,7 @@ fn judge_validity(step: &Step<'_>, now: i64) -> Result<(), CertificateFailure> {
 fn judge_use(path: &Path<'_>) -> Result<(), CertificateFailure> {
     let last = match path.anchors.is_empty() {
         true => path.steps.len() - 1,
-        // The path ends below its root, which has no certificate.
+        // The root has no certificate, so the last step isn't the root.
         false => path.steps.len(),
     };
     for (place, step) in path.steps.iter().enumerate() {
@@ -105,8 +108,8 @@ fn judge_use(path: &Path<'_>) -> Result<(), CertificateFailure> {
     }
 }
 
-/// Returns the certificate of a path that expires first. If the trusted certificates contain a
-/// renewed version of an issuer, with the same name and key, the version that expires last counts.
+/// Returns the certificate of a path that expires first. The trusted certificates may contain a renewed
+/// version of an issuer, with the same name and key. In that case, the version that expires last counts.
 pub(super) fn first_to_end(path: &Path<'_>, rules: &Verification, now: i64) -> Option<Certificate> {
     let ends = path.steps.iter().enumerate().map(|(place, step)| {
         let twins = rules

@@ -15,7 +15,8 @@ use crate::plan::{Trust, Trusted};
 pub(super) struct Step<'a> {
     pub parts: Parts<'a>,
     pub uses: Uses<'a>,
-    /// The explicit trust or distrust for servers in OpenSSL's own format (TRUSTED CERTIFICATE).
+    /// True if OpenSSL's own format (TRUSTED CERTIFICATE) marks the certificate as trusted for servers, false
+    /// if it marks it as not trusted.
     pub explicitly: Option<bool>,
 }
 
@@ -29,7 +30,7 @@ pub(super) struct Path<'a> {
     pub anchors: Vec<&'static TrustAnchor<'static>>,
 }
 
-/// The largest number of steps, which is OpenSSL's own limit (`X509_VERIFY_PARAM_set_depth`).
+/// The largest number of steps. OpenSSL has the same limit (`X509_VERIFY_PARAM_set_depth`).
 const LONGEST: usize = 101;
 
 impl<'a> Step<'a> {
@@ -60,7 +61,8 @@ impl<'a> Step<'a> {
             && self.parts.key_signs(other.parts.signature)
     }
 
-    /// Returns true if an authorityKeyIdentifier identifies this certificate (`X509_check_akid`).
+    /// Returns true if no field of an authorityKeyIdentifier contradicts this certificate
+    /// (`X509_check_akid`).
     pub fn is_meant_by(&self, authority: &Authority<'_>) -> bool {
         let by_key = authority.key_id.zip(self.uses.key_id);
         by_key.is_none_or(|(wanted, own)| wanted == own)
@@ -155,8 +157,8 @@ fn trusted_issuer<'a>(trust: &'a Trust, of: &Step<'_>, now: i64) -> Option<Step<
     Some(candidates[chosen])
 }
 
-/// Chooses an issuer as [`trusted_issuer`] does, among the certificates that the server sent and
-/// that aren't on the path yet. Returns its index.
+/// Chooses an issuer by the same rule as [`trusted_issuer`], but among the certificates that the server sent.
+/// Certificates on the path don't count. Returns the issuer's index.
 fn best(sent: &[Step<'_>], of: &Step<'_>, path: &[Step<'_>], now: i64) -> Option<usize> {
     let places: Vec<usize> = (0..sent.len())
         .filter(|place| {

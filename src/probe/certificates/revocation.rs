@@ -1,10 +1,9 @@
-//! Judges revocation as OpenSSL does with HAProxy's `crl-file` (`check_revocation` in its
-//! x509_vfy.c). Each certificate of the path needs a list that covers it, and no list may contain
-//! it.
+//! Judges revocation as OpenSSL does with HAProxy's `crl-file` (`check_revocation` in its x509_vfy.c). Each
+//! certificate of the path needs a list that covers it, and that doesn't contain it.
 //!
-//! HAProxy sets X509_V_FLAG_CRL_CHECK_ALL, and no flag for deltas or indirect lists. Versions of
-//! OpenSSL differ in some points. We apply the rules of each version, and the check is UP only if
-//! all of them accept the certificate.
+//! HAProxy sets X509_V_FLAG_CRL_CHECK_ALL, and no flag for deltas or indirect lists. Versions of OpenSSL
+//! differ in some points. We apply the rules of each version. The server is UP only if all versions accept
+//! the certificate.
 
 use std::cell::RefCell;
 
@@ -27,12 +26,12 @@ pub(super) struct Judge<'p, 'a> {
     pub anchor: Option<&'p TrustAnchor<'p>>,
     /// The time, in seconds since the epoch.
     pub now: i64,
-    /// The lists whose signatures are verified already: the address of each list, and the signer's
+    /// The lists whose signatures have been verified: the address of each list in memory, and the signer's
     /// key. Verifying a list of many megabytes takes time.
     pub verified: RefCell<Vec<(*const u8, Vec<u8>)>>,
 }
 
-/// A list to choose from.
+/// A list of `--crl-file` that may cover a certificate.
 #[derive(Clone, Copy)]
 struct Candidate<'a> {
     list: RevocationList<'a>,
@@ -48,7 +47,7 @@ struct Chosen<'a> {
     reasons: u16,
 }
 
-/// The scores for how well a list fits a certificate (OpenSSL's CRL_SCORE_*).
+/// The bits of a score (OpenSSL's CRL_SCORE_*). The list with the highest score fits a certificate best.
 const NO_CRITICAL: u16 = 0x100;
 const IN_SCOPE: u16 = 0x80;
 const IN_TIME: u16 = 0x40;
@@ -68,7 +67,7 @@ enum Rules {
 }
 
 impl Candidate<'_> {
-    /// Returns true if the rules treat this list differently.
+    /// Returns true if the older and the newer rules may treat this list differently.
     fn is_disputed(&self) -> bool {
         let is_empty = self.list.point.is_some_and(|point| point.is_empty());
         is_empty || self.list.is_delta || !self.list.names_one_algorithm || self.facts.odd_date
@@ -262,7 +261,7 @@ impl Judge<'_, '_> {
         }
         if rules == Rules::Newer && !list.names_one_algorithm {
             return Err(no_list(format!(
-                "the list of {issuer} in --crl-file names two algorithms of its signature"
+                "the list of {issuer} in --crl-file names two different signature algorithms"
             )));
         }
         if rules == Rules::Newer && chosen.candidate.facts.odd_date {
@@ -366,7 +365,7 @@ fn scope(step: &Step<'_>, list: &RevocationList<'_>) -> Option<u16> {
     }
 }
 
-/// Returns true if a list's distribution point matches one of the certificate's.
+/// Returns true if a list's distribution point matches this distribution point of the certificate.
 fn is_at(
     own: &DistributionPoint<'_>,
     point: &IssuingPoint<'_>,

@@ -5,8 +5,8 @@ use super::path::Step;
 use crate::certificate::element::{Elements, OID};
 use crate::certificate::{CertificateFailure, Uses, name, rsa_bits, uses};
 
-/// Returns the first rule that the certificate at this place violates. Place 0 is the server's
-/// certificate.
+/// Returns the failure for the first rule that this certificate violates. `place` is its place on the path,
+/// and place 0 is the server's certificate. `last` is the place of the root.
 pub(super) fn broken_by(step: &Step<'_>, place: usize, last: usize) -> Option<CertificateFailure> {
     let uses = &step.uses;
     let subject = || step.parts.subject_text();
@@ -28,7 +28,10 @@ pub(super) fn broken_by(step: &Step<'_>, place: usize, last: usize) -> Option<Ce
         return Some(CertificateFailure::Limit(what));
     }
     if place > 0 && !may_issue(step, place == last) {
-        return invalid(format!("{} is not a CA, but has issued another", subject()));
+        return invalid(format!(
+            "{} is not a CA, but has issued another certificate",
+            subject()
+        ));
     }
     if step.explicitly != Some(true)
         && let Some(what) = wrong_use(uses, place == 0)

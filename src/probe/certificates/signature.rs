@@ -1,6 +1,6 @@
-//! The signatures that we accept in certificates and handshakes. OpenSSL, and therefore HAProxy,
-//! accepts the same signatures at its default security level of 2. ring verifies the usual
-//! signatures, which costs no extra code. The RustCrypto crates verify the rest.
+//! The signatures that we accept in certificates and handshakes. OpenSSL, and therefore HAProxy, accepts all
+//! of them at the security level 2. ring verifies the usual signatures, which costs no extra code. The
+//! RustCrypto crates verify the rest.
 
 mod ecdsa;
 mod rsa;
@@ -43,8 +43,8 @@ pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
         rsa::PSS_SHA384_KEY,
         rsa::PSS_SHA512_KEY,
     ],
-    // The ClientHello lists the schemes in this order. Servers choose the first scheme that fits
-    // their key.
+    // The ClientHello lists the schemes in this order. Most servers choose the first scheme that fits their
+    // key.
     mapping: &[
         (
             SignatureScheme::ECDSA_NISTP384_SHA384,
@@ -112,7 +112,7 @@ const RSA_PSS_PSS_SHA256: SignatureScheme = SignatureScheme::Unknown(0x0809);
 const RSA_PSS_PSS_SHA384: SignatureScheme = SignatureScheme::Unknown(0x080a);
 const RSA_PSS_PSS_SHA512: SignatureScheme = SignatureScheme::Unknown(0x080b);
 
-/// A scheme that OpenSSL offers, but that we can't verify. We offer it only with `--verify none`.
+/// OpenSSL offers this scheme, but we can't verify it. We offer it only with `--verify none`.
 const UNVERIFIABLE: SignatureScheme = SignatureScheme::ED448;
 
 /// Returns the signature schemes to offer in the ClientHello.
@@ -124,7 +124,7 @@ pub(super) fn schemes(verifies: bool) -> Vec<SignatureScheme> {
     schemes
 }
 
-/// Why a signature isn't accepted.
+/// Why the signature of a handshake isn't accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     /// We have no algorithm for this key or its size.
@@ -135,7 +135,7 @@ pub(super) enum Refused {
     Wrong,
 }
 
-/// Verifies a handshake's signature with the certificate's key.
+/// Verifies the signature of a handshake with the certificate's key.
 pub(super) fn verify(
     tls13: bool,
     message: &[u8],
@@ -203,7 +203,7 @@ pub(super) struct Signed<'a> {
     pub signature: &'a [u8],
 }
 
-/// Why a signature isn't accepted.
+/// Why the signature of a CA isn't accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
     /// The signature wasn't made with this key.

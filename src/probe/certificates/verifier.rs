@@ -1,4 +1,4 @@
-//! Connects rustls with the judgement of certificates.
+//! Lets rustls ask sni-check if a certificate is acceptable.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Verifier {
     verification: Option<Arc<Verification>>,
     min_days: Option<u32>,
     wants_end: bool,
-    /// The chain that the server sent. We keep a refused chain, because rustls doesn't.
+    /// The chain that the server sent, if it was refused. rustls doesn't keep a refused chain.
     sent: OnceLock<Vec<CertificateDer<'static>>>,
     /// The certificate of the chain that expires first, if `--min-cert-days` or `--warn-cert-days`
     /// needs it.

@@ -22,8 +22,8 @@ pub(super) static PSS_SHA384_KEY: &dyn SignatureVerificationAlgorithm =
 pub(super) static PSS_SHA512_KEY: &dyn SignatureVerificationAlgorithm =
     &PssKey(RSA_PSS_SHA512, PSS_SHA512);
 
-/// RSASSA-PSS with a key that may be used only for it. Contains the key's AlgorithmIdentifier, and
-/// ring's algorithm for ordinary RSA keys, which does the work.
+/// RSASSA-PSS with a key that may be used only for RSASSA-PSS. The fields are the key's AlgorithmIdentifier,
+/// and ring's algorithm for ordinary RSA keys, which verifies the signature.
 #[derive(Debug)]
 struct PssKey(
     AlgorithmIdentifier,
