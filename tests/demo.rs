@@ -1,4 +1,4 @@
-//! `make demo` shows what its text promises.
+//! The results that `make demo` shows are those that its text promises.
 
 mod support;
 
