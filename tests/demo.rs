@@ -1,4 +1,4 @@
-//! The results that `make demo` shows are those that its text promises.
+//! `make demo` shows the results that its text promises.
 
 mod support;
 

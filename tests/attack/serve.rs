@@ -83,7 +83,7 @@ impl Serve {
         }
     }
 
-    /// Returns the peak memory of serve in kB, or `None` if it no longer runs.
+    /// Returns the peak memory of serve in kB, or `None` if serve doesn't run any more.
     fn memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
         let line = status

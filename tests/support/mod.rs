@@ -73,7 +73,9 @@ pub fn program(name: &str) -> Command {
         .iter()
         .map(|folder| std::path::Path::new(folder).join(name))
         .find(|path| path.exists());
-    Command::new(found.unwrap_or_else(|| panic!("{name} is not installed; `make setup` does that")))
+    Command::new(
+        found.unwrap_or_else(|| panic!("{name} is not installed; `make setup` installs it")),
+    )
 }
 
 /// Removes the variables that cargo and make set for tests. ring's build script depends on cargo's

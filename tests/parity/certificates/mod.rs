@@ -1,4 +1,4 @@
-//! Cases about the server's certificate and its chain.
+//! Compares verdicts about the server's certificate and its chain.
 
 mod again;
 mod chains;

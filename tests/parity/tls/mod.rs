@@ -1,4 +1,4 @@
-//! Cases about the server's TLS: versions, ciphers, key exchanges, signatures, records.
+//! Compares verdicts about the server's TLS: versions, ciphers, key exchanges, signatures, records.
 
 mod differences;
 mod gnutls;

@@ -40,7 +40,7 @@ fn value(flag: &FlagInfo<'static>) -> Option<Value> {
     })
 }
 
-/// Returns the options that a command accepts: its own options first, then those of a check.
+/// Returns the options that a command accepts: its own options first, then the options of a check.
 fn flags_of(command: Command) -> impl Iterator<Item = &'static FlagInfo<'static>> {
     let own: Vec<&FlagInfo<'static>> = match command {
         Command::Serve => ServeOptions::get_args_info().flags.iter().collect(),

@@ -72,7 +72,7 @@ fn find() -> Vec<Version> {
         }
         assert!(
             program.exists(),
-            "HAProxy {release} is not in target/haproxy; `make setup` does that"
+            "HAProxy {release} is not in target/haproxy; `make setup` puts it there"
         );
         versions.push(Version::of_program(&program));
     }
