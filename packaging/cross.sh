@@ -16,7 +16,7 @@ fetch_rust() {
 	new=$folder/fetched
 	rm -rf "$new" "$root"
 	mkdir -p "$new/apt/lists/partial" "$new/apt/archives/partial"
-	# apt now believes that nothing is installed here, so it downloads every library.
+	# With an empty status file, apt believes that nothing is installed, so it downloads every library.
 	: >"$new/apt/status"
 	# shellcheck disable=SC2016 # apt replaces these words
 	mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
@@ -65,9 +65,9 @@ for target in "$@"; do
 		[ -x "$folder/rustc" ] || fetch_rust
 		case $target in
 		*-musl)
-			# Stable Rust builds its standard library only with RUSTC_BOOTSTRAP. rustup's library brings a C
-			# runtime and an unwinder. Here, the C runtime is Debian's. The unwinder is empty and not used,
-			# because a panic ends the program.
+			# Stable Rust builds its standard library only with RUSTC_BOOTSTRAP. rustup's library includes a C runtime
+			# and an unwinder. This build uses Debian's C runtime, and an empty unwinder. The program needs no
+			# unwinder, because a panic ends it.
 			ar rc "$folder/libunwind.a"
 			set -- RUSTC_BOOTSTRAP=1 "CARGO_TARGET_${upper}_RUSTFLAGS=-C link-self-contained=no -L $folder" \
 				"$@" -Z build-std=std,panic_abort -Z build-std-features=

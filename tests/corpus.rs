@@ -1,5 +1,4 @@
-//! Runs the inputs that the fuzzers found interesting through the properties that the fuzzers
-//! assert.
+//! Checks the fuzzers' properties on the inputs that the fuzzers found interesting.
 
 #[path = "../fuzz/properties/certificate.rs"]
 mod certificate;
@@ -33,26 +32,26 @@ fn replay(target: &str, hold: fn(&[u8])) {
 }
 
 #[test]
-fn options() {
+fn the_properties_of_options_hold() {
     replay("options", options::hold);
 }
 
 #[test]
-fn expectations() {
+fn the_properties_of_expectations_hold() {
     replay("expect", expect::hold);
 }
 
 #[test]
-fn certificates() {
+fn the_properties_of_certificates_hold() {
     replay("certificate", certificate::hold);
 }
 
 #[test]
-fn responses() {
+fn the_properties_of_responses_hold() {
     replay("response", response::hold);
 }
 
 #[test]
-fn requests() {
+fn the_properties_of_requests_hold() {
     replay("request", request::hold);
 }

@@ -18,10 +18,11 @@ use support::{NAME, rsa_key};
 /// signatures differ. A real regression (a second key, a buffer of 128 KiB, another verification)
 /// costs much more than this margin.
 const INSTRUCTIONS: u64 = 2_480_000;
-/// The kernel also maps the neighbours of a touched page, so the layout of the image matters a bit.
+/// The kernel also maps the pages next to a touched page, so the layout of the binary has some
+/// influence.
 const PAGE_FAULTS: u64 = 83;
 
-/// The only test in this file that starts processes, because page faults are counted over all
+/// No other test in this file may start processes, because `page_faults` counts the faults of all
 /// children.
 #[test]
 fn a_check_stays_within_its_cost_bounds() {
@@ -34,9 +35,9 @@ fn a_check_stays_within_its_cost_bounds() {
                        location / {{ return 200 \"all good\\n\"; }} }}"
         )
     });
-    // The test runs a copy, as an image or `install` makes it. How many pages one fault maps
-    // depends on how the file got into the page cache, and a linker writes the file in small
-    // pieces.
+    // The test runs a copy, as in an image or after `make install`. The number of pages that one
+    // fault maps depends on how the file was written into the page cache, and a linker writes it in
+    // small pieces.
     let binary = stage.folder.join("sni-check");
     std::fs::copy(release_binary(), &binary).expect("a copy");
     let check = || -> Command {

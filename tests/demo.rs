@@ -1,4 +1,4 @@
-//! `make demo` shows what its text promises.
+//! `make demo` shows the results that its text promises.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Only a healthy backend gives exit code 0, and the deadline holds whatever the peer does.
+//! Only the check of a healthy backend exits 0, and the deadline holds whatever the peer does.
 
 mod support;
 
@@ -17,7 +17,7 @@ fn a_panic_is_code_1_and_one_line() {
     let output = Command::new(&panics).output().expect("it runs");
     let text = expect(&output, 1, "internal error");
     assert!(text.contains("on purpose"), "{text}");
-    // A closed or full standard error doesn't change the code.
+    // A full standard error doesn't change the code.
     let status = Command::new(&panics)
         .stderr(
             std::fs::File::options()
@@ -36,8 +36,8 @@ fn an_unwritable_output_does_not_change_the_code() {
         let script = format!("exec 3>&1; {{ \"$0\" \"$@\" {redirection}; echo $? >&3; }}");
         let script = match redirection.contains('|') {
             false => script,
-            // The shell prints the status of the pipe's first command. The reader of that pipe has
-            // gone.
+            // The shell prints the exit code of the pipe's first command. The reader of the pipe
+            // has already ended.
             true => "exec 3>&1; { sleep 0.2; \"$0\" \"$@\" 2>&1; echo $? >&3; } | true".to_owned(),
         };
         let script = script.replace("sleep", "/bin/sleep");
@@ -50,7 +50,7 @@ fn an_unwritable_output_does_not_change_the_code() {
 
 #[test]
 fn a_full_pipe_does_not_block_the_check() {
-    // A pipe that no process reads and that is full before the check starts.
+    // No process reads this pipe, and it is full before the check starts.
     let (_reader, mut writer) = std::io::pipe().expect("a pipe");
     let filler = writer.try_clone().expect("a clone");
     rustix::io::ioctl_fionbio(&filler, true).expect("non-blocking");
@@ -81,7 +81,7 @@ fn expect_deadline(port: u16, options: &str, code: i32) {
         let wall = start.elapsed();
         let text = expect(&output, code, "");
         let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        // Uses the program's own clock, so the time to start the process doesn't count.
+        // This is the program's own measurement, so the time to start the process doesn't count.
         let total = object["milliseconds"]["total"].as_f64().expect("a number");
         assert!(
             total >= 495.0 && wall < Duration::from_secs(5),
@@ -99,7 +99,7 @@ fn expect_deadline(port: u16, options: &str, code: i32) {
 fn the_deadline_holds_whatever_the_peer_does() {
     let Stage { leaf, trust, .. } = &Stage::new();
     expect_deadline(peer::silent(), "", 62);
-    // A handshake record that never ends.
+    // This peer sends a handshake record that never ends.
     expect_deadline(
         peer::tcp(|mut s| drip(&mut s, &[22, 3, 3, 0x3f, 0xff, 2, 0, 0x3f, 0xf0])),
         "",
@@ -129,7 +129,7 @@ fn a_regular_expression_over_the_longest_body_ends_in_time() {
         let text = stderr(&output);
         let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let total = object["milliseconds"]["total"].as_f64().expect("a number");
-        // With the default deadline. A loaded machine may be late once.
+        // The check has the default deadline. On a loaded machine, a run may be late.
         if output.status.code() == Some(75) && total < 1800.0 {
             return;
         }
@@ -165,7 +165,7 @@ fn no_regular_expression_outruns_the_deadline() {
         ("--expect 'hdr name X value -m reg (a|aa)+[!?]'", 76, limit),
     ] {
         let path = format!("--sni {NAME} --json {trust} --timeout 700ms {rule}");
-        // A loaded machine may be late once.
+        // On a loaded machine, a run may be late.
         let tries: Vec<String> = (0..3)
             .map(|_| {
                 let output = under_haproxy(&path, "127.0.0.1", &port);

@@ -1,5 +1,5 @@
-//! The story with every installed HAProxy release and a real nginx, in every mode in which people
-//! run HAProxy. Also loads every configuration of haproxy/ unchanged.
+//! Runs checks with every installed HAProxy release and a real nginx, in every mode in which people
+//! run HAProxy. Also loads every configuration in haproxy/ unchanged.
 
 mod support;
 
@@ -48,8 +48,8 @@ fn start(
     version.start(mode, config, &[&variables[..], more].concat())
 }
 
-/// The story: the server is UP and serves visitors, goes DOWN when nginx stops, and comes UP when
-/// nginx returns.
+/// Asserts that the server is UP and serves visitors, goes DOWN when nginx stops, and comes UP when
+/// nginx runs again.
 fn story(stage: &Stage, haproxy: &Haproxy) {
     haproxy.wait_for_code("hybrid", "blue", "0");
     let server = haproxy.wait_for_status("hybrid", "blue", "UP");
@@ -69,7 +69,7 @@ fn shown(server: &Server) -> (&str, &str) {
 }
 
 #[test]
-fn in_the_foreground() {
+fn haproxy_runs_the_check_in_the_foreground() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
         let haproxy = start(version, &stage, Mode::Foreground, &config("hybrid"), &[]);
@@ -83,7 +83,7 @@ fn in_the_foreground() {
 }
 
 #[test]
-fn as_a_daemon_in_an_empty_chroot_as_haproxys_user() {
+fn a_daemon_runs_the_check_in_an_empty_chroot_as_haproxys_user() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
         stage
@@ -100,7 +100,7 @@ fn as_a_daemon_in_an_empty_chroot_as_haproxys_user() {
             &more,
         );
         story(&stage, &haproxy);
-        // A daemon discards what a check prints, but the syslog still gets it.
+        // A daemon discards what a check prints, but the check also sends its line to the syslog.
         syslog.set_nonblocking(true).expect("non-blocking");
         let mut datagram = [0; 4096];
         let line = support::wait_for("a line in the syslog", || {
@@ -116,10 +116,10 @@ fn as_a_daemon_in_an_empty_chroot_as_haproxys_user() {
 }
 
 #[test]
-fn as_haproxys_user() {
+fn haproxy_runs_the_check_as_its_own_user() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
-        // HAProxy's user can't enter the folder of the test's own binary.
+        // HAProxy's user can't enter the folder of the tested binary, so the test uses a copy.
         let binary = format!("{}/sni-check", stage.chroot());
         let text = fs::read_to_string(config("hybrid")).expect("a configuration");
         let text = format!("global\n    user haproxy\n    group haproxy\n{text}");
@@ -130,7 +130,7 @@ fn as_haproxys_user() {
     });
 }
 
-/// This is why the messages and the docs say "reload HAProxy too".
+/// The messages and the docs say "reload HAProxy too" because of this.
 #[test]
 fn the_check_rereads_a_replaced_ca_file_but_haproxy_needs_a_reload() {
     with_every_haproxy(|version| {
@@ -156,7 +156,7 @@ fn the_check_rereads_a_replaced_ca_file_but_haproxy_needs_a_reload() {
 fn haproxys_own_check_without_sni_is_down() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
-        // HAProxy's own check of an ssl server sends no SNI. sni-check sends SNI.
+        // Without `check-sni`, HAProxy's own check sends no SNI. sni-check sends SNI.
         let text = fs::read_to_string(config("built-in-check")).expect("a configuration");
         let without_sni = text.replace("check-sni \"${SNI_HOST}\" ", "");
         let without_sni = stage.folder.file("cfg", &without_sni);
@@ -171,7 +171,7 @@ fn haproxys_own_check_without_sni_is_down() {
 }
 
 #[test]
-fn haproxys_own_check_with_sni() {
+fn haproxys_own_check_with_sni_is_up() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
         let haproxy = start(
@@ -210,7 +210,7 @@ fn an_empty_variable_is_refused_with_a_reason() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
         // HAProxy itself refuses an empty name in `sni`. Without `sni`, only the check can refuse
-        // it.
+        // the empty name.
         let text = fs::read_to_string(config("hybrid")).expect("a configuration");
         let text = text
             .replace("sni \"str(${SNI_HOST})\"", "")
@@ -230,7 +230,7 @@ fn an_empty_variable_is_refused_with_a_reason() {
 }
 
 #[test]
-fn several_backends_with_different_options() {
+fn several_backends_can_have_different_options() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
         let haproxy = start(
@@ -277,8 +277,8 @@ fn every_configuration_is_accepted_without_a_warning() {
     });
 }
 
-/// HAProxy passes its own environment to a check only with `preserve-env`. It expands variables in
-/// `external-check path` in any case.
+/// HAProxy passes its own environment to a check only with `preserve-env`. It always expands
+/// variables in `external-check path`.
 #[test]
 fn sni_host_reaches_the_check_as_the_page_says() {
     with_every_haproxy(|version| {

@@ -19,7 +19,7 @@ fn object(bytes: &[u8]) -> Value {
 }
 
 #[test]
-fn a_checks_object() {
+fn a_checks_object_matches_the_page() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let connect = format!("--connect=127.0.0.1:{port}");
@@ -33,7 +33,7 @@ fn a_checks_object() {
 }
 
 #[test]
-fn diagnoses_object() {
+fn diagnoses_object_matches_the_page() {
     let ca = Ca::new();
     let leaf = ca.leaf(&[NAME], 30);
     let nginx = Nginx::serve(|folder, port| {
@@ -59,7 +59,7 @@ fn diagnoses_object() {
 }
 
 #[test]
-fn diagnoses_object_for_haproxy_cfg() {
+fn diagnoses_object_for_haproxy_cfg_matches_the_page() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let ca = &stage.ca_file;
@@ -103,7 +103,8 @@ fn diagnoses_object_for_haproxy_cfg() {
     assert_documented("diagnose --json for haproxy.cfg", &objects);
 }
 
-/// Runs doctor on this configuration. ROOT in the text becomes a folder that contains the program.
+/// Runs doctor on this configuration. ROOT in the text stands for a folder that contains the
+/// program.
 fn doctor(stage: &Stage, text: &str, more: &[&str]) -> Output {
     let root = stage.chroot();
     let file = stage
@@ -115,7 +116,7 @@ fn doctor(stage: &Stage, text: &str, more: &[&str]) -> Output {
 }
 
 #[test]
-fn doctors_object() {
+fn doctors_object_matches_the_page() {
     let stage = Stage::new();
     let server = format!(
         "127.0.0.1:{} check ssl verify none sni str(a.example)",

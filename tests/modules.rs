@@ -1,5 +1,5 @@
-//! The structure of the source: modules use each other in one direction only, and all sentences
-//! about causes are in the catalogue.
+//! The structure of the source: modules have no circular uses, and all sentences about causes are
+//! in the catalogue or in doctor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,7 +24,8 @@ fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
     for (module, text) in &files {
         let mut used = BTreeSet::new();
         for path in paths(text, module) {
-            // The longest prefix that is a file declares the rest of the path, or re-exports it.
+            // The file with the longest matching path declares the rest of the path, or re-exports
+            // it.
             let file = (0..=path.len()).rev().map(|end| path[..end].to_vec());
             let file = file.into_iter().find(|path| modules.contains(path));
             used.extend(file.filter(|file| file != module && !file.is_empty()));
@@ -99,7 +100,7 @@ fn paths(text: &str, module: &Module) -> Vec<Module> {
     found
 }
 
-/// Returns the paths of a use tree: `a::b`, `{a, b::{c, d}}`.
+/// Returns the paths of a use tree, such as `a::b` or `{a, b::{c, d}}`.
 fn branches(base: &Module, text: &str) -> Vec<Module> {
     let text = text.trim_start();
     if let Some(inside) = text.strip_prefix('{') {
@@ -134,7 +135,8 @@ fn branches(base: &Module, text: &str) -> Vec<Module> {
     }
 }
 
-/// Returns what remains of the graph without the modules that are in no cycle and between no two cycles.
+/// Returns the modules that are in a circle of uses, or between two circles, each with the modules that it
+/// uses.
 fn circles(mut graph: BTreeMap<Module, BTreeSet<Module>>) -> String {
     // Remove every module that uses no remaining module, or that no remaining module uses, until
     // nothing changes.
@@ -193,7 +195,7 @@ fn the_test_finds_a_circle() {
     assert_eq!(found, expected.map(str::to_owned).into());
 }
 
-/// Returns the text of the string literals in a module's code, without the texts of --help.
+/// Returns the string literals in a module's code, without the texts of --help.
 fn literals(code: &str) -> Vec<String> {
     let mut parts = code.split("#[argh(");
     let before = parts.next().into_iter();
@@ -231,8 +233,8 @@ fn has_sentence(text: &str) -> bool {
     })
 }
 
-/// The modules that say something to users in whole sentences, apart from the catalogue of causes and
-/// doctor's rules. None of these sentences is about a cause.
+/// The modules that print whole sentences, apart from the catalogue of causes and doctor, and what their
+/// sentences are about. No sentence in these modules is about a cause.
 const OTHER_SENTENCES: [(&str, &str); 6] = [
     ("diagnose", "its --help"),
     ("diagnose/lines", "what to add to the printed lines"),

@@ -1,4 +1,4 @@
-//! The README matches the program.
+//! The README and the pages of docs/ match the program.
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::stage::Stage;
 
 const README: &str = include_str!("../README.md");
 
-/// Returns the rows of the table under a heading, as cells.
+/// Returns the cells of the table under a heading, row by row.
 fn table(heading: &str) -> Vec<Vec<String>> {
     let (_, section) = README
         .split_once(&format!("\n## {heading}\n"))
@@ -132,7 +132,7 @@ fn source(path: &std::path::Path) -> String {
 
 #[test]
 fn the_readme_is_short() {
-    // Each option and each code adds a row to a table.
+    // Tables don't count, because each option and each code adds a row.
     let prose = README.lines().filter(|line| !line.starts_with('|'));
     let lines = prose.count();
     assert!(lines <= 190, "{lines} lines without tables");
@@ -176,7 +176,7 @@ fn files_that_the_pages_name_exist() {
     }
 }
 
-/// Returns the code blocks of one language.
+/// Returns a page's code blocks in this language.
 fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let blocks = page.split("\n```").skip(1).step_by(2);
     blocks
@@ -252,7 +252,8 @@ fn the_diagnosis_can_be_pasted() {
     expect(&output.expect("bash"), 41, "");
 }
 
-/// tests/knobs tests what is sent, and tests/haproxy.rs tests when files are read.
+/// tests/knobs tests what a check sends, and tests/haproxy.rs tests when HAProxy and the check read
+/// files.
 #[test]
 fn the_pages_say_what_haproxy_does_differently() {
     let pages = pages();

@@ -1,5 +1,5 @@
-//! Bad input: the program exits 2 with one clear sentence that names the option and the right
-//! value. It sends nothing.
+//! Refused input: the program exits 2 with one clear sentence that names the option and the right
+//! value, and sends nothing.
 
 mod support;
 
@@ -425,7 +425,7 @@ fn bad_options_are_refused_by_hand_too() {
     }
 }
 
-/// Calls of people who know curl, openssl or haproxy.cfg, or who are in a hurry.
+/// These calls are typical of people who know curl, openssl or haproxy.cfg, or who are in a hurry.
 #[test]
 fn every_wrong_call_is_answered_with_one_sentence_and_nothing_is_sent() {
     for (call, part) in [

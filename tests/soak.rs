@@ -1,5 +1,5 @@
 //! Many servers, many checks, and a backend that is reloaded, killed and restarted. No verdict may
-//! be wrong, HAProxy must never have to kill a check, and no process may be left behind.
+//! be wrong, HAProxy must never need to kill a check, and no process may be left behind.
 //!
 //! `make soak` runs the long form, with the release binary.
 
@@ -65,7 +65,7 @@ impl Soak {
         servers.into_iter().map(|(_, server)| server).collect()
     }
 
-    /// Asserts, again and again during `time`, that `right` is true for every server.
+    /// Asserts repeatedly during `time` that `right` is true for every server.
     #[track_caller]
     fn assert_for(&self, time: Duration, what: &str, right: impl Fn(&Server) -> bool) {
         let end = Instant::now() + time;
@@ -140,7 +140,8 @@ impl Soak {
         server.status == "UP" && server.check_status.ends_with("PROCOK") && server.check_code == "0"
     }
 
-    /// Runs a quiet phase, a reload, a kill and a restart. The quiet phases take `time` in all.
+    /// Runs a quiet phase, then reloads, kills and restarts nginx. The phases before the kill take
+    /// `time` in total.
     fn run(self, time: Duration) -> Figures {
         let started = Instant::now();
         let ran = |server: &Server| !server.check_status.contains("TOUT");
@@ -233,15 +234,15 @@ fn processes() -> impl Iterator<Item = u32> {
 }
 
 #[test]
-fn a_short_soak() {
-    // At this pace no check is late, even on a machine that runs other tests.
+fn a_short_soak_has_only_right_verdicts() {
+    // With this interval, no check is late, even on a machine that runs other tests.
     let soak = Soak::start(BINARY, 4, Duration::from_secs(2));
     soak.run(Duration::from_secs(6)).hold(8);
 }
 
 #[test]
 #[ignore = "takes minutes and a quiet machine: make soak"]
-fn a_long_soak() {
+fn a_long_soak_has_only_right_verdicts() {
     let binary = std::env::var("SNI_CHECK").expect("SNI_CHECK names the release binary");
     assert!(Path::new(&binary).is_absolute());
     let figures = Soak::start(&binary, 300, Duration::from_secs(1)).run(Duration::from_secs(72));

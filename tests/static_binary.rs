@@ -72,8 +72,8 @@ fn resolving_a_name_loads_no_library() {
     chroot.copy(BINARY, "sni-check", 0o755);
     chroot.file("ca.pem", &stage.ca.pem);
     chroot.file("etc/hosts", "127.0.0.1 backend.example.test\n");
-    // A name service module is a library that glibc would load. It is built for the host's libc,
-    // not for the binary's. This module is a pipe, so opening it would hang.
+    // glibc would load a name service module as a library, although the module is built for the
+    // host's libc and not for the binary's. This module is a pipe, so opening it would hang.
     chroot.file("etc/nsswitch.conf", "hosts: sentinel files dns\n");
     let module = chroot.join("lib/libnss_sentinel.so.2");
     fs::create_dir(chroot.path().join("lib")).expect("a folder");

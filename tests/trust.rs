@@ -148,7 +148,7 @@ fn a_renewed_root_is_found_in_any_order() {
         );
     }
     expect(port, &file(&[&ended, &early]), 53, "CN=Root");
-    // The root that expires last counts.
+    // The check uses the root that expires last.
     let both = file(&[&root.pem, &long]);
     expect(port, &format!("{both} --min-cert-days 50"), 0, "");
     expect(

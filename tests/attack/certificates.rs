@@ -16,7 +16,8 @@ use crate::support::program;
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
 
-/// A server that sends this chain and has the leaf's key. The chain may hold anything.
+/// Returns the settings of a server that sends this chain and has the leaf's key. The chain may
+/// contain anything.
 pub fn server(
     dice: &mut Dice,
     chain: Vec<CertificateDer<'static>>,
@@ -34,7 +35,7 @@ pub fn server(
     Arc::new(config)
 }
 
-/// The certificates of an attack. They are made once, because making them takes time.
+/// The certificates of an attack. The test makes them once, because that takes time.
 pub struct Certificates {
     pub ca: Ca,
     /// A valid certificate.
@@ -42,10 +43,10 @@ pub struct Certificates {
     /// A CA that no test trusts.
     stranger: Ca,
     of_stranger: Leaf,
-    /// Many different certificates of three issuers that share a name and a key.
+    /// 58 copies of each of three issuers with the same name.
     copies: Vec<CertificateDer<'static>>,
     below_copies: Leaf,
-    /// The longest chain that a handshake message can hold.
+    /// A chain of 90 intermediates.
     long: Vec<CertificateDer<'static>>,
     below_long: Leaf,
     many_names: Leaf,
@@ -88,13 +89,13 @@ impl Certificates {
         }
     }
 
-    /// A healthy server.
+    /// Returns the settings of a healthy server.
     pub fn healthy(&self, dice: &mut Dice) -> Arc<ServerConfig> {
         server(dice, vec![der(&self.leaf.certificate)], &self.leaf)
     }
 
-    /// Returns a server with a hostile chain, its description, and the leaf if exit code 0 could be
-    /// right.
+    /// Returns the settings of a server with a hostile chain, its description, and its leaf if exit
+    /// code 0 could be right.
     pub fn hostile(&self, dice: &mut Dice) -> (Arc<ServerConfig>, String, Option<Vec<u8>>) {
         let good = der(&self.leaf.certificate);
         let noise = |dice: &mut Dice, size| CertificateDer::from(dice.bytes(size));
@@ -171,7 +172,7 @@ impl Certificates {
         (config, what.to_owned(), first.filter(|_| possible))
     }
 
-    /// Returns a leaf that was damaged before the CA signed it, so that its signature is valid.
+    /// Damages a leaf and then signs it with the CA's key, so that the signature is valid.
     fn signed_damage(&self, dice: &mut Dice) -> Vec<u8> {
         let der = self.leaf.certificate.der().to_vec();
         let body = &der[header(&der).0..];
@@ -194,7 +195,7 @@ impl Certificates {
     }
 }
 
-/// True if OpenSSL accepts this leaf for [`NAME`] with this CA.
+/// Returns true if OpenSSL accepts this leaf for [`NAME`] with this CA.
 pub fn openssl_accepts(leaf: &[u8], ca_file: &str) -> bool {
     let folder = Folder::new();
     std::fs::write(folder.join("leaf"), leaf).expect("a file");

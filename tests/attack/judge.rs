@@ -98,8 +98,8 @@ fn judge_output(attempt: &Try, outcome: &Outcome, wrong: &mut Vec<String>) {
         wrong.push("raw control characters".to_owned());
     }
     let json = attempt.request.is_none() && attempt.options.iter().any(|option| option == "--json");
-    // Refusals are sentences, not JSON. Empty output is fine: a shell prints nothing, and neither
-    // does a healthy check under HAProxy.
+    // Refusals are sentences, not JSON. The output may be empty: a healthy check under HAProxy
+    // prints nothing.
     if json && outcome.code > 2 {
         for line in outcome.output.lines() {
             if serde_json::from_str::<serde_json::Value>(line).is_err() {
@@ -161,7 +161,7 @@ impl Table {
         }
     }
 
-    /// Fails and shows the first few errors, if there are any.
+    /// Fails if there are errors, and shows the first 20 of them.
     pub fn assert(&self) {
         let shown = self.wrong.len().min(20);
         assert!(

@@ -1,6 +1,5 @@
-//! Random attacks: hostile peers and environments, and what the check does with each. Whatever they
-//! do, only a healthy backend gets code 0, every code is documented, and time and memory are
-//! bounded.
+//! Random attacks with hostile peers and environments. In every attack, the check exits 0 only for
+//! a healthy backend, every code is documented, and time and memory are limited.
 //!
 //! `make attack` runs the long form and prints the table of SECURITY.md. `SNI_CHECK_SEED=N
 //! SNI_CHECK_CASES=1`, as a failure prints it, runs a single try again.
@@ -39,12 +38,12 @@ use world::World;
 #[derive(Clone, Copy)]
 struct Length {
     tries: u64,
-    /// How long after its deadline a check may end, in milliseconds.
+    /// How long after its deadline a check may still run, in milliseconds.
     grace: f64,
 }
 
 /// The attack of `make test`, which takes a few seconds. Other tests keep the machine busy
-/// meanwhile.
+/// meanwhile, so the grace is long.
 const SHORT: Length = Length {
     tries: 400,
     grace: 3000.0,
@@ -90,8 +89,7 @@ fn attack(length: Length) -> Table {
                         return;
                     }
                     let seed = first.wrapping_add(index);
-                    // A loaded machine delays a process now and then, but a real error happens
-                    // again.
+                    // A loaded machine may delay a process, but a real error happens again.
                     let judged = (0..3).map(|_| {
                         let attempt = world.attempt(&mut Dice::new(seed));
                         let outcome = match &attempt.request {

@@ -43,16 +43,16 @@ fn flood(stream: &mut impl Write, bytes: &[u8]) {
     while stream.write_all(&many).is_ok() {}
 }
 
-/// Waits until the client has closed the connection.
+/// Reads until the client closes the connection.
 pub fn hold(mut stream: impl Read) {
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
-/// What servers of other protocols send first, and the beginnings of TLS handshakes. `COMPRESSED`
-/// is a TLS 1.2 ServerHello that selects record compression (RFC 3749).
+/// A TLS 1.2 ServerHello that selects record compression (RFC 3749).
 const COMPRESSED: &[u8] = b"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03\
     0123456789abcdef0123456789abcdef\x00\xc0\x2f\x01";
 
+/// The first bytes of servers of other protocols, and beginnings of TLS handshakes.
 const GREETINGS: [&[u8]; 15] = [
     COMPRESSED,
     b"SSH-2.0-OpenSSH_9.2\r\n",
@@ -71,7 +71,7 @@ const GREETINGS: [&[u8]; 15] = [
     b"\x80\x80\x01\x03\x01",
 ];
 
-/// A peer that doesn't get as far as a handshake. Returns its description.
+/// Makes the port a peer that completes no handshake. Returns its description.
 pub fn tcp(dice: &mut Dice, port: &Port) -> String {
     let mut bytes = match dice.percent(30) {
         true => dice.bytes(600),
@@ -110,9 +110,8 @@ pub fn tcp(dice: &mut Dice, port: &Port) -> String {
     what
 }
 
-/// A healthy server that sends KeyUpdate messages (RFC 8446, section 4.6.3) until the client
-/// disconnects, before or after the head of its response. TLS 1.2 has no KeyUpdate; there the
-/// server stays silent.
+/// Makes the port a healthy server that sends `head` and then KeyUpdate messages (RFC 8446, section
+/// 4.6.3) until the client disconnects. TLS 1.2 has no KeyUpdate, so the server is then silent.
 pub fn changes_keys(port: &Port, config: Arc<ServerConfig>, head: &'static str) {
     port.set(move |socket| {
         let connection = ServerConnection::new(config.clone()).expect("a connection");
@@ -130,7 +129,7 @@ pub fn changes_keys(port: &Port, config: Arc<ServerConfig>, head: &'static str) 
     });
 }
 
-/// Reads a request to the end of its head. Returns false if no request comes.
+/// Reads a request up to the end of its head. Returns false if no request comes.
 pub fn read_head(stream: &mut impl Read) -> bool {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -150,7 +149,7 @@ pub enum End {
     Cut,
     Reset,
     Silence,
-    /// The rest is repeated until the client disconnects.
+    /// The peer repeats the rest until the client disconnects.
     Again,
     Drip,
 }
@@ -164,7 +163,7 @@ pub const ENDS: [End; 6] = [
     End::Drip,
 ];
 
-/// Answers over TLS with `head`, then with `rest`, and ends as `end` says.
+/// Makes the port a TLS server that answers with `head` and `rest`, and ends as `end` says.
 pub fn respond(port: &Port, config: Arc<ServerConfig>, head: Vec<u8>, rest: Vec<u8>, end: End) {
     port.set(move |socket| {
         let connection = ServerConnection::new(config.clone()).expect("a connection");

@@ -8,7 +8,7 @@ use crate::support::folder::Folder;
 use crate::support::held::HeldFile;
 use crate::tries::{Outlet, Try};
 
-/// Files that an option shouldn't name.
+/// Files that are unsuitable as the value of an option.
 pub struct Files {
     pub folder: Folder,
     good: Vec<u8>,
@@ -88,8 +88,8 @@ impl Files {
         if value.ends_with("/held") {
             attempt.timeout = Some(300);
         }
-        // One more CA file changes nothing if it is still readable after the damage. A header file
-        // that is empty after the damage changes nothing either.
+        // If the damaged CA file is still readable, the additional CA changes nothing. A damaged
+        // header file may still be valid or empty, so it may change nothing either.
         match option {
             "--ca-file" | "--header" => attempt.maybe(),
             _ => attempt,
@@ -97,7 +97,7 @@ impl Files {
     }
 }
 
-/// Returns random bytes without zeros. Neither arguments nor variables can hold zeros.
+/// Returns random bytes without zeros, because neither arguments nor variables can contain zeros.
 fn text(dice: &mut Dice, longest: usize) -> Vec<u8> {
     let mut bytes = match dice.below(4) {
         0 => dice.bytes(longest),
@@ -183,7 +183,7 @@ pub fn configuration(folder: &Folder, dice: &mut Dice) -> Try {
     attempt
 }
 
-/// Replaces the options with random words, or with text that isn't a list of words.
+/// Replaces the options with random words, or with bytes that can't be split into words.
 pub fn words(mut attempt: Try, dice: &mut Dice) -> Try {
     let by_chance = |dice: &mut Dice| match dice.below(6) {
         0 => text(dice, 400),
@@ -191,7 +191,7 @@ pub fn words(mut attempt: Try, dice: &mut Dice) -> Try {
         _ => dice.pick(&WORDS).as_bytes().to_vec(),
     };
     attempt.timeout = None;
-    // The words may name any host, so the program runs without a network.
+    // The random words may name any host, so the program runs without a network.
     attempt.runner = ["/usr/bin/unshare", "--net"].map(str::to_owned).to_vec();
     if attempt.by_hand {
         let words: Vec<_> = (0..dice.below(9)).map(|_| by_chance(dice)).collect();
@@ -222,9 +222,9 @@ pub fn words(mut attempt: Try, dice: &mut Dice) -> Try {
 }
 
 pub fn environment(mut attempt: Try, dice: &mut Dice) -> Try {
-    // GLIBC_TUNABLES and MALLOC_ARENA_MAX are missing because the C library reads them before this
-    // program starts. Since glibc 2.41 (Debian 13) the C library prints values it doesn't
-    // understand, unescaped. tests/hostile shows that the code is 0 even so.
+    // GLIBC_TUNABLES and MALLOC_ARENA_MAX are not in this list, because the C library reads them
+    // before `main`. Since glibc 2.41 (Debian 13), it prints values that it doesn't understand, and
+    // doesn't escape them. tests/hostile shows that the check still exits 0.
     const NAMES: [&str; 18] = [
         "HAPROXY_PROXY_NAME",
         "HAPROXY_PROXY_ID",
@@ -256,7 +256,7 @@ pub fn environment(mut attempt: Try, dice: &mut Dice) -> Try {
     attempt
 }
 
-/// A pattern that costs a backtracking engine much time, or any engine much memory.
+/// Returns a pattern that needs much time in a backtracking engine, or much memory in any engine.
 pub fn pattern(dice: &mut Dice) -> String {
     const PARTS: [&str; 14] = [
         "(a+)+",
@@ -278,11 +278,11 @@ pub fn pattern(dice: &mut Dice) -> String {
     for _ in 0..=dice.below(3) {
         pattern += dice.pick(&PARTS);
     }
-    // The body never contains this text.
+    // The body never contains `!`, so the engine must try everything.
     pattern + "!"
 }
 
-/// Sets low limits that are still high enough for a check.
+/// Sets a limit that is low but still high enough for a check, except that memory may run out.
 pub fn limits(attempt: Try, dice: &mut Dice) -> Try {
     let script = dice.pick(&[
         "ulimit -n 4",
@@ -337,7 +337,8 @@ pub fn signals(mut attempt: Try, dice: &mut Dice) -> Try {
         attempt.runner = vec!["/usr/bin/env".to_owned(), mask.to_owned()];
         attempt.what = mask.to_owned();
     }
-    // The program is stopped only after it has started, because its deadline counts from its start.
+    // The signal comes only after the program has started, because its deadline counts from its
+    // start.
     let stop = 30 + dice.below(370);
     if dice.percent(70) {
         attempt.goes_on = (stop + dice.below(500)) as u64;

@@ -1,4 +1,4 @@
-//! A healthy server that damages one of its TLS records.
+//! Healthy servers that damage one of their TLS records.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use crate::peers::{Port, hold, read_head};
 use crate::support::dice::Dice;
 use crate::support::peer;
 
-/// The damage to one record that the server sends.
+/// What happens to one record that the server sends.
 #[derive(Clone, Copy, Debug)]
 pub enum Harm {
     Flip,
@@ -25,7 +25,7 @@ pub enum Harm {
     Stall,
     Close,
     Reset,
-    /// No damage: the record is sent one byte at a time.
+    /// The server sends the record one byte at a time, without damage.
     Pieces,
 }
 
@@ -44,7 +44,7 @@ pub const HARMS: [Harm; 12] = [
     Harm::Pieces,
 ];
 
-/// A socket that damages one record on its way to the client.
+/// A socket that damages one record before it sends the record.
 struct Tamper {
     socket: TcpStream,
     harm: Harm,
@@ -68,7 +68,7 @@ impl Write for Tamper {
         }
         let this = self.written == self.at;
         self.written += 1;
-        // TLS 1.3 ignores change_cipher_spec, so damaging it does no harm.
+        // TLS 1.3 ignores change_cipher_spec, so damage to it has no effect.
         if !this || record.len() < 6 || record[0] == 20 {
             return self.socket.write_all(record).map(|()| record.len());
         }
@@ -78,8 +78,9 @@ impl Write for Tamper {
         let within = 5 + dice.below(bytes.len() - 5);
         match self.harm {
             Harm::Flip => bytes[within] ^= 1 << dice.below(8),
-            // A type that isn't one of TLS's own. Nothing authenticates the type of an encrypted
-            // record, and rustls doesn't check it (docs/limits.md).
+            // This record type doesn't exist in TLS. Nothing authenticates the outer type of an
+            // encrypted record, and rustls doesn't check it, so a type that exists might be
+            // accepted.
             Harm::Type => bytes[0] = 25 + dice.below(231) as u8,
             Harm::Length => bytes[4] = bytes[4].wrapping_add(1 + dice.below(254) as u8),
             Harm::Cut => bytes.truncate(within),
@@ -109,8 +110,8 @@ impl Write for Tamper {
     }
 }
 
-/// A healthy server that damages one record. Returns its description, and a flag that is true if
-/// the head of the response can have reached the client undamaged.
+/// Makes the port a healthy server that damages one record. Returns its description, and a function
+/// that returns true if the head of the response may have reached the client undamaged.
 pub fn tampered(
     dice: &mut Dice,
     port: &Port,

@@ -11,7 +11,7 @@ use crate::support::folder::Folder;
 use crate::support::wait_for;
 use crate::tries::Outcome;
 
-/// A running `sni-check serve`. It is stopped when this value is dropped.
+/// A running `sni-check serve` that is stopped when this value is dropped.
 pub struct Serve {
     process: Child,
     socket: String,
@@ -52,8 +52,8 @@ impl Serve {
         }
     }
 
-    /// Sends a request and reads the answer. If there is no answer, the code is 2: the client got
-    /// no verdict.
+    /// Sends a request and reads the answer. If there is no answer, the code is 2, because the
+    /// client got no verdict.
     pub fn ask(&self, request: &[u8]) -> Outcome {
         let start = Instant::now();
         let mut text = String::new();
@@ -74,7 +74,7 @@ impl Serve {
         assert_eq!(healthy, code == 0, "{text}");
         Outcome {
             code,
-            // If serve has died, it can't answer any client.
+            // A serve that has died counts as killed by a signal.
             signal: i32::from(self.memory().is_none()),
             wall,
             cpu: 0,
@@ -83,7 +83,7 @@ impl Serve {
         }
     }
 
-    /// Returns the peak memory of serve in kB, or `None` if it no longer runs.
+    /// Returns the peak memory of serve in kB, or `None` if serve doesn't run any more.
     fn memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
         let line = status

@@ -9,11 +9,12 @@ use std::process::{Command, Stdio};
 use crate::support::NAME;
 use crate::support::folder::Folder;
 
-/// When exit code 0 is right.
+/// Defines when exit code 0 is right.
 pub enum Up {
     /// Never: the backend isn't healthy.
     Never,
-    /// Always: the backend is healthy, and only the environment is hostile.
+    /// Always, and no other code is right: the backend is healthy, and only the environment is
+    /// hostile.
     Fine,
     /// Only if this function returns true afterwards.
     If(Box<dyn Fn() -> bool + Send>),
@@ -25,7 +26,7 @@ pub enum Up {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Outlet {
     Read,
-    /// A full pipe that no process reads.
+    /// A pipe that is full and that no process reads.
     FullPipe,
     /// A pipe whose reading end is closed.
     NoReader,
@@ -50,15 +51,15 @@ pub struct Try {
     pub port: u16,
     /// The deadline in milliseconds; `None` if this isn't a check.
     pub timeout: Option<u64>,
-    /// Signals, written as examples/measure.rs accepts them.
+    /// Signals in the notation of examples/measure.rs.
     pub signals: String,
     /// When a stopped process continues, in milliseconds.
     pub goes_on: u64,
     pub outlet: Outlet,
     pub up: Up,
-    /// Memory may run out, which is code 1.
+    /// True if memory may run out, which gives code 1.
     pub scarce: bool,
-    /// A request to serve. If it is set, no process is started.
+    /// A request to serve. If it is set, the test sends it and starts no process.
     pub request: Option<Vec<u8>>,
 }
 
@@ -73,7 +74,7 @@ pub struct Outcome {
 }
 
 impl Try {
-    /// A check of this port with a short deadline.
+    /// Creates a check of this port with a short deadline.
     pub fn new(class: &'static str, what: impl Into<String>, port: u16) -> Try {
         Try {
             class,
@@ -120,7 +121,7 @@ impl Try {
         }
     }
 
-    /// A shell runs this script, then the program.
+    /// Makes a shell run this script, and then the program.
     pub fn after(mut self, script: &str) -> Try {
         let script = format!("{script}; exec \"$0\" \"$@\"");
         self.runner = ["/bin/bash", "-c", &script].map(str::to_owned).to_vec();
@@ -162,7 +163,7 @@ impl Try {
     }
 }
 
-/// Runs tries.
+/// Runs tries and measures them.
 pub struct Measurer {
     measure: String,
     binary: String,

@@ -1,4 +1,4 @@
-//! Draws a random try: the peer or environment, and what it does.
+//! Draws random tries: which peer or environment, and what it does.
 
 use crate::certificates::{Certificates, openssl_accepts};
 use crate::peers::{self, ENDS, End, Port};
@@ -70,8 +70,8 @@ impl World<'_> {
         }
     }
 
-    /// A server that sends KeyUpdate messages without end, before or after the head of its
-    /// response.
+    /// Draws a server that sends endless KeyUpdate messages, before or after the end of its
+    /// response's head.
     fn keys(&self, dice: &mut Dice) -> Try {
         const HEADS: [&str; 2] = ["HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\n\r\n"];
         let head = dice.pick(&HEADS);
@@ -80,7 +80,7 @@ impl World<'_> {
         attempt.with(&["--expect", "string nowhere"])
     }
 
-    /// A request to serve: either a damaged request, or a valid request about a hostile peer.
+    /// Draws a request to serve: either a damaged request, or a valid request about a hostile peer.
     fn request(&self, dice: &mut Dice) -> Try {
         let mut attempt = match dice.below(4) {
             0 => self.tcp(dice),
@@ -98,8 +98,7 @@ impl World<'_> {
             dice.damage(&mut request);
             attempt = attempt.maybe();
         }
-        // serve waits a second for a head that is cut off. A damaged port may be the port of
-        // another healthy server.
+        // serve waits for a second for the rest of an incomplete head.
         (attempt.class, attempt.timeout) = ("serve", Some(1300));
         attempt.request = Some(request);
         attempt
@@ -118,7 +117,8 @@ impl World<'_> {
         let ca_file = self.ca_file.to_owned();
         let attempt = Try::new("peers: certificates", what, self.port.number);
         match leaf {
-            // For a chain of noise or of great length, OpenSSL sees only the leaf and the CA.
+            // `openssl_accepts` gets only the leaf and the CA, so it can't judge a long chain. The
+            // check may accept this chain.
             Some(_) if attempt.what == "a long chain" => attempt.up(Up::If(Box::new(|| true))),
             Some(leaf) => attempt.up(Up::If(Box::new(move || openssl_accepts(&leaf, &ca_file)))),
             None => attempt,
@@ -154,7 +154,7 @@ impl World<'_> {
         let config = self.certificates.healthy(dice);
         let shown = String::from_utf8_lossy(&head).into_owned();
         peers::respond(&self.port, config, head.clone(), rest.into(), end);
-        // The oracle judges an endless repetition by its beginning.
+        // The oracle judges an endless response by its beginning.
         let repeated = if end == End::Again { 2000 } else { 1 };
         let said = [head, rest.as_bytes().repeat(repeated)].concat();
         let may_be_up = move || {
@@ -181,8 +181,8 @@ impl World<'_> {
         peers::respond(&self.port, config, head.into(), body.into(), End::InOrder);
         let attempt = Try::new("patterns", &rule, self.port.number);
         let attempt = attempt.with(&["--expect", &rule, "--max-body", dice.pick(&["64k", "1m"])]);
-        // With `! rstring`, the check is UP only if the engine could search the whole body and so
-        // prove that the pattern is absent.
+        // With `! rstring`, the check is UP only if the engine could search the whole body without
+        // finding the pattern.
         match kind {
             "! rstring" => attempt.up(Up::Fine).maybe(),
             _ => attempt,
@@ -214,7 +214,7 @@ impl World<'_> {
         places::signals(attempt, dice)
     }
 
-    /// Runs diagnose, which has its own time limits.
+    /// Draws a call of diagnose, which has its own time limit.
     fn diagnose(&self, dice: &mut Dice) -> Try {
         let mut attempt = match dice.below(4) {
             0 => self.tcp(dice),

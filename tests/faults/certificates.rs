@@ -202,7 +202,7 @@ fn uses(stage: &Stage) -> Vec<Fault> {
     let no_server = "not meant for servers";
     let unknown = Leaf::self_signed(&[NAME], |params| common_name(params, "lonely"));
     let other = Ca::named("Other CA").leaf(&[NAME], 30);
-    // The same issuer name with another key: the name doesn't prove who the issuer is.
+    // This CA has the issuer's name but a different key. A name doesn't prove who the issuer is.
     let impostor = Ca::new().leaf(&[NAME], 30);
     vec![
         row(stage, "for servers", &used(&[ServerAuth]), 0, ""),

@@ -16,7 +16,7 @@ pub fn faults(stage: &Stage) -> Vec<Fault> {
     faults
 }
 
-/// A leaf that `by` signed, sent with these issuers.
+/// Describes a server that sends a leaf, signed by `by`, and these issuers.
 fn row(stage: &Stage, what: &str, by: &Ca, sent: &[&Ca], code: i32, phrase: &'static str) -> Fault {
     let port = peer::answer_with_chain(&by.leaf(&[NAME], 30), sent, OK);
     Fault::new(what, port, code, phrase).with(&stage.trust)
@@ -99,7 +99,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
             53,
             "CN=Early middle",
         ),
-        // A root from a file. webpki doesn't check the dates of roots.
+        // webpki doesn't check the dates of roots, so sni-check does.
         Fault {
             options: stage.trusting(&root, "old.pem"),
             ..row(stage, "an expired root", &root, &[], 51, "CN=Old root")
@@ -153,7 +153,8 @@ fn limits(stage: &Stage) -> Vec<Fault> {
         ),
         chain("path length", &below_zero, &[&zero], 56, "path length"),
         chain("path length kept", &zero, &[], 0, ""),
-        // For RFC 5280 a root is a name and a key. For HAProxy's TLS library it is a certificate.
+        // In RFC 5280 a root is only a name and a key. HAProxy's TLS library also checks the path
+        // length in the root's certificate.
         Fault {
             options: stage.trusting(&short, "short.pem"),
             ..chain("path length of the root", &beyond, &[], 56, "path length")
@@ -190,7 +191,7 @@ fn revocation(stage: &Stage) -> Vec<Fault> {
         ("list", ca.crl(&[&bad], 3)),
         ("ended", ca.crl(&[], -1)),
         ("foreign", Ca::named("Other CA").crl(&[], 3)),
-        // The issuer's name is right, but another key has signed the list.
+        // The issuer's name is right, but the list is signed with a different key.
         ("forged", Ca::new().crl(&[], 3)),
     ];
     let row = |what, leaf, list: &str, code, phrase| {

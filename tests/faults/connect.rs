@@ -22,7 +22,7 @@ pub fn faults(stage: &Stage) -> Vec<Fault> {
     faults
 }
 
-/// Name resolution with the test's own DNS server. The resolv.conf of a chroot names it.
+/// Faults of name resolution. The resolv.conf of a chroot names the test's own DNS server.
 fn names(stage: &Stage) -> Vec<Fault> {
     let resolver = format!("nameserver {}\n", resolver());
     stage.folder.file("etc/resolv.conf", &resolver);
@@ -100,7 +100,7 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn networks(stage: &Stage) -> Vec<Fault> {
-    // A network namespace without any network.
+    // This network namespace has no routes.
     let no_network = |address: &str, phrase| Fault {
         program: ["/usr/bin/unshare", "-n", BINARY]
             .map(str::to_owned)
@@ -108,7 +108,7 @@ fn networks(stage: &Stage) -> Vec<Fault> {
         address: address.to_owned(),
         ..Fault::new("no route", 443, 43, phrase)
     };
-    // A network namespace with a route that refuses connections.
+    // This network namespace has a route that refuses connections.
     let refusing_route = |kind: &str, phrase| {
         let ip = program("ip").get_program().display().to_string();
         let script = format!("{ip} route add {kind} 203.0.113.7 && exec \"$0\" \"$@\"");

@@ -125,13 +125,14 @@ fn not_a_handshake() -> Vec<Fault> {
 
 fn silence_and_slowness() -> Vec<Fault> {
     let silent = peer::tcp(|mut stream| _ = stream.read_to_end(&mut Vec::new()));
-    // A handshake message that never ends.
+    // This peer sends a handshake message that never ends.
     let dripping = |bytes: &'static [u8]| peer::tcp(move |mut stream| drip(&mut stream, bytes));
     let resetting = peer::tcp(|mut stream| {
         let _ = stream.read(&mut [0; 16]);
         reset(&stream);
     });
-    // Until the client sends something, a reset may also look like a failed connection.
+    // The peer waits for the client's first byte, because an earlier reset may look like a failed
+    // connection.
     let unread = peer::tcp(|stream| {
         let _ = stream.peek(&mut [0]);
         reset(&stream);
@@ -224,8 +225,8 @@ fn retries(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// Real servers that share no TLS version or cipher with sni-check, because they are older or
-/// newer.
+/// Real servers that share no TLS version or cipher with the check, and two that share only one
+/// version.
 fn nothing_in_common(stage: &Stage) -> Vec<Fault> {
     let low = "ALL:@SECLEVEL=0";
     let server = |options: &[&str]| stage.openssl("leaf", options);

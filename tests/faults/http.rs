@@ -19,7 +19,7 @@ pub fn faults(stage: &Stage) -> Vec<Fault> {
 const WANTS: &str = "--expect 'string good'";
 const NOT_HTTP: &str = "not a valid HTTP";
 
-/// The peer sends this response and closes cleanly.
+/// Describes a peer that sends this response and closes cleanly.
 fn says(stage: &Stage, response: &str, options: &str, code: i32, phrase: &'static str) -> Fault {
     let what = format!("{:?}", &response[..response.len().min(70)]);
     let port = peer::answer(&stage.leaf, response);
@@ -47,7 +47,7 @@ fn statuses(stage: &Stage) -> Vec<Fault> {
         ("503 Busy", 71, "status 503"),
         ("600 X", 71, "status 600"),
         ("999 X", 71, "status 999"),
-        // HAProxy accepts any number.
+        // HAProxy accepts every number as a status.
         ("000 X", 71, "status 0"),
         ("099 X", 71, "status 99"),
         ("20 OK", 71, "status 20"),
@@ -136,7 +136,7 @@ fn heads(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// A long head, checked with a larger `--max-head`.
+/// Describes a peer with a long head, checked with a larger `--max-head`.
 fn longer_head(stage: &Stage, fields: &str) -> Fault {
     let response = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n");
     says(stage, &response, "--max-head 80k", 0, "")
@@ -158,7 +158,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
     };
     let complete = "before the response was complete";
     let no_body = "no response body, expected string good";
-    // Joined, the chunks read `bad`.
+    // Together, the chunks say `bad`.
     let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nba\r\n1\r\nd\r\n0\r\n\r\n";
     let not_bad = "--expect '! string bad'";
     vec![
@@ -172,7 +172,8 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
         chunked("4\r\ngoodXX0\r\n\r\n", WANTS, 73, "chunk"),
         chunked("ffffffffffffffffff\r\ngood", WANTS, 73, "chunk"),
         chunked("4\r\ngo", WANTS, 74, complete),
-        // A text that was found doesn't need the end of the body. A negated rule needs it.
+        // If the text is found, a rule doesn't need the end of the body. A negated rule needs the
+        // end.
         chunked("4\r\ngood\r\n", WANTS, 0, ""),
         chunked("4\r\ngood\r\n", not_bad, 74, complete),
         chunked(
@@ -266,7 +267,8 @@ fn endless(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// 50 MB of zeros in a few kilobytes. The check asked for no encoding, so it unpacks nothing.
+/// Describes a peer that sends 50 MB of zeros, compressed to a few kilobytes. The check requests no
+/// encoding, so it unpacks nothing.
 fn gzip_bomb(stage: &Stage) -> Fault {
     let script = "head -c 50000000 /dev/zero | gzip -9";
     let bomb = program("sh")

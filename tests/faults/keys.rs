@@ -24,7 +24,7 @@ fn run(words: &[&str]) {
     assert!(output.status.success(), "{error}");
 }
 
-/// A server with a certificate that rcgen can't make.
+/// Starts a server with a certificate that rcgen can't make.
 fn server(stage: &Stage, name: &str, names: &str, key: &[&str], sign: &[&str]) -> u16 {
     stage.folder.file("ca.key", &stage.ca.key_pem);
     let extensions = format!("subjectAltName={names}\n");
@@ -41,7 +41,7 @@ fn server(stage: &Stage, name: &str, names: &str, key: &[&str], sign: &[&str]) -
     stage.openssl(name, &["-cipher", "ALL:@SECLEVEL=0"])
 }
 
-/// A part of a command.
+/// Some words of a command.
 type Words<'a> = &'a [&'a str];
 
 fn keys(stage: &Stage) -> Vec<Fault> {
@@ -49,7 +49,7 @@ fn keys(stage: &Stage) -> Vec<Fault> {
     let rsa = |bits| ["-newkey", bits];
     let ec = |curve| ["-newkey", "ec", "-pkeyopt", curve];
     // The key has five primes, because OpenSSL takes a long time to find two large primes. The
-    // public key looks the same.
+    // number of primes doesn't show in the public key.
     let large = ["-newkey", "rsa:8192", "-pkeyopt", "rsa_keygen_primes:5"];
     let rows: [(&str, Words<'_>, Words<'_>, i32, &str); 11] = [
         (
@@ -97,8 +97,8 @@ fn keys(stage: &Stage) -> Vec<Fault> {
         .collect()
 }
 
-/// More certificate data than a client must accept (rustls: 64 KiB). The check refuses it
-/// immediately.
+/// Describes a peer that sends more certificate data than rustls accepts (64 KiB). The check
+/// refuses the data immediately.
 fn ten_thousand_names(stage: &Stage) -> Fault {
     let names: Vec<String> = (0..10_000)
         .map(|i| format!("DNS:host{i}.example.test"))

@@ -1,6 +1,6 @@
-//! The fault matrix: everything that can be wrong with a peer or on the way to it. Each fault has
-//! its exact code, a phrase of its line, and a time limit. Similar cases that must not be reported
-//! as faults are here too.
+//! The fault matrix: everything that can be wrong with a peer or on the way to it. The check must
+//! report each fault with its exact code and a phrase, within a time limit. The matrix also has
+//! healthy peers that only look faulty.
 
 mod certificates;
 mod chains;
@@ -26,7 +26,7 @@ use support::stage::Stage;
 
 /// The deadline of each check in the matrix, in milliseconds.
 const DEADLINE: f64 = 1500.0;
-/// How long after the deadline a check may end, in milliseconds.
+/// How long after its deadline a check may still run, in milliseconds.
 const GRACE: f64 = 50.0;
 /// The time limit for faults that need no waiting, in milliseconds. docs/testing.md states
 /// it.
@@ -39,7 +39,7 @@ const FAULTS: usize = 200;
 /// A peer, options, and the result that the check must have.
 struct Fault {
     what: String,
-    /// The program under test, or a command that runs it somewhere else.
+    /// The program under test, or a command that runs it in a different environment.
     program: Vec<String>,
     address: String,
     port: String,
@@ -50,7 +50,7 @@ struct Fault {
 }
 
 impl Fault {
-    /// A fault at this port of the loopback address.
+    /// Describes a fault at this port of the loopback address.
     fn new(what: impl Into<String>, port: u16, code: i32, phrase: &'static str) -> Fault {
         Fault {
             what: what.into(),
@@ -63,7 +63,7 @@ impl Fault {
         }
     }
 
-    /// A healthy peer that only looks faulty.
+    /// Describes a healthy peer that only looks faulty.
     fn none(what: impl Into<String>, port: u16) -> Fault {
         Fault::new(what, port, 0, "")
     }
@@ -126,8 +126,8 @@ fn every_fault_has_its_code_phrase_and_time_limit() {
     assert_eq!(reached, all.map(|code| i32::from(code.number())).collect());
 }
 
-/// Runs every fault, a few at a time because time-outs only wait. Returns all errors, and the
-/// slowest fault that needs no waiting.
+/// Checks every fault, four at a time, because checks that time out only wait. Returns all errors,
+/// and the slowest fault that needs no waiting.
 fn run(faults: &[Fault]) -> (Vec<String>, (f64, String)) {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
@@ -156,7 +156,8 @@ fn run(faults: &[Fault]) -> (Vec<String>, (f64, String)) {
     (inner, slowest.into_inner().expect("a lock"))
 }
 
-/// Runs a check. Returns its time by the program's own clock, in milliseconds.
+/// Runs a check. Returns its duration in milliseconds, as the program measured it, or why the check
+/// is wrong.
 fn judge(fault: &Fault) -> Result<f64, String> {
     let what = format!("{} {}", fault.what, fault.options);
     let sni = match fault.options.contains("--no-sni") {
@@ -190,7 +191,7 @@ fn judge(fault: &Fault) -> Result<f64, String> {
     if !(line.starts_with(&begin) && line.contains(fault.phrase) && line.lines().count() == 1) {
         return Err(format!("{what}: {line} (lacks {})", fault.phrase));
     }
-    // Uses the program's own clock, so the time to start the process doesn't count.
+    // This is the program's own measurement, so the time to start the process doesn't count.
     let total = total(&line).ok_or_else(|| format!("{what}: no time in {line}"))?;
     let limit = match fault.code % 10 {
         2 => DEADLINE + GRACE,

@@ -1,4 +1,5 @@
-//! How a response arrives: silence, slowness, a connection that closes at any point, redirects.
+//! Faults in how a response arrives: silence, slowness, a connection that closes at any point,
+//! redirects.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -37,7 +38,7 @@ fn say(stream: &mut Stream, text: &str) {
 }
 
 fn waits(stage: &Stage) -> Vec<Fault> {
-    // Sends this text, then nothing more.
+    // This peer sends the text and then nothing more.
     let mute = |text: &'static str| {
         behaves(stage, move |stream| {
             say(stream, text);
@@ -83,7 +84,7 @@ fn waits(stage: &Stage) -> Vec<Fault> {
             0,
             "",
         ),
-        // A wrong status is reported even if another rule needs a body that never comes.
+        // The check reports a wrong status even if another rule needs a body that never comes.
         row(
             "503 without the body",
             mute("HTTP/1.1 503 Busy\r\n\r\n"),

@@ -1,6 +1,6 @@
-//! A clock that is wrong by decades. The test never sets this machine's clock. It traces the
-//! program and changes the answer when the program asks the kernel for the time. It also hides the
-//! vDSO, which gives the time without a system call.
+//! Checks with a clock that is wrong by decades. The test never sets this machine's clock. It
+//! traces the program and changes the answer when the program asks the kernel for the time. It also
+//! hides the vDSO, which gives the time without a system call.
 #![cfg(target_arch = "x86_64")]
 
 use std::io::Read as _;
@@ -21,8 +21,8 @@ use crate::support::folder::Folder;
 use crate::support::peer::{OK, answer};
 use crate::support::pki::{Ca, Leaf};
 
-/// Runs a check of a backend with this certificate at other times, in seconds of Unix time. Each
-/// call for the time gets the next value of `times`.
+/// Runs a check of a backend with this certificate at different times, in seconds of Unix time.
+/// Each time the check asks for the time, it gets the next value of `times`.
 #[expect(clippy::zombie_processes, reason = "its tracer waits for it")]
 fn check(times: &[i64], ca: &Ca, leaf: &Leaf) -> Output {
     let folder = Folder::new();
@@ -61,7 +61,7 @@ fn run_at(times: &[i64], pid: Pid) -> ExitStatus {
         | Options::PTRACE_O_EXITKILL;
     ptrace::seize(pid, options).expect("a child to trace");
     kill(pid, Signal::SIGCONT).expect("a child");
-    // Waits for the child's threads too, but for no child of another test.
+    // This waits for the child's threads too, but not for children of other tests.
     let own = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
     loop {
         let (stopped, signal) = match waitpid(None, Some(own)).expect("a child") {
@@ -84,7 +84,7 @@ fn run_at(times: &[i64], pid: Pid) -> ExitStatus {
             WaitStatus::Stopped(stopped, signal) => (stopped, Some(signal)),
             _ => continue,
         };
-        // The thread may have exited meanwhile.
+        // This fails if the thread has exited meanwhile.
         let _ = ptrace::syscall(stopped, signal);
     }
 }
@@ -135,15 +135,15 @@ fn valid(from: i32, to: i32) -> (Ca, Leaf) {
 }
 
 #[test]
-fn in_1970_and_in_2100() {
+fn certificates_are_judged_correctly_in_1970_and_in_2100() {
     let today = OffsetDateTime::now_utc().year();
     let (ca, leaf) = valid(today - 1, today + 2);
-    // A machine without a clock battery starts at about this time.
+    // The clock of a machine without a clock battery starts at about this time.
     let early = 5;
     let late = date_time_ymd(2100, 6, 1).unix_timestamp();
     expect(&check(&[early], &ca, &leaf), 53, "(is this clock right?)");
     expect(&check(&[late], &ca, &leaf), 51, "expired");
-    // A certificate of that time is valid until it expires.
+    // A certificate from 1970 is valid until it expires.
     let (ca, leaf) = valid(1970, 1971);
     expect(&check(&[early], &ca, &leaf), 0, "");
     let after_its_end = date_time_ymd(1971, 1, 1).unix_timestamp() + 5;
@@ -166,7 +166,7 @@ fn in_1970_and_in_2100() {
 /// The clock changes again and again while the check runs. The deadline doesn't move, and the check
 /// ends with 0 or a certificate code.
 #[test]
-fn a_clock_that_jumps() {
+fn a_clock_that_jumps_gives_healthy_or_a_certificate_code() {
     let today = OffsetDateTime::now_utc();
     let (ca, leaf) = valid(today.year() - 1, today.year() + 2);
     let now = today.unix_timestamp();

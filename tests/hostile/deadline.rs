@@ -1,5 +1,5 @@
-//! The deadline of a check that can't look at the clock, because it is stopped, runs in a loop, or
-//! is blocked in a write to a full pipe.
+//! Checks that can't look at the clock, because they are stopped, run in a loop, or are blocked in
+//! a write to a full pipe. They must still end.
 
 use std::io::{Read, Write};
 use std::net::UdpSocket;
@@ -16,7 +16,7 @@ use crate::support::{NAME, PATIENCE, peer, wait_for};
 
 /// The time-out, which is long enough to stop the check before its deadline.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The most time that a check may need to end after it continues.
+/// How long a check may need to end after it continues.
 const SOON: Duration = Duration::from_millis(1500);
 
 fn signal(child: &Child, signal: Signal) {
@@ -24,8 +24,7 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(pid.expect("a process"), signal).expect("it is there");
 }
 
-/// Stops a check when it has `reached` its phase, continues it after its deadline, and returns its
-/// output.
+/// Stops a check once `reached` returns, continues it after its deadline, and returns its output.
 fn stopped(command: Command, reached: impl FnOnce(&Child)) -> Output {
     stopped_for(TIMEOUT, command, reached)
 }
@@ -42,7 +41,8 @@ fn stopped_for(longest: Duration, mut command: Command, reached: impl FnOnce(&Ch
     signal(&child, Signal::CONT);
     let go_on = Instant::now();
     let output = child.wait_with_output().expect("an end");
-    // If the deadline excluded the stopped time, the check would wait for nearly as long again.
+    // If the deadline didn't include the stopped time, the check would continue to wait for nearly
+    // `longest`.
     assert!(go_on.elapsed() < SOON, "{:?}: {output:?}", go_on.elapsed());
     output
 }
@@ -53,7 +53,8 @@ fn check(port: u16, options: &str) -> Command {
     haproxy_command(&[BINARY], &path, "127.0.0.1", &port.to_string())
 }
 
-/// Returns a peer that sends nothing, and a function that waits until a check is in its handshake.
+/// Returns the port of a peer that sends nothing, and a function that waits until a check is in its
+/// handshake.
 fn silent() -> (u16, impl FnOnce(&Child)) {
     let (tell, told) = channel();
     let port = peer::tcp(move |mut stream| {
@@ -66,8 +67,8 @@ fn silent() -> (u16, impl FnOnce(&Child)) {
     })
 }
 
-/// Returns a peer that sends nothing after the handshake, and a function that waits until a check
-/// gets that far.
+/// Returns the port of a peer that sends nothing after the handshake, and a function that waits
+/// until a check has sent its request.
 fn silent_after_handshake(stage: &Stage) -> (u16, impl FnOnce(&Child)) {
     let (tell, told) = channel();
     let port = peer::tls(&stage.leaf, move |stream| {
@@ -80,21 +81,21 @@ fn silent_after_handshake(stage: &Stage) -> (u16, impl FnOnce(&Child)) {
 }
 
 #[test]
-fn stopped_while_connecting() {
+fn a_check_stopped_while_connecting_times_out() {
     let (port, _queue) = peer::blackhole();
     let output = stopped(check(port, ""), |_| peer::wait_for_attempt(port));
     expect(&output, 42, "timed out; total 2");
 }
 
 #[test]
-fn stopped_in_the_handshake() {
+fn a_check_stopped_in_the_handshake_times_out() {
     let (port, reached) = silent();
     let output = stopped(check(port, ""), reached);
     expect(&output, 62, "handshake timed out; total 2");
 }
 
 #[test]
-fn stopped_before_the_response() {
+fn a_check_stopped_before_the_response_times_out() {
     let stage = Stage::new();
     let (port, reached) = silent_after_handshake(&stage);
     let output = stopped(check(port, &stage.trust), reached);
@@ -102,7 +103,7 @@ fn stopped_before_the_response() {
 }
 
 #[test]
-fn the_json_of_a_stopped_check_is_whole() {
+fn the_json_of_a_stopped_check_is_complete() {
     let stage = Stage::new();
     let (port, reached) = silent_after_handshake(&stage);
     let output = stopped(check(port, &format!("{} --json", stage.trust)), reached);
@@ -132,8 +133,8 @@ fn a_stopped_check_is_logged_to_the_syslog() {
     );
 }
 
-/// diagnose has a long time limit because it sends many requests and also runs HAProxy. This is the
-/// slowest test.
+/// diagnose has a long time limit because it sends many requests and also runs HAProxy. So this is
+/// the slowest test.
 #[test]
 fn a_stopped_diagnose_ends_too() {
     let (port, reached) = silent();

@@ -12,7 +12,7 @@ use crate::support::{NAME, PATIENCE, peer};
 /// The time-out, which is long enough to freeze the check before its deadline.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The response shows that the server was healthy some time ago, not that it is healthy now.
+/// Such a response only shows that the server was healthy some time ago.
 #[test]
 fn a_response_that_waited_for_a_frozen_check_is_too_late() {
     let stage = Stage::new();

@@ -1,4 +1,5 @@
-//! Files that hang. A check still ends at its deadline, and diagnose within its time limit.
+//! Files that hang. A check still ends at its deadline, and diagnose still ends within its time
+//! limit.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -13,7 +14,7 @@ use crate::support::{NAME, PATIENCE, dead_port, program};
 /// How late a process may be on a loaded machine. A process that hangs would never end.
 const LATE: Duration = Duration::from_secs(3);
 
-/// Runs the command; if it doesn't end, kills it and fails.
+/// Runs the command. Kills it and fails if it runs longer than `longest`.
 #[track_caller]
 fn ends_within(longest: Duration, mut command: Command) -> Output {
     let start = Instant::now();
@@ -94,7 +95,7 @@ fn an_alarm_from_before_the_start_changes_nothing() {
     expect(&output, 0, "");
 }
 
-/// Root may read /proc/kpageflags, and the time that one read takes grows with the machine's memory.
+/// For example, root may read /proc/kpageflags, and the duration of one read grows with the machine's memory.
 #[test]
 fn kernel_files_are_refused_at_once() {
     for file in [

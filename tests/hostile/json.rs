@@ -1,4 +1,4 @@
-//! JSON for other programs: complete whatever a peer sends, and harmless on a terminal.
+//! Whatever a peer sends, JSON is complete and harmless on a terminal.
 
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ fn json_is_never_truncated_by_hand_or_under_haproxy() {
     let output = run_by_hand(&[&words[..], &["--expect=status 200", NAME]].concat());
     assert_eq!(output.status.code(), Some(71));
     expect_whole(&String::from_utf8_lossy(&output.stdout), &expected);
-    // A line for people has a bounded length and is harmless on a terminal too.
+    // A line for people is harmless on a terminal too, and its length is limited.
     let line = expect(
         &stage.check(port, "--max-head 64k --expect 'status 200'"),
         71,

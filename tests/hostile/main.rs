@@ -1,6 +1,6 @@
-//! Hostile environments. Wherever HAProxy, a container or an operator runs the check, a healthy
-//! backend gives 0 if that is possible at all, otherwise a documented code. The check never dies of
-//! a signal.
+//! Hostile environments. Wherever HAProxy, a container or an operator runs the check, the check of
+//! a healthy backend exits 0 if possible, and otherwise with a documented code. No signal kills the
+//! check.
 
 mod clock;
 mod deadline;
@@ -21,7 +21,8 @@ use support::check::{BINARY, by_hand, example, expect};
 use support::folder::Folder;
 use support::stage::Stage;
 
-/// A shell runs this script, then a check of the healthy backend. Returns its exit code.
+/// Runs this script in a shell, and then a check of the healthy backend. Returns the check's exit
+/// code.
 fn after(stage: &Stage, script: &str, options: &str) -> Option<i32> {
     let script = format!("{script}; exec \"$0\" \"$@\"");
     let shell = ["/bin/sh", "-c", &script, BINARY];
@@ -31,7 +32,7 @@ fn after(stage: &Stage, script: &str, options: &str) -> Option<i32> {
 }
 
 #[test]
-fn every_combination_of_closed_descriptors() {
+fn closed_descriptors_change_no_code() {
     let stage = Stage::new();
     for closed in 0..8 {
         let close = |fd: u8| {
@@ -49,7 +50,7 @@ fn every_combination_of_closed_descriptors() {
 }
 
 #[test]
-fn scarce_resources() {
+fn a_check_works_with_scarce_resources() {
     let stage = Stage::new();
     for (script, code) in [
         ("ulimit -n 5", 0),
@@ -62,8 +63,8 @@ fn scarce_resources() {
     ] {
         assert_eq!(after(&stage, script, ""), Some(code), "{script}");
     }
-    // The user may not create processes or threads. For a literal address, the
-    // check needs no thread.
+    // This user may not create processes or threads. If the address is literal, the check works
+    // without a second thread.
     let user = "exec /usr/bin/setpriv --reuid 65534 --clear-groups --no-new-privs /bin/bash -c 'ulimit -u 0; exec \"$0\" \"$@\"' \"$0\" \"$@\"";
     let binary = stage.folder.copy(BINARY, "sni-check", 0o755);
     let port = stage.nginx().port;
@@ -72,13 +73,13 @@ fn scarce_resources() {
         stage.command(&shell, port, options).output()
     };
     expect(&run("").expect("a shell"), 0, "");
-    // To resolve a name within the deadline, the check needs a thread.
+    // To resolve a name within the deadline, the check needs a second thread.
     let output = run(&format!("--connect localhost:{port}"));
     expect(&output.expect("a shell"), 1, "no thread for the resolver");
 }
 
 #[test]
-fn signals_that_haproxy_leaves_ignored() {
+fn ignored_signals_change_no_code() {
     let stage = Stage::new();
     for ignored in ["PIPE", "PIPE CHLD HUP"] {
         let script = format!("trap '' {ignored}");
@@ -87,7 +88,7 @@ fn signals_that_haproxy_leaves_ignored() {
 }
 
 #[test]
-fn odd_environments() {
+fn a_check_works_in_odd_environments() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let long = "x".repeat(100_000);
@@ -101,8 +102,8 @@ fn odd_environments() {
             .expect("the program runs")
             .code()
     };
-    // All variables that HAProxy sets (manual, `external-check command`), and variables that other
-    // programs read.
+    // These are all variables that HAProxy sets (manual, `external-check command`), and variables
+    // that other programs read.
     for name in [
         "HAPROXY_PROXY_ADDR",
         "HAPROXY_PROXY_ID",
@@ -154,7 +155,7 @@ fn odd_environments() {
 }
 
 #[test]
-fn an_empty_program_name() {
+fn an_empty_program_name_changes_no_code() {
     // Careless callers of execve pass an empty argv[0].
     let stage = Stage::new();
     let shell = ["/bin/bash", "-c", "exec -a '' \"$0\" \"$@\"", BINARY];
@@ -163,7 +164,7 @@ fn an_empty_program_name() {
 }
 
 #[test]
-fn no_arguments_not_even_a_program_name() {
+fn a_call_without_arguments_and_program_name_is_refused() {
     let output = Command::new(example("nameless"))
         .arg(BINARY)
         .env_clear()
@@ -173,23 +174,24 @@ fn no_arguments_not_even_a_program_name() {
 }
 
 #[test]
-fn an_unwritable_standard_error() {
+fn an_unwritable_standard_error_changes_no_code() {
     let stage = Stage::new();
     let folder = Folder::new();
-    // The status of a pipe is that of its last command, so the check's status goes into a file.
+    // The shell returns the exit code of a pipe's last command, so a file receives the check's exit
+    // code.
     let check = "\"$0\" \"$@\"";
     let tell = format!("echo $? > {}", folder.join("code"));
     for script in [
         format!("{check} 2>/dev/full; {tell}"),
         format!("{check} 2>&-; {tell}"),
-        // A pipe whose reading end is closed.
+        // The reading end of this pipe is closed.
         format!("{{ /bin/sleep 0.2; {check} 2>&1; {tell}; }} | true"),
-        // A full pipe that no process reads.
+        // No process reads this pipe, and it is full.
         format!(
             "/bin/mkfifo {0}; exec 8<>{0}; /usr/bin/timeout 0.3 /bin/cat /dev/zero >&8; {check} 2>&8; {tell}",
             folder.join("pipe")
         ),
-        // A log file that has reached its size limit.
+        // This log file has reached its size limit.
         format!(
             "ulimit -f 0; {check} 2>>{}; exit $?",
             folder.file("log", "full")
@@ -210,7 +212,7 @@ fn an_unwritable_standard_error() {
 }
 
 #[test]
-fn a_read_only_root_of_another_user() {
+fn a_check_works_on_a_read_only_root_as_another_user() {
     let stage = Stage::new();
     let script = "exec /usr/bin/unshare -m /bin/sh -c '/bin/mount -o bind,ro / / && exec /usr/bin/setpriv --reuid 65534 --clear-groups --no-new-privs \"$0\" \"$@\"' \"$0\" \"$@\"";
     let binary = stage.folder.copy(BINARY, "sni-check", 0o755);

@@ -1,4 +1,4 @@
-//! How little memory the release binary needs: address space for an ordinary check, and memory for
+//! The memory that the release binary needs: address space for an ordinary check, and memory for
 //! large revocation lists.
 
 use std::io::Write;
@@ -44,13 +44,13 @@ fn little_address_space_is_enough_and_less_gives_a_code() {
     println!("a healthy backend is 0 from {enough} kB of address space on");
     assert!(enough <= ENOUGH, "{enough} kB");
     testing_page_says(&format!("{} MB of address space", ENOUGH / 1_000));
-    // With less, the kernel or the C library can't even load the program. With more, the check
-    // always works.
+    // With less than `enough`, the kernel or the C library can't even load the program. With more,
+    // the check always works.
     for kilobytes in (enough + 8..enough + 2_000).step_by(50) {
         let status = check(kilobytes, "");
         assert_eq!(status.code(), Some(0), "{kilobytes} kB: {status}");
     }
-    // A body that doesn't fit into memory has its own code, because that isn't the backend's fault.
+    // A body that doesn't fit into memory gives code 1, because that isn't the backend's fault.
     let body = "--max-body 1m --expect 'string y'";
     let status = check(enough + 300, body);
     assert_eq!(status.code(), Some(1), "{status}");
@@ -61,8 +61,8 @@ fn little_address_space_is_enough_and_less_gives_a_code() {
 /// docs/costs.md states it.
 const BESIDE_THE_LIST: u64 = 4_000;
 
-/// The largest lists of public CAs have more than a million entries. A table of them would take ten
-/// times the memory of the file.
+/// The largest lists of public CAs have more than a million entries. A table of the entries would
+/// need ten times as much memory as the file.
 #[test]
 #[allow(
     clippy::print_stdout,

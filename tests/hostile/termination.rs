@@ -1,4 +1,4 @@
-//! SIGTERM, the signal with which HAProxy ends a check that takes too long.
+//! SIGTERM ends a check in every phase. HAProxy sends this signal to a check that takes too long.
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -38,7 +38,7 @@ fn expect_end(mut child: Child) {
 }
 
 #[test]
-fn while_resolving() {
+fn sigterm_ends_a_check_while_it_resolves() {
     let (address, socket) = peer::resolver();
     socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let folder = Folder::new();
@@ -51,7 +51,7 @@ fn while_resolving() {
 }
 
 #[test]
-fn while_connecting() {
+fn sigterm_ends_a_check_while_it_connects() {
     let (port, _queue) = peer::blackhole();
     let child = start(&[BINARY], "", port);
     peer::wait_for_attempt(port);
@@ -65,7 +65,7 @@ fn wait(reached: &Receiver<()>) {
 }
 
 #[test]
-fn in_the_handshake() {
+fn sigterm_ends_a_check_in_the_handshake() {
     let (tell, reached) = channel();
     let port = peer::tcp(move |mut stream| {
         let _ = stream.read(&mut [0; 16]);
@@ -78,7 +78,7 @@ fn in_the_handshake() {
 }
 
 #[test]
-fn before_within_and_after_the_head() {
+fn sigterm_ends_a_check_before_within_and_after_the_head() {
     let stage = Stage::new();
     let options = format!("{} --expect 'string x'", stage.trust);
     for said in ["", "HTTP/1.1 200 OK\r\nX:", "HTTP/1.1 200 OK\r\n\r\nbody"] {

@@ -38,10 +38,10 @@ impl Seen {
     }
 }
 
-/// How the backend behaves.
+/// The behaviour of the backend.
 #[derive(Clone, Default)]
 pub struct Behaviour {
-    /// What to read before TLS starts, if anything.
+    /// What the backend reads before TLS starts, if anything.
     pub prefix: Option<Prefix>,
     pub response: String,
     pub wants_client_certificate: bool,
@@ -190,7 +190,8 @@ fn answer(stream: &mut impl Stream, tls: &mut ServerConnection, response: &str, 
         seen.request.push_str(&String::from_utf8_lossy(&body));
     }
     let _ = tls.write_all(response.as_bytes());
-    // A clean close reads as Ok(0), a close without close_notify as an error.
+    // After a clean close, rustls returns Ok(0). After a close without close_notify, it returns an
+    // error.
     let mut rest = Vec::new();
     seen.close_notify = tls.read_to_end(&mut rest).is_ok();
 }

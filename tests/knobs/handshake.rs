@@ -1,4 +1,4 @@
-//! `--alpn` and `--handshake-only`.
+//! The options `--alpn` and `--handshake-only`.
 
 use std::io::Read as _;
 use std::process::Output;
@@ -8,7 +8,7 @@ use crate::support::check::run_by_hand;
 use crate::support::peer;
 use crate::support::stage::Stage;
 
-/// A real server that accepts only these ALPN protocols.
+/// Starts a real server that accepts only these ALPN protocols.
 fn server(stage: &Stage, alpn: &str) -> u16 {
     stage.openssl("leaf", &["-alpn", alpn])
 }
@@ -73,7 +73,7 @@ fn handshake_only_is_l6ok() {
 #[test]
 fn handshake_only_sends_no_request_and_waits_for_no_response() {
     let stage = Stage::new();
-    // The server answers only if it gets a request, and it must not get a request.
+    // The server answers only if it gets a request. The check must not send one.
     let silent = peer::tls(&stage.leaf, |_| panic!("a request came"));
     let output = stage.check(silent, "--handshake-only");
     assert_eq!(output.status.code(), Some(0), "{}", line(&output));

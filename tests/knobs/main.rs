@@ -1,4 +1,4 @@
-//! What the check sends: each option, seen from the backend.
+//! What the check sends. A backend observes the effect of each option.
 
 mod backend;
 mod handshake;
@@ -20,7 +20,7 @@ fn serve(stage: &Stage, behaviour: Behaviour) -> Backend {
     Backend::tcp(&stage.ca, &stage.leaf, behaviour)
 }
 
-/// The options that trust the stage's CA, without a name.
+/// Returns options that trust the stage's CA, without a name.
 fn trust(stage: &Stage) -> String {
     format!("--timeout 10s {}", stage.trust)
 }
@@ -78,7 +78,7 @@ fn seen_when_up(stage: &Stage, options: &str) -> Seen {
 }
 
 #[test]
-fn the_defaults() {
+fn the_backend_gets_the_documented_defaults() {
     let stage = Stage::new();
     let seen = seen_when_up(&stage, &format!("--sni {NAME}"));
     assert_eq!(seen.sni.as_deref(), Some(NAME));
@@ -172,7 +172,7 @@ fn by_hand_the_url_beats_the_environment_and_path_is_never_read() {
         "{}",
         seen.request
     );
-    // An address in the URL isn't a name, so the variable is used.
+    // An address in the URL isn't a name, so the check uses the variable.
     let backend = serve(&stage, ok());
     let url = format!("https://{}/", backend.address);
     let words = ["--timeout=10s", "--ca-file", ca, &url];
@@ -218,7 +218,7 @@ fn address_sni_verified_name_and_host_are_independent() {
 }
 
 #[test]
-fn ipv6_bare_and_in_brackets() {
+fn ipv6_addresses_work_bare_and_in_brackets() {
     let stage = Stage::new();
     let backend = Backend::tcp_on("[::1]:0", &stage.ca, &stage.leaf, ok());
     expect(
@@ -262,7 +262,7 @@ fn all_addresses_of_a_name_are_tried() {
 }
 
 #[test]
-fn unix_sockets() {
+fn a_check_connects_to_unix_sockets() {
     let stage = Stage::new();
     let socket = stage.folder.join("s");
     let _backend = Backend::unix(std::path::Path::new(&socket), &stage.ca, &stage.leaf, ok());
@@ -273,7 +273,7 @@ fn unix_sockets() {
 }
 
 #[test]
-fn the_request() {
+fn the_request_has_the_given_method_uri_headers_and_body() {
     let stage = Stage::new();
     let secret = stage
         .folder
@@ -301,7 +301,7 @@ fn the_request() {
 }
 
 #[test]
-fn expectations_decide() {
+fn expectations_decide_the_result() {
     let stage = Stage::new();
     for (rules, code) in [
         (
@@ -322,7 +322,7 @@ fn expectations_decide() {
         ("--expect 'string bad'", 75),
         ("--expect '! rstring good'", 75),
         ("--expect 'string good' --max-body 3", 75),
-        // Beyond --max-body the check can't know if the text is absent.
+        // The check doesn't see the body beyond --max-body, so it can't know if the text is absent.
         ("--expect '! string bad' --max-body 3", 75),
         ("--expect 'hdr name x-b'", 76),
         ("--expect 'fhdr name x-a value c'", 76),
@@ -335,7 +335,7 @@ fn expectations_decide() {
         let output = check(&format!("{} --sni {NAME} {rules}", trust(&stage)), &backend);
         expect(&output, code, "");
     }
-    // As in HAProxy, 2xx and 3xx are expected only if no rule is given.
+    // As in HAProxy, the default rule (2xx and 3xx) applies only if no rule is given.
     let error = answering("HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nall good\n");
     let path = format!("{} --sni {NAME} --expect 'string good'", trust(&stage));
     expect(&check(&path, &serve(&stage, error.clone())), 0, "");
@@ -359,7 +359,7 @@ fn redirects_are_never_followed() {
 }
 
 #[test]
-fn tls_versions() {
+fn options_limit_the_tls_versions() {
     let stage = Stage::new();
     for (options, version) in [
         ("--ssl-max-ver TLSv1.2", "TLSv1.2"),
@@ -380,7 +380,7 @@ fn tls_versions() {
 }
 
 #[test]
-fn proxy_headers() {
+fn a_proxy_header_comes_before_tls() {
     let stage = Stage::new();
     let prefix = |prefix| Behaviour {
         prefix: Some(prefix),
@@ -418,7 +418,7 @@ fn proxy_headers() {
 }
 
 #[test]
-fn the_source_address() {
+fn a_check_connects_from_the_source_address() {
     let stage = Stage::new();
     let seen = seen_when_up(&stage, &format!("--sni {NAME} --source 127.0.0.9"));
     assert_eq!(seen.from.expect("a peer").ip().to_string(), "127.0.0.9");
@@ -432,7 +432,7 @@ fn the_source_address() {
 }
 
 #[test]
-fn client_certificates() {
+fn client_certificates_are_sent_and_missing_ones_reported() {
     let stage = Stage::new();
     let wants = Behaviour {
         wants_client_certificate: true,
@@ -466,7 +466,7 @@ fn client_certificates() {
 }
 
 #[test]
-fn days_left_of_the_certificate() {
+fn few_remaining_days_make_the_server_down_or_warn() {
     let stage = Stage::new();
     let path = format!("{} --sni {NAME}", trust(&stage));
     let output = check(&format!("{path} --min-cert-days 31"), &serve(&stage, ok()));
@@ -520,8 +520,8 @@ fn output_goes_to_the_right_stream() {
     }
     assert_eq!(object["code"], 41);
     assert!(object["milliseconds"]["total"].is_number());
-    // In a call by hand, the JSON goes to standard output for other programs, even if the server is
-    // DOWN.
+    // In a call by hand, the JSON goes to standard output, where other programs read it, even if
+    // the server is DOWN.
     let output = run_by_hand(&["--connect=127.0.0.1:1", "--json", NAME]);
     assert!(expect(&output, 41, "").is_empty() && output.stdout.starts_with(b"{"));
     let backend = serve(&stage, ok());
@@ -582,7 +582,7 @@ fn failures_reach_the_syslog() {
         message.starts_with("<27>sni-check[") && message.contains("DOWN 41"),
         "{message}"
     );
-    // A missing syslog changes nothing.
+    // A missing syslog doesn't change the result.
     expect(
         &check_as(
             "b",

@@ -10,7 +10,7 @@ use crate::support::dice::Dice;
 /// The certificate of a TLS peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificate {
-    /// Expires in 30 days, like all certificates except `Soon`.
+    /// Expires in 30 days, like all certificates except `Soon` and `Expired`.
     Good,
     /// Expires in 3 days.
     Soon,
@@ -44,9 +44,9 @@ pub enum Peer {
 /// How the peer closes the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// With `close_notify`.
+    /// The peer sends `close_notify` first.
     InOrder,
-    /// By TCP only, without `close_notify`.
+    /// The peer closes only the TCP connection, without `close_notify`.
     Cut,
     Reset,
 }
@@ -75,19 +75,19 @@ pub enum Subject {
 pub enum Meaning {
     /// The check must refuse the option.
     Refused,
-    /// No effect.
+    /// The option has no effect.
     Nothing,
-    /// True if the name is the certificate's.
+    /// True if the certificate is for this name.
     Sni(bool),
     NoSni,
     VerifyNone,
     VerifyHost(bool),
-    /// True if these roots include the peer's CA.
+    /// True if the named roots include the peer's CA.
     Trust(bool),
     MinDays(u32),
-    /// Connects to a port where nothing listens.
+    /// The option names a port where nothing listens.
     Elsewhere,
-    /// These peers don't understand PROXY headers.
+    /// The check sends a PROXY header, which these peers don't understand.
     ProxyHeader,
     Expect(Rule),
     MaxBody(usize),
@@ -105,11 +105,11 @@ pub struct Word {
 /// Who calls the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// HAProxy, for a server with this name.
+    /// HAProxy checks a server with this name.
     Haproxy(&'static str),
-    /// A caller that passes HAProxy's arguments but not its variables.
+    /// The caller passes HAProxy's arguments but not its variables.
     Bare,
-    /// A person, with this host in the URL.
+    /// A person calls the program with this host.
     ByHand(&'static str),
 }
 
@@ -122,12 +122,13 @@ pub struct Case {
     pub end: End,
     pub caller: Caller,
     pub options: Vec<Word>,
-    /// `None` if `SNI_HOST` isn't set; otherwise true if it holds the certificate's name.
+    /// `None` if `SNI_HOST` isn't set. Otherwise, true if the variable holds the certificate's
+    /// name.
     pub sni_host: Option<bool>,
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// The files and ports that options name.
+/// The files and ports that the options name.
 pub struct Places {
     pub our_ca: String,
     pub other_ca: String,

@@ -1,5 +1,5 @@
-//! The check is never UP by accident: random options, environments and responses, and an
-//! independent oracle that decides from the documentation when 0 is correct.
+//! The check is never UP by accident. The test draws random options, environments and responses. An
+//! independent oracle, made from the documentation, decides when 0 is correct.
 //!
 //! `SNI_CHECK_SEED=N SNI_CHECK_CASES=1`, as a failure prints it, runs one case again.
 
@@ -83,7 +83,7 @@ fn code_0_is_never_wrong_and_every_other_code_is_documented() {
         wrong.len(),
         wrong.join("\n")
     );
-    // The test means something only if many cases are healthy and many aren't.
+    // The test is useful only if many cases are healthy and many aren't.
     let healthy = codes.get(&0).copied().unwrap_or_default();
     assert!(
         cases < CASES || (cases / 5..cases * 4 / 5).contains(&healthy),

@@ -1,7 +1,7 @@
 //! The oracle's reader of HTTP/1 responses (RFC 9112, as lenient as HAProxy). It is slow, simple,
 //! and independent of the program.
 
-/// A response, as far as it could be read.
+/// The part of a response that could be read.
 pub struct Response {
     pub status: u16,
     fields: Vec<(String, Vec<u8>)>,
@@ -11,7 +11,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// True if the response has a field with this name and, if given, this value.
+    /// Returns true if the response has a field with this name and, if given, this value.
     pub fn has(&self, name: &str, value: Option<&str>) -> bool {
         self.fields.iter().any(|(field, found)| {
             field.eq_ignore_ascii_case(name) && value.is_none_or(|value| found == value.as_bytes())
@@ -28,7 +28,7 @@ impl Response {
 
 /// Reads the final response. Returns `None` if there is no valid response.
 ///
-/// `ended` is true if the peer closed cleanly: only a clean close completes a body without a
+/// `ended` is true if the peer closed cleanly. Only a clean close completes a body without a
 /// length. `head_only` is true for a response to HEAD.
 pub fn read(mut bytes: &[u8], ended: bool, head_only: bool) -> Option<Response> {
     loop {
@@ -51,13 +51,13 @@ fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn head(bytes: &[u8]) -> Option<(Response, &[u8])> {
-    // Empty lines before a message may be skipped (section 2.2).
+    // The reader skips empty lines before a message (section 2.2).
     let mut bytes = bytes;
     while let Some((b"", rest)) = line(bytes) {
         bytes = rest;
     }
     let (first, mut rest) = line(bytes)?;
-    // The reader accepts any version of this form, any blanks and any reason.
+    // The reader accepts any version number, any number of blanks and any reason phrase.
     let (version, status) = first.split_at_checked(8)?;
     let digit = |at: usize| version[at].is_ascii_digit();
     if !version.starts_with(b"HTTP/") || !digit(5) || version[6] != b'.' || !digit(7) {
@@ -126,7 +126,7 @@ fn body(response: &mut Response, rest: &[u8], ended: bool, head_only: bool) -> O
         _ => return None,
     };
     let none = head_only || matches!(response.status, 204 | 304);
-    // After 101, the rest of the connection is another protocol.
+    // After 101, the connection speaks a different protocol.
     let upgraded = response.status == 101;
     let (chunked, length) = (chunked && !upgraded, length.filter(|_| !upgraded));
     (response.body, response.complete) = match (none, chunked, length) {

@@ -11,7 +11,7 @@ fn option(words: &[&str], meaning: Meaning) -> Word {
     }
 }
 
-/// Returns random options. Most are options that a check of these peers needs.
+/// Returns random options. Most of them are options that a check of these peers needs.
 pub fn by_chance(dice: &mut Dice, places: &Places) -> Vec<Word> {
     let mut options = Vec::new();
     match dice.below(100) {
@@ -46,7 +46,7 @@ pub fn by_chance(dice: &mut Dice, places: &Places) -> Vec<Word> {
     if dice.percent(4) {
         options.push(junk(dice));
     }
-    // The order of options never matters.
+    // The order of options never matters, so the test shuffles them.
     for at in (1..options.len()).rev() {
         options.swap(at, dice.below(at + 1));
     }
@@ -100,7 +100,7 @@ fn any(dice: &mut Dice, places: &Places) -> Word {
     dice.pick(&all)
 }
 
-/// Returns an option that must be refused, whatever the other options are.
+/// Returns an option that the check must refuse, whatever the other options are.
 fn junk(dice: &mut Dice) -> Word {
     let mut option_name = b"--expect".to_vec();
     while option_name.starts_with(b"--expect") {

@@ -1,11 +1,11 @@
-//! Decides when a check may be 0. The rules come from the README, HAProxy's manual (`http-check
+//! Decides when a check may exit 0. The rules come from the README, HAProxy's manual (`http-check
 //! expect`) and RFC 9112, not from the program's source.
 
 use crate::case::{Caller, Case, Certificate, End, Meaning, Peer, Rule, Subject};
 use crate::message;
 use crate::support::NAME;
 
-/// True if 0 can be correct.
+/// Returns true if 0 can be correct.
 pub fn may_be_up(case: &Case) -> bool {
     let Peer::Tls(certificate) = case.peer else {
         return false;
@@ -13,7 +13,7 @@ pub fn may_be_up(case: &Case) -> bool {
     options_are_sane(case) && acceptable(case, certificate) && healthy(case)
 }
 
-/// True if only 0 is correct: everything is in order, and nothing is unusual.
+/// Returns true if only 0 is correct, because the case has no fault and nothing unusual.
 pub fn must_be_up(case: &Case) -> bool {
     may_be_up(case) && case.whole && case.end == End::InOrder && nothing_contradicts(case)
 }
@@ -39,7 +39,7 @@ fn options_are_sane(case: &Case) -> bool {
     !(has(case, never) || no_version || case.caller == Caller::Bare)
 }
 
-/// True if only repeatable options are given twice, and no two options exclude each other.
+/// Returns true if only repeatable options are given twice, and no two options exclude each other.
 /// Otherwise the check may refuse the options.
 fn nothing_contradicts(case: &Case) -> bool {
     let mut names: Vec<&str> = case
@@ -78,7 +78,7 @@ fn nothing_contradicts(case: &Case) -> bool {
         && hosts <= 1
 }
 
-/// Checks chain, validity, use and name. `--min-cert-days` counts even without `verify`.
+/// Checks chain, validity, use and name. `--min-cert-days` has an effect even with `--verify none`.
 fn acceptable(case: &Case, certificate: Certificate) -> bool {
     let days_left = match certificate {
         Certificate::Expired => 0,
@@ -97,8 +97,8 @@ fn acceptable(case: &Case, certificate: Certificate) -> bool {
     lasts && trusted && good && verified_name_is_right(case)
 }
 
-/// The name to verify is `--verify-host`, otherwise the SNI name: `--sni`, the URL's host,
-/// SNI_HOST, or a server name with a dot.
+/// Returns true if the certificate is for the verified name. This is the first of `--verify-host`,
+/// `--sni`, the URL's host, SNI_HOST, and a server name with a dot.
 fn verified_name_is_right(case: &Case) -> bool {
     let given = |name: fn(&Meaning) -> Option<bool>| {
         let given: Vec<bool> = meanings(case).filter_map(name).collect();
@@ -138,7 +138,8 @@ fn wants_body(case: &Case) -> bool {
     rules(case).any(|rule| matches!(rule.subject, Subject::Contains(_) | Subject::Begins(_)))
 }
 
-/// Judges the response by `http-check expect`. Without a rule its status must be 200-399.
+/// Judges the response by the rules of `http-check expect`. Without a rule, the status must be
+/// 200-399.
 fn healthy(case: &Case) -> bool {
     let head_only = has(case, |m| matches!(m, Meaning::Head));
     let Some(response) = message::read(&case.says, case.end == End::InOrder, head_only) else {
@@ -151,8 +152,8 @@ fn healthy(case: &Case) -> bool {
     let limit = limit.unwrap_or(64 << 10);
     let cut = response.body.len() > limit;
     let body = &response.body[..response.body.len().min(limit)];
-    // A text that was found doesn't need the end of the body. A negated rule can be decided only at
-    // the end.
+    // If the text is found, a rule doesn't need the end of the body. A negated rule can be decided
+    // only at the end.
     let absent = rules(case).any(|rule| {
         rule.negated && matches!(rule.subject, Subject::Contains(_) | Subject::Begins(_))
     });

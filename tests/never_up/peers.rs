@@ -1,4 +1,4 @@
-//! Peers that keep running, and behave as each case says.
+//! Peers that run during all cases, and behave as each case says.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -121,7 +121,7 @@ fn command(case: &Case, port: u16) -> Command {
         .iter()
         .map(|word| format!("'{}'", word.replace('\'', r"'\''")))
         .collect();
-    // This is long enough for a loaded machine. No peer of this test waits.
+    // This time is long enough for a loaded machine, because no peer of this test waits.
     let path = format!("--timeout 20s {}", quoted.join(" "));
     let mut command = Command::new(BINARY);
     command.env_clear().env("PATH", path);

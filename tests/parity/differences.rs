@@ -3,8 +3,8 @@
 
 use crate::harness::{Case, Differs};
 
-/// The reasons for differences, each with the names of its cases. A reason is a quotation from
-/// docs/limits.md. In a name, `*` stands for any text.
+/// The reasons for differences, each with the names of its cases. The reason of a limit is a
+/// quotation from docs/limits.md. In a name, `*` stands for any text.
 pub struct Differences(pub &'static [(Differs, &'static [&'static str])]);
 
 impl Differences {
@@ -19,7 +19,7 @@ impl Differences {
         }
     }
 
-    /// Asserts that docs/limits.md has this number of cases, and each limit.
+    /// Asserts that docs/limits.md contains this number of cases, and every limit.
     pub fn assert_page_has(&self, count: &str) {
         let page = include_str!("../../docs/limits.md");
         let page = page.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,4 +1,4 @@
-//! Tests every rule of `http-check expect` with every response, in HAProxy and in sni-check.
+//! Compares how HAProxy and sni-check judge every response by every rule of `http-check expect`.
 
 use crate::harness::{Case, Differs, compare};
 use crate::http::{answering, pair};
@@ -6,7 +6,7 @@ use crate::support::NAME;
 use crate::support::haproxy::{Version, installed, versions};
 use crate::support::pki::{Ca, Leaf};
 
-/// The largest number of pairs that may differ. In most of them sni-check refuses the rule.
+/// The largest number of pairs that may differ. In most of these pairs, sni-check refuses the rule.
 const DIFFERENT: usize = 130;
 
 const RULES: [&str; 77] = [

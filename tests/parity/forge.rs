@@ -15,7 +15,7 @@ pub use self::pem::{chain, pem};
 /// A certificate before it is signed.
 #[derive(Clone)]
 pub struct Draft {
-    /// The version. 0 means version 1, for which no field is written.
+    /// The encoded version. 0 means version 1, which has no version field.
     pub version: u8,
     pub serial: Vec<u8>,
     pub subject: Vec<u8>,
@@ -57,7 +57,8 @@ impl Draft {
 
     /// Adds an extension, or replaces the extension of the same type.
     pub fn with(mut self, extension: Vec<u8>) -> Draft {
-        // The length of the SEQUENCE has one to three bytes, so we search for the tag of the OID.
+        // The length of the SEQUENCE has one to three bytes, so this searches for the tag of the
+        // OID.
         let kind = |extension: &[u8]| {
             let start = extension
                 .iter()
@@ -149,12 +150,12 @@ impl Authority {
         }
     }
 
-    /// Returns the bytes of another certificate for an existing key.
+    /// Returns the bytes of a certificate for an existing key, signed by this authority.
     pub fn certify(&self, draft: &Draft, key: &Key) -> Vec<u8> {
         draft.sign(key, &self.name, &self.key)
     }
 
-    /// Returns the bytes of a renewed certificate for this authority.
+    /// Returns the bytes of a certificate for this authority's own key, signed with that key.
     pub fn renewed(&self, draft: &Draft) -> Vec<u8> {
         draft.sign(&self.key, &self.name, &self.key)
     }

@@ -1,4 +1,5 @@
-//! HAProxy's own check and sni-check judge the same servers. Every difference must be in the table.
+//! Compares the verdicts of HAProxy's own check and sni-check for the same servers. Every
+//! difference must be in the table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -26,31 +27,32 @@ pub struct Case {
     pub server: String,
     /// Lines of HAProxy's backend before the server line: `option httpchk`, `http-check …`.
     pub backend: String,
-    /// Our options.
+    /// The options of sni-check.
     pub options: String,
     /// The expected difference between the two verdicts.
     pub differs: Differs,
 }
 
-/// An expected difference. The test fails if a pair differs in another way, or doesn't differ.
+/// An expected difference between the two verdicts. The test fails if the verdicts differ in a
+/// different way, or agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Differs {
     /// The verdicts must agree.
     No,
-    /// DOWN only in sni-check, and its line reports a limit of sni-check. Holds the reason.
+    /// The server is DOWN only in sni-check, and the line reports a limit of sni-check. Contains
+    /// the reason.
     Limit(&'static str),
-    /// DOWN only in sni-check, on purpose. Holds the reason.
+    /// The server is DOWN only in sni-check, on purpose. Contains the reason.
     Stricter(&'static str),
-    /// UP only in sni-check. Holds the reason.
+    /// The server is UP only in sni-check. Contains the reason.
     Laxer(&'static str),
-    /// For generated pairs, which may also agree: DOWN only in sni-check, and its line reports a
-    /// limit of sni-check. Holds the reason.
+    /// Like `Limit`, but the verdicts may also agree.
     PerhapsLimit(&'static str),
-    /// For generated pairs, which may also agree: UP only in sni-check. Holds the reason.
+    /// Like `Laxer`, but the verdicts may also agree.
     PerhapsLaxer(&'static str),
-    /// For generated pairs, which may also agree: DOWN only in sni-check. Holds the reason.
+    /// Like `Stricter`, but the verdicts may also agree.
     PerhapsStricter(&'static str),
-    /// HAProxy's versions differ from each other. Holds the reason.
+    /// HAProxy's versions have different verdicts. Contains the reason.
     Versions(&'static str),
 }
 
@@ -60,7 +62,7 @@ pub enum Verdict {
     Up,
     /// DOWN, with the program's message.
     Down(String),
-    /// HAProxy doesn't start with this case. Holds its message.
+    /// HAProxy doesn't start with this case. Contains its message.
     Refused(String),
 }
 
@@ -72,7 +74,7 @@ impl Verdict {
 
 /// Runs both checks for every case, and prints the pairs that differ. Fails if a difference isn't
 /// in the table, or if a difference in the table doesn't occur. Returns the largest number of
-/// differences.
+/// differences with one version.
 #[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
@@ -81,7 +83,7 @@ pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
     let mut wrong = Vec::new();
     let mut most = 0;
     for version in versions {
-        // One process with thousands of servers would exceed its time limits on a busy machine.
+        // On a busy machine, one process with thousands of servers would exceed its time limits.
         let parts = cases.chunks(700).flat_map(|part| theirs(version, part));
         let mut theirs: Vec<Verdict> = parts.collect();
         ask_again(version, cases, &ours, &mut theirs);
@@ -117,8 +119,8 @@ pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
     most
 }
 
-/// Asks HAProxy again about cases in which HAProxy timed out and sni-check didn't. The machine may
-/// have been busy.
+/// Asks HAProxy again about cases in which HAProxy timed out although sni-check is UP, because the
+/// machine may have been busy.
 fn ask_again(version: &Version, cases: &[Case], ours: &[Verdict], all: &mut [Verdict]) {
     for _ in 0..3 {
         let ran_out =
@@ -203,7 +205,7 @@ fn theirs(version: &Version, cases: &[Case]) -> Vec<Verdict> {
             break file;
         };
         let before = refused.len();
-        // HAProxy stops after 50 errors, and may then blame a correct line.
+        // HAProxy stops after 50 errors. Its last message may then name a correct line.
         let is_about_a_line =
             |line: &&str| line.contains("[ALERT]") && !line.contains("too many fatal errors");
         for alert in alerts.lines().filter(is_about_a_line) {
@@ -236,7 +238,7 @@ fn theirs(version: &Version, cases: &[Case]) -> Vec<Verdict> {
     (0..cases.len()).map(verdict).collect()
 }
 
-/// Returns the configuration, and the cases that depend on each of its lines.
+/// Returns the configuration, and for each of its lines the cases that depend on it.
 fn config(
     cases: &[Case],
     refused: &BTreeMap<usize, String>,
@@ -246,7 +248,7 @@ fn config(
          timeout check 20s\n    timeout server 20s\n    timeout client 20s\n\
          frontend nobody\n    bind \"${LISTEN}\"\n    http-request deny\n",
     );
-    // HAProxy spreads the first checks over this time. Each check may take as long as this time.
+    // HAProxy spreads the first checks over this time, and each check may take this long.
     let inter = 3000 + 4 * cases.len();
     let mut by_backend: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, case) in cases.iter().enumerate() {
@@ -289,7 +291,7 @@ fn alerts(version: &Version, config: &str) -> Option<String> {
     (!output.status.success()).then_some(text)
 }
 
-/// Returns all servers by name, after each was checked.
+/// Waits until HAProxy has checked every server, and returns the servers by name.
 fn all_checked(haproxy: &Haproxy, version: &Version, number: usize) -> BTreeMap<String, Server> {
     let end = Instant::now() + PATIENCE + Duration::from_millis(20) * number as u32;
     loop {

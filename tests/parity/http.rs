@@ -1,4 +1,4 @@
-//! Heads and framing of responses. HAProxy and sni-check judge every line of the tables.
+//! Compares how HAProxy and sni-check judge heads and framing of responses.
 
 use std::io::{Read, Write};
 
@@ -15,8 +15,7 @@ pub fn answering(leaf: &Leaf, response: &[u8]) -> u16 {
         let _ = stream.write_all(&response);
         stream.conn.send_close_notify();
         let _ = stream.flush();
-        // Reading to the end prevents the kernel from resetting the connection while data is in
-        // flight.
+        // Without this, the kernel might reset the connection while data is in flight.
         let _ = stream.sock.read_to_end(&mut Vec::new());
     })
 }
@@ -28,7 +27,7 @@ pub fn pair(name: String, port: u16, rule: &str, differs: Differs) -> Case {
         address: "127.0.0.1".to_owned(),
         port,
         server: format!("ssl verify none check-sni {NAME}"),
-        // If a response isn't HTTP, HAProxy 3.0 and later wait until the check's time is over.
+        // If a response isn't HTTP, HAProxy 3.0 and later wait until the check times out.
         backend: format!("timeout check 8s\noption httpchk GET /\nhttp-check expect {rule}"),
         options: format!(
             "--sni {NAME} --verify none --expect '{}'",
@@ -38,7 +37,7 @@ pub fn pair(name: String, port: u16, rule: &str, differs: Differs) -> Case {
     }
 }
 
-/// The body is `ok`, unless the framing says otherwise.
+/// Responses with the body `ok`, unless the framing shortens or changes it.
 const WITH_A_BODY: [&[u8]; 75] = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     b"HTTP/1.1 200 OK\r\nX: a,\r\n  b\r\nContent-Length: 2\r\n\r\nok",
@@ -117,7 +116,8 @@ const WITH_A_BODY: [&[u8]; 75] = [
     b"HTTP/1.1 101 C\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nok",
 ];
 
-/// Responses that differ by design, or between HAProxy's versions.
+/// Returns responses that sni-check judges differently by design, or that HAProxy's versions judge
+/// differently.
 fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
     const CUT: Differs = Differs::Stricter("the missing part of the body may have the text");
     const LAX: Differs = Differs::Versions("some take it");
@@ -186,7 +186,7 @@ fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
     ]
 }
 
-/// Heads whose number of fields or bytes is near HAProxy's limits.
+/// Returns heads whose number of fields or bytes is near HAProxy's limits.
 fn long_heads() -> Vec<(String, Vec<u8>, Differs)> {
     let traffic = Differs::Stricter("visitors get 502 for a head over 15 kB");
     let mut heads = Vec::new();
@@ -209,7 +209,7 @@ fn long_heads() -> Vec<(String, Vec<u8>, Differs)> {
     heads
 }
 
-/// Lengths of bodies and of field names near the limits of HAProxy's integers.
+/// Returns responses with lengths of bodies and field names near the limits of HAProxy's integers.
 fn large_numbers() -> Vec<(String, Vec<u8>)> {
     let lengths = [
         "9223372036854775806",
@@ -287,7 +287,7 @@ fn table(leaf: &Leaf) -> Vec<Case> {
     }
     for (name, response) in large_numbers() {
         let port = answering(leaf, &response);
-        // If only part of a body came, it's unknown whether the rest has the text.
+        // If only a part of the body arrives, the rest may have the text.
         let cut = Differs::PerhapsLimit("the missing part of the body may have the text");
         let differs =
             match name.contains("922337203685477580") || name.contains("1844674407370955161") {

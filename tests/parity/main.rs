@@ -1,5 +1,5 @@
-//! Compares the verdicts of HAProxy's own check, of sni-check, and of the script that sni-check
-//! replaces, for the same servers.
+//! Compares verdicts about the same servers: those of HAProxy's own check, sni-check, and the
+//! script that sni-check replaces.
 
 mod certificates;
 mod differences;

@@ -1,4 +1,5 @@
-//! Regular expressions, empty patterns and comments in rules, in HAProxy and in sni-check.
+//! Compares how HAProxy and sni-check judge regular expressions, empty patterns and comments in
+//! rules.
 
 use crate::harness::{Case, Differs, compare};
 use crate::http::{answering, pair};
@@ -6,7 +7,7 @@ use crate::support::NAME;
 use crate::support::haproxy::{installed, versions};
 use crate::support::pki::{Ca, Leaf};
 
-/// Patterns that every release of PCRE2 reads alike.
+/// Patterns that every release of PCRE2 interprets in the same way.
 const ALIKE: [&str; 113] = [
     "a{2}",
     "a{2,}",
@@ -123,7 +124,7 @@ const ALIKE: [&str; 113] = [
     "\\p{L}",
 ];
 
-/// Patterns that releases of PCRE2 read differently, so sni-check refuses them.
+/// Patterns that releases of PCRE2 interpret differently, so sni-check refuses them.
 const DIFFERENT: [&str; 34] = [
     "a{,2}",
     "a{,2}b",
@@ -161,7 +162,7 @@ const DIFFERENT: [&str; 34] = [
     "(?(VERSION>=10.43)a|zzz)",
 ];
 
-/// Rules of other kinds.
+/// Rules with comments, other keywords and empty patterns.
 const RULES: [&str; 44] = [
     "status 200 # only 200",
     "status 200# only 200",

@@ -1,4 +1,4 @@
-//! HAProxy must read words that we quote for haproxy.cfg without any change.
+//! HAProxy must read the words that sni-check quotes for haproxy.cfg without any change.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};

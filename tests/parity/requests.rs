@@ -1,4 +1,5 @@
-//! Compares the requests that `http-check send` and our options make from the same header fields.
+//! Compares the requests of HAProxy's `http-check send` and of sni-check for the same header
+//! fields.
 
 use std::sync::{Arc, Mutex};
 
@@ -80,7 +81,7 @@ const REQUESTS: [(&str, &str); 6] = [
 ];
 
 /// Returns the answer of a WebSocket server (RFC 6455, section 4.2.2), or of a server that switches
-/// to another protocol.
+/// to a different protocol.
 fn switch(head: &[u8]) -> Vec<u8> {
     let head = String::from_utf8_lossy(head);
     let field = |wanted: &str| {
@@ -106,7 +107,7 @@ fn switch(head: &[u8]) -> Vec<u8> {
 /// The heads of the requests that one server has received.
 type Heads = Arc<Mutex<Vec<Vec<u8>>>>;
 
-/// Returns the cases, and the store for the requests of each case.
+/// Returns the cases, and for each case the requests that its server will receive.
 fn table() -> (Vec<Case>, Vec<Heads>) {
     let root = Authority::root("Root");
     let leaf = root.issue(Draft::leaf(&[NAME]));
@@ -165,8 +166,8 @@ fn table() -> (Vec<Case>, Vec<Heads>) {
     (cases, heads)
 }
 
-/// Returns the lines of a head, sorted, with names in lower case. Fields that only our check sends
-/// are left out.
+/// Returns the sorted lines of a head, with names in lower case and without fields that only
+/// sni-check sends.
 fn lines(head: &[u8], fields: &str) -> Vec<String> {
     let text = String::from_utf8_lossy(head).into_owned();
     let lines = text.split("\r\n").take_while(|line| !line.is_empty());
@@ -193,7 +194,7 @@ fn assert_alike(versions: &[Version], every: usize) {
     let mut different = Vec::new();
     for (case, heads) in cases.iter().zip(heads) {
         let heads = heads.lock().expect("a lock");
-        // Our request came first.
+        // sni-check's request came first.
         let each: Vec<Vec<String>> = heads.iter().map(|head| lines(head, &case.name)).collect();
         if let Some(theirs) = each.iter().find(|lines| **lines != each[0]) {
             different.push(format!(

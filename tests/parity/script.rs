@@ -1,5 +1,5 @@
-//! sni-check and the bash + curl script that it replaces must agree on up and down. If they differ
-//! by design, the row gives the reason.
+//! sni-check and the bash + curl script that it replaces must have the same verdicts. If a verdict
+//! differs by design, the row has the reason.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -22,7 +22,7 @@ struct Row {
     name: &'static str,
     uri: &'static str,
     ours: bool,
-    /// The script's verdict, if it differs by design, and the reason.
+    /// The script's verdict and the reason, if the verdict differs by design.
     differs: Option<(bool, &'static str)>,
 }
 

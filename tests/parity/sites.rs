@@ -1,4 +1,4 @@
-//! Hundreds of servers, each with its own chain and key.
+//! Thousands of servers, each with its own chain and key.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -19,7 +19,7 @@ use crate::forge::{Key, chain};
 use crate::support::folder::Folder;
 use crate::support::nginx::Nginx;
 
-/// Servers that are not started yet, each with its own loopback address.
+/// Servers to start, each with its own address and port on the loopback.
 pub struct Sites {
     folder: Folder,
     /// The servers that nginx runs, with OpenSSL.
@@ -39,8 +39,8 @@ impl Sites {
         }
     }
 
-    /// Returns an address that no other test uses. One address would hardly have so many free
-    /// ports.
+    /// Returns an address and a port that no other test uses. A single address might not have
+    /// enough free ports.
     fn address(&self) -> (String, u16) {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -51,8 +51,8 @@ impl Sites {
         (address, port)
     }
 
-    /// Adds a server that sends this chain, and returns its address and port. nginx serves keys
-    /// made by OpenSSL, but only with certificates that nginx can read.
+    /// Adds a server that sends this chain, and returns its address and port. If OpenSSL made the
+    /// key, nginx is the server, so nginx must be able to read the certificates.
     pub fn add(&mut self, sent: &[&[u8]], key: &Key) -> (String, u16) {
         if key.quick.is_none() {
             return self.nginx(&chain(sent), &key.pem, "");
@@ -64,8 +64,8 @@ impl Sites {
         (address, port)
     }
 
-    /// Adds an nginx with this chain and key (both PEM) and additional directives. OpenSSL's
-    /// restrictions on certificates and keys are switched off.
+    /// Adds an nginx with this chain and key (both PEM) and additional directives. With OpenSSL's
+    /// security level 0, it accepts weak certificates and keys.
     pub fn nginx(&mut self, chain: &str, key: &str, more: &str) -> (String, u16) {
         let (address, port) = self.address();
         let chain = self.folder.file(&format!("{address}-{port}.crt"), chain);
@@ -79,12 +79,12 @@ impl Sites {
         (address, port)
     }
 
-    /// Writes a file next to the servers' files, and returns its path.
+    /// Writes a file that exists as long as the servers, and returns its path.
     pub fn file(&self, name: &str, content: &str) -> String {
         self.folder.file(name, content)
     }
 
-    /// Starts all servers. nginx and the files exist as long as the returned values.
+    /// Starts all servers. nginx runs, and the files exist, until the returned values are dropped.
     pub fn start(self) -> (Nginx, Folder) {
         let Sites {
             folder,
@@ -98,7 +98,7 @@ impl Sites {
     }
 }
 
-/// Sends one chain, without any checks.
+/// Always sends this chain, without checking it.
 #[derive(Debug)]
 struct Always(Arc<CertifiedKey>);
 

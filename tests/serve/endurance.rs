@@ -1,4 +1,4 @@
-//! Many servers and many checks: no answer is late, and serve doesn't use more and more resources.
+//! With many servers and many checks, no answer is late, and serve's use of resources doesn't grow.
 //!
 //! `make soak` runs the long form, with the release binary.
 
@@ -55,8 +55,8 @@ fn check(serve: &Serve, port: u16, options: &str, checks: usize) {
     });
 }
 
-/// Runs some checks first, then `checks` more. Asserts that descriptors, threads and memory don't
-/// grow in between. Returns the figures of both measurements.
+/// Runs some checks, and then `checks` more checks. Asserts that serve's descriptors, threads and
+/// memory don't grow meanwhile. Returns the figures before and after.
 fn nothing_grows(program: &str, checks: usize) -> (Held, Held) {
     let stage = Stage::new();
     let serve = Serve::start_by(program, &stage, &[]);
@@ -64,8 +64,8 @@ fn nothing_grows(program: &str, checks: usize) -> (Held, Held) {
     check(&serve, port, &options, checks.min(10_000) / 4);
     let before = Held::by(&serve);
     check(&serve, port, &options, checks);
-    // serve closes each connection after its answer. Sixteen threads may be idle; two more threads
-    // accept connections and refuse the excess.
+    // serve closes each connection after its answer. At most sixteen threads may be idle. One more
+    // thread accepts connections, and one refuses requests beyond the limit.
     let after = wait_for("the last checks to leave nothing", || {
         let after = Held::by(&serve);
         let left = after.descriptors > before.descriptors || after.threads > 18;
@@ -78,7 +78,7 @@ fn nothing_grows(program: &str, checks: usize) -> (Held, Held) {
     (before, after)
 }
 
-/// Starts HAProxy with `servers` servers and checks each every `inter`.
+/// Starts HAProxy with `servers` servers, each checked every `inter`.
 fn haproxy_of_many(stage: &Stage, serve: &Serve, servers: usize, inter: &str) -> Haproxy {
     let port = stage.nginx().port;
     let options = stage.options().replace("10s", "1800ms");
@@ -94,7 +94,7 @@ fn haproxy_of_many(stage: &Stage, serve: &Serve, servers: usize, inter: &str) ->
     haproxy_as(&installed(), stage, &serve.socket, &many, &[])
 }
 
-/// Asserts that the first check of every server turns it UP, and that no check fails during `time`.
+/// Asserts that the first check of every server sets it UP, and that no check fails during `time`.
 fn no_answer_is_late(program: &str, servers: usize, inter: &str, time: Duration) {
     let stage = Stage::new();
     let serve = Serve::start_by(program, &stage, &[]);
@@ -137,7 +137,8 @@ fn a_hundred_servers_get_their_answers_in_time() {
     no_answer_is_late(BINARY, 100, "2s", Duration::from_secs(4));
 }
 
-/// Returns the release binary, and a number that an environment variable can change.
+/// Returns the release binary, and the number in an environment variable, or `usual` if it isn't
+/// set.
 fn long(variable: &str, usual: usize) -> (String, usize) {
     let binary = std::env::var("SNI_CHECK").expect("SNI_CHECK names the release binary");
     let number = std::env::var(variable).map(|text| text.parse().expect("a number"));
@@ -147,7 +148,7 @@ fn long(variable: &str, usual: usize) -> (String, usize) {
 #[test]
 #[ignore = "takes a minute and a quiet machine: make soak"]
 #[allow(clippy::print_stdout)]
-fn two_thousand_servers() {
+fn two_thousand_servers_get_their_answers_in_time() {
     let (binary, seconds) = long("SERVE_SECONDS", 60);
     no_answer_is_late(&binary, 2000, "2s", Duration::from_secs(seconds as u64));
     println!("2000 servers, inter 2s, {seconds} s: no late answer");
@@ -156,7 +157,7 @@ fn two_thousand_servers() {
 #[test]
 #[ignore = "takes a quarter of an hour: make soak"]
 #[allow(clippy::print_stdout)]
-fn a_million_checks() {
+fn a_million_checks_leave_nothing_behind() {
     let (binary, checks) = long("SERVE_CHECKS", 1_000_000);
     let (before, after) = nothing_grows(&binary, checks);
     println!("{checks} checks: {before:?}, then {after:?}");
@@ -165,8 +166,8 @@ fn a_million_checks() {
 /// How long a healthy check may take next to a hostile server. docs/serve.md states it.
 const NEXT_TO_HOSTILE: Duration = Duration::from_millis(100);
 
-/// Returns how long healthy checks take while four clients send the request `hostile` again and
-/// again. The times are in ascending order.
+/// Returns the durations of healthy checks in ascending order. Meanwhile, four clients send the
+/// request `hostile` repeatedly.
 fn time_healthy_checks(
     binary: &str,
     stage: &Stage,
@@ -240,7 +241,7 @@ fn healthy_checks_are_fast_next_to_a_hostile_server() {
         ),
     ] {
         let hostile = (port > 0).then(|| head(port, &format!("--sni {NAME} {options}")));
-        // A busy machine delays a check now and then, so the best of three runs counts.
+        // A busy machine delays some checks, so the test uses the best of three runs.
         let runs = (0..3).map(|_| time_healthy_checks(&binary, &stage, hostile.as_deref(), checks));
         let best = runs.min_by_key(|times| times[checks - 1]);
         let times = best.expect("three runs");

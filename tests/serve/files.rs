@@ -1,4 +1,4 @@
-//! Files in requests: serve reads only the files that it may read, and always their current
+//! Files that requests name. serve reads only files that it may read, and always their current
 //! content.
 
 use std::fs;
@@ -16,7 +16,8 @@ fn files_outside_the_folders_are_not_read_by_any_path() {
     only_files_below_the_folders_are_read(BINARY, &Stage::new());
 }
 
-/// The same as under the systemd unit, where DynamicUser= forbids openat2.
+/// serve runs without openat2, as under the systemd unit: DynamicUser= implies RestrictSUIDSGID=,
+/// which forbids openat2.
 #[test]
 fn files_outside_the_folders_are_not_read_without_openat2() {
     let stage = Stage::new();
@@ -70,7 +71,7 @@ fn only_files_below_the_folders_are_read(program_file: &str, stage: &Stage) {
         let answer = serve.ask(port, &format!("--sni {NAME} {options}"));
         answer.expect("2", "is not below a folder of --files");
     }
-    // A symbolic link that stays below the folder is treated like the file.
+    // serve follows a symbolic link that stays below the folder.
     symlink("ca.pem", stage.folder.join("inner.pem")).expect("a link");
     let inner = stage.folder.join("inner.pem");
     serve

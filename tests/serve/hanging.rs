@@ -1,5 +1,5 @@
-//! Files that hang. The checks that name them fail in time, other checks don't notice, and serve
-//! stops when it is asked to.
+//! Files that hang. Checks that name them fail in time, other checks aren't affected, and serve
+//! stops on SIGTERM.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, peer, wait_for};
 
-/// How late a machine that runs other tests may be.
+/// How late a process may be on a machine that runs other tests.
 const LATE: Duration = Duration::from_secs(5);
 
 fn threads(serve: &Serve) -> u32 {
@@ -33,7 +33,7 @@ fn a_file_that_hangs_does_not_block_other_checks_or_the_exit() {
     let began = Instant::now();
     let hanging: Vec<_> = (0..45)
         .map(|number| {
-            // Every request has its own options, and names an ordinary CA file in addition to the
+            // Every request has different options, and names an ordinary CA file in addition to the
             // file that hangs.
             let options = format!(
                 "--sni {NAME} --uri /{number} --timeout 1800ms --ca-file {} --ca-file {}",
@@ -52,7 +52,7 @@ fn a_file_that_hangs_does_not_block_other_checks_or_the_exit() {
         Answer::read(stream).expect("2", "its file system does not answer");
     }
     assert!(began.elapsed() < Duration::from_millis(1800) + LATE);
-    // One thread that reads the file remains. Idle threads and readers end or wait.
+    // One thread remains blocked in the file. Some idle threads and readers may remain too.
     wait_for("the other threads to end", || {
         (threads(&serve) <= 24).then_some(())
     });
@@ -117,8 +117,8 @@ fn slow_regular_expressions_leave_time_for_other_checks_and_end_with_their_own()
         })
         .collect();
     std::thread::sleep(Duration::from_secs(2));
-    // A busy machine delays some checks, but matches would delay all of them. So the shortest time
-    // counts.
+    // A busy machine delays some checks, but slow matches would delay all of them. So the test uses
+    // the shortest time.
     let times = (0..20).map(|_| {
         let began = Instant::now();
         serve.send(&healthy).expect("0", "status 200");
@@ -148,8 +148,8 @@ fn slow_regular_expressions_leave_time_for_other_checks_and_end_with_their_own()
     assert!(ticks() - before <= 10, "something still matches");
 }
 
-/// serve is frozen (`docker pause`) while a server responds, and continues after the deadline of
-/// the check.
+/// The test freezes serve (as `docker pause` does) while a server responds, and thaws it after the
+/// deadline of the check.
 #[test]
 fn a_frozen_serve_reports_nothing_up_late_and_works_again() {
     let stage = Stage::new();

@@ -1,4 +1,4 @@
-//! Real HAProxy with serve's answers.
+//! How a real HAProxy uses serve's answers.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -35,8 +35,8 @@ fn haproxy_shows_code_and_reason_and_follows_the_server() {
              stats show-legends\n"
         );
         let haproxy = haproxy(version, &stage, &serve, &stats, &[]);
-        // HAProxy counts a server as UP before its first check, so the status doesn't prove
-        // anything yet.
+        // HAProxy reports a server UP before its first check, so the test can't rely on the status
+        // yet.
         wait_for("the first check", || {
             shown(&haproxy)
                 .1
@@ -71,7 +71,7 @@ fn haproxy_shows_code_and_reason_and_follows_the_server() {
         haproxy.wait_for_status("hybrid", "blue", "UP");
         assert_eq!(haproxy.get("/"), Some(200));
 
-        // The check follows the address to which HAProxy sends the traffic.
+        // The check uses the address to which HAProxy sends the traffic, even if it changes.
         let dead = crate::support::dead_port();
         haproxy.ask(&format!(
             "set server hybrid/blue addr 127.0.0.1 port {dead}"
@@ -137,7 +137,7 @@ fn without_serve_every_backend_is_down_until_serve_returns() {
     serve.end("-KILL");
     let server = haproxy.wait_for_status("hybrid", "blue", "DOWN");
     assert_eq!(server.check_status, "SOCKERR", "{server:?}");
-    // The killed serve left its socket behind. The new process replaces it.
+    // The killed serve left its socket file behind. The new process replaces it.
     serve.resume();
     haproxy.wait_for_status("hybrid", "blue", "UP");
     assert_eq!(serve.end("-TERM").code(), Some(0));
@@ -155,7 +155,7 @@ fn a_server_name_with_a_dot_is_the_sni_name() {
     answer.expect("0", "status 200");
 }
 
-/// README, docs/serve.md and `explain L7TOUT` describe this behaviour of a serve that hangs.
+/// The README, docs/serve.md and `explain L7TOUT` describe this behaviour.
 #[test]
 fn a_serve_that_hangs_shows_as_l7tout_without_a_code() {
     with_every_haproxy(|version| {

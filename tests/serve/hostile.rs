@@ -1,4 +1,4 @@
-//! Clients that aren't HAProxy, or that misbehave.
+//! Clients other than HAProxy, and clients that misbehave.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -42,7 +42,7 @@ fn further_requests_on_a_connection_get_no_answer() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let good = head(stage.nginx().port, &stage.options());
-    // The client would read a second answer as the end of the first.
+    // The client would treat a second answer as the end of the first.
     serve.send(&good.repeat(3)).expect("0", "status 200");
     let mut stream = serve.connect();
     stream.write_all(good.as_bytes()).expect("sent");
@@ -56,8 +56,7 @@ fn silent_clients_are_dropped_after_a_second() {
     let serve = Serve::start(&stage, &["--max-checks", "4"]);
     let silent: Vec<_> = (0..4).map(|_| serve.connect()).collect();
     let began = Instant::now();
-    // The slow clients occupy every place. serve refuses a check immediately instead of letting it
-    // wait.
+    // The slow clients occupy every place, so serve refuses a check immediately.
     let good = head(stage.nginx().port, &stage.options());
     crate::support::wait_for("the limit", || {
         (serve.send(&good).code == "3").then_some(())
@@ -80,7 +79,7 @@ fn a_client_that_sends_byte_by_byte_gets_one_second_in_total() {
         let began = Instant::now();
         Answer::read(&slow).expect("2", "did not arrive in time");
         assert!(began.elapsed() >= SILENCE / 2);
-        // serve has closed the connection before the next byte.
+        // By now, serve has closed the connection.
         slow.shutdown(Shutdown::Both).expect("closed");
     });
 }
@@ -118,6 +117,6 @@ fn a_burst_beyond_the_limit_waits_for_its_turn() {
         let answers = burst.map(Answer::read);
         answers.iter().all(|answer| answer.code == "0")
     };
-    // On a busy machine, the requests may take longer than serve lets a request wait.
+    // On a busy machine, the first checks may take longer than serve allows a request to wait.
     assert!((0..10).any(|_| all_had_their_turn()));
 }

@@ -1,4 +1,4 @@
-//! Listening, starting, stopping and restarting.
+//! How serve starts, listens, stops and restarts.
 
 use std::fs;
 use std::io::Write;
@@ -118,7 +118,7 @@ fn defaults_that_every_request_would_refuse_are_refused_at_the_start() {
         assert!(said.contains(part), "{defaults}: {said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
-    // A request completes these.
+    // These defaults are incomplete by themselves. A request adds the rest.
     let stage = Stage::new();
     let defaults = ["--max-body", "5k", "--source", "127.0.0.1", "--port", "443"];
     let serve = Serve::start(&stage, &defaults);
@@ -138,7 +138,7 @@ fn the_socket_has_its_mode_and_group_and_is_removed_at_exit() {
     let open = Serve::start(&stage, &["--mode", "0606"]);
     let metadata = fs::metadata(&open.socket).expect("a socket");
     assert_eq!(metadata.permissions().mode() & 0o777, 0o606);
-    // A killed serve leaves its socket behind, and no process listens on it.
+    // A killed serve leaves its socket file behind, and no process listens on it.
     open.end("-KILL");
     assert!(UnixStream::connect(&open.socket).is_err());
     open.resume();
@@ -238,8 +238,8 @@ fn a_pause_under_socket_activation_fails_no_check() {
     let version = versions().pop().expect("an HAProxy");
     let haproxy = haproxy(&version, &stage, &serve, "", &[]);
     haproxy.wait_for_code("hybrid", "blue", "0");
-    // The process is killed and stays away for about as long as HAProxy needs to set a server DOWN:
-    // 3 checks in 900 ms.
+    // serve doesn't run for 800 ms. HAProxy needs 3 failed checks, which is 900 ms, to set a server
+    // DOWN.
     drop(first);
     thread::sleep(Duration::from_millis(800));
     let _second = Running(activate(

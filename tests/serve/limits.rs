@@ -1,4 +1,4 @@
-//! The memory that requests can make serve use: 64 MB at most. When memory runs out, clients get an
+//! Whatever requests contain, serve uses 64 MB at most. When this memory is used up, clients get an
 //! answer and serve keeps running.
 
 use std::fs;
@@ -16,7 +16,7 @@ use crate::support::{NAME, PATIENCE, peer, wait_for};
 /// The most memory that serve may use, in kB. docs/serve.md and SECURITY.md state it.
 const MOST: u64 = 64_000;
 
-/// Returns the options of the request with this number.
+/// A function that returns the options of the request with this number.
 type Options<'a> = Box<dyn Fn(usize) -> String + Sync + 'a>;
 
 /// Returns the peak memory of serve so far, in kB.
@@ -160,7 +160,8 @@ fn a_group_that_may_not_be_set_is_refused_and_leaves_no_socket() {
     );
 }
 
-/// Whatever the limit, serve never calls a request bad because serve itself lacks memory.
+/// Whatever the limit on memory, serve never reports a request as wrong because serve itself lacks
+/// memory.
 #[test]
 fn without_memory_serve_refuses_checks_or_logs_why_it_exits() {
     let silent = peer::silent();

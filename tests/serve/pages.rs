@@ -106,8 +106,8 @@ fn a_check_never_gets_a_page_and_other_hosts_get_no_page() {
     crate::scene::Answer::read(stream).expect("2", "is only for this host");
 }
 
-/// Here standard error is a stream to the journal. serve recognises the journal by the path of the
-/// socket at the other end.
+/// In this test, standard error is a stream to the journal. serve recognises the journal by the
+/// path of the socket at the other end.
 #[test]
 fn a_failure_has_the_priority_of_an_error_in_the_journal() {
     use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! A server under test, and a client that isn't HAProxy.
+//! A `sni-check serve` to test, and a client for it.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -62,7 +62,7 @@ impl Serve {
         });
     }
 
-    /// A serve that the test started in another way.
+    /// Describes a serve that the test started in a different way.
     pub fn elsewhere(socket: String) -> Serve {
         Serve {
             program: String::new(),
@@ -152,7 +152,8 @@ impl Answer {
     pub fn read(mut stream: impl Read) -> Answer {
         let mut text = Vec::new();
         if let Err(error) = stream.read_to_end(&mut text) {
-            // serve closes after its answer. If the client still sends, a reset follows the answer.
+            // serve closes the connection after its answer. If the client is still sending, a reset
+            // follows the answer.
             assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
         }
         let text = String::from_utf8(text).expect("an answer in UTF-8");
@@ -222,5 +223,5 @@ pub fn haproxy_as(
     version.start(Mode::Foreground, &config, &variables)
 }
 
-/// How long a client may stay silent.
+/// How long a client may take to send its request.
 pub const SILENCE: Duration = Duration::from_secs(1);

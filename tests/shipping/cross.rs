@@ -9,8 +9,8 @@ use crate::support::NAME;
 use crate::support::stage::Stage;
 use crate::tools::{output, root, run, tool};
 
-/// Rust's target, and the program that runs its binaries (empty for this machine's own processor). The path
-/// is absolute, because `PATH` contains the check's options.
+/// Each Rust target with the path of the program that runs its binaries (empty for this machine's own
+/// processor). The path is absolute, because `PATH` contains the check's options.
 const TARGETS: [(&str, &str); 4] = [
     ("armv7-unknown-linux-gnueabihf", "/usr/bin/qemu-arm-static"),
     ("aarch64-unknown-linux-gnu", "/usr/bin/qemu-aarch64-static"),
@@ -52,7 +52,7 @@ fn is_static(binary: &Path) {
     );
 }
 
-/// Under HAProxy, a healthy server is UP, a wrong name is 65, and a wrong option is 2.
+/// Checks as HAProxy does: a healthy server gives 0, a wrong name 65, and a wrong option 2.
 fn checks(program: &str, stage: &Stage) {
     let port = stage.nginx().port;
     for (options, code) in [

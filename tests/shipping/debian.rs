@@ -37,7 +37,7 @@ fn lintian_reports_nothing() {
 }
 
 #[test]
-fn the_package_holds_program_manual_completions_and_examples() {
+fn the_package_contains_program_manual_completions_and_examples() {
     let root = Root::new();
     install(&root);
     let version = root.sh("cd / && sni-check --version");
@@ -88,10 +88,10 @@ fn removing_the_package_leaves_nothing() {
     let files = root.sh("dpkg --listfiles sni-check");
     assert!(files.contains("/usr/bin/sni-check\n"), "{files}");
     root.sh("dpkg --remove sni-check");
-    // The package has no configuration files, so removing it leaves nothing for a purge.
+    // The package has no configuration files, so nothing is left for a purge.
     let status = root.sh("dpkg-query --show --showformat '${Status}' sni-check || true");
     assert_eq!(status, "");
-    // dpkg's own records, and the index of manual pages, may change.
+    // dpkg's own records and the index of manual pages may change.
     let others = ["/var/lib/dpkg/", "/var/log/", "/var/cache/man/"];
     let changes = root.changes();
     let left: Vec<&String> = changes

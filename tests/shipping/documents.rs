@@ -21,7 +21,7 @@ fn the_change_log_has_this_version_or_unreleased_changes() {
 }
 
 #[test]
-fn contributing_md_names_every_module() {
+fn contributing_md_names_only_existing_files() {
     let page = text("CONTRIBUTING.md");
     for name in page
         .split('`')
@@ -32,7 +32,7 @@ fn contributing_md_names_every_module() {
 }
 
 #[test]
-fn security_md_names_existing_files_and_options() {
+fn security_md_names_only_existing_files_and_options() {
     let page = text("SECURITY.md");
     let readme = text("README.md");
     for name in page.split('`').skip(1).step_by(2) {

@@ -17,7 +17,7 @@ fn flags() -> &'static [FlagInfo<'static>] {
     Options::get_args_info().flags
 }
 
-/// The options of diagnose that only servers of a haproxy.cfg need.
+/// Returns the options of diagnose that apply only to servers of a haproxy.cfg.
 fn of_servers() -> impl Iterator<Item = &'static FlagInfo<'static>> {
     let flags = ServersCall::get_args_info().flags.iter();
     flags.filter(|flag| ["--file", "--env"].contains(&flag.long))

@@ -59,7 +59,7 @@ fn the_image_checks_and_serves_a_backend_that_requires_sni() {
         }
     }
 
-    // The README's instructions for users who have their own image.
+    // This follows the README's instructions for users who have their own image.
     let own =
         readme("dockerfile", "COPY --from=sni-check").replace("haproxy:3.2", buildah::HAPROXY);
     buildah.build_text("own", &own, &work.join("haproxy"));

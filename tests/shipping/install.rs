@@ -1,4 +1,4 @@
-//! `make install`.
+//! Tests `make install` and `make archive`.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -61,7 +61,7 @@ fn below_usr_zsh_finds_the_completion_where_debian_looks() {
     assert!(file.exists(), "{}", file.display());
 }
 
-/// Rust and the kernel have different names for some processors.
+/// Rust and the kernel use different names for some processors.
 #[test]
 fn make_install_finds_the_binary_on_every_processor() {
     for (kernel, target) in [
@@ -85,7 +85,7 @@ fn make_install_finds_the_binary_on_every_processor() {
     }
 }
 
-/// Writes a program that replaces another, and returns a PATH on which it comes first.
+/// Writes a script as a program with this name, and returns a PATH on which the script comes first.
 fn stand_in(place: &Path, name: &str, script: &str) -> String {
     let program = place.join(name);
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a file");

@@ -17,7 +17,7 @@ sources and `cargo build --release` link it with any other.
 The crates:
 ";
 
-/// C libraries inside crates, each with a source file that begins with its licence.
+/// The C libraries inside crates, each with a source file that begins with its licence.
 const SOURCES: [(&str, &str); 2] = [
     ("PCRE2 (BSD-3-Clause)", "upstream/src/pcre2_match.c"),
     (

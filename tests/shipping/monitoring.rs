@@ -1,4 +1,4 @@
-//! docs/monitoring.md: the rules for alerts, and the figures of HAProxy's exporter.
+//! Tests docs/monitoring.md: the rules for alerts, and the figures of HAProxy's exporter.
 
 use crate::support::NAME;
 use crate::support::check::BINARY;

@@ -8,15 +8,16 @@ use crate::support::folder::Folder;
 use crate::support::{Running, program};
 use crate::tools::run;
 
-/// This machine's root file system under an empty layer that collects every change, in its own
-/// mount namespace. /tmp is the machine's own.
+/// A mount namespace with this machine's root file system below an empty layer, which collects
+/// every change. /tmp is the machine's own.
 pub struct Root {
     folder: Folder,
     keeper: Running,
 }
 
-/// In a container, dpkg is often configured to leave out manuals and documents, but these tests
-/// need them. The test also hides /usr/local, where `make install` may have put files.
+/// A script that makes the copy. In a container, dpkg is often configured to leave out manuals and
+/// documents, but these tests need them. The script also hides /usr/local, where `make install` may
+/// have put files.
 const SET_UP: &str = r#"
 set -e
 mount -t tmpfs tmpfs "$1"

@@ -48,7 +48,7 @@ fn the_package_has_the_files_of_the_deb() {
     );
 }
 
-/// The test needs `--nodeps`, because Debian's rpm doesn't know that this root has /bin/sh.
+/// The test installs with `--nodeps`, because Debian's rpm doesn't know that this root has /bin/sh.
 #[test]
 fn an_upgrade_restarts_serve_and_removal_leaves_nothing() {
     let root = Root::new();

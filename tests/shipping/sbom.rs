@@ -1,4 +1,4 @@
-//! `make sbom`: the components of the binary.
+//! `make sbom` lists the components of the binary.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,8 @@ fn the_sbom_names_every_crate_in_the_binary_and_no_test_crate() {
         })
         .collect();
     let linked = dependencies(&["--edges=normal,build"]);
-    // The list may be longer: cargo's metadata merges the features that the whole workspace needs.
+    // The list may have more crates, because cargo's metadata merges the features that the whole
+    // workspace needs.
     let missing: Vec<&String> = linked.difference(&named).collect();
     assert!(!linked.is_empty() && missing.is_empty(), "{missing:?}");
     for test in ["rcgen v", "nix v", "time v"] {

@@ -1,5 +1,5 @@
-//! The parts of the program: licences, sources, duplicates (`deny.toml`), and where unsafe code may
-//! be.
+//! The program's dependencies: licences, sources, duplicates (`deny.toml`), and where unsafe code
+//! may be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::tools::{self, root};
 
-/// Returns the crates that are built into the program or run during its build, on the targets of
+/// Returns the crates that the program contains or that its build runs, on the targets in
 /// `deny.toml`.
 fn packages() -> Vec<Value> {
     let mut packages = BTreeMap::new();
@@ -100,7 +100,7 @@ fn crates_in_two_versions_are_listed_with_a_reason() {
 
 #[test]
 fn unsafe_blocks_are_in_one_file_only() {
-    // Each word is split in two, so that this file doesn't contain it.
+    // `concat!` splits each word, so that this file doesn't contain it.
     let lint = concat!("unsafe", "_code");
     let words = [lint, concat!("unsafe", " {"), concat!("unsafe", " fn")];
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
@@ -155,8 +155,8 @@ fn the_fuzzers_use_the_programs_crate_versions() {
     }
 }
 
-/// If tests ask for another feature of a crate, cargo builds that crate and everything that depends
-/// on it twice.
+/// If tests enable an additional feature of a crate, cargo builds that crate twice, and everything
+/// that depends on it too.
 #[test]
 fn tests_share_every_build_of_a_crate_with_the_program() {
     let crates = |edges: &str| {

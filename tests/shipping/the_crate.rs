@@ -22,16 +22,15 @@ fn the_packaged_crate_is_complete_and_builds() {
         assert!(files.contains(&needed), "the crate lacks {needed}");
     }
     assert!(!files.iter().any(|file| file.starts_with("tests/")));
-    // Uses a profile that differs from that of the repository's build. With the same profile, cargo
+    // The profile differs from the profile of the repository's build. With the same profile, cargo
     // would reuse this build for the repository, even after changes in the repository.
     run(cargo()
         .args(["package", "--locked", "--allow-dirty"])
         .args(["--config", "profile.dev.package.sni-check.opt-level=1"]));
 }
 
-/// docs/install.md has the `cargo install` command with the settings that it needs. Users run the
-/// command in another folder, and cargo reads `.cargo/config.toml` only from the folder in which it
-/// is called.
+/// docs/install.md has the `cargo install` command with its settings. Users call it outside the
+/// repository, where cargo doesn't find `.cargo/config.toml`.
 #[test]
 fn the_documented_cargo_install_yields_a_static_program() {
     let page = std::fs::read_to_string(root().join("docs/install.md")).expect("docs/install.md");
@@ -112,7 +111,7 @@ fn no_locked_crate_needs_a_newer_rust_than_stated() {
     }
 }
 
-/// `1.88` and `1.88.0` are the same version.
+/// Returns the three numbers of a version. `1.88` is the same version as `1.88.0`.
 fn version(text: &str) -> [u32; 3] {
     let mut numbers = text
         .split('.')

@@ -24,7 +24,7 @@ pub fn workspace(name: &str) -> PathBuf {
 }
 
 /// Returns a program that must be installed: on the PATH, or where `make setup` installs programs
-/// that Debian lacks.
+/// that Debian doesn't have.
 pub fn tool(name: &str) -> Command {
     let target = root().join("target");
     let mut path = format!("{0}/linters/bin:{0}/tools/bin", target.display());

@@ -49,7 +49,7 @@ fn actionlint_and_shellcheck_report_nothing() {
         "docker/certificate.sh",
         "packaging/completions/sni-check.bash",
     ]));
-    // rpm runs its scripts with sh. The scripts have no first line that says so.
+    // rpm runs its scripts with sh, but they have no `#!` line that tells shellcheck.
     run(tool("shellcheck").args([
         "--shell=sh",
         "packaging/cross.sh",

@@ -15,8 +15,8 @@ pub fn under_haproxy(path: &str, address: &str, port: &str) -> Output {
         .expect("the program runs")
 }
 
-/// Returns HAProxy's call of an external check. `program` may have several words: a program that
-/// runs the check, and its arguments.
+/// Returns the command with which HAProxy calls an external check. `program` may have several
+/// words: a program that runs the check, and its arguments.
 pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) -> Command {
     let mut command = Command::new(program[0]);
     command
@@ -31,7 +31,7 @@ pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) 
     command
 }
 
-/// Returns the call of a person, with an empty environment.
+/// Returns a call by hand, with an empty environment.
 pub fn by_hand(words: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(words).env_clear().stdin(Stdio::null());
@@ -67,8 +67,8 @@ pub fn release_binary() -> PathBuf {
     release("--bin", "sni-check")
 }
 
-/// Returns a program of this package as `cargo build --release` makes it, and builds it if
-/// necessary. `kind` is `--bin` or `--example`.
+/// Returns the path of a program of this package, and builds the program with `cargo build
+/// --release` if necessary. `kind` is `--bin` or `--example`.
 ///
 /// The tests' own build may differ, because development dependencies can switch on features.
 pub fn release(kind: &str, name: &str) -> PathBuf {
@@ -80,7 +80,8 @@ pub fn release(kind: &str, name: &str) -> PathBuf {
     }
 }
 
-/// Returns an example of this package. It builds the example, because `cargo test --test` doesn't.
+/// Returns the path of an example of this package. Builds the example first, because `cargo test
+/// --test` doesn't.
 pub fn example(name: &str) -> PathBuf {
     build(&["--example", name]);
     target().join("debug/examples").join(name)
@@ -100,7 +101,7 @@ fn build(what: &[&str]) {
     );
 }
 
-/// Returns target/TRIPLE, taken from target/TRIPLE/PROFILE/sni-check.
+/// Returns the folder target/TRIPLE. The program's path is target/TRIPLE/PROFILE/sni-check.
 fn target() -> &'static Path {
     Path::new(BINARY)
         .ancestors()

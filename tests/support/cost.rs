@@ -1,4 +1,4 @@
-//! The cost of a program's run, in figures that are the same in every run.
+//! Measures the cost of running a program, in figures that are the same in every run.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use super::folder::Folder;
 use super::program;
 
-/// Returns the same command, run by another program.
+/// Returns a command with which `runner` runs the given command.
 pub fn under(runner: &str, options: &[&str], command: &Command) -> Command {
     let mut under = program(runner);
     under
@@ -16,7 +16,8 @@ pub fn under(runner: &str, options: &[&str], command: &Command) -> Command {
         .arg(command.get_program())
         .args(command.get_args())
         .stdout(Stdio::null());
-    // The commands of tests and benchmarks clear the environment and set their own variables.
+    // The commands of tests and benchmarks clear the environment and set their own variables, so
+    // this command does too.
     under.env_clear();
     for (name, value) in command.get_envs() {
         under.env(name, value.unwrap_or_default());

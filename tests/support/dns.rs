@@ -1,16 +1,16 @@
-//! A name server for the `resolvers` sections. It knows one host, and services whose names contain
+//! A name server for `resolvers` sections. It knows one host, and services whose names contain
 //! their port.
 
 use std::net::UdpSocket;
 use std::thread;
 
-/// The only host that it knows. Its address is 127.0.0.1.
+/// The only host that the name server knows. The host's address is 127.0.0.1.
 pub const HOST: &str = "known.example.test";
 
 const A: u16 = 1;
 const SRV: u16 = 33;
 
-/// Returns the name of a service at this port of [`HOST`].
+/// Returns the SRV name of a service at this port of [`HOST`].
 pub fn service(port: u16) -> String {
     format!("_https._tcp.p{port}.example.test")
 }

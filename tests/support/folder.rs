@@ -1,4 +1,4 @@
-//! A folder for one test.
+//! Temporary folders for tests.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -11,8 +11,8 @@ use super::wait_for;
 /// A process that can be frozen. It continues when this value is dropped.
 pub struct Freezer {
     pid: u32,
-    /// The process's own control group. If this machine allows no control group, a signal stops the
-    /// process instead.
+    /// The process's own control group. `None` if this machine allows no control group. A signal
+    /// then stops the process instead.
     group: Option<PathBuf>,
 }
 
@@ -31,7 +31,7 @@ impl Freezer {
         Freezer { pid, group }
     }
 
-    /// Freezes the process, and returns when it doesn't run any more.
+    /// Freezes the process, and returns once the process is frozen.
     pub fn freeze(&self) {
         match &self.group {
             Some(group) => {
@@ -56,8 +56,8 @@ impl Freezer {
     }
 }
 
-/// Moves a process into a new control group that can be frozen. Returns `None` if there is no such
-/// group at this place.
+/// Moves a process into a new control group that can be frozen. Returns `None` if this mount has no
+/// such groups.
 fn join_group(mount: &str, pid: u32) -> Option<PathBuf> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

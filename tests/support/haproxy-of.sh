@@ -1,6 +1,6 @@
 #!/bin/sh
-# haproxy-of.sh SUITE FOLDER [VERSION]: puts the HAProxy of another Debian release into FOLDER.
-# Does nothing if the installed HAProxy already has VERSION.
+# haproxy-of.sh SUITE FOLDER [VERSION]: puts the HAProxy of another Debian release into FOLDER. Does nothing
+# if the installed HAProxy has VERSION.
 #
 # apt downloads HAProxy and its libraries, the C library included, from this machine's mirror. It
 # installs nothing. FOLDER/haproxy runs HAProxy through its own loader.
@@ -11,14 +11,14 @@ case $(haproxy -v 2>/dev/null) in
 "HAProxy version ${3:-none}."*) exit 0 ;;
 esac
 
-# argv[0] is the path of this script, because the master of `-W` re-executes argv[0].
+# argv[0] is the path of the written script, because the master of `-W` re-executes argv[0].
 write_program() {
 	cat >"$1/haproxy" <<'END'
 #!/bin/sh
 self=$(readlink -f "$0")
 root=$(dirname "$self")/root
 set -- "$root/usr/sbin/haproxy" "$@"
-# Before Debian 13 some of the libraries are below /lib.
+# Before Debian 13, some libraries are below /lib.
 for loader in "$root"/usr/lib/*/ld-linux-*.so.* "$root"/lib/*/ld-linux-*.so.*; do
 	[ -e "$loader" ] || continue
 	folder=${loader#"$root"}

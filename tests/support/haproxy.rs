@@ -1,4 +1,4 @@
-//! Real HAProxy, and the state of its servers.
+//! Runs real HAProxy and reads the state of its servers.
 
 mod version;
 
@@ -29,7 +29,7 @@ pub enum Mode {
 
 /// A running HAProxy.
 pub struct Haproxy {
-    /// The port of its frontend, from the variable LISTEN of the configurations.
+    /// The port of its frontend. The configurations read it from the variable LISTEN.
     pub port: u16,
     folder: Folder,
     process: Running,
@@ -47,13 +47,14 @@ pub struct Server {
 }
 
 impl Haproxy {
-    /// Starts HAProxy with a configuration file. Its environment holds only these variables.
+    /// Starts HAProxy with a configuration file. Its environment holds only these variables and
+    /// LISTEN.
     pub fn start(mode: Mode, config: &str, variables: &[(&str, &str)]) -> Haproxy {
         installed().start(mode, config, variables)
     }
 
-    /// Like [`start`](Haproxy::start), with a command that may run HAProxy in another environment.
-    /// The folder for temporary files must be the same.
+    /// Like [`start`](Haproxy::start), with a command that may run HAProxy in a container, for
+    /// example. HAProxy must see the same folder for temporary files.
     pub fn start_by(
         mut command: Command,
         mode: Mode,
@@ -63,7 +64,8 @@ impl Haproxy {
         let folder = Folder::new();
         let port = free_port();
         let stats = folder.join("stats");
-        // The addition is a second file, so that HAProxy loads the configuration unchanged.
+        // The `stats socket` is in a second file, so that HAProxy loads the configuration
+        // unchanged.
         let addition = folder.file(
             "stats.cfg",
             &format!("global\n    stats socket {stats} level admin\n"),
@@ -104,7 +106,7 @@ impl Haproxy {
         let status = program("kill").args(["-USR2", &master]).status();
         assert!(status.expect("kill runs").success());
         wait_for("a new worker", || {
-            // The old worker exits when the new worker runs.
+            // The old worker exits once the new worker runs.
             let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
             let children = children.ok()?;
             let gone = !children
@@ -250,7 +252,7 @@ impl Haproxy {
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // With -D the daemon isn't a child of this process. Its pid file names it.
+        // With -D the daemon isn't a child of this process. The pid file has its process id.
         let pids = fs::read_to_string(self.folder.join("pid")).unwrap_or_default();
         for pid in pids.split_whitespace() {
             let _ = program("kill")

@@ -1,5 +1,5 @@
 //! A file that hangs, as on a file system that doesn't answer. The kernel blocks every process that
-//! opens the file until a fanotify(7) listener allows it, and this listener never does.
+//! opens the file until a fanotify(7) listener allows it. This listener never allows it.
 
 use std::path::Path;
 

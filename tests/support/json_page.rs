@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 const PAGE: &str = include_str!("../../docs/json.md");
 
-/// A documented path, such as `chain[].subject`, and its types.
+/// A documented path, such as `chain[].subject`, with its types.
 struct Field {
     path: String,
     types: String,
@@ -88,8 +88,8 @@ const OBJECTS: [(&str, &str); 4] = [
 
 /// Returns the JSON Schema of the page's objects: `docs/sni-check.schema.json`.
 ///
-/// A later version may add names to an object, so the schema allows additional names. It requires
-/// every name of the page, because the program prints `null` if it has no value.
+/// Later versions may add names to an object, so the schema allows additional names. It requires
+/// every name on the page, because the program prints `null` for a missing value.
 pub fn schema() -> Value {
     let definitions = OBJECTS.map(|(heading, name)| {
         let mut root = json!({});

@@ -1,5 +1,5 @@
-//! The kinds of servers that operators meet, each staged with a real server. Every test that runs
-//! through the kinds uses this table.
+//! The kinds of servers that operators meet, each staged with a real server. Tests that go through
+//! all kinds use this table.
 
 pub mod other;
 pub mod sites;
@@ -46,8 +46,8 @@ pub struct Staged {
     pub complete_ca_file: Option<String>,
     /// True if the server should be changed, although a value on the operator's side also helps.
     pub is_at_fault: bool,
-    /// True if the server limits requests. Fewer checks may help, but a test is too short to see
-    /// it.
+    /// True if the server limits requests. Fewer checks may help, but a test is too short to show
+    /// that.
     pub limits_requests: bool,
     /// The page to which `/` redirects.
     pub moved: Option<&'static str>,

@@ -40,12 +40,12 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// Returns a port of the loopback address that refuses connections until this process exits. The
-/// port is bound, because another process may listen on a port that is only free.
+/// Returns a port of the loopback address that refuses connections until this process exits. This
+/// function binds the port, because otherwise another process might listen on it.
 pub fn dead_port() -> u16 {
     let (family, kind) = (AddressFamily::INET6, SocketType::STREAM);
     let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None).expect("a socket");
-    // A check may want to connect from this port (`--source`).
+    // With this option, a check can connect from this port (`--source`).
     sockopt::set_socket_reuseaddr(&socket, true).expect("an option");
     bind(&socket, &SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))).expect("a port");
     let bound = getsockname(&socket).expect("an address");
@@ -66,20 +66,22 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Returns a program that a test needs. If the program is missing, the test fails; it isn't
+/// Returns a program that a test needs. If the program is missing, the test fails instead of being
 /// skipped.
 pub fn program(name: &str) -> Command {
     let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         .iter()
         .map(|folder| std::path::Path::new(folder).join(name))
         .find(|path| path.exists());
-    Command::new(found.unwrap_or_else(|| panic!("{name} is not installed; `make setup` does that")))
+    Command::new(
+        found.unwrap_or_else(|| panic!("{name} is not installed; `make setup` installs it")),
+    )
 }
 
-/// Removes the variables that cargo and make set for tests. ring's build script reads the variables
-/// about this package. With them, every `cargo test` would rebuild ring and the program, and the
-/// next build would rebuild both again. With the variables of `make test`, a make that a test runs
-/// would print folders.
+/// Removes the variables that cargo and make set for tests. ring's build script depends on cargo's
+/// variables about the package. With these variables, a build in a test would rebuild ring and the
+/// program, and the next build would rebuild both again. With make's variables, a `make` that a
+/// test runs would also print the names of folders.
 pub fn leave_out_package(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

@@ -1,4 +1,4 @@
-//! Real nginx that refuses clients without SNI, as CloudFront does.
+//! Runs real nginx, for example one that refuses clients without SNI, as CloudFront does.
 
 use std::cell::RefCell;
 use std::net::TcpStream;
@@ -9,14 +9,14 @@ use super::folder::Folder;
 use super::pki::{Ca, Leaf};
 use super::{free_port, program, wait_for};
 
-/// A running nginx with one named server. It refuses every other name, and clients without SNI.
+/// A running nginx.
 pub struct Nginx {
     pub port: u16,
     folder: Folder,
     process: RefCell<Option<Child>>,
 }
 
-/// The answers of the named server.
+/// What a site answers, for each path.
 pub const LOCATIONS: &str = r#"
     location / { return 200 "all good\n"; }
     location /api { return 401 "who?\n"; }
@@ -27,8 +27,8 @@ pub const LOCATIONS: &str = r#"
     location /client { return 200 "$ssl_client_s_dn\n"; }
 "#;
 
-/// Returns a `server` block with these words after the address in `listen`, this name, and this
-/// certificate with the issuers to send.
+/// Returns a `server` block for this name. `listen` has the words after the address. The server
+/// sends the certificate and its issuers. `more` has more directives.
 pub fn site(
     (folder, port): (&Folder, u16),
     listen: &str,
@@ -51,13 +51,14 @@ pub fn site(
     )
 }
 
-/// Returns a `server` block that refuses clients without SNI and every name that has no block.
+/// Returns a `server` block that refuses clients without SNI, and every name without a `server`
+/// block.
 pub fn refusal(port: u16) -> String {
     format!("server {{ listen 127.0.0.1:{port} ssl default_server; ssl_reject_handshake on; }}")
 }
 
 impl Nginx {
-    /// Starts an nginx that serves the same pages without TLS.
+    /// Starts an nginx that serves [`LOCATIONS`] without TLS.
     pub fn plain() -> Nginx {
         Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; {LOCATIONS} }}"))
     }
@@ -71,7 +72,7 @@ impl Nginx {
         })
     }
 
-    /// Starts an nginx with these `server` blocks. The function gets the folder and the port.
+    /// Starts an nginx with the `server` blocks that `servers` returns for this folder and port.
     pub fn serve(servers: impl FnOnce(&Folder, u16) -> String) -> Nginx {
         let nginx = Nginx {
             port: free_port(),
@@ -135,7 +136,7 @@ impl Nginx {
     pub fn stop(&self) {
         let process = self.process.borrow_mut().take();
         if let Some(mut process) = process {
-            // The whole group, because the workers would outlive their master.
+            // This kills the whole group, because the workers would outlive their master.
             let group = format!("-{}", process.id());
             let _ = program("kill").args(["-KILL", "--", &group]).status();
             let _ = process.wait();

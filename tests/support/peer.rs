@@ -18,7 +18,7 @@ use super::{PATIENCE, wait_for};
 /// A complete, healthy response.
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Calls `behave` for each connection until the test ends. Returns the port.
+/// Starts a server that calls `behave` for each connection until the test ends. Returns its port.
 pub fn tcp(behave: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
@@ -33,8 +33,8 @@ pub fn tcp(behave: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     port
 }
 
-/// Completes the handshake with this certificate, reads the head of the request, then calls
-/// `behave`.
+/// Starts a server that completes the handshake with this certificate, reads the head of the
+/// request, and then calls `behave`.
 pub fn tls(
     leaf: &Leaf,
     behave: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
@@ -91,7 +91,7 @@ fn tls_config(leaf: &Leaf, issuers: &[&Ca]) -> ServerConfig {
         .expect("a certificate")
 }
 
-/// Refuses the handshake of a client that offers only other protocols than HTTP/2.
+/// Starts a server that refuses the handshake of a client whose ALPN list doesn't have HTTP/2.
 pub fn wants_http2(leaf: &Leaf) -> u16 {
     let mut config = tls_config(leaf, &[]);
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -103,7 +103,7 @@ pub fn wants_http2(leaf: &Leaf) -> u16 {
     })
 }
 
-/// Sends this response and closes cleanly.
+/// Starts a server that sends this response and closes cleanly.
 pub fn answer(leaf: &Leaf, response: &str) -> u16 {
     answer_with_chain(leaf, &[], response)
 }
@@ -115,13 +115,12 @@ pub fn answer_with_chain(leaf: &Leaf, issuers: &[&Ca], response: &str) -> u16 {
         let _ = stream.write_all(response.as_bytes());
         stream.conn.send_close_notify();
         let _ = stream.flush();
-        // Reading to the end keeps the kernel from resetting the connection, which would discard
-        // data.
+        // Without this, the kernel might reset the connection, which would discard data.
         let _ = stream.sock.read_to_end(&mut Vec::new());
     })
 }
 
-/// Reads the ClientHello, sends these bytes and closes cleanly.
+/// Starts a server that reads the ClientHello, sends these bytes and closes cleanly.
 pub fn says(bytes: impl Into<Vec<u8>>) -> u16 {
     let bytes = bytes.into();
     tcp(move |mut stream| {
@@ -132,7 +131,7 @@ pub fn says(bytes: impl Into<Vec<u8>>) -> u16 {
     })
 }
 
-/// Accepts connections and sends nothing until the client closes.
+/// Starts a server that accepts connections and sends nothing until the client closes.
 pub fn silent() -> u16 {
     tcp(|mut stream| {
         let _ = stream.set_read_timeout(None);
@@ -140,12 +139,12 @@ pub fn silent() -> u16 {
     })
 }
 
-/// Closes the connection with a TCP reset.
+/// Makes the kernel reset the connection when the stream is closed.
 pub fn reset(stream: &TcpStream) {
     let _ = set_socket_linger(stream, Some(Duration::ZERO));
 }
 
-/// Sends one byte every 100 ms, over and over, until the client closes.
+/// Sends these bytes over and over, one every 100 ms, until the client closes.
 pub fn drip(stream: &mut impl Write, bytes: &[u8]) {
     for byte in bytes.iter().cycle() {
         let written = stream.write_all(&[*byte]).and_then(|()| stream.flush());
@@ -177,8 +176,8 @@ impl Untouched {
     }
 }
 
-/// Returns a port that doesn't answer because its connection queue is full. The queue stays full
-/// until the second value is dropped.
+/// Returns a port that doesn't answer because its connection queue is full, and a value that keeps
+/// the queue full until it is dropped.
 pub fn blackhole() -> (u16, impl Sized) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     rustix::net::listen(&listener, 0).expect("a short queue");
@@ -200,7 +199,7 @@ pub fn wait_for_attempt(port: u16) {
     });
 }
 
-/// Returns a socket for a DNS server, on its own loopback address.
+/// Returns a loopback address of this process, and a socket for a DNS server on this address.
 pub fn resolver() -> (Ipv4Addr, UdpSocket) {
     let id = std::process::id();
     let free = (1..=250).find_map(|last| {
@@ -210,14 +209,14 @@ pub fn resolver() -> (Ipv4Addr, UdpSocket) {
     free.expect("port 53 of a loopback address")
 }
 
-/// A server that responds when it is told to.
+/// A server that responds when the test tells it to.
 pub struct Waiting {
     pub port: u16,
-    /// A message for each request.
+    /// Gets a message for each request.
     pub asked: Receiver<()>,
-    /// A message lets the server send [`OK`].
+    /// Each message sent here lets the server send [`OK`] once.
     pub respond: Sender<()>,
-    /// A message for each response.
+    /// Gets a message for each response.
     pub sent: Receiver<()>,
 }
 

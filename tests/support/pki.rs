@@ -46,14 +46,14 @@ impl Ca {
         Ca::with(name, |_| {})
     }
 
-    /// A CA whose parameters `change` sets.
+    /// Creates a CA whose parameters `change` sets.
     pub fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Ca {
         let mut params = ca_params(name);
         change(&mut params);
         Ca::make(params, KeyPair::generate().expect("a key"))
     }
 
-    /// A CA with this key.
+    /// Creates a CA with this key.
     pub fn with_key(name: &str, key: KeyPair) -> Ca {
         Ca::make(ca_params(name), key)
     }
@@ -68,7 +68,8 @@ impl Ca {
         }
     }
 
-    /// Returns the CA's certificate, made again with other parameters, as PEM.
+    /// Makes another certificate for this CA's key, with this name and other parameters. Returns it
+    /// as PEM.
     pub fn again(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> String {
         let mut params = ca_params(name);
         change(&mut params);
@@ -76,7 +77,7 @@ impl Ca {
         params.self_signed(&key).expect("a CA").pem()
     }
 
-    /// A CA that this CA has signed.
+    /// Creates a CA that this CA signs.
     pub fn intermediate(&self, name: &str) -> Ca {
         self.intermediate_with(name, |_| {})
     }
@@ -95,15 +96,16 @@ impl Ca {
         }
     }
 
-    /// Returns a revocation list with these certificates as PEM. It is valid for `days` days.
+    /// Returns a revocation list with these certificates as PEM. The list is valid for `days` days.
     pub fn crl(&self, revoked: &[&Leaf], days: i64) -> String {
         let serials = revoked.iter().map(|leaf| leaf.serial.clone());
         self.crl_of_serials(serials, days)
     }
 
-    /// Returns a valid revocation list with `others` entries of other certificates before these.
+    /// Returns a valid revocation list that lists `others` other certificates before the revoked
+    /// ones.
     pub fn large_crl(&self, others: u64, revoked: &[&Leaf]) -> String {
-        // Public CAs use serial numbers of 16 bytes. A leaf of this CA has 8 bytes.
+        // Public CAs use serial numbers of 16 bytes. The serial number of a leaf here has 8 bytes.
         let others = (0..others).map(|number| {
             let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
             SerialNumber::from_slice(&[&[1; 8], &random[..]].concat())
@@ -134,7 +136,7 @@ impl Ca {
         list.pem().expect("PEM")
     }
 
-    /// A certificate for these names. It is valid for `days` days and an hour.
+    /// Makes a certificate for these names that is valid for `days` days and an hour.
     pub fn leaf(&self, names: &[&str], days: i64) -> Leaf {
         self.leaf_with(names, |params| {
             params.not_after =
@@ -142,14 +144,14 @@ impl Ca {
         })
     }
 
-    /// A certificate for these names with this key.
+    /// Makes a certificate for these names with this key.
     pub fn leaf_with_key(&self, names: &[&str], key: KeyPair) -> Leaf {
         let (params, _) = leaf_params(names, |_| {});
         let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
         Leaf::new(params, &key, certificate)
     }
 
-    /// A certificate for these names with parameters that `change` sets.
+    /// Makes a certificate for these names with parameters that `change` sets.
     pub fn leaf_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let (params, key) = leaf_params(names, change);
         let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
@@ -158,7 +160,7 @@ impl Ca {
 }
 
 impl Leaf {
-    /// A certificate that is its own issuer.
+    /// Makes a certificate that signs itself.
     pub fn self_signed(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let (params, key) = leaf_params(names, change);
         let certificate = params.self_signed(&key).expect("a leaf");

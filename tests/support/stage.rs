@@ -12,8 +12,8 @@ use super::nginx::Nginx;
 use super::pki::{Ca, Leaf};
 use super::{NAME, Running, free_port, program, wait_for};
 
-/// A CA and its certificate for [`NAME`], in memory and in a folder. Everything else is made on
-/// first use. The end of the test removes everything.
+/// A CA and its certificate for [`NAME`], in memory and in a folder. The stage makes everything
+/// else on first use, and removes everything when it is dropped.
 pub struct Stage {
     pub ca: Ca,
     /// A certificate for [`NAME`] with 30 days left.
@@ -25,7 +25,7 @@ pub struct Stage {
     nginx: OnceCell<Nginx>,
     chroot: OnceCell<String>,
     kept: RefCell<Vec<Box<dyn Any>>>,
-    /// Holds `ca.pem`, `leaf.crt` and `leaf.key`. The last field, so that it is removed last.
+    /// Holds `ca.pem`, `leaf.crt` and `leaf.key`. It is the last field, so that it is removed last.
     pub folder: Folder,
 }
 
@@ -34,7 +34,7 @@ impl Stage {
         Stage::with_ca(Ca::new())
     }
 
-    /// A stage with this CA.
+    /// Creates a stage with this CA.
     pub fn with_ca(ca: Ca) -> Stage {
         let leaf = ca.leaf(&[NAME], 30);
         let folder = Folder::new();
@@ -58,7 +58,7 @@ impl Stage {
         format!("--ca-file {}", self.folder.file(file, &ca.pem))
     }
 
-    /// The healthy backend: an nginx that serves [`NAME`] and refuses every other name.
+    /// Returns the healthy backend: an nginx that serves [`NAME`] and refuses every other name.
     pub fn nginx(&self) -> &Nginx {
         self.nginx
             .get_or_init(|| Nginx::start(&self.ca, NAME, &self.leaf))

@@ -11,7 +11,7 @@ const COLUMNS: usize = 96;
 /// A piece of a line: its style and its text.
 type Piece<'a> = (&'a str, &'a str);
 
-/// Draws these lines. They may have the colours that the program prints.
+/// Draws these lines, which may contain the program's escape sequences for colours.
 pub fn picture(title: &str, screen: &str) -> String {
     let rows: Vec<Vec<Piece<'_>>> = screen.lines().flat_map(rows).collect();
     let width = COLUMNS as f32 * CELL.0 + 2.0 * MARGIN;

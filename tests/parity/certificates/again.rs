@@ -1,4 +1,4 @@
-//! Certificates that are their own issuer, renewed, or issued by several issuers.
+//! Cases with certificates that sign themselves, are renewed, or have several issuers.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -110,7 +110,7 @@ fn self_signed(table: &mut Table) {
     );
 }
 
-/// A root renewed with the same name and key.
+/// Adds cases with a root that was renewed with the same name and key.
 fn renewed(table: &mut Table) {
     let draft = |begin, end| Draft::ca("Root").between(days(begin), days(end));
     let root = draft(-900, 100).self_signed(Key::new());
@@ -154,7 +154,7 @@ fn renewed(table: &mut Table) {
         );
     }
     table.judge("the old root is sent", &leaf, &[&old], &[&now]);
-    // A renewed intermediate.
+    // The intermediate was renewed, and the server also sends the old certificate.
     let ended = root.certify(
         &Draft::ca("Middle").between(days(-9), days(-2)),
         &middle.key,

@@ -1,4 +1,4 @@
-//! Which certificates lead from the server's certificate to a root.
+//! Cases about the path from the server's certificate to a root.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -80,7 +80,7 @@ fn partial(table: &mut Table) {
     );
 }
 
-/// Other keys under the same name.
+/// Adds cases in which authorities with the same name have different keys.
 fn same_name(table: &mut Table) {
     let root = Authority::root("Root");
     let middle = root.issue(Draft::ca("Middle"));
@@ -124,7 +124,7 @@ fn same_name(table: &mut Table) {
         &[],
         &[&rsa.der, &root.der],
     );
-    // A chain in which every certificate has the same name.
+    // All issuers in this chain have the same name.
     let b = root.issue(Draft::ca("Root"));
     let c = b.issue(Draft::ca("Root"));
     let same = c.issue(Draft::leaf(&[NAME]));
@@ -159,7 +159,8 @@ fn long(table: &mut Table) {
     }
 }
 
-/// The same name, spelled differently in the issuer's certificate and in the issued certificate.
+/// Adds cases in which the issuer's certificate and the issued certificate spell the issuer's name
+/// differently.
 fn spellings(table: &mut Table) {
     let of = |tag, text: &[u8]| name(&[(CN, tag, text)]);
     let as_cased = of(UTF8, b"my  root ");
@@ -227,7 +228,7 @@ fn spellings(table: &mut Table) {
     }
 }
 
-/// The extensions authorityKeyIdentifier and subjectKeyIdentifier.
+/// Adds cases about the extensions authorityKeyIdentifier and subjectKeyIdentifier.
 fn identifiers(table: &mut Table) {
     let subject = |id: &[u8]| extension("2.5.29.14", false, &tlv(4, &[id]));
     let authority = |id: &[u8]| extension("2.5.29.35", false, &tlv(0x30, &[&tlv(0x80, &[id])]));

@@ -1,4 +1,4 @@
-//! What an issuer may issue: how far down, and for which names.
+//! Cases about what a CA may issue: the path length, and the names.
 
 use super::{NAME, Table};
 use crate::forge::{Authority, Draft, Key, alternative_names, basic, cn, extension, name, tlv};
@@ -9,7 +9,7 @@ pub fn cases(table: &mut Table) {
 }
 
 fn path_lengths(table: &mut Table) {
-    // The path lengths of the root, the upper and the lower intermediate.
+    // The path lengths of the root, the upper intermediate and the lower intermediate.
     for limits in [
         [None, None, None],
         [Some(0), None, None],
@@ -30,7 +30,8 @@ fn path_lengths(table: &mut Table) {
         let leaf = lower.issue(Draft::leaf(&[NAME]));
         let name = format!("path lengths {limits:?}");
         table.judge(&name, &leaf, &[&lower.der, &upper.der], &[&root.der]);
-        // A certificate that a CA has issued to itself for another key does not count.
+        // A certificate that a CA has issued to itself for another key doesn't count for the path
+        // length.
         let again = upper.issue(ca("Upper", limits[2]));
         let leaf = again.issue(Draft::leaf(&[NAME]));
         let name = format!("{name}, self-issued");

@@ -1,4 +1,4 @@
-//! What a `ca-file` may contain.
+//! Cases about the content of a `ca-file`.
 
 use super::{NAME, Table};
 use crate::forge::{Authority, Draft, Key, basic, chain, days, oid, pem, tlv};
@@ -92,7 +92,7 @@ fn surroundings(table: &mut Table) {
     table.judge_by_file("no file", &leaf, &[], &missing);
 }
 
-/// Files with one odd certificate among good certificates.
+/// Adds cases with one odd certificate among valid certificates.
 fn odd_ones(table: &mut Table) {
     let root = Authority::root("Root");
     let leaf = root.issue(Draft::leaf(&[NAME]));
@@ -146,7 +146,7 @@ fn odd_ones(table: &mut Table) {
     }
 }
 
-/// OpenSSL's own form: a certificate with trust settings.
+/// Adds cases with OpenSSL's own format: a certificate with trust settings.
 fn trusted(table: &mut Table) {
     let root = Authority::root("Root");
     let middle = root.issue(Draft::ca("Middle"));

@@ -1,4 +1,4 @@
-//! Odd forms: versions, serial numbers, strings, sizes.
+//! Cases with odd forms: versions, serial numbers, strings, sizes.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -70,8 +70,8 @@ pub fn cases(table: &mut Table) {
     table.judge("a root without a name", &leaf, &[], &[&root.der]);
 }
 
-/// Adds cases in which a leaf, an intermediate or a root has this change. The last of these cases,
-/// and one more case with a leaf, use --warn-cert-days, for which sni-check reads the dates.
+/// Adds cases in which a leaf, an intermediate or a root has this change. The case with the root,
+/// and one more case with a leaf, use --warn-cert-days, so that sni-check also reads the dates.
 fn everywhere(table: &mut Table, what: &str, change: impl Fn(Draft) -> Draft) {
     table
         .everywhere(what, &change)

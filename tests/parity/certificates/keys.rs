@@ -1,4 +1,4 @@
-//! Keys and signatures, at each position in the chain.
+//! Cases with different keys and signatures at each position in the chain.
 
 use super::{NAME, Table};
 use crate::forge::{Algorithm, Authority, Draft, Key};
@@ -52,7 +52,7 @@ pub fn cases(table: &mut Table) {
     }
 }
 
-/// Puts a key at each position in the chain, and signs with this algorithm.
+/// Adds cases with this key at each position in the chain. The key signs with this algorithm.
 fn places(table: &mut Table, what: &str, key: Key, algorithm: Option<Algorithm>) {
     let draft = |draft: Draft| Draft { algorithm, ..draft };
     let root = draft(Draft::ca("Root")).self_signed(key.copy());

@@ -1,5 +1,5 @@
-//! Families of revocation lists: which list OpenSSL uses for which certificate, and how it reads
-//! each extension of a list and of its entries.
+//! Systematic cases with revocation lists: which list OpenSSL uses for which certificate, and how
+//! it reads each extension of a list and of its entries.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -18,8 +18,8 @@ const AUTHORITY: &str = "2.5.29.35";
 const KEY_ID: &str = "2.5.29.14";
 const FRESHEST: &str = "2.5.29.46";
 
-/// The scene in which a list is used: a list of the root, or of an intermediate, for a server's
-/// certificate. Only some versions of HAProxy need a list for the root itself.
+/// A chain to test lists with: a root, an intermediate and a leaf. Only some versions of HAProxy
+/// need a list for the root itself.
 struct Scene {
     root: Authority,
     middle: Authority,
@@ -52,7 +52,7 @@ impl Scene {
         Scene::new(table, name, |middle| middle, |leaf| leaf)
     }
 
-    /// Adds the case without lists, for an intermediate that issues the leaf.
+    /// Adds the case without lists for this root and this intermediate, which issues the leaf.
     fn of(table: &mut Table, name: String, root: Authority, middle: Authority) -> Scene {
         let leaf = middle.issue(of_serial(LEAF, Draft::leaf(&[NAME])));
         Scene::with_case(table, name.clone(), name, root, middle, leaf)
@@ -76,7 +76,7 @@ impl Scene {
         }
     }
 
-    /// Adds a case with this list of the intermediate, and the usual list of the root.
+    /// Adds a case with this list, signed by the intermediate, and the usual list of the root.
     fn judge_list(&self, table: &mut Table, what: &str, list: &List) {
         self.judge(table, what, &[self.middle.revoke(list)]);
     }
@@ -158,7 +158,7 @@ fn bits(tag: u8, bytes: &[u8]) -> Vec<u8> {
 const ONE: &str = "http://lists.example.test/one.crl";
 const TWO: &str = "http://lists.example.test/two.crl";
 
-/// The places that a certificate can name for its lists: values of cRLDistributionPoints.
+/// Returns values of cRLDistributionPoints, which say where a certificate's lists are.
 fn points() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let point = |parts: &[Vec<u8>]| tlv(0x30, &[&parts.concat()]);
     let some = |byte| bits(0x81, &[byte]);
@@ -227,7 +227,7 @@ fn points() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     ]
 }
 
-/// The scopes that a list can have: values of issuingDistributionPoint.
+/// Returns values of issuingDistributionPoint, which limit the scope of a list.
 fn scopes_of_lists() -> Vec<(&'static str, Option<Vec<u8>>)> {
     let yes = |tag| tlv(tag, &[&[0xff]]);
     let point = |parts: &[Vec<u8>]| Some(tlv(0x30, &[&parts.concat()]));
@@ -298,7 +298,7 @@ fn point_scene(table: &mut Table, what: &str, points: Option<&[Vec<u8>]>, of_ca:
     }
 }
 
-/// Combines every scope of a list with every place that a certificate names.
+/// Adds cases with every scope of a list and every place that a certificate names.
 fn scopes(table: &mut Table) {
     let mut all: Vec<(&str, Option<Vec<Vec<u8>>>)> = vec![("points absent", None)];
     all.extend(
@@ -318,7 +318,8 @@ fn scopes(table: &mut Table) {
         let list = clean().with(&scope(&value));
         scene.judge_list(table, &format!("a list of {of_list}"), &list);
     }
-    // The same lists of the root, for an intermediate and for the root itself.
+    // Here, the root has signed the same lists. They are for the intermediate and for the root
+    // itself.
     let scene = point_scene(table, "lists of the root", None, false);
     for (of_list, value) in scopes_of_lists() {
         let lists = [
@@ -329,7 +330,8 @@ fn scopes(table: &mut Table) {
     }
 }
 
-/// Two lists, and only one of them revokes the certificate. Which of the two counts?
+/// Adds cases with two lists of which only one revokes the certificate. They show which list
+/// OpenSSL uses.
 fn pairs(table: &mut Table) {
     let mut all: Vec<(&str, Option<Vec<Vec<u8>>>)> = vec![("points absent", None)];
     let chosen = [
@@ -392,7 +394,7 @@ fn pairs(table: &mut Table) {
     }
 }
 
-/// How a list identifies its issuer.
+/// Adds cases about how a list identifies its issuer.
 fn authorities(table: &mut Table) {
     let own_id: &[u8] = b"own key";
     let key_id = |id: &[u8]| extension(KEY_ID, false, &tlv(4, &[id]));
@@ -480,7 +482,7 @@ fn authorities(table: &mut Table) {
     }
 }
 
-/// Extensions of a list, critical and not.
+/// Adds cases with critical and non-critical extensions of a list.
 fn list_extensions(table: &mut Table) {
     let scene = Scene::usual(table, "extensions of a list");
     let number = || extension(NUMBER, false, &[2, 1, 1]);
@@ -551,7 +553,7 @@ fn list_extensions(table: &mut Table) {
     }
 }
 
-/// Extensions of an entry, for this certificate or for another certificate.
+/// Adds cases with extensions of an entry for this certificate or for another certificate.
 fn entry_extensions(table: &mut Table) {
     let scene = Scene::usual(table, "extensions of an entry");
     let issuer = |name: &[u8]| tlv(0x30, &[&directory(name)]);
@@ -623,7 +625,7 @@ fn entry_extensions(table: &mut Table) {
             scene.judge_list(table, &what, &list);
         }
     }
-    // An entry without an issuer has the issuer of the previous entry.
+    // If an entry names no issuer, the issuer of the previous entry applies.
     let other = extension(ENTRY_ISSUER, true, &issuer(&cn("Other")));
     let own = extension(ENTRY_ISSUER, true, &issuer(&cn("Middle")));
     for (what, entries) in [
@@ -649,7 +651,7 @@ fn entry_extensions(table: &mut Table) {
     }
 }
 
-/// The issuer's name in other forms.
+/// Adds cases in which a list has other forms of the issuer's name.
 fn issuers(table: &mut Table) {
     let scene = Scene::usual(table, "issuer of a list");
     for (what, issuer) in [
@@ -678,7 +680,7 @@ fn issuers(table: &mut Table) {
     }
 }
 
-/// Several authorities with one name.
+/// Adds cases with several authorities that have the same name.
 fn namesakes(table: &mut Table) {
     let key_id = |id: &[u8]| extension(KEY_ID, false, &tlv(4, &[id]));
     for (what, has_ids) in [("with key ids", true), ("without key ids", false)] {
@@ -720,7 +722,7 @@ fn namesakes(table: &mut Table) {
             scene.judge_exactly(table, what, &lists);
         }
     }
-    // The root has a new key, and has issued itself a certificate for it.
+    // The root has a new key, and has issued itself a certificate for this key.
     let root = Authority::root("Root");
     let new = root.issue(of_serial(&[0x70], Draft::ca("Root")));
     let scene = Scene::of(table, "a new key of the root".to_owned(), root, new);
@@ -736,7 +738,7 @@ fn namesakes(table: &mut Table) {
     }
 }
 
-/// When a list was made, and when the next list is due.
+/// Adds cases with different times of a list and of its next update.
 fn times(table: &mut Table) {
     let scene = Scene::usual(table, "times of a list");
     let utc = |text: &str| tlv(23, &[text.as_bytes()]);
@@ -805,7 +807,7 @@ fn times(table: &mut Table) {
     }
 }
 
-/// How a list is signed.
+/// Adds cases with different signatures of a list.
 fn signatures(table: &mut Table) {
     let scene = Scene::usual(table, "signature of a list");
     for algorithm in ["sha1", "sha224", "sha256", "sha384", "sha512"] {
@@ -876,7 +878,7 @@ fn signatures(table: &mut Table) {
     }
 }
 
-/// Numbers, entries and other bytes.
+/// Adds cases with odd serial numbers, entries and other bytes.
 fn forms(table: &mut Table) {
     for (what, serial) in [
         ("of one byte", vec![0x77]),
@@ -990,7 +992,7 @@ fn forms(table: &mut Table) {
     }
 }
 
-/// Lists in the CA file, and certificates in the CRL file.
+/// Adds cases with lists in the CA file, and with certificates in the CRL file.
 fn files(table: &mut Table) {
     let scene = Scene::usual(table, "files");
     let list = |authority: &Authority, serials: &[u8]| {
@@ -1042,7 +1044,7 @@ fn files(table: &mut Table) {
     }
 }
 
-/// Delta lists, which only add entries to other lists.
+/// Adds cases with delta lists, which only add entries to other lists.
 fn deltas(table: &mut Table) {
     let fresh = |draft: Draft| draft.with(extension(FRESHEST, false, &tlv(0x30, &[])));
     for (what, scene) in [

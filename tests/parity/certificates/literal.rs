@@ -1,5 +1,6 @@
-//! Families of names that are compared literally: dots and hyphens at the ends, addresses, and
-//! other spellings. Also extensions with extra bytes after the value.
+//! Systematic cases with names that are compared literally: dots and hyphens at the ends,
+//! addresses, and other spellings. Also cases with extra bytes in extensions, and with unusual
+//! keys.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -77,7 +78,7 @@ fn sent_names(table: &mut Table) {
     }
 }
 
-/// Verifies this name, and sends none.
+/// Makes the checks verify this name and send no name.
 fn verify_only(case: &mut Case, name: &str) {
     let (theirs, ours) = (format!("check-sni {NAME}"), format!("--sni {NAME}"));
     case.server = case.server.replace(&theirs, &format!("verifyhost {name}"));
@@ -113,8 +114,8 @@ fn verified_names(table: &mut Table) {
     }
 }
 
-/// HAProxy always verifies the name that it sends, and ignores `verifyhost`. The two programs can
-/// only be compared if both names are the same.
+/// Adds cases with a sent and a verified name. If HAProxy sends a name, it verifies this name and
+/// ignores `verifyhost`. So both names must be the same here.
 fn both_names(table: &mut Table) {
     for names in [
         &[NAME][..],
@@ -137,7 +138,8 @@ fn both_names(table: &mut Table) {
     }
 }
 
-/// OpenSSL reads the first element of an extension's value and ignores the following bytes.
+/// Adds cases with bytes after the value of an extension. OpenSSL reads the first element and
+/// ignores the following bytes.
 fn trailing_bytes(table: &mut Table) {
     let sequence = |parts: &[&[u8]]| tlv(0x30, parts);
     let after = |value: &[u8], more: &[u8]| [value, more].concat();
@@ -194,7 +196,7 @@ fn trailing_bytes(table: &mut Table) {
             draft
         });
     }
-    // Entries that aren't valid names, next to our name.
+    // These entries aren't valid names. The certificate also has the right name.
     for (what, entry) in [
         ("an other name without a value", tlv(0xa0, &[&oid("1.2.3")])),
         ("an other name that is none", tlv(0xa0, &[b"x"])),
@@ -226,7 +228,7 @@ fn trailing_bytes(table: &mut Table) {
     }
 }
 
-/// Keys of issuers that are no longer in common use.
+/// Adds cases with keys of issuers that are no longer in common use.
 fn other_keys(table: &mut Table) {
     for bits in ["1024", "2048"] {
         let parameters = openssl(
@@ -305,7 +307,7 @@ fn other_keys(table: &mut Table) {
     }
 }
 
-/// A root and an intermediate with this key.
+/// Adds cases in which the root or the intermediate has this key.
 fn issued_by(table: &mut Table, what: &str, key: &Key) {
     let root = Draft::ca("Root").self_signed(key.copy());
     let leaf = root.issue(Draft::leaf(&[NAME]));

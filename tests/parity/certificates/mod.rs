@@ -1,4 +1,4 @@
-//! Cases about the server's certificate and its chain.
+//! Compares verdicts about the server's certificate and its chain.
 
 mod again;
 mod chains;
@@ -21,7 +21,7 @@ use crate::harness::{Case, Differs, compare};
 use crate::sites::Sites;
 use crate::support::haproxy::{installed, versions};
 
-/// The name that the checks ask for, and that the certificate must be for.
+/// The SNI name of the checks, for which the certificate must be valid.
 const NAME: &str = "www.example.test";
 
 /// The cases, and the servers that they need.
@@ -40,8 +40,8 @@ impl Table {
         }
     }
 
-    /// Adds a case: a server that sends this leaf and these issuers, verified with the roots in a
-    /// file.
+    /// Adds a case in which the server sends this leaf and these issuers, and the checks trust the
+    /// roots in this file.
     fn judge_by_file(
         &mut self,
         name: impl Into<String>,
@@ -63,7 +63,7 @@ impl Table {
         self.cases.last_mut().expect("just pushed")
     }
 
-    /// Adds a case like `judge_by_file`, with these roots.
+    /// Like `judge_by_file`, but with these roots.
     fn judge(
         &mut self,
         name: impl Into<String>,
@@ -75,22 +75,22 @@ impl Table {
         self.judge_by_file(name, leaf, issuers, &file)
     }
 
-    /// Adds a case: the server sends only this certificate, which the usual root has issued.
+    /// Adds a case in which the server sends only this certificate, issued by the usual root.
     fn leaf(&mut self, name: &str, draft: Draft) -> &mut Case {
         let leaf = self.root.issue(draft);
         let root = self.root.der.clone();
         self.judge(name, &leaf, &[], &[&root])
     }
 
-    /// Adds a case: the server sends a leaf and this intermediate, which is below this root.
+    /// Adds a case in which the server sends a leaf and this intermediate, issued by this root.
     fn below(&mut self, name: &str, root: &Authority, middle: Draft) -> &mut Case {
         let middle = root.issue(middle);
         let leaf = middle.issue(Draft::leaf(&[NAME]));
         self.judge(name, &leaf, &[&middle.der], &[&root.der])
     }
 
-    /// Adds cases in which the leaf, the intermediate or the root is changed. Returns the last of
-    /// these cases.
+    /// Adds cases with a changed leaf, a changed intermediate and a changed root. Returns the last
+    /// case.
     fn everywhere(&mut self, what: &str, change: impl Fn(Draft) -> Draft) -> &mut Case {
         self.leaf(&format!("leaf: {what}"), change(Draft::leaf(&[NAME])));
         let (root, middle) = (Authority::root("Root"), change(Draft::ca("Middle")));
@@ -101,8 +101,8 @@ impl Table {
         self.judge(&name, &leaf, &[], &[&root.der])
     }
 
-    /// Repeats an earlier case with additional words for HAProxy and for us. The server is the
-    /// same.
+    /// Adds a case with the server of an earlier case, and with additional words for HAProxy and
+    /// for sni-check.
     fn again(
         &mut self,
         name: impl Into<String>,
@@ -125,14 +125,14 @@ impl Table {
 }
 
 impl Case {
-    /// Replaces the usual name with this name.
+    /// Makes the checks send this name instead of the usual name.
     fn asked_for(&mut self, name: &str) -> &mut Case {
         self.server = self.server.replace(NAME, name);
         self.options = self.options.replace(NAME, name);
         self
     }
 
-    /// Adds words for HAProxy and for us.
+    /// Adds words for HAProxy and for sni-check.
     fn with(&mut self, theirs: &str, ours: &str) -> &mut Case {
         self.server = format!("{} {theirs}", self.server);
         self.options = format!("{} {ours}", self.options);

@@ -1,4 +1,4 @@
-//! Which names a certificate covers.
+//! Cases about the names in a certificate.
 
 use super::{NAME, Table};
 use crate::forge::{

@@ -1,4 +1,4 @@
-//! Revocation lists.
+//! Cases with revocation lists.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -203,7 +203,7 @@ fn of_the_root(table: &mut Table) {
     judge(table, name, &alone, &[], &alone, &[list]);
 }
 
-/// A chain needs a list of each issuer.
+/// Adds cases with lists of several issuers, because a chain needs a list from each issuer.
 fn of_all(table: &mut Table) {
     let root = Draft {
         serial: vec![1],

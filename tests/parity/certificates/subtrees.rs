@@ -1,5 +1,5 @@
-//! Families of name constraints: every kind of name with every kind of subtree, and authorities
-//! that have issued certificates to themselves.
+//! Systematic cases with name constraints: every kind of name with every kind of subtree, and
+//! authorities that have issued certificates to themselves.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -34,7 +34,7 @@ fn other(kind: &str, value: &[u8]) -> Vec<u8> {
     [oid(kind), tlv(0xa0, &[value])].concat()
 }
 
-/// Adds a case with one intermediate between root and leaf, for a leaf and a constraint.
+/// Adds a case with this leaf and an intermediate with this constraint.
 fn judge(table: &mut Table, what: &str, constraint: &[u8], leaf: &Draft) {
     let root = Authority::root("Root");
     let middle = root.issue(Draft::ca("Middle").with(constraint.to_vec()));
@@ -47,7 +47,7 @@ fn judge(table: &mut Table, what: &str, constraint: &[u8], leaf: &Draft) {
     );
 }
 
-/// Adds two cases: the subtree is permitted, or excluded.
+/// Adds two cases. One permits the subtree, and the other excludes it.
 fn judge_both(table: &mut Table, of: &str, base: &[u8], leaf: &Draft) {
     let one = [subtree(base, &[])];
     judge(
@@ -64,7 +64,7 @@ fn judge_both(table: &mut Table, of: &str, base: &[u8], leaf: &Draft) {
     );
 }
 
-/// Returns a leaf with this name in addition to our name.
+/// Returns a leaf with this name in addition to the right name.
 fn beside(number: u8, value: &[u8]) -> Draft {
     let names = alternative_names(&[(2, NAME.as_bytes()), (number, value)]);
     Draft::new(cn("a server")).with(names)
@@ -343,7 +343,7 @@ fn several(table: &mut Table) {
     }
 }
 
-/// An authority that has issued itself a certificate for a new key.
+/// Adds cases with an authority that has issued itself a certificate for a new key.
 fn self_issued(table: &mut Table) {
     let host = |name: &str| [subtree(&tlv(0x82, &[name.as_bytes()]), &[])];
     let directory = [subtree(&tlv(0xa4, &[&cn("Other")]), &[])];

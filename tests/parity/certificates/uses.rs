@@ -1,4 +1,4 @@
-//! What a certificate may be used for.
+//! Cases about the use of certificates.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -275,7 +275,7 @@ fn extensions() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Fields and extensions that are missing or occur twice.
+/// Adds cases with fields and extensions that are missing or occur twice.
 fn without(table: &mut Table) {
     let drop = |kind: &'static str| {
         move |mut draft: Draft| {

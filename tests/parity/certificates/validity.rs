@@ -1,4 +1,4 @@
-//! Validity periods.
+//! Cases with different validity periods.
 
 use super::{NAME, Table};
 use crate::forge::{Authority, Draft, days, generalized, tlv};

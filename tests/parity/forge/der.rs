@@ -1,4 +1,4 @@
-//! The elements of DER, names and times.
+//! Elements of DER: names, times and others.
 
 /// Returns one element of DER.
 pub fn tlv(tag: u8, content: &[&[u8]]) -> Vec<u8> {
@@ -68,12 +68,12 @@ pub fn cn(text: &str) -> Vec<u8> {
     name(&[(CN, UTF8, text.as_bytes())])
 }
 
-/// Encodes a text for a BMPString.
+/// Encodes text as the content of a BMPString.
 pub fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_be_bytes).collect()
 }
 
-/// Encodes a text for a UniversalString.
+/// Encodes text as the content of a UniversalString.
 pub fn utf32(text: &str) -> Vec<u8> {
     text.chars()
         .flat_map(|c| u32::from(c).to_be_bytes())

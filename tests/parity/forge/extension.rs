@@ -12,7 +12,7 @@ pub fn extension(dotted: &str, critical: bool, value: &[u8]) -> Vec<u8> {
     tlv(SEQUENCE, &[&oid(dotted), &critical, &tlv(OCTETS, &[value])])
 }
 
-/// Returns basicConstraints (RFC 5280, section 4.2.1.9), critical.
+/// Returns a critical basicConstraints extension (RFC 5280, section 4.2.1.9).
 pub fn basic(ca: bool, path_length: Option<u8>) -> Vec<u8> {
     let ca = if ca { tlv(1, &[&[0xff]]) } else { Vec::new() };
     let length = path_length.map_or_else(Vec::new, |length| tlv(2, &[&[length]]));
@@ -28,7 +28,7 @@ pub const KEY_CERT_SIGN: u16 = 0x0400;
 pub const CRL_SIGN: u16 = 0x0200;
 pub const ENCIPHER_ONLY: u16 = 0x0100;
 
-/// Returns keyUsage (RFC 5280, section 4.2.1.3), critical.
+/// Returns a critical keyUsage extension (RFC 5280, section 4.2.1.3).
 pub fn key_usage(bits: u16) -> Vec<u8> {
     let bytes = match bits & 0xff {
         0 => vec![(bits >> 8) as u8],
@@ -43,13 +43,14 @@ pub const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
 pub const CODE_SIGNING: &str = "1.3.6.1.5.5.7.3.3";
 pub const ANY_USAGE: &str = "2.5.29.37.0";
 
-/// Returns extKeyUsage (RFC 5280, section 4.2.1.12).
+/// Returns an extKeyUsage extension (RFC 5280, section 4.2.1.12).
 pub fn extended_usage(usages: &[&str], critical: bool) -> Vec<u8> {
     let usages: Vec<Vec<u8>> = usages.iter().map(|usage| oid(usage)).collect();
     extension("2.5.29.37", critical, &tlv(SEQUENCE, &[&usages.concat()]))
 }
 
-/// Returns subjectAltName of these entries, each with the number of its tag and its content.
+/// Returns a subjectAltName extension with these entries, each with the number of its tag and its
+/// content.
 pub fn alternative_names(entries: &[(u8, &[u8])]) -> Vec<u8> {
     let entries: Vec<Vec<u8>> = entries
         .iter()
@@ -65,7 +66,7 @@ pub fn alternative_names(entries: &[(u8, &[u8])]) -> Vec<u8> {
     extension("2.5.29.17", false, &tlv(SEQUENCE, &[&entries.concat()]))
 }
 
-/// Returns subjectAltName of these DNS names.
+/// Returns a subjectAltName extension with these DNS names.
 pub fn dns(names: &[&str]) -> Vec<u8> {
     let entries: Vec<(u8, &[u8])> = names.iter().map(|name| (2, name.as_bytes())).collect();
     alternative_names(&entries)

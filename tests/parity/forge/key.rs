@@ -17,7 +17,7 @@ pub enum Algorithm {
     Ecdsa(&'static str),
     Dsa(&'static str),
     Rsa(&'static str),
-    /// With a salt as long as the hash.
+    /// RSA-PSS with this hash, and with a salt as long as the hash.
     Pss(&'static str),
     Ed25519,
     Ed448,
@@ -48,7 +48,7 @@ impl Algorithm {
     }
 }
 
-/// RFC 4055, section 3.1.
+/// Returns the identifier of RSA-PSS with this hash (RFC 4055, section 3.1).
 fn pss(hash: &str) -> Vec<u8> {
     let (dotted, salt) = match hash {
         "sha256" => ("2.16.840.1.101.3.4.2.1", 32),
@@ -69,7 +69,7 @@ fn pss(hash: &str) -> Vec<u8> {
     tlv(SEQUENCE, &[&oid("1.2.840.113549.1.1.10"), &parameters])
 }
 
-/// A key. P-256 keys sign in this process, OpenSSL signs with all others.
+/// A key. Keys from [`Key::new`] sign in this process. OpenSSL signs with all other keys.
 pub struct Key {
     pub pem: String,
     pub spki: Vec<u8>,
@@ -90,7 +90,7 @@ impl Key {
         }
     }
 
-    /// Returns the same key, with which OpenSSL signs.
+    /// Returns a copy of the key, with which OpenSSL signs.
     pub fn copy(&self) -> Key {
         Key {
             pem: self.pem.clone(),
@@ -100,7 +100,8 @@ impl Key {
         }
     }
 
-    /// Makes a key by `openssl genpkey` with these words. It signs with this algorithm by default.
+    /// Makes a key with `openssl genpkey` and these words. The key signs with this algorithm by
+    /// default.
     pub fn made(words: &[&str], algorithm: Algorithm) -> Key {
         let made = program("openssl")
             .args(["genpkey", "-quiet", "-algorithm"])
@@ -124,7 +125,7 @@ impl Key {
         Key::made(&["RSA", "-pkeyopt", &size], Algorithm::Rsa("sha256"))
     }
 
-    /// Makes a key on another curve.
+    /// Makes a key on this elliptic curve.
     pub fn curve(curve: &str, hash: &'static str) -> Key {
         let curve = format!("ec_paramgen_curve:{curve}");
         Key::made(&["EC", "-pkeyopt", &curve], Algorithm::Ecdsa(hash))
@@ -159,7 +160,7 @@ impl Key {
     }
 }
 
-/// Returns the output of OpenSSL for this input.
+/// Runs `openssl` with these words and this input, and returns its output.
 pub fn openssl(words: &[&str], input: &[u8]) -> Vec<u8> {
     let mut process = program("openssl")
         .args(words)

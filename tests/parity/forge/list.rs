@@ -7,7 +7,7 @@ use super::{Algorithm, Authority};
 /// A revocation list before it is signed (RFC 5280, section 5.1).
 #[derive(Clone)]
 pub struct List {
-    /// The version. `None` means version 1.
+    /// The encoded version. `None` means version 1.
     pub version: Option<u8>,
     pub this_update: Vec<u8>,
     pub next_update: Option<Vec<u8>>,
@@ -22,7 +22,7 @@ pub struct List {
     pub issuer: Option<Vec<u8>>,
     /// An algorithm that replaces the default of the issuer's key.
     pub algorithm: Option<Algorithm>,
-    /// Another algorithm inside the signed part.
+    /// A different algorithm inside the signed part.
     pub inner_algorithm: Option<Algorithm>,
 }
 

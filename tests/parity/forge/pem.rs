@@ -1,4 +1,4 @@
-//! PEM (RFC 7468).
+//! Encodes DER as PEM (RFC 7468).
 
 /// Returns `der` as PEM with this label.
 pub fn pem(label: &str, der: &[u8]) -> String {

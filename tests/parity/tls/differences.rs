@@ -20,7 +20,7 @@ pub const DIFFERENCES: Differences = Differences(&[
             "TLS 1.2 cipher AES128-GCM-SHA256",
             "TLS 1.2 cipher AES256-SHA*",
             "TLS 1.2 cipher AES128-SHA*",
-            // There is no group in common, so OpenSSL falls back to RSA key exchange.
+            // Client and server have no group in common, so OpenSSL falls back to RSA key exchange.
             "TLSv1.2, P-224 with RSA",
             "TLSv1.2, secp256k1 with RSA",
             "TLSv1.2, brainpoolP256r1 with RSA",

@@ -1,4 +1,4 @@
-//! Settings that only a GnuTLS server has.
+//! Cases with settings that only a GnuTLS server has.
 
 use std::net::TcpStream;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! Handshake messages that no library sends. Every case changes one thing.
+//! Cases with handshake messages that no library sends. Every case changes one thing.
 
 use std::fmt::Display;
 
@@ -49,15 +49,15 @@ fn alert(content: &[u8]) -> Out {
     Out::Record(ALERT, content.to_vec())
 }
 
-/// Returns this number of ChangeCipherSpecs.
+/// Returns this number of ChangeCipherSpec records.
 fn changes(count: usize) -> Out {
     Out::Raw(record(CHANGE_CIPHER_SPEC, &[1]).repeat(count))
 }
 
-/// A server that breaks a rule of TLS must be DOWN in sni-check if it is DOWN in HAProxy. If
-/// HAProxy accepts it, our line must report a limit.
+/// These servers break a rule of TLS. If one is DOWN in HAProxy, it must be DOWN in sni-check. If
+/// HAProxy accepts it, it may be DOWN in sni-check, and the line must then report a limit.
 const RULES: Differs = Differs::PerhapsLimit("our TLS library does not accept it");
-/// It's a matter of timing whether a program sees a reset.
+/// Timing decides whether a program sees a reset.
 const RACE: Differs = Differs::Versions("a program may see a reset too late");
 
 /// Types of extensions: all assigned types that are plausible, and some unassigned types.
@@ -306,13 +306,13 @@ fn hellos(table: &mut Table) {
     }
 }
 
-/// Appends bytes to a message, and corrects its length.
+/// Appends bytes to a ServerHello, and corrects its length.
 fn hello_length(hello: &mut Vec<u8>, more: &[u8]) {
     let body = [&hello[4..], more].concat();
     *hello = message(hello[0], &body);
 }
 
-/// Returns a ServerHello with other content in this extension.
+/// Returns the ServerHello with different content in this extension.
 fn replace(hello: Vec<u8>, kind: u16, content: &[u8]) -> Vec<u8> {
     let start = 4 + 2 + 32 + 1 + usize::from(hello[38]) + 3;
     let mut rest = &hello[start + 2..];
@@ -535,7 +535,7 @@ fn certificates(table: &mut Table) {
         let script = Script::tls12().with_message(Step::Certificate, change);
         judge(table, format!("1.2, a Certificate {what}"), script);
     }
-    // Stapled OCSP responses that the client didn't ask for.
+    // These servers staple OCSP responses that the client didn't request.
     let staple = [&[1][..], &vector(3, b"answer")].concat();
     for (what, announced, status) in [
         ("announced and sent", true, Some(staple.clone())),
@@ -647,7 +647,7 @@ fn sequences(table: &mut Table) {
                 judge(table, format!("{version}, {what} before {step:?}"), before);
             }
         }
-        // The second half is sent in a record of its own. Both halves are one message of the
+        // The server sends each part in its own record. Both parts are one message of the
         // transcript.
         for (what, between) in [
             ("a divided Certificate", Out::Pause),
@@ -683,7 +683,7 @@ fn sequences(table: &mut Table) {
     judge(table, "1.3, no ChangeCipherSpec", none);
     let none = Script::tls12().with(Step::ChangeCipherSpec, |_| Vec::new());
     judge(table, "1.2, no ChangeCipherSpec", none);
-    // An unencrypted EncryptedExtensions in the record of the ServerHello.
+    // This server sends unencrypted EncryptedExtensions in the record of the ServerHello.
     let joined = Script::tls13().with_message(Step::ServerHello, |hello| {
         [hello, message(8, &[0, 0])].concat()
     });

@@ -1,4 +1,4 @@
-//! Cases about the server's TLS: versions, ciphers, key exchanges, signatures, records.
+//! Compares verdicts about the server's TLS: versions, ciphers, key exchanges, signatures, records.
 
 mod differences;
 mod gnutls;
@@ -15,14 +15,14 @@ use crate::harness::{Case, Differs, compare};
 use crate::sites::Sites;
 use crate::support::haproxy::{installed, versions};
 
-/// The name that the checks ask for, and that the certificate is for.
+/// The SNI name of the checks, which is also the certificate's name.
 const NAME: &str = "www.example.test";
 
 /// The cases, and the servers that they need.
 struct Table {
     sites: Sites,
     cases: Vec<Case>,
-    /// Certificates with keys of the usual kinds, by the name of the kind.
+    /// Server certificates with keys of the usual kinds, by the name of the kind.
     servers: Vec<(&'static str, Authority)>,
     root: Authority,
     ca_file: String,

@@ -1,9 +1,9 @@
-//! TLS settings of nginx.
+//! Cases with different TLS settings of nginx.
 
 use super::Table;
 use crate::forge::openssl;
 
-/// OpenSSL's most permissive level, so that only the client refuses anything.
+/// OpenSSL's most permissive level. With it, only the client refuses anything.
 const LAX: &str = "@SECLEVEL=0";
 
 pub fn cases(table: &mut Table) {
@@ -66,7 +66,7 @@ fn key_exchanges(table: &mut Table) {
     }
 }
 
-/// Every cipher suite that OpenSSL has for a kind of certificate.
+/// Adds cases with every cipher suite that OpenSSL has for a kind of certificate.
 fn ciphers(table: &mut Table) {
     let all = format!("ALL:eNULL:{LAX}");
     let list = String::from_utf8(openssl(&["ciphers", "-v", &all], b"")).expect("text");
@@ -198,7 +198,7 @@ fn settings(table: &mut Table) {
     }
 }
 
-/// Chains with certificates that aren't needed.
+/// Adds cases with chains that contain unnecessary certificates.
 fn amounts(table: &mut Table) {
     let (certificate, key) = table.server("P-256");
     let one = crate::forge::chain(&[&table.root.der]);

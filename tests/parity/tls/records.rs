@@ -1,4 +1,4 @@
-//! Records of a real server, which a relay changes without breaking a signature.
+//! Changed records of a real server. A relay changes them without breaking a signature.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -7,7 +7,7 @@ use std::thread;
 use super::Table;
 use crate::support::peer;
 
-/// A change of the server's first bytes.
+/// A function that changes the server's first bytes.
 type Change = fn(&[u8]) -> Vec<u8>;
 
 const CHANGES: &[(&str, Change)] = &[
@@ -91,7 +91,7 @@ fn version(bytes: &[u8], version: [u8; 2]) -> Vec<u8> {
     bytes
 }
 
-/// Passes on all bytes, and changes only the server's first bytes.
+/// Relays all bytes, and changes only the server's first bytes.
 fn relay(client: TcpStream, server: &(String, u16), change: Change) {
     let (address, port) = server;
     let Ok(server) = TcpStream::connect((address.as_str(), *port)) else {
@@ -102,7 +102,7 @@ fn relay(client: TcpStream, server: &(String, u16), change: Change) {
     thread::spawn(move || pass(from, to));
     let mut first = [0; 16_384];
     let (mut server, mut client) = (server, client);
-    // The whole first record arrives in one read.
+    // The first read returns the whole first record.
     match server.read(&mut first) {
         Ok(length @ 6..) => _ = client.write_all(&change(&first[..length])),
         _ => return,

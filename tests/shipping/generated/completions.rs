@@ -1,7 +1,7 @@
-//! packaging/completions/, one file per shell.
+//! The completions in packaging/completions/, one file per shell.
 //!
-//! The name of an option's value decides how the value is completed: `FILE` stands for a file, any
-//! other word in capitals for free text, `this|that` for these words.
+//! The name of an option's value decides how a shell completes the value: `FILE` stands for a file,
+//! any other word in capitals for free text, and `this|that` for these words.
 
 use std::fmt::Write as _;
 
@@ -40,7 +40,7 @@ fn value(flag: &FlagInfo<'static>) -> Option<Value> {
     })
 }
 
-/// Returns the options that a command accepts: its own options first, then those of a check.
+/// Returns the options that a command accepts: its own options first, then the options of a check.
 fn flags_of(command: Command) -> impl Iterator<Item = &'static FlagInfo<'static>> {
     let own: Vec<&FlagInfo<'static>> = match command {
         Command::Serve => ServeOptions::get_args_info().flags.iter().collect(),
@@ -78,7 +78,7 @@ fn words_after(command: Command) -> Option<Vec<(String, &'static str)>> {
         }
         Command::Explain => {
             let codes = Code::ALL.map(|code| (code.number().to_string(), code.meaning()));
-            // bash completes single words.
+            // bash completes only single words.
             let shown = SHOWN.iter().filter(|shown| !shown.word.contains(' '));
             let shown = shown.map(|shown| (shown.word.to_owned(), shown.brief));
             Some(codes.into_iter().chain(shown).collect())
@@ -86,7 +86,7 @@ fn words_after(command: Command) -> Option<Vec<(String, &'static str)>> {
     }
 }
 
-/// Returns the commands that accept words of their own.
+/// Returns the commands after whose names certain words may follow.
 fn commands_with_words() -> impl Iterator<Item = (Command, Vec<(String, &'static str)>)> {
     let commands = Command::NAMED.into_iter();
     commands.filter_map(|command| Some((command, words_after(command)?)))

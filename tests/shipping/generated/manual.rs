@@ -91,7 +91,7 @@ fn command(command: Command) -> String {
     let (first, rest) = command.purpose().split_at(1);
     let purpose = wrap(&escape(&format!("{}{rest}", first.to_uppercase())));
     let arguments = arguments(command);
-    // Inside a line, mdoc needs an explicit macro for the end of a group.
+    // If more words follow on the line, mdoc needs a macro for the end of a group.
     let groups = arguments
         .lines()
         .map(|line| match line.strip_prefix(".Op ") {

@@ -48,7 +48,7 @@ impl Buildah {
         run(build.arg("."));
     }
 
-    /// Builds an image whose `cargo` is this machine's. The image holds only the mount points.
+    /// Builds an image with this machine's `cargo`. The image contains only mount points.
     pub fn build_rust_stand_in(&self) {
         let tree = self.work.join("rust");
         for folder in [
@@ -65,7 +65,7 @@ impl Buildah {
         for link in ["bin", "lib", "lib64"] {
             std::os::unix::fs::symlink(format!("usr/{link}"), tree.join(link)).expect("a link");
         }
-        // The build is without optimisation, because other tests cover the released binary.
+        // This build has no optimisation, because other tests cover the released binary.
         let environment = "ENV PATH=/opt/rust/bin:/usr/bin CARGO_HOME=/opt/cargo \
             CARGO_NET_OFFLINE=true CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0";
         self.build_stand_in(RUST, &tree, environment);

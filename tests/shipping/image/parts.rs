@@ -15,7 +15,7 @@ use crate::support::folder::Folder;
 use crate::support::{free_port, wait_for};
 use crate::tools::{root, run, tool};
 
-/// A process and its children. All of them are killed when this value is dropped.
+/// A process and its children, which are killed when this value is dropped.
 struct Group(Child);
 
 impl Group {
@@ -48,7 +48,8 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Runs docker/nginx.conf. Only the port and the certificates' folder are changed.
+    /// Starts nginx with docker/nginx.conf, in which only the port and the certificates' folder are
+    /// changed.
     pub fn start(work: &Path) -> Nginx {
         let certificates = work.join("certificates");
         std::fs::create_dir(&certificates).expect("a folder");
@@ -92,7 +93,7 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// Runs the image's command, with an additional control socket that shows the server's state.
+    /// Runs the image's command, with an additional stats socket that shows the server's state.
     pub fn start(buildah: &Buildah, container: &str, nginx: &Nginx, sni: &str) -> Haproxy {
         let port = free_port();
         let shared = Folder::new();

@@ -18,7 +18,7 @@ pub struct Version {
 }
 
 /// The releases of HAProxy that `make setup` installs, each with its Debian release. sid changes,
-/// and has at least this release.
+/// and has this release or a later one.
 pub const RELEASES: [(&str, &str); 3] = [("2.6", "bookworm"), ("3.0", "trixie"), ("3.2", SID)];
 
 const SID: &str = "sid";
@@ -30,8 +30,8 @@ pub fn installed() -> Version {
     versions()[0].clone()
 }
 
-/// Returns the HAProxy whose path is in the variable HAPROXY, otherwise this system's. For tests
-/// that take too long to run with every release.
+/// Returns the HAProxy whose path is in the variable HAPROXY, otherwise this system's HAProxy.
+/// Tests that take too long for every release use it.
 pub fn chosen() -> Version {
     match std::env::var_os("HAPROXY") {
         Some(program) => Version::of_program(Path::new(&program)),
@@ -39,8 +39,8 @@ pub fn chosen() -> Version {
     }
 }
 
-/// Returns every HAProxy that `make setup` installs: this system's, and those of other Debian
-/// releases.
+/// Returns every HAProxy that `make setup` installs: the HAProxy of this system, and the HAProxys
+/// of other Debian releases.
 pub fn versions() -> Vec<Version> {
     VERSIONS.clone()
 }
@@ -72,7 +72,7 @@ fn find() -> Vec<Version> {
         }
         assert!(
             program.exists(),
-            "HAProxy {release} is not in target/haproxy; `make setup` does that"
+            "HAProxy {release} is not in target/haproxy; `make setup` puts it there"
         );
         versions.push(Version::of_program(&program));
     }
@@ -100,7 +100,7 @@ impl Version {
             .map_or(&self.number, |(release, _)| release)
     }
 
-    /// True if this HAProxy has this release or a later release.
+    /// Returns true if this HAProxy has this release or a later one.
     pub fn is_since(&self, release: &str) -> bool {
         let numbers = |text: &str| -> Vec<u32> {
             let parts = text.split('.');

@@ -1,4 +1,5 @@
-//! Servers other than nginx: OpenSSL's, GnuTLS's, HAProxy, and peers that misbehave.
+//! Servers other than nginx: OpenSSL's and GnuTLS's test servers, HAProxy, and peers that
+//! misbehave.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -93,7 +94,8 @@ fn page() -> String {
 }
 
 impl Props {
-    /// Describes a server that never answers, so the check can only time out.
+    /// Describes a server that sends no response. The time-out is short, because the check may wait
+    /// until it ends.
     fn mute(&self, port: u16) -> Staged {
         Staged {
             timeout: Duration::from_secs(1),
@@ -101,15 +103,15 @@ impl Props {
         }
     }
 
-    /// A server that knows only one name. For other names it sends this TLS alert or closes the
-    /// connection.
+    /// Starts a server that knows only [`NAME`]. For other names and without SNI, it sends this TLS
+    /// alert or closes the connection.
     fn picky(&self, alert: Option<u8>) -> Staged {
         let inner = peer::answer(&self.stage.leaf, &page());
         let port = peer::tcp(move |mut stream| {
             let mut hello = [0; 4096];
             let length = stream.peek(&mut hello).unwrap_or(0);
             let hello = &hello[..length];
-            // The name follows the low byte of its length.
+            // In the ClientHello, the name follows the low byte of its length.
             let named = hello
                 .windows(NAME.len() + 1)
                 .any(|part| part[0] < 32 && &part[1..] == NAME.as_bytes());
@@ -134,7 +136,7 @@ impl Props {
         }
     }
 
-    /// A page with a cookie of `length` bytes.
+    /// Starts a server whose page has a cookie of `length` bytes.
     fn head(&self, length: usize) -> Staged {
         let cookie = "a".repeat(length);
         let answer =

@@ -131,13 +131,13 @@ pub const KINDS: &[Kind] = &[
     }),
 ];
 
-/// Makes the certificate expired.
+/// Sets the dates of an expired certificate.
 pub fn past(params: &mut rcgen::CertificateParams) {
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2021, 1, 1);
 }
 
-/// Makes the certificate valid from tomorrow.
+/// Sets the start of the validity to tomorrow.
 pub fn tomorrow(params: &mut rcgen::CertificateParams) {
     params.not_before = time::OffsetDateTime::now_utc() + time::Duration::days(1);
 }
@@ -154,17 +154,18 @@ impl Props {
         staged
     }
 
-    /// A single site for every name, with these words after `listen` and these directives.
+    /// Starts a server with a single site for every name. `listen` has words after the address, and
+    /// `more` has directives.
     pub fn site(&self, listen: &str, more: &str) -> Staged {
         self.nginx(|folder, port| site((folder, port), listen, NAME, (&self.stage.leaf, &[]), more))
     }
 
-    /// A single site with this certificate. The server sends these issuers.
+    /// Starts a server with a single site. The server sends this certificate and these issuers.
     pub fn leaf(&self, leaf: &Leaf, issuers: &[&Ca]) -> Staged {
         self.nginx(|folder, port| site((folder, port), "", NAME, (leaf, issuers), ""))
     }
 
-    /// A single site that knows the CA of client certificates.
+    /// Starts a server with a single site that trusts the CA of client certificates.
     fn for_clients(&self, more: &str) -> Staged {
         self.nginx(|folder, port| {
             let clients = folder.file("clients", &self.clients.pem);
@@ -196,7 +197,8 @@ fn two_strict_sites(props: &Props) -> Staged {
     })
 }
 
-/// Answers 421 like servers that share connections (RFC 9110, section 15.5.20).
+/// Starts a server that answers 421, as servers with several sites per connection do (RFC 9110,
+/// section 15.5.20).
 fn misdirected(props: &Props) -> Staged {
     const SAME: &str = "if ($host != $ssl_server_name) { return 421; }";
     props.nginx(|folder, port| {

@@ -1,5 +1,5 @@
-//! A handmade TLS server. A case can replace each of its messages, because no library sends
-//! messages that break the rules.
+//! A handmade TLS server. Libraries don't send messages that break the rules, so here a case can
+//! replace every message.
 
 mod records;
 
@@ -41,14 +41,14 @@ pub enum Step {
 /// What the server sends in a step.
 #[derive(Clone, Debug)]
 pub enum Out {
-    /// A handshake message in a record of its own.
+    /// A handshake message in its own record.
     Message(Vec<u8>),
     /// A record of this type, encrypted if the connection already is. It isn't part of the
     /// transcript.
     Record(u8, Vec<u8>),
     /// Exactly these bytes.
     Raw(Vec<u8>),
-    /// A pause, so that the client reads the earlier bytes before the later bytes are sent.
+    /// A pause, so that the client reads the earlier bytes before the server sends the later bytes.
     Pause,
     /// A TCP reset.
     Reset,
@@ -56,12 +56,12 @@ pub enum Out {
 
 type Edit = Arc<dyn Fn(Step, Vec<Out>) -> Vec<Out> + Send + Sync>;
 
-/// The script of a server. By default, the server behaves as usual.
+/// The script of a server. By default, the server is a usual TLS server.
 #[derive(Clone)]
 pub struct Script {
     pub tls13: bool,
     pub legacy_version: [u8; 2],
-    /// The last bytes of the random (RFC 8446, section 4.1.3).
+    /// The last bytes of the server's random value (RFC 8446, section 4.1.3).
     pub sentinel: Vec<u8>,
     /// The length of a session id that the server chooses. With `None`, the server echoes the
     /// client's id in TLS 1.3, and sends an empty id in TLS 1.2.
@@ -105,7 +105,7 @@ impl Identity {
     }
 }
 
-/// `supported_versions` and `key_share`. The server fills in their contents itself.
+/// `supported_versions` and `key_share`. The server itself fills in their contents.
 pub const SUPPORTED_VERSIONS: u16 = 43;
 pub const KEY_SHARE: u16 = 51;
 
@@ -153,7 +153,7 @@ impl Script {
         self
     }
 
-    /// Replaces the message of this step by a message made from it.
+    /// Replaces the message of this step with the message that `change` makes from it.
     pub fn with_message(
         self,
         at: Step,
@@ -189,7 +189,7 @@ struct Connection<'a> {
     script: &'a Script,
     identity: &'a Identity,
     transcript: Vec<u8>,
-    /// The bytes of the next write.
+    /// The bytes that the next flush sends.
     pending: Vec<u8>,
 }
 
@@ -369,7 +369,7 @@ impl Connection<'_> {
             0x0804 => &signature::RSA_PSS_SHA256,
             0x0805 => &signature::RSA_PSS_SHA384,
             0x0806 => &signature::RSA_PSS_SHA512,
-            // Clients can't verify signatures of other schemes, so any bytes will do.
+            // Clients can't verify signatures of other schemes, so any bytes are good enough.
             _ => return vec![7; 64],
         };
         let key = RsaKeyPair::from_pkcs8(key).expect("an RSA key");
@@ -530,8 +530,7 @@ impl Connection<'_> {
             vec![Out::Record(APPLICATION_DATA, response)],
         )?;
         self.send(Step::End, vec![Out::Record(ALERT, vec![1, 0])])?;
-        // Reading to the end prevents the kernel from resetting the connection while data is in
-        // flight.
+        // Without this, the kernel might reset the connection while data is in flight.
         let _ = self.wire.stream.shutdown(std::net::Shutdown::Write);
         let _ = self.wire.stream.read_to_end(&mut Vec::new());
         Ok(())

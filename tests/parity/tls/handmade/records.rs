@@ -13,7 +13,7 @@ pub const ALERT: u8 = 21;
 pub const HANDSHAKE: u8 = 22;
 pub const APPLICATION_DATA: u8 = 23;
 
-/// An AES-128-GCM key of one direction.
+/// An AES-128-GCM key for one direction.
 pub struct Keys {
     key: LessSafeKey,
     iv: Vec<u8>,
@@ -120,8 +120,8 @@ pub struct Wire {
 impl Wire {
     pub fn new(stream: TcpStream) -> Wire {
         let _ = stream.set_nodelay(true);
-        // A client may wait for a message that the script leaves out. The server gives up after
-        // this time.
+        // If the script leaves out a message, the client may wait for it. The server then gives up
+        // after this time.
         let _ = stream.set_read_timeout(Some(Duration::from_secs(4)));
         Wire {
             stream,
@@ -193,12 +193,12 @@ impl hkdf::KeyType for Length {
     }
 }
 
-/// HKDF-Extract is HMAC with the salt as its key (RFC 5869).
+/// Returns HKDF-Extract, which is HMAC with the salt as its key (RFC 5869).
 pub fn extract(salt: &[u8], secret: &[u8]) -> Vec<u8> {
     sign(salt, secret)
 }
 
-/// HKDF-Expand-Label (RFC 8446, section 7.1).
+/// Returns HKDF-Expand-Label (RFC 8446, section 7.1).
 pub fn expand_label(secret: &[u8], label: &str, context: &[u8], length: usize) -> Vec<u8> {
     let label = format!("tls13 {label}");
     let info = [
@@ -217,7 +217,7 @@ pub fn expand_label(secret: &[u8], label: &str, context: &[u8], length: usize) -
     out
 }
 
-/// The PRF of TLS 1.2 with SHA-256 (RFC 5246, section 5).
+/// Returns the output of the PRF of TLS 1.2 with SHA-256 (RFC 5246, section 5).
 pub fn prf(secret: &[u8], label: &str, seed: &[u8], length: usize) -> Vec<u8> {
     let seed = [label.as_bytes(), seed].concat();
     let (mut out, mut a) = (Vec::new(), seed.clone());
