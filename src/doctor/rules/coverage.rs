@@ -9,8 +9,10 @@ use crate::haproxy::config::check::Check;
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::server_line::Server;
+use crate::options::expect::Expectation;
 
 use super::advice::{switch_on, with_kind};
+use super::dialogue::statuses;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::{Visit, Watch};
 
@@ -433,14 +435,20 @@ pub(crate) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
             None => line.value.join(" "),
         };
         let what = format!("with option external-check HAProxy ignores `{text}`");
-        let write = match text.strip_prefix("http-check expect ") {
-                Some(expectation) => format!(
-                    "if the check should require that, write --expect {} in external-check path; and remove this line",
-                    quoted(expectation, backend)
-                ),
-                None => "write --method, --uri, --header, --body or --expect in external-check path, and remove this line".to_owned(),
-            };
-        Finding::note(Effect::Either, what)
+        let expectation = text.strip_prefix("http-check expect ");
+        let write = match expectation {
+            Some(expectation) => format!(
+                "if the check should require that, write --expect {} in external-check path; and remove this line",
+                quoted(expectation, backend)
+            ),
+            None => "write --method, --uri, --header, --body or --expect in external-check path, and remove this line"
+                .to_owned(),
+        };
+        let effect = match expectation.is_some_and(is_stricter) {
+            true => Effect::Up,
+            false => Effect::Either,
+        };
+        Finding::note(effect, what)
             .at(&line.place)
             .about([backend.name.clone()])
             .shows(
@@ -451,6 +459,16 @@ pub(crate) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
             .write(write)
     };
     own.map(finding).collect()
+}
+
+/// Returns true if the expectation accepts only statuses that the check accepts by default. A check that
+/// ignores it is never DOWN for this reason.
+fn is_stricter(expectation: &str) -> bool {
+    let Ok(expectation) = expectation.parse::<Expectation>() else {
+        return false;
+    };
+    let accepted = statuses(&[expectation]);
+    accepted.iter().all(|status| (200..400).contains(status))
 }
 
 /// Quotes a value for `external-check path`. The quotes differ from those around the options.

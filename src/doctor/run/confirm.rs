@@ -236,10 +236,11 @@ fn confirm_one(
         && matches!(ran.outcome, Outcome::Own { code, .. } if code == visitor.status.map(u32::from));
     let is_wanted = matches!(trap.doubt, Some(Doubt::Expectation | Doubt::Drain));
     let by_difference = !is_wanted && !gets_the_same;
-    // If visitors get HAProxy's own error page, the server hasn't seen their Host.
-    let by_host = |found: &Finding| found.id == "check-without-host";
+    // If visitors get HAProxy's own error page, the server hasn't seen their request.
+    let is_about_request =
+        |found: &Finding| matches!(found.id, "check-without-host" | "unused-rule");
     let explains = |found: &Finding| match by_difference {
-        true => visitor.by_server || !by_host(found),
+        true => visitor.by_server || !is_about_request(found),
         false => found.id.starts_with("expects-"),
     };
     let of_effect =
