@@ -110,7 +110,7 @@ pub enum CertificateFailure {
         below: Option<String>,
     },
     /// A certificate of the chain expires within `--min-cert-days`.
-    EndsSoon {
+    ExpiresSoon {
         /// The subject of that certificate.
         subject: String,
         /// How many whole days are left.
@@ -138,7 +138,7 @@ impl CertificateFailure {
             CertificateFailure::NotYetValid { .. } => Code::CertificateNotYetValid,
             CertificateFailure::OtherName { .. } => Code::CertificateForOtherName,
             CertificateFailure::IssuerUnknown { .. } => Code::IssuerUnknown,
-            CertificateFailure::EndsSoon { .. } => Code::CertificateEndsSoon,
+            CertificateFailure::ExpiresSoon { .. } => Code::CertificateExpiresSoon,
             CertificateFailure::Revoked(_)
             | CertificateFailure::NoValidList(_)
             | CertificateFailure::BadSignature
@@ -170,7 +170,7 @@ impl fmt::Display for CertificateFailure {
                 write!(
                     f,
                     "certificate is not for {wanted} but for {}",
-                    Some10(presented)
+                    FirstTen(presented)
                 )
             }
             CertificateFailure::IssuerUnknown {
@@ -200,7 +200,7 @@ impl fmt::Display for CertificateFailure {
                 f,
                 "certificate's issuer unknown (missing intermediate, or private CA for --ca-file): {issuer}"
             ),
-            CertificateFailure::EndsSoon {
+            CertificateFailure::ExpiresSoon {
                 subject,
                 days,
                 limit,
@@ -243,9 +243,9 @@ impl fmt::Display for Span {
 }
 
 /// Displays at most ten names, because a certificate can have thousands.
-struct Some10<'a>(&'a [String]);
+struct FirstTen<'a>(&'a [String]);
 
-impl fmt::Display for Some10<'_> {
+impl fmt::Display for FirstTen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 10;
         match self.0 {

@@ -27,7 +27,7 @@ pub enum Code {
     CertificateForOtherName = 54,
     IssuerUnknown = 55,
     CertificateInvalid = 56,
-    CertificateEndsSoon = 57,
+    CertificateExpiresSoon = 57,
     ClientCertificate = 58,
     HandshakeRefused = 61,
     HandshakeTimeout = 62,
@@ -77,7 +77,7 @@ impl Code {
         Code::CertificateForOtherName,
         Code::IssuerUnknown,
         Code::CertificateInvalid,
-        Code::CertificateEndsSoon,
+        Code::CertificateExpiresSoon,
         Code::ClientCertificate,
         Code::HandshakeRefused,
         Code::HandshakeTimeout,
@@ -163,7 +163,7 @@ impl Code {
             Code::CertificateInvalid => {
                 "certificate otherwise invalid (revoked, bad signature, wrong use, constraints)"
             }
-            Code::CertificateEndsSoon => "certificate expires within `--min-cert-days`",
+            Code::CertificateExpiresSoon => "certificate expires within `--min-cert-days`",
             Code::ClientCertificate => "server wants a client certificate, or refused ours",
             Code::HandshakeRefused => {
                 "handshake refused by the server (the check's line names the alert)"

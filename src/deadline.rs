@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The time reserved for reporting that work wasn't finished.
-const TO_SAY_SO: Duration = Duration::from_millis(30);
+const TO_REPORT: Duration = Duration::from_millis(30);
 
 /// The instant by which a check must have ended. It's monotonic, so setting the clock doesn't move
 /// it.
@@ -39,7 +39,7 @@ impl Deadline {
     /// Returns a slightly earlier deadline for work, which leaves time to report that the work
     /// wasn't finished.
     pub fn to_report(self) -> Deadline {
-        Deadline(self.0.checked_sub(TO_SAY_SO).unwrap_or(self.0))
+        Deadline(self.0.checked_sub(TO_REPORT).unwrap_or(self.0))
     }
 }
 

@@ -64,7 +64,7 @@ pub struct Seen {
     pub chain: Vec<CertificateDer<'static>>,
     /// The certificate of the chain that expires first, if `--min-cert-days` or `--warn-cert-days`
     /// needs it.
-    pub first_to_end: Option<Certificate>,
+    pub first_to_expire: Option<Certificate>,
     /// How long each phase took.
     pub times: Times,
 }
@@ -90,7 +90,7 @@ impl Seen {
         let refused = || stream.verifier().refused_chain();
         let chain = connection.peer_certificates().or_else(refused);
         self.chain = chain.unwrap_or_default().to_vec();
-        self.first_to_end = stream.verifier().first_to_end().cloned();
+        self.first_to_expire = stream.verifier().first_to_expire().cloned();
     }
 }
 
@@ -236,14 +236,14 @@ impl<'a> Trial<'a> {
 
     fn handshake(self, socket: Socket, seen: &mut Seen) -> Result<TlsStream, Failure> {
         let mut time = None;
-        let shaken = timed(&mut time, || {
+        let result = timed(&mut time, || {
             let mut stream = TlsStream::new(self.sni, self.tls, socket)?;
-            let shaken = stream.handshake();
+            let result = stream.handshake();
             seen.look_at_tls(&stream);
-            shaken.map(|()| stream)
+            result.map(|()| stream)
         });
         seen.times.tls = time;
-        shaken
+        result
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "server-not-reloaded",
         shows_as: &[
             at(Code::CertificateExpired, 2),
-            at(Code::CertificateEndsSoon, 2),
+            at(Code::CertificateExpiresSoon, 2),
         ],
         what: "The certificate was renewed, but the server still uses the old one.",
         confirm: "Compare the file at the server (openssl x509 -enddate -in FILE) with what the server sends.",
@@ -137,9 +137,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Install the full chain at the server (fullchain.pem).",
         weigh: |facts| match unknown_issuer(facts) {
             Some(issuer) if issuer.is_plain(facts) => match facts.chain() {
-                [leaf] if names_its_issuers_place(leaf) || trusts_chosen_roots(facts) => {
-                    Weight::Likely
-                }
+                [leaf] if has_issuer_location(leaf) || trusts_chosen_roots(facts) => Weight::Likely,
                 [_] => Weight::Possible,
                 _ => Weight::RuledOut,
             },
@@ -158,7 +156,7 @@ pub(super) const CAUSES: &[Cause] = &[
             // A leaf of a public CA says where its issuer's certificate can be fetched. The default
             // roots contain public CAs, so this cause is then less likely.
             Some(issuer) if issuer.is_plain(facts) => match facts.chain() {
-                [leaf] if names_its_issuers_place(leaf) && !trusts_chosen_roots(facts) => {
+                [leaf] if has_issuer_location(leaf) && !trusts_chosen_roots(facts) => {
                     Weight::Possible
                 }
                 _ => Weight::Likely,
@@ -304,7 +302,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "certificate-ends-soon",
-        shows_as: &[at(Code::CertificateEndsSoon, 1)],
+        shows_as: &[at(Code::CertificateExpiresSoon, 1)],
         place: Place::Config,
         what: "A certificate of the chain expires within --min-cert-days. The renewal is late or doesn't work. HAProxy sends the server no visitors, because the check is DOWN.",
         confirm: "The check's line names the certificate and how many days are left. Look at the log of the renewal at the server.",
@@ -314,7 +312,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "min-days-too-high",
-        shows_as: &[at(Code::CertificateEndsSoon, 3)],
+        shows_as: &[at(Code::CertificateExpiresSoon, 3)],
         place: Place::Config,
         what: "--min-cert-days is too high: the certificate is renewed later than the option demands.",
         confirm: "Find out when the renewal is due: often 30 days before the certificate expires, less for short-lived certificates.",
@@ -446,7 +444,7 @@ fn trusts_chosen_roots(facts: &Facts) -> bool {
 
 /// Returns true if a certificate says where its issuer's certificate can be fetched
 /// (authorityInfoAccess, RFC 5280, section 4.2.2.1), as certificates of public CAs do.
-fn names_its_issuers_place(leaf: &rustls::pki_types::CertificateDer<'_>) -> bool {
+fn has_issuer_location(leaf: &rustls::pki_types::CertificateDer<'_>) -> bool {
     const AUTHORITY_INFORMATION_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
     let parts = Parts::read(leaf);
     parts.is_some_and(|parts| parts.extension(AUTHORITY_INFORMATION_ACCESS).is_some())
@@ -508,7 +506,7 @@ fn is_by_another(signed: &Parts<'_>, ca: &Parts<'_>) -> bool {
 fn warning(facts: &Facts) -> Vec<Trial> {
     let mut faults = facts.faults().into_iter();
     let limit = faults.find_map(|fault| match fault {
-        CertificateFailure::EndsSoon { limit, .. } => Some(*limit),
+        CertificateFailure::ExpiresSoon { limit, .. } => Some(*limit),
         _ => None,
     });
     let Some(limit) = limit else {

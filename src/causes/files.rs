@@ -98,7 +98,7 @@ fn other_roots(facts: &Facts) -> Vec<Trial> {
         !matches!(
             fault,
             CertificateFailure::OtherName { .. }
-                | CertificateFailure::EndsSoon { .. }
+                | CertificateFailure::ExpiresSoon { .. }
                 | CertificateFailure::NotYetValid { .. }
                 | CertificateFailure::Limit(_)
         )

@@ -60,7 +60,7 @@ fn views<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<View<'a>> {
     let by_verdict = match &verdict.result {
         Ok(_) => Some(None),
         Err(failure) if is_temporary(failure) => None,
-        Err(Failure::Certificate(CertificateFailure::EndsSoon { .. })) => Some(None),
+        Err(Failure::Certificate(CertificateFailure::ExpiresSoon { .. })) => Some(None),
         Err(failure @ Failure::Certificate(_)) => Some(Some(failure.to_string())),
         Err(failure) => match failure.code().layer() {
             Layer::Http => Some(None),

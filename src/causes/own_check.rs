@@ -19,7 +19,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "sni-check diagnose asks HAProxy's own check. sni-check can't check a server that needs one of these: TLS 1.2 with CBC, DHE or RSA key exchange; key exchange by X448, FFDHE or X25519MLKEM768; Ed448 or SHA-224 signatures; in TLS 1.2, an RSA-PSS key. It also can't check a server that sends more than 64 kB of certificates. docs/limits.md lists all limits.",
         change: "Use HAProxy's own check, with {lines}. Or change the server: the check's line names the part that sni-check can't use.",
         weigh: |facts| {
-            let by_days = [Code::CertificateEndsSoon, Code::CertificateExpired];
+            let by_days = [Code::CertificateExpiresSoon, Code::CertificateExpired];
             let by_traffic = matches!(facts.failure(), Some(Failure::LongHead { .. }));
             let mixed = super::mixed::find(facts).is_some();
             // Without SNI, HAProxy verifies no name. The cause `name-not-verified` covers that case.

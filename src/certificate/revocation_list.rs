@@ -196,7 +196,7 @@ impl<'a> RevocationList<'a> {
             if entry.serial != serial || !is_of(issuers, issuer, self.issuer) {
                 continue;
             }
-            let says = match meaning.takes_back {
+            let says = match meaning.removes_entry {
                 true => Status::TakenBack,
                 false => Status::Revoked,
             };
@@ -255,7 +255,7 @@ struct Meaning<'a> {
     /// The issuer of the certificate (GeneralNames), if it isn't the list's issuer.
     issuers: Option<&'a [u8]>,
     /// True if the entry withdraws an earlier revocation.
-    takes_back: bool,
+    removes_entry: bool,
 }
 
 /// Interprets an entry's extensions. Returns `None` if OpenSSL can't read one of them.
@@ -271,7 +271,7 @@ fn meaning<'a>(extensions: &[Extension<'a>]) -> Option<Meaning<'a>> {
             Some(names)
         }
     };
-    let takes_back = match single(extensions, REASON) {
+    let removes_entry = match single(extensions, REASON) {
         None => false,
         Some(value) => {
             let reason = first(value.ok()?, ENUMERATED).filter(|reason| is_integer(reason))?;
@@ -280,7 +280,7 @@ fn meaning<'a>(extensions: &[Extension<'a>]) -> Option<Meaning<'a>> {
     };
     Some(Meaning {
         issuers,
-        takes_back,
+        removes_entry,
     })
 }
 

@@ -158,7 +158,7 @@ mod tests {
 
     /// Asserts that sni-check reads these options from what HAProxy passes on for the printed line.
     #[track_caller]
-    fn comes_back(options: &Options) {
+    fn assert_round_trip(options: &Options) {
         let before = plan(options);
         let text = path(&before, options, true);
         let line = quote(&text);
@@ -216,7 +216,7 @@ mod tests {
             if options.sni.is_none() && !options.no_sni {
                 options.sni = Some("a.example".to_owned());
             }
-            comes_back(&options);
+            assert_round_trip(&options);
             let path = path(&plan(&options), &options, true);
             for row in ROWS.iter().filter(|row| row.is_given(&options)) {
                 assert!(path.contains(row.name), "{}: {path}", row.name);
@@ -236,7 +236,7 @@ mod tests {
                 options.header = vec![format!("X-A: {value}")];
                 options.body = Some(value.clone());
                 options.expect = vec![format!("string {}", quote(&value)).parse().expect("a rule")];
-                comes_back(&options);
+                assert_round_trip(&options);
             }
         }
     }

@@ -119,7 +119,7 @@ fn with_sni(facts: &Facts, tls: &Handshakes) -> Step {
         step.line(Mark::Problem, text);
     }
     if let Err(failure) = &facts.verdict.result
-        && failure.code() == Code::CertificateEndsSoon
+        && failure.code() == Code::CertificateExpiresSoon
     {
         step.line(Mark::Problem, failure.to_string());
     }

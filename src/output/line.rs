@@ -15,7 +15,7 @@ pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
     let mut notes = Vec::new();
     if let (Some(limit), Some(first), true) = (
         plan.tls.warn_cert_days,
-        &verdict.seen.first_to_end,
+        &verdict.seen.first_to_expire,
         verdict.result.is_ok(),
     ) {
         let days = first.days_left(now());

@@ -49,7 +49,7 @@ impl Socket {
     }
 
     /// Waits for bytes to read, but not longer than `patience`.
-    pub fn wait_a_little(&self, patience: Duration) {
+    pub fn wait_readable_for(&self, patience: Duration) {
         if let Ok(patience) = Timespec::try_from(patience.min(self.time_left()))
             && patience != Timespec::default()
         {

@@ -138,7 +138,7 @@ impl Stream for TlsStream {
     }
 
     fn look_at_end(&mut self, patience: Duration) -> Result<(), Failure> {
-        self.socket.wait_a_little(patience);
+        self.socket.wait_readable_for(patience);
         // Don't listen forever to a server that keeps sending.
         for _ in 0..16 {
             match self.read_once() {
@@ -249,14 +249,14 @@ impl TlsStream {
         {
             let failure = self.classify(error);
             // Send our alert, so that the server's log can show the reason.
-            self.say_goodbye();
+            self.flush_once();
             return Err(TlsStop::Tls(failure));
         }
         Ok(length)
     }
 
     /// Sends the buffer once, without waiting.
-    fn say_goodbye(&mut self) {
+    fn flush_once(&mut self) {
         let tls = &mut self.tls;
         let _ = self.socket.write_once(|to| tls.write_tls(to));
     }
@@ -318,7 +318,7 @@ impl Drop for TlsStream {
     fn drop(&mut self) {
         if !self.tls.is_handshaking() {
             self.tls.send_close_notify();
-            self.say_goodbye();
+            self.flush_once();
         }
     }
 }

@@ -101,7 +101,7 @@ fn diagnose_recommends_haproxys_own_check_if_only_haproxy_accepts_the_server() {
     let report = diagnose(&ca, port, NAME, &["--expect=status 103"]);
     assert_ne!(report.code, 0);
     report.advises("HAProxy's own check reaches this server, but sni-check can't check it");
-    report.is_fixed("haproxy.cfg");
+    report.assert_fix_place("haproxy.cfg");
     assert_eq!(report.value["cure"]["builtin_tried"], "tried: UP");
 }
 

@@ -43,7 +43,7 @@ fn a_client_certificate_that_the_check_sends_is_not_called_missing() {
         "client-certificate-without-issuer",
     ];
     assert_eq!(causes(&report), expected);
-    report.is_fixed("options");
+    report.assert_fix_place("options");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn an_expired_root_is_fixed_in_the_file_even_if_the_server_sends_the_new_root() 
     let nginx =
         Nginx::serve(|folder, port| site((folder, port), "", NAME, (&leaf, &[&renewed]), ""));
     let report = diagnose(&old, nginx.port, NAME, &[]);
-    report.is_fixed("files");
+    report.assert_fix_place("files");
     let advice = report.value["cure"]["advice"].to_string();
     assert!(!advice.contains("at the server"), "{advice}");
 }
@@ -93,7 +93,7 @@ fn an_alert_that_a_made_up_name_also_gets_is_about_the_name() {
             Some("sni-unknown"),
             "{alert}"
         );
-        report.is_fixed("options");
+        report.assert_fix_place("options");
     }
 }
 
@@ -103,7 +103,7 @@ fn a_request_limit_is_fixed_where_the_advice_says() {
     let nginx = serve(&ca.leaf(&[NAME], 30), "location /often { return 429; }");
     let report = diagnose(&ca, nginx.port, NAME, &["--uri=/often"]);
     assert_eq!(causes(&report), ["asked-too-often"]);
-    report.is_fixed("haproxy.cfg");
+    report.assert_fix_place("haproxy.cfg");
     let lines = report.value["cure"]["builtin"].as_str().expect("lines");
     assert!(lines.contains("inter 30000ms"), "{lines}");
 }
@@ -117,7 +117,7 @@ fn a_503_may_come_from_the_application_or_from_a_proxy() {
         causes(&report),
         ["application-failing", "gateway-without-backend"]
     );
-    report.is_fixed("server");
+    report.assert_fix_place("server");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_not_yet_valid_certificate_may_mean_a_wrong_clock() {
     let nginx = serve(&leaf, "");
     let report = diagnose(&ca, nginx.port, NAME, &[]);
     assert_eq!(causes(&report), ["clock-behind", "certificate-of-tomorrow"]);
-    report.is_fixed("host");
+    report.assert_fix_place("host");
 }
 
 #[test]

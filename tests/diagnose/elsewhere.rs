@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::process::Command;
 
-use crate::servers::{CHECK, apply, config, is_changed, nginx, object, running};
+use crate::servers::{CHECK, apply, assert_changed, config, nginx, object, running};
 use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::haproxy::Haproxy;
 use crate::support::nginx::{Nginx, refusal, site};
@@ -22,7 +22,7 @@ fn a_value_that_another_server_has_is_tried_before_the_operator_is_asked() {
         "backend be\n{CHECK}    server s1 127.0.0.1:PORT {tls}\n    server s2 127.0.0.1:PORT TLS check check-sni {NAME}\n"
     );
     let new = format!("ca-file {}", stage.ca_file);
-    let server = is_changed(&stage, &backend, ("be", "s1"), &new);
+    let server = assert_changed(&stage, &backend, ("be", "s1"), &new);
     assert_eq!(server["causes"][0]["id"], "ca-file-wrong", "{server:#}");
     let what = server["causes"][0]["what"].to_string();
     assert!(what.contains("a CA in the ca-file of be/s2 ("), "{what}");
@@ -57,7 +57,7 @@ fn a_word_of_default_server_that_another_server_needs_is_switched_off_for_one_se
     server s2 127.0.0.1:{} TLS check check-sni {NAME}\n",
         proxied.port
     );
-    is_changed(&stage, &backend, ("be", "s1"), "no-send-proxy");
+    assert_changed(&stage, &backend, ("be", "s1"), "no-send-proxy");
 }
 
 /// Returns a file with a client certificate that the stage's CA has signed.
@@ -92,7 +92,7 @@ fn a_client_certificate_of_another_server_is_tried_if_the_server_wants_one() {
                 "backend be\n{own}    server s1 127.0.0.1:{port} {line}
 backend other\n{CHECK}    server s2 127.0.0.1:{port} {line} crt {crt}\n"
             );
-            let found = is_changed(&stage, &backends, ("be", "s1"), &words);
+            let found = assert_changed(&stage, &backends, ("be", "s1"), &words);
             let cause = &found["causes"][0];
             assert_eq!(cause["id"], "client-certificate-elsewhere", "{found:#}");
             assert_eq!(found["diff_visitors"], 200, "{found:#}");
@@ -108,7 +108,7 @@ fn revocation_lists_of_another_server_are_tried() {
     let line = |file: &str| format!("127.0.0.1:PORT TLS check check-sni {NAME} crl-file {file}");
     let (one, other) = (line(&wrong), line(&right));
     let backend = format!("backend be\n{CHECK}    server s1 {one}\n    server s2 {other}\n");
-    let found = is_changed(&stage, &backend, ("be", "s1"), &format!("crl-file {right}"));
+    let found = assert_changed(&stage, &backend, ("be", "s1"), &format!("crl-file {right}"));
     assert_eq!(found["causes"][0]["id"], "crl-file-wrong", "{found:#}");
 }
 
@@ -121,7 +121,7 @@ fn a_name_of_another_server_in_the_backend_is_tried() {
     server s2 127.0.0.1:PORT TLS check check-sni {NAME}\n"
     );
     let new = format!("sni str({NAME}) check check-sni {NAME}");
-    is_changed(&stage, &backend, ("be", "s1"), &new);
+    assert_changed(&stage, &backend, ("be", "s1"), &new);
 }
 
 /// Starts an nginx that serves only `other.example.test`.
@@ -224,7 +224,7 @@ fn only_the_failing_step_of_a_check_is_changed() {
         let backend = format!(
             "backend be\n    option httpchk\n{rules}    server s1 127.0.0.1:PORT TLS check\n"
         );
-        let found = is_changed(&stage, &backend, ("be", "s1"), &new);
+        let found = assert_changed(&stage, &backend, ("be", "s1"), &new);
         assert_eq!(found["diff"].as_array().map(Vec::len), Some(1), "{found:#}");
     }
 }
@@ -257,7 +257,7 @@ fn a_missing_send_state_is_named_and_added() {
     http-check send meth GET uri / hdr X-Check-Options \"--sni {name} --ca-file CA\"
     http-check expect hdr name X-Check-Code value 0\n    server s1 127.0.0.1:PORT TLS check inter 3s\n"
         );
-        let found = is_changed(&stage, &backend, ("be", "s1"), "http-check send-state");
+        let found = assert_changed(&stage, &backend, ("be", "s1"), "http-check send-state");
         assert_eq!(found["diff_visitors"], 200, "{found:#}");
         let config = config(&stage, &backend);
         let text = stdout(&run_by_hand(&["diagnose", "-f", &config]));

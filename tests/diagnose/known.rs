@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::net::TcpStream;
 use std::thread;
 
-use crate::servers::{CHECK, config, is_changed, nginx, object, running};
+use crate::servers::{CHECK, assert_changed, config, nginx, object, running};
 use crate::support::NAME;
 use crate::support::check::BINARY;
 use crate::support::nginx::{Nginx, site};
@@ -26,7 +26,7 @@ fn a_misspelt_name_becomes_the_name_of_visitors_requests() {
              verify required ca-file CA sni str({wrong}) check check-sni {wrong}\n"
         );
         let new = format!("sni str({NAME}) check check-sni {NAME}\"");
-        let found = is_changed(&stage, &backend, ("be", "s1"), &new);
+        let found = assert_changed(&stage, &backend, ("be", "s1"), &new);
         assert_eq!(found["diff_visitors"], 200, "{found:#}");
     }
 }
@@ -52,7 +52,7 @@ fn the_check_verifies_the_name_in_verifyhost() {
     let new = format!("ca.pem verifyhost {internal} check\"");
     let option = format!("--verify-host {internal}");
     for (lines, new) in [(&own, &new), (&both, &new), (&external, &option)] {
-        let found = is_changed(&stage, &format!("backend be\n{lines}\n"), ("be", "s1"), new);
+        let found = assert_changed(&stage, &format!("backend be\n{lines}\n"), ("be", "s1"), new);
         assert_eq!(found["diff_visitors"], 200, "{found:#}");
         assert!(!found.to_string().contains("sni-unknown"), "{found:#}");
     }
@@ -79,7 +79,7 @@ fn the_check_gets_the_headers_of_visitors_requests() {
             "backend be\n    {rule}\n{CHECK}    server s1 127.0.0.1:{} TLS check check-sni {NAME}\n",
             server.port
         );
-        is_changed(&stage, &backend, ("be", "s1"), &format!("hdr {field}"));
+        assert_changed(&stage, &backend, ("be", "s1"), &format!("hdr {field}"));
     }
 }
 
@@ -129,6 +129,6 @@ fn the_other_version_of_the_proxy_header_is_tried() {
     let backend = format!(
         "backend be\n{CHECK}    server s1 127.0.0.1:{peer} TLS send-proxy check-send-proxy check check-sni {NAME}\n"
     );
-    let found = is_changed(&stage, &backend, ("be", "s1"), "send-proxy-v2");
+    let found = assert_changed(&stage, &backend, ("be", "s1"), "send-proxy-v2");
     assert_eq!(found["diff_visitors"], 200, "{found:#}");
 }

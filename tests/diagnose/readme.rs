@@ -75,7 +75,7 @@ pub fn version() -> String {
 }
 
 #[track_caller]
-fn is_documented(title: &str, report: &str) {
+fn assert_documented(title: &str, report: &str) {
     let page = std::fs::read_to_string(PATH).expect("the page");
     let begin = format!("\n### {title}\n\n```\n");
     let (before, rest) = page.split_once(&begin).expect(title);
@@ -110,10 +110,10 @@ fn the_documented_reports_are_real() {
     let nginx = Nginx::serve(|folder, port| {
         refusal(port) + &site((folder, port), "", NAME, (&named, &[]), "")
     });
-    is_documented("A server that requires SNI", &report(&root, nginx.port));
+    assert_documented("A server that requires SNI", &report(&root, nginx.port));
     let middle = root.intermediate("Company Intermediate");
     let named = leaf(&middle);
     let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&named, &[]), ""));
-    is_documented("An incomplete chain", &report(&root, nginx.port));
-    is_documented("A dead port", &report(&root, dead_port()));
+    assert_documented("An incomplete chain", &report(&root, nginx.port));
+    assert_documented("A dead port", &report(&root, dead_port()));
 }

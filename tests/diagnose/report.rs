@@ -69,7 +69,7 @@ impl Report {
 
     /// Asserts that the report names this place for the fix.
     #[track_caller]
-    pub fn is_fixed(&self, place: &str) {
+    pub fn assert_fix_place(&self, place: &str) {
         assert_eq!(self.value["cure"]["where"], place, "{:#}", self.value);
     }
 
@@ -95,7 +95,7 @@ impl Report {
     /// Asserts that diagnose asked HAProxy for its view, and that diagnose predicts the same view without
     /// HAProxy.
     #[track_caller]
-    pub fn haproxy_agrees(&self) {
+    pub fn assert_haproxy_agrees(&self) {
         assert!(self.value["haproxy_asked"].is_string(), "{:#}", self.value);
         let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         words.push("--haproxy=none");
@@ -113,7 +113,7 @@ impl Report {
     /// Asserts that HAProxy reports the server UP with the printed lines, and that diagnose has tried them,
     /// too.
     #[track_caller]
-    pub fn the_fix_works(&self) {
+    pub fn assert_fix_works(&self) {
         for kind in ["builtin_tried", "external_tried"] {
             assert_eq!(self.value["cure"][kind], "tried: UP", "{:#}", self.value);
         }

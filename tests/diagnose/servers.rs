@@ -458,7 +458,7 @@ pub fn apply(config: &str, servers: &[Value]) {
 /// Asserts that diagnose prints a line with `new` for a server that is DOWN, and that HAProxy then
 /// reports the server UP. Returns the report about the server.
 #[track_caller]
-pub fn is_changed(
+pub fn assert_changed(
     stage: &Stage,
     backends: &str,
     (backend, server): (&str, &str),
@@ -512,7 +512,7 @@ fn the_connect_rule_of_a_check_is_changed_and_not_the_server_line() {
     ] {
         let stage = Stage::new();
         let backend = format!("backend be\n    {rules}\n    {line}\n");
-        is_changed(&stage, &backend, ("be", "s1"), new);
+        assert_changed(&stage, &backend, ("be", "s1"), new);
     }
 }
 
@@ -539,7 +539,7 @@ fn settings_that_sni_check_refuses_are_corrected_by_haproxys_verdict() {
         let stage = Stage::new();
         let backend =
             format!("backend be\n{CHECK}    server s1 127.0.0.1:PORT TLS check {words}\n");
-        is_changed(&stage, &backend, ("be", "s1"), new);
+        assert_changed(&stage, &backend, ("be", "s1"), new);
     }
 }
 
@@ -564,7 +564,7 @@ fn a_name_in_verifyhost_stays_verified() {
         let backend = format!(
             "backend be\n{CHECK}{line}    server s1 127.0.0.1:{answer} ssl verify required ca-file {stage_ca} {words} check\n"
         );
-        let server = is_changed(&stage, &backend, ("be", "s1"), &new);
+        let server = assert_changed(&stage, &backend, ("be", "s1"), &new);
         assert!(
             !server["diff"].to_string().contains("check-sni"),
             "{server:#}"
@@ -676,7 +676,7 @@ fn a_slow_external_check_gets_more_time_without_timeout_check() {
             "backend be\n    option external-check\n    external-check command {BINARY}
     external-check path \"--sni {NAME} --ca-file CA --timeout 400ms\"\n{limits}    server s1 127.0.0.1:{port} TLS check inter 2s\n"
         );
-        let server = is_changed(&stage, &backend, ("be", "s1"), new);
+        let server = assert_changed(&stage, &backend, ("be", "s1"), new);
         assert!(
             !server["diff"].to_string().contains("timeout check "),
             "{server:#}"
@@ -725,7 +725,7 @@ fn a_check_at_another_port_gets_its_own_proxy_header() {
     let backend = format!(
         "backend be\n{CHECK}    server s1 127.0.0.1:{port} TLS send-proxy check port {port} check-ssl check-sni {NAME}\n"
     );
-    is_changed(&stage, &backend, ("be", "s1"), "check-send-proxy\"");
+    assert_changed(&stage, &backend, ("be", "s1"), "check-send-proxy\"");
 }
 
 #[test]
@@ -739,7 +739,7 @@ fn a_source_address_that_the_server_refuses_is_removed() {
         "backend be\n{CHECK}    server s1 127.0.0.1:{port} TLS check check-sni {NAME} source 127.0.0.5\n"
     );
     let new = format!("check check-sni {NAME}\"");
-    is_changed(&stage, &backend, ("be", "s1"), &new);
+    assert_changed(&stage, &backend, ("be", "s1"), &new);
 }
 
 #[test]
@@ -752,7 +752,7 @@ fn a_rule_that_needs_another_section_does_not_keep_haproxy_from_trying_a_change(
         "userlist staff\n    user a insecure-password b\nbackend be\n{CHECK}{rules}    server s1 127.0.0.1:PORT TLS check\n"
     );
     let new = format!("check-sni {NAME}");
-    is_changed(&stage, &backend, ("be", "s1"), &new);
+    assert_changed(&stage, &backend, ("be", "s1"), &new);
 }
 
 /// Starts an nginx for [`NAME`] with these words on its `listen` line, and these lines in its `location`.
@@ -765,7 +765,7 @@ fn a_host_with_a_log_format_expression_stays() {
     let stage = Stage::new();
     let send = CHECK.replace("hdr Host www.example.test", "hdr Host %[srv_name]");
     let backend = format!("backend be\n{send}    server {NAME} 127.0.0.1:PORT TLS check\n");
-    let found = is_changed(&stage, &backend, ("be", NAME), &format!("check-sni {NAME}"));
+    let found = assert_changed(&stage, &backend, ("be", NAME), &format!("check-sni {NAME}"));
     assert!(!found["diff"].to_string().contains("http-check"), "{found}");
 }
 
@@ -781,7 +781,7 @@ fn every_word_about_an_unwanted_proxy_header_is_removed() {
             "backend be\n{CHECK}    server s1 127.0.0.1:PORT TLS check check-sni {NAME} {words}\n"
         );
         let new = format!("check check-sni {NAME}\",");
-        is_changed(&stage, &backend, ("be", "s1"), &new);
+        assert_changed(&stage, &backend, ("be", "s1"), &new);
     }
 }
 
@@ -797,7 +797,7 @@ fn a_check_with_http2_is_diagnosed_without_its_alpn() {
         nginx.port
     );
     let new = format!("alpn h2 check-alpn h2 check-sni {NAME}");
-    is_changed(&stage, &backend, ("be", "s1"), &new);
+    assert_changed(&stage, &backend, ("be", "s1"), &new);
 }
 
 #[test]
@@ -807,5 +807,5 @@ fn a_wrong_name_in_sni_and_check_sni_is_corrected_in_both() {
         "backend be\n{CHECK}    server s1 127.0.0.1:PORT TLS sni str(old.example.test) check check-sni x check-sni old.example.test\n"
     );
     let new = format!("sni str({NAME}) check check-sni {NAME} check-sni {NAME}");
-    is_changed(&stage, &backend, ("be", "s1"), &new);
+    assert_changed(&stage, &backend, ("be", "s1"), &new);
 }

@@ -37,12 +37,12 @@ fn a_server_that_requires_sni() {
     report.says("30 days left");
     report.says("status 200, Server: nginx");
     report.advises("This server requires SNI");
-    report.haproxy_agrees();
-    report.the_fix_works();
+    report.assert_haproxy_agrees();
+    report.assert_fix_works();
     let report = diagnose(&ca, nginx.port, OTHER, &[]);
     assert_eq!(report.code, 65);
     report.advises("sni-check explain 65");
-    report.haproxy_agrees();
+    report.assert_haproxy_agrees();
 }
 
 #[test]
@@ -64,8 +64,8 @@ fn a_server_with_another_default_certificate() {
     report.says(
         "the response depends on Host: with the address as Host instead of \"www.example.test\"",
     );
-    report.haproxy_agrees();
-    report.the_fix_works();
+    report.assert_haproxy_agrees();
+    report.assert_fix_works();
 }
 
 #[test]
@@ -78,19 +78,19 @@ fn the_right_and_a_wrong_name_for_a_single_certificate() {
         (0, &"no".into())
     );
     report.says("the response does not depend on Host");
-    report.haproxy_agrees();
-    report.the_fix_works();
+    report.assert_haproxy_agrees();
+    report.assert_fix_works();
     let header = ["--header", "X-Token: hidden-value", "--expect=status 200"];
     let report = diagnose(&ca, nginx.port, "ww.example.test", &header);
     assert_eq!(report.code, 54);
     report.advises(&format!(
         "ww.example.test is the wrong name: the server serves {NAME}"
     ));
-    report.is_fixed("haproxy.cfg");
+    report.assert_fix_place("haproxy.cfg");
     report.says("names of the certificate: www.example.test, far.example.net");
     report.says("sent without your headers");
     assert!(!report.value.to_string().contains("hidden-value"));
-    diagnose(&ca, nginx.port, "ww.example.test", &[]).the_fix_works();
+    diagnose(&ca, nginx.port, "ww.example.test", &[]).assert_fix_works();
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_certificate_of_another_site() {
     let report = diagnose(&ca, nginx.port, NAME, &[]);
     assert_eq!(report.code, 54);
     report.says("names of the certificate: *.example.net, 192.0.2.7");
-    report.haproxy_agrees();
+    report.assert_haproxy_agrees();
 }
 
 #[test]
@@ -116,11 +116,11 @@ fn an_expired_certificate_hides_no_other_fault_and_a_new_certificate_fixes_it() 
     report.says("certificate expired");
     report.says("2020-01-01 to 2021-01-01, expired");
     report.says("status 200");
-    report.haproxy_agrees();
+    report.assert_haproxy_agrees();
     let other = diagnose(&ca, nginx.port, OTHER, &[]);
     other.says("certificate expired");
     other.says(&format!("is not for {OTHER}"));
-    report.is_fixed("server");
+    report.assert_fix_place("server");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&ca.leaf(&[NAME], 30), &[]), ""));
     report.the_lines_work();
 }
@@ -153,9 +153,9 @@ fn the_full_chain_fixes_an_incomplete_chain() {
     let report = diagnose(&root, nginx.port, NAME, &[]);
     assert_eq!(report.code, 55);
     report.advises("doesn't send the certificate of CN=Middle");
-    report.haproxy_agrees();
+    report.assert_haproxy_agrees();
     // Either the CA file is wrong or the server's chain is incomplete.
-    report.is_fixed("options");
+    report.assert_fix_place("options");
     report.advises("Install the full chain at the server");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
     report.the_lines_work();
@@ -163,7 +163,7 @@ fn the_full_chain_fixes_an_incomplete_chain() {
     assert_eq!(report.code, 0);
     assert_eq!(report.value["chain"].as_array().map(Vec::len), Some(2));
     report.says("sent 1: CN=Middle, issued by CN=Root");
-    report.haproxy_agrees();
+    report.assert_haproxy_agrees();
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_self_signed_certificate_and_the_size_of_an_rsa_key() {
     assert_eq!(report.code, 55);
     report.says("RSA 2048");
     report.advises("no CA vouches for the server (CN=alone)");
-    report.haproxy_agrees();
+    report.assert_haproxy_agrees();
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn every_expectation_is_reported() {
     report.says("body does not meet --expect: string nowhere");
     report.says("as expected: hdr name server value nginx");
     report.says("headers do not meet --expect: hdr name x-absent");
-    report.haproxy_agrees();
+    report.assert_haproxy_agrees();
     for (uri, advice) in [
         ("/error", "The application is failing"),
         ("/missing", "it has a start page. Use --uri /"),
@@ -343,7 +343,7 @@ fn every_option_appears_in_the_printed_lines() {
     ];
     let report = diagnose(&ca, nginx.port, NAME, &options);
     assert_eq!(report.code, 0, "{:#}", report.value);
-    report.the_fix_works();
+    report.assert_fix_works();
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn a_dead_port_and_ports_that_do_not_speak_tls() {
     assert_eq!(report.code, 41);
     assert_eq!(report.value["steps"][0]["mark"], "problem");
     report.advises("Start the service");
-    report.haproxy_agrees();
+    report.assert_haproxy_agrees();
     let greeting = peer::tcp(|mut stream| {
         use std::io::{Read, Write};
         let _ = stream.write_all(b"220 mail.example.test ESMTP\r\n");
@@ -384,14 +384,14 @@ fn a_dead_port_and_ports_that_do_not_speak_tls() {
     let report = diagnose(&ca, greeting, NAME, &[]);
     assert_eq!(report.code, 63);
     report.says("it says \"220 mail.example.test ESMTP\"");
-    report.haproxy_agrees();
+    report.assert_haproxy_agrees();
     let closing = peer::tcp(|mut stream| {
         use std::io::Read;
         let _ = stream.read(&mut [0; 4096]);
     });
     let report = diagnose(&ca, closing, NAME, &[]);
     assert_eq!(report.code, 64);
-    report.haproxy_agrees();
+    report.assert_haproxy_agrees();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The request that diagnose sends through HAProxy is one that the server's real visitors could send.
 
-use crate::servers::{config, is_changed, nginx, object, running};
+use crate::servers::{assert_changed, config, nginx, object, running};
 use crate::support::NAME;
 use crate::support::check::BINARY;
 use crate::support::nginx::{Nginx, refusal, site};
@@ -19,7 +19,7 @@ fn backend(port: u16, rule: &str, (uri, host): (&str, &str), end: &str) -> Strin
 
 /// Asserts that diagnose finds the server healthy and prints no change.
 #[track_caller]
-fn is_healthy(stage: &Stage, backend: &str) {
+fn assert_healthy(stage: &Stage, backend: &str) {
     let config = config(stage, backend);
     let _haproxy = running(&config, ("be", "s1"), "UP");
     let report = object(&["-f", &config, "be/s1"], 0);
@@ -38,9 +38,9 @@ fn a_rule_that_rewrites_paths_stays() {
         let end = format!("sni str({NAME}) check check-sni {name}");
         backend(server.port, rule, ("/healthz", NAME), &end)
     };
-    is_healthy(&stage, &with(NAME));
+    assert_healthy(&stage, &with(NAME));
     let new = format!("check-sni {NAME}");
-    let found = is_changed(&stage, &with("www.exampel.test"), ("be", "s1"), &new);
+    let found = assert_changed(&stage, &with("www.exampel.test"), ("be", "s1"), &new);
     assert_eq!(found["diff"].as_array().map(Vec::len), Some(1), "{found:#}");
 }
 
@@ -54,7 +54,7 @@ fn an_sni_that_comes_from_the_request_stays_if_visitors_are_served() {
     external-check path \"--sni {NAME} --ca-file CA --send-proxy\"
     server s1 127.0.0.1:PORT ssl verify required ca-file CA sni req.hdr(host) check inter 3s send-proxy\n"
     );
-    let found = is_changed(&stage, &backend, ("be", "s1"), "--ca-file");
+    let found = assert_changed(&stage, &backend, ("be", "s1"), "--ca-file");
     let text = found["diff"].to_string();
     assert!(!text.contains("str("), "{text}");
     assert_eq!(found["diff_visitors"], 200, "{found:#}");
@@ -66,12 +66,12 @@ fn visitors_ask_for_a_site_and_not_for_the_host_of_the_check() {
     let end = format!("sni req.hdr(host) check check-sni {NAME}");
     let port = stage.nginx().port;
     for host in ["localhost", "127.0.0.1"] {
-        is_healthy(&stage, &backend(port, "", ("/", host), &end));
+        assert_healthy(&stage, &backend(port, "", ("/", host), &end));
     }
     let page = "if ($host = localhost) { return 404; } return 200 ok;";
     let server = nginx(&stage, "", page);
     let down = backend(server.port, "", ("/", "localhost"), &end);
-    is_changed(&stage, &down, ("be", "s1"), &format!("hdr Host {NAME}"));
+    assert_changed(&stage, &down, ("be", "s1"), &format!("hdr Host {NAME}"));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn visitors_ask_for_the_host_of_the_check_if_connections_send_another_name_on_pu
     let server = nginx(&stage, "", &page);
     let end = format!("sni str({NAME}) check check-sni legacy.example.test");
     let down = backend(server.port, "", ("/", "shop.example.test"), &end);
-    is_changed(&stage, &down, ("be", "s1"), &format!("check-sni {NAME}"));
+    assert_changed(&stage, &down, ("be", "s1"), &format!("check-sni {NAME}"));
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn visitors_ask_for_a_name_that_the_frontend_accepts() {
     let down = backend(server.port, "", ("/", NAME), end);
     let new = format!("sni str({NAME}) check check-sni {NAME}");
     for front in ["", &front] {
-        let found = is_changed(&stage, &format!("{front}{down}"), ("be", "s1"), &new);
+        let found = assert_changed(&stage, &format!("{front}{down}"), ("be", "s1"), &new);
         assert_eq!(found["diff_visitors"], 200, "{found:#}");
     }
 }
@@ -169,7 +169,7 @@ fn a_limit_that_only_diagnose_reaches_is_not_the_cause() {
     // nginx doesn't limit requests that `return` answers, so the check requests this page.
     let end = format!("sni str({NAME}) check inter 2s");
     let down = backend(server.port, "", ("/requests", NAME), &end);
-    let found = is_changed(&stage, &down, ("be", "s1"), &format!("check-sni {NAME}"));
+    let found = assert_changed(&stage, &down, ("be", "s1"), &format!("check-sni {NAME}"));
     let text = found.to_string();
     assert!(!text.contains("asked-too-often"), "{text}");
     assert!(!text.contains("visitors-get-error"), "{text}");

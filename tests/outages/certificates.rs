@@ -25,9 +25,9 @@ fn an_expired_certificate() {
     let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("own certificate has expired. do Renew the certificate at the server")
-        .is_for_the_server();
+        .assert_fault_of_server();
     nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
-    outage.is_over_after_pasting(&said);
+    outage.assert_over_after_pasting(&said);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn an_expired_intermediate() {
     Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("An intermediate certificate that the server sends has expired");
-    said.is_for_the_server();
+    said.assert_fault_of_server();
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn an_expired_old_root_whose_successor_is_not_in_the_ca_file() {
     said.says("Put the CA's current root (CN=New Root, self-signed) into that file")
         .is_for_a_file();
     let file = stage.folder.file("new", &new.again("New Root", |_| {}));
-    outage.is_fixed_by(&diagnose(nginx.port, &["--ca-file", &file, NAME]));
+    outage.assert_fixed_by(&diagnose(nginx.port, &["--ca-file", &file, NAME]));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_certificate_with_only_an_ip_address() {
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("The certificate has only IP addresses (127.0.0.1)")
         .never_says("Correct --sni");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn an_incomplete_chain() {
     said.says("with a value that only you know; or at the server")
         .says("Install the full chain");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
-    outage.is_over_after_pasting(&said);
+    outage.assert_over_after_pasting(&said);
 }
 
 #[test]
@@ -142,9 +142,9 @@ fn a_private_ca() {
     let said = diagnose(port, &[NAME]);
     said.says("this CA is not in the bundled roots")
         .says("--ca-file FILE")
-        .wants_a_value();
+        .assert_asks_for_value();
     let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -156,8 +156,8 @@ fn a_private_ca_with_an_intermediate() {
     let outage = Outage::checked(nginx.port, &words("@system-ca"));
     let said = diagnose(nginx.port, &[NAME]);
     said.says("this CA is not in the bundled roots")
-        .wants_a_value();
-    outage.is_fixed_by(&diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]));
+        .assert_asks_for_value();
+    outage.assert_fixed_by(&diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]));
 }
 
 #[test]
@@ -170,9 +170,9 @@ fn a_self_signed_certificate() {
     let said = diagnose(nginx.port, &[NAME]);
     said.says("self-signed")
         .says("--ca-file FILE")
-        .wants_a_value();
+        .assert_asks_for_value();
     let file = stage.folder.file("copied.pem", &leaf.crt_pem);
-    outage.is_fixed_by(&diagnose(nginx.port, &["--ca-file", &file, NAME]));
+    outage.assert_fixed_by(&diagnose(nginx.port, &["--ca-file", &file, NAME]));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn a_revoked_certificate() {
     let call = ["--crl-file", &crl, "--ca-file", &stage.ca_file, NAME];
     diagnose(nginx.port, &call)
         .says("revoked")
-        .is_for_the_server();
+        .assert_fault_of_server();
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn an_expired_revocation_list() {
     ))
     .is_for_a_file();
     list(30);
-    outage.is_over_after_pasting(&said);
+    outage.assert_over_after_pasting(&said);
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_certificate_that_expires_too_soon() {
         .says("HAProxy sends the server no visitors")
         .says("--warn-cert-days 10 in place of")
         .never_says("nothing in haproxy.cfg fixes this");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 /// Diagnoses a server that requires client certificates, with this client certificate.
@@ -277,8 +277,8 @@ fn a_server_that_requires_a_client_certificate() {
     let said = diagnose(port, &["--ca-file", &props.stage.ca_file, NAME]);
     said.says("The server wants a client certificate")
         .says("--crt FILE")
-        .wants_a_value();
-    outage.is_fixed_by(&ask_with(&props, port, &props.crt));
+        .assert_asks_for_value();
+    outage.assert_fixed_by(&ask_with(&props, port, &props.crt));
 }
 
 #[test]
@@ -289,7 +289,8 @@ fn a_client_certificate_that_the_server_does_not_trust() {
     let crt = &props.wrong_crt;
     Outage::checked(port, &(words(&props.stage.ca_file) + " crt " + crt));
     let said = ask_with(&props, port, crt);
-    said.says("refuses the client certificate").wants_a_value();
+    said.says("refuses the client certificate")
+        .assert_asks_for_value();
 }
 
 #[test]
@@ -305,7 +306,7 @@ fn an_expired_client_certificate() {
     ))
     .is_for_a_file();
     client(props.clients.leaf(&["client"], 30));
-    outage.is_over_after_pasting(&said);
+    outage.assert_over_after_pasting(&said);
 }
 
 #[test]
@@ -323,12 +324,12 @@ fn a_handshake_that_fails_without_a_client_certificate() {
     let outage = Outage::checked(port, &words(&stage.ca_file));
     let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("The server wants a client certificate")
-        .wants_a_value();
+        .assert_asks_for_value();
     let client = stage.ca.leaf_with(&["client"], |params| {
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
     });
     let crt = stage.folder.file("client.pem", &client.both_pem());
-    outage.is_fixed_by(&diagnose(
+    outage.assert_fixed_by(&diagnose(
         port,
         &["--crt", &crt, "--ca-file", &stage.ca_file, NAME],
     ));

@@ -48,7 +48,7 @@ fn a_redirect_on_the_same_host() {
         &["--uri=/redirect", "--expect=status 200"],
     );
     said.says("--uri /elsewhere");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_redirect_to_another_host() {
     let (nginx, outage) = outage(&stage, go, check, "/");
     let said = ask(&stage, nginx.port, &["--uri=/go", "--expect=status 200"]);
     said.says("--expect 'status 301'").never_says("--uri https");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_redirect_to_itself() {
     let (nginx, outage) = outage(&stage, only_https, check, "/");
     let said = ask(&stage, nginx.port, &["--expect=status 200"]);
     said.says("redirects to itself");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_page_that_requires_a_login() {
     let (nginx, outage) = outage(&stage, "", check, "/");
     let said = ask(&stage, nginx.port, &["--uri=/api"]);
     said.says("--expect 'status 401'");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_forbidden_page() {
     let (nginx, _outage) = outage(&stage, "location /no { return 403; }", check, "/");
     ask(&stage, nginx.port, &["--uri=/no"])
         .says("Allow HAProxy's address")
-        .is_for_the_server();
+        .assert_fault_of_server();
 }
 
 #[test]
@@ -104,10 +104,10 @@ fn a_missing_page() {
     let (nginx, outage) = outage(&stage, "", check, "/");
     let said = ask(&stage, nginx.port, &["--uri=/missing"]);
     said.says("Use --uri /");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
     let url = format!("https://{NAME}/missing");
     let connect = ["--ca-file", &stage.ca_file, &url];
-    outage.is_fixed_by(&diagnose(nginx.port, &connect));
+    outage.assert_fixed_by(&diagnose(nginx.port, &connect));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_server_where_every_page_is_missing() {
     );
     ask(&stage, port, &["--uri=/gone"])
         .says("The server has no page /gone")
-        .wants_a_value();
+        .assert_asks_for_value();
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_method_that_is_not_allowed() {
     let (nginx, outage) = outage(&stage, only_get, check, "/");
     let said = ask(&stage, nginx.port, &["--method=OPTIONS"]);
     said.says("Use --method GET");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -157,10 +157,11 @@ fn an_application_that_fails() {
     let check = "    http-check send meth GET uri /error HOST";
     let (nginx, outage) = outage(&stage, "", check, "/error");
     let said = ask(&stage, nginx.port, &["--uri=/error"]);
-    said.says("The application is failing").is_for_the_server();
+    said.says("The application is failing")
+        .assert_fault_of_server();
     let repaired = "location = /error { return 200 ok; }";
     nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), repaired));
-    outage.is_over_after_pasting(&said);
+    outage.assert_over_after_pasting(&said);
 }
 
 #[test]
@@ -172,7 +173,7 @@ fn a_proxy_without_its_backend() {
     let (nginx, _outage) = outage(&stage, gone, check, "/app");
     let said = ask(&stage, nginx.port, &["--uri=/app"]);
     said.says("has no healthy backend for this name")
-        .is_for_the_server();
+        .assert_fault_of_server();
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn a_page_that_is_slower_than_the_time_out() {
     let outage = checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
     let said = ask(&stage, port, &["--timeout=1500ms"]);
     said.says("later than the check waits");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -219,10 +220,10 @@ fn a_head_that_is_too_long_only_for_visitors() {
         .says("tune.bufsize 32768")
         .never_says("limit of sni-check")
         .never_says("--handshake-only");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
     let said = ask(&stage, port, &["--max-head=31744"]);
     said.says("healthy");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -238,12 +239,12 @@ fn a_text_in_a_different_case_and_a_compressed_body() {
         let said = ask(&stage, nginx.port, &["--expect", &rule]);
         said.says("but with different upper and lower case")
             .never_says("Another site answered");
-        outage.is_fixed_by(&said);
+        outage.assert_fixed_by(&said);
     }
     let (nginx, _outage) = outage(&stage, rules, &check("/zip", "string ready"), "/");
     ask(&stage, nginx.port, &["--uri=/zip", "--expect=string ready"])
         .says("The server compresses the body")
-        .is_for_the_server();
+        .assert_fault_of_server();
 }
 
 #[test]
@@ -285,7 +286,7 @@ fn a_firewall_that_refuses_the_user_agent_of_a_check() {
     said.says("The server refuses the User-Agent that the check sends (sni-check/")
         .says("--header 'User-Agent: Mozilla/5.0'")
         .never_says("HAProxy's own check reaches this server, but sni-check can't check it");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -298,7 +299,7 @@ fn a_firewall_that_refuses_an_empty_user_agent() {
     said.says("HAProxy's own check sends no User-Agent and no Accept, and the server refuses requests without them")
         .says("Visitors' browsers send both")
         .never_says("because HAProxy connects for visitors");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -308,6 +309,6 @@ fn a_response_that_never_arrives() {
     for behave in [Duration::ZERO, Duration::from_secs(15)] {
         let port = peer::tls(&stage.leaf, move |_| thread::sleep(behave));
         checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
-        ask(&stage, port, &["--timeout=1s"]).is_for_the_server();
+        ask(&stage, port, &["--timeout=1s"]).assert_fault_of_server();
     }
 }

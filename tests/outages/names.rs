@@ -21,7 +21,7 @@ fn a_check_without_sni_for_a_server_that_requires_sni() {
     let outage = Outage::checked(port, &verified(&stage, NAME));
     let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("This server requires SNI");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn the_option_no_sni_with_a_server_that_requires_sni() {
     let outage = Outage::checked(port, &lines);
     let said = diagnose(port, &["--no-sni", "--ca-file", &stage.ca_file, NAME]);
     said.says("sni-check without --no-sni");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn the_option_no_sni_with_a_server_that_has_another_default_site() {
         &["--no-sni", "--ca-file", &stage.ca_file, NAME],
     );
     said.says("sni-check without --no-sni");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_typo_in_the_name() {
         &["--ca-file", &stage.ca_file, "ww.example.test"],
     );
     said.says("ww.example.test is the wrong name: the server serves www.example.test");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -79,7 +79,8 @@ fn an_unknown_name_and_a_default_certificate() {
     let said = diagnose(server.port, &["--ca-file", &stage.ca_file, name]);
     said.says("The server doesn't know the name shop.example.test");
     said.never_says("--verify-host").never_says("verifyhost");
-    said.never_says("--sni other.example.test").wants_a_value();
+    said.never_says("--sni other.example.test")
+        .assert_asks_for_value();
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn a_name_that_the_server_refuses() {
     );
     let said = diagnose(port, &["--ca-file", &stage.ca_file, OTHER]);
     said.says("doesn't know the name other.example.test")
-        .wants_a_value();
+        .assert_asks_for_value();
 }
 
 #[test]
@@ -109,9 +110,9 @@ fn a_name_that_the_servers_certificate_lacks() {
         &(verified(&stage, NAME) + " check-sni www.example.test"),
     );
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("issued for other names").is_for_the_server();
+    said.says("issued for other names").assert_fault_of_server();
     nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
-    outage.is_over_after_pasting(&said);
+    outage.assert_over_after_pasting(&said);
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn a_wildcard_does_not_cover_two_labels() {
         &(verified(&stage, name) + " check-sni a.b.example.test"),
     );
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, name]);
-    said.says("covers only one label").is_for_the_server();
+    said.says("covers only one label").assert_fault_of_server();
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn a_wrong_name_to_verify() {
     ];
     let said = diagnose(port, &call);
     said.says("not for --verify-host old.example.test");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn visitors_are_not_served_because_of_their_host() {
     let outage = Outage::checked(server.port, &words);
     let said = diagnose(server.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("http-request set-header Host www.example.test");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -180,7 +181,7 @@ fn a_host_that_the_server_does_not_know() {
     let call = ["--header=Host: internal", "--ca-file", &stage.ca_file, NAME];
     let said = diagnose(server.port, &call);
     said.says("but not \"Host: internal\"");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -198,5 +199,5 @@ fn a_host_that_differs_from_the_sni_name() {
     ];
     let said = diagnose(server.port, &call);
     said.says("Leave out --header 'Host: api.example.test'");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }

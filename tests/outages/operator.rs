@@ -88,7 +88,7 @@ impl Outage {
     /// Asserts that the server is UP and visitors are served with each block of printed lines, and that
     /// diagnose has tried each block.
     #[track_caller]
-    pub fn is_fixed_by(&self, said: &Said) {
+    pub fn assert_fixed_by(&self, said: &Said) {
         let blocks = said.blocks();
         assert!(!blocks.is_empty(), "{}", said.text);
         for (title, lines) in blocks {
@@ -101,7 +101,7 @@ impl Outage {
     /// Asserts that the server is now UP and visitors are served with each block of printed lines, whatever
     /// the report says about the block.
     #[track_caller]
-    pub fn is_over_after_pasting(&self, said: &Said) {
+    pub fn assert_over_after_pasting(&self, said: &Said) {
         for (_, lines) in said.blocks() {
             self.paste(&lines);
             self.is_up(&lines);
@@ -172,7 +172,7 @@ impl Said {
 
     /// Asserts that the report says to fix the server, and promises no lines.
     #[track_caller]
-    pub fn is_for_the_server(&self) -> &Said {
+    pub fn assert_fault_of_server(&self) -> &Said {
         self.never_says("tried: check UP");
         self.says("nothing in haproxy.cfg fixes this")
     }
@@ -187,7 +187,7 @@ impl Said {
 
     /// Asserts that the report says that a value is missing, and prints no lines.
     #[track_caller]
-    pub fn wants_a_value(&self) -> &Said {
+    pub fn assert_asks_for_value(&self) -> &Said {
         assert!(self.blocks().is_empty(), "{}", self.text);
         self.says("with a value that only you know")
     }

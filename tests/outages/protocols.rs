@@ -30,7 +30,7 @@ fn a_server_that_requires_a_proxy_header() {
     let said = diagnose(port, &call(stage));
     said.says("PROXY protocol header before TLS")
         .never_says("Correct --sni");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_proxy_that_accepts_only_proxy_headers() {
     let outage = Outage::checked(port, &correct(stage));
     let said = diagnose(port, &call(stage));
     said.says("PROXY protocol header");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_proxy_header_that_the_server_does_not_expect() {
     words.extend(call(&stage));
     let said = diagnose(port, &words);
     said.says("doesn't expect a PROXY header");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_port_that_speaks_plain_http() {
     let outage = Outage::checked(port, &correct(stage));
     let said = diagnose(port, &call(stage));
     said.says("speaks plain HTTP");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_plain_port_that_redirects_to_https() {
     Outage::checked(port, &correct(stage));
     let said = diagnose(port, &call(stage));
     said.says("Write the port of the HTTPS site")
-        .wants_a_value();
+        .assert_asks_for_value();
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_server_that_speaks_only_http_2() {
     said.says("speaks only HTTP/2")
         .says("check-alpn h2")
         .says("ver HTTP/2");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -102,7 +102,8 @@ fn a_port_of_another_protocol() {
     let port = props.start("banner").port;
     Outage::checked(port, &correct(stage));
     let said = diagnose(port, &call(stage));
-    said.says("220 mail.example.test ESMTP").wants_a_value();
+    said.says("220 mail.example.test ESMTP")
+        .assert_asks_for_value();
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn another_protocol_within_tls() {
     let stage = &props.stage;
     let port = props.start("banner-within-tls").port;
     Outage::checked(port, &correct(stage));
-    diagnose(port, &call(stage)).wants_a_value();
+    diagnose(port, &call(stage)).assert_asks_for_value();
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn a_server_that_speaks_only_tls_1_1() {
     let outage = Outage::checked(port, &correct(stage));
     let said = diagnose(port, &call(stage));
     said.says("only TLS 1.1 or older");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn a_minimum_version_that_the_server_does_not_support() {
     words.extend(call(&stage));
     let said = diagnose(port, &words);
     said.says("Leave out both options");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn a_server_with_only_old_ciphers() {
     let outage = Outage::checked(port, &(correct(stage) + " ssl-min-ver TLSv1.3"));
     let said = diagnose(port, &call(stage));
     said.says("HAProxy's own check");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn a_port_on_which_nothing_listens() {
     let port = dead_port();
     Outage::checked(port, &correct(&stage));
     let said = diagnose(port, &call(&stage));
-    said.says("Start the service").is_for_the_server();
+    said.says("Start the service").assert_fault_of_server();
 }
 
 /// Diagnoses a server that stays silent, with a short time limit.
@@ -176,7 +177,7 @@ fn a_port_forward_whose_own_backend_is_down() {
         .says("So the cause is not the TLS version or the PROXY header")
         .never_says("Correct --sni")
         .never_says("Add or remove --send-proxy")
-        .is_for_the_server();
+        .assert_fault_of_server();
 }
 
 #[test]
@@ -197,7 +198,7 @@ fn a_network_in_which_only_short_answers_arrive() {
         .says("the port is for TLS: it refuses plain HTTP with status 400")
         .says("Large packets get lost on the way")
         .never_says("answers plain HTTP")
-        .is_for_the_server();
+        .assert_fault_of_server();
 }
 
 #[test]
@@ -259,11 +260,11 @@ fn a_server_that_stays_silent() {
         Outage::checked(port, &correct(stage));
         quickly(port, stage)
             .says("its own backend is down")
-            .is_for_the_server();
+            .assert_fault_of_server();
     }
     let (port, _hole) = peer::blackhole();
     Outage::checked(port, &correct(stage));
-    quickly(port, stage).is_for_the_server();
+    quickly(port, stage).assert_fault_of_server();
 }
 
 #[test]
@@ -276,7 +277,7 @@ fn a_source_address_of_another_host() {
     words.extend(call(&stage));
     let said = diagnose(port, &words);
     said.says("Leave out --source");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -290,7 +291,7 @@ fn a_source_address_that_the_server_refuses() {
     words.extend(call(&stage));
     let said = diagnose(nginx.port, &words);
     said.says("fails if it connects from the address of --source (127.0.0.5)");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 #[test]
@@ -303,7 +304,7 @@ fn a_server_that_requires_alpn() {
     let said = diagnose(nginx.port, &call(&stage));
     said.says("doesn't offer HTTP/1.1 by ALPN")
         .says("check-alpn http/1.1");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }
 
 /// The server waits for the end of a request, which a handshake doesn't contain, or closes the connection
@@ -326,7 +327,7 @@ fn a_plain_http_port_that_does_not_answer_a_handshake() {
         let said = quickly(port, &stage);
         said.says("This port speaks plain HTTP")
             .never_says("path MTU");
-        outage.is_fixed_by(&said);
+        outage.assert_fixed_by(&said);
     }
 }
 
@@ -352,5 +353,5 @@ fn a_proxy_header_that_is_missing_while_name_and_host_are_wrong() {
         .says("The check sends no SNI, and the server needs the name")
         .says("but not \"Host: old.example.test\"")
         .never_says("So the cause is not");
-    outage.is_fixed_by(&said);
+    outage.assert_fixed_by(&said);
 }

@@ -7,9 +7,9 @@
 
 mod case;
 mod changes;
+mod fixes;
 mod grammar;
 mod measure;
-mod mend;
 mod peers;
 mod reality;
 mod said;

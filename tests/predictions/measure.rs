@@ -10,11 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::case::Case;
-use crate::mend::mended;
+use crate::fixes::with_fix;
 use crate::peers::World;
 use crate::reality::{self, Reality, Text, Visitor};
 use crate::said::{self, Finding, Said};
-use crate::score::{Difference, Fares, Trap, compare, explains, fares, traps};
+use crate::score::{Difference, Service, Trap, compare, explains, service, traps};
 use crate::support::haproxy::Version;
 
 /// A difference, with everything that a person needs to reproduce it.
@@ -205,25 +205,25 @@ impl Figures {
                         .any(|about| about.starts_with(&text.prefix) && !about.contains("-other"))
             };
             for finding in said[index].findings.iter().filter(own) {
-                let Some(mended) = mended(text, finding) else {
+                let Some(fixed) = with_fix(text, finding) else {
                     continue;
                 };
                 // Several servers may have the same fix.
                 let known = tries
                     .iter()
-                    .any(|(known, _, other)| *known == index && other.whole() == mended.whole());
+                    .any(|(known, _, other)| *known == index && other.whole() == fixed.whole());
                 if !known {
-                    tries.push((index, finding, mended));
+                    tries.push((index, finding, fixed));
                 }
             }
         }
         self.fixes = tries.len();
-        let mended: Vec<Text> = tries
+        let fixed: Vec<Text> = tries
             .iter()
             .enumerate()
             .map(|(number, (_, _, text))| renamed(text, number))
             .collect();
-        let after = reality::observe(&mended, version, sockets);
+        let after = reality::observe(&fixed, version, sockets);
         let mut suspects = Vec::new();
         for (number, after) in after.into_iter().enumerate() {
             let (index, finding, _) = &tries[number];
@@ -240,7 +240,7 @@ impl Figures {
         }
         let again: Vec<Text> = suspects
             .iter()
-            .map(|number| mended[*number].clone())
+            .map(|number| fixed[*number].clone())
             .collect();
         for (number, after) in suspects
             .iter()
@@ -379,7 +379,7 @@ fn verdict(
     let vain = stays.any(|trap| explains(case, finding, *trap) && !reported(*trap));
     // A check that now fails for a different reason shows the next fault.
     let same = shown(before) == shown(after);
-    (vain && same && finding.is_problem).then(|| Difference::FixIsVain(id()))
+    (vain && same && finding.is_problem).then(|| Difference::FixChangesNothing(id()))
 }
 
 /// Returns what HAProxy shows about the checks.
@@ -411,8 +411,8 @@ fn harms(before: &Reality, after: &Reality) -> bool {
         let Some(is) = after.get(name) else {
             return true;
         };
-        let was_served = fares(was) == Fares::Served;
-        let now_fails = was_served && fares(is) == Fares::Fail;
+        let was_served = service(was) == Service::Served;
+        let now_fails = was_served && service(is) == Service::Fail;
         let is_down = |status: &str| status.starts_with("DOWN");
         now_fails || (was_served && !is_down(&was.status) && is_down(&is.status))
     })

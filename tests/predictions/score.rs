@@ -22,7 +22,7 @@ pub enum Difference {
     /// The name of a finding whose fix breaks something that worked.
     FixHarms(String),
     /// A fix that doesn't remove the trap.
-    FixIsVain(String),
+    FixChangesNothing(String),
 }
 
 /// The harm that a configuration does to its users.
@@ -47,7 +47,7 @@ impl Difference {
             Difference::FalseAlarm(_) => "false alarms",
             Difference::Untrue(_) | Difference::UntrueRun(_) => "predictions that don't come true",
             Difference::FixHarms(_) => "fixes that make it worse",
-            Difference::FixIsVain(_) => "fixes that change nothing",
+            Difference::FixChangesNothing(_) => "fixes that change nothing",
         }
     }
 }
@@ -57,33 +57,32 @@ const GENERAL: &[&str] = &[
     "runtime-servers",
     "serve-init-state",
     "time",
-    "ended",
     "unused-rule",
 ];
 
 /// The result for visitors of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fares {
+pub enum Service {
     Served,
     Fail,
     /// The test can't decide, because the server refuses this page to its visitors.
     Unclear,
 }
 
-pub fn fares(seen: &Seen) -> Fares {
+pub fn service(seen: &Seen) -> Service {
     match seen.visit {
-        Some(200..=399) => Fares::Served,
-        Some(401 | 403 | 404) => Fares::Unclear,
-        _ => Fares::Fail,
+        Some(200..=399) => Service::Served,
+        Some(401 | 403 | 404) => Service::Unclear,
+        _ => Service::Fail,
     }
 }
 
 /// Returns the trap in what HAProxy shows about a server, if there is a trap.
 pub fn trap(case: &Case, seen: &Seen) -> Option<Trap> {
-    match (seen.status.as_str(), fares(seen)) {
+    match (seen.status.as_str(), service(seen)) {
         ("no check", _) => was_meant_to_be_checked(case).then_some(Trap::Unchecked),
-        (status, Fares::Served) if status.starts_with("DOWN") => Some(Trap::Down),
-        (status, Fares::Fail) if status.starts_with("UP") && !is_out_of_sight(case, seen) => {
+        (status, Service::Served) if status.starts_with("DOWN") => Some(Trap::Down),
+        (status, Service::Fail) if status.starts_with("UP") && !is_out_of_sight(case, seen) => {
             Some(Trap::Up)
         }
         _ => None,
@@ -246,7 +245,7 @@ fn judged<'a>(case: &Case, finding: &Finding, reality: &'a Reality) -> Vec<&'a S
 
 fn is_false_alarm(case: &Case, finding: &Finding, reality: &Reality) -> bool {
     let seen = judged(case, finding, reality);
-    let fine = |seen: &&Seen| seen.status.starts_with("UP") && fares(seen) == Fares::Served;
+    let fine = |seen: &&Seen| seen.status.starts_with("UP") && service(seen) == Service::Served;
     // A check that the author didn't intend may be UP by luck.
     let is_another_check = finding.id == "no-option" || finding.effect == "unchecked";
     finding.is_problem && !is_another_check && !seen.is_empty() && seen.iter().all(fine)

@@ -40,7 +40,7 @@ mod tests {
     use crate::haproxy::words::split_value;
 
     #[track_caller]
-    fn comes_back(word: &[u8]) {
+    fn assert_round_trip(word: &[u8]) {
         let quoted = quote(word);
         let read = split_value(&quoted).expect(&quoted);
         assert_eq!(read, [word], "{quoted}");
@@ -53,11 +53,11 @@ mod tests {
         let special = b" \t\r\n\x0b\x7f\"'\\#${}[]*-xnrt0aA\xc3\xa9\xff";
         let mut words = vec![Vec::new()];
         for _ in 0..3 {
-            words.iter().for_each(|word| comes_back(word));
+            words.iter().for_each(|word| assert_round_trip(word));
             let longer = |word: &Vec<u8>| special.map(|byte| [word, &[byte][..]].concat());
             words = words.iter().flat_map(longer).collect();
         }
-        words.iter().for_each(|word| comes_back(word));
+        words.iter().for_each(|word| assert_round_trip(word));
     }
 
     #[test]

@@ -110,7 +110,11 @@ fn judge_use(path: &Path<'_>) -> Result<(), CertificateFailure> {
 
 /// Returns the certificate of a path that expires first. The trusted certificates may contain a renewed
 /// version of an issuer, with the same name and key. In that case, the version that expires last counts.
-pub(super) fn first_to_end(path: &Path<'_>, rules: &Verification, now: i64) -> Option<Certificate> {
+pub(super) fn first_to_expire(
+    path: &Path<'_>,
+    rules: &Verification,
+    now: i64,
+) -> Option<Certificate> {
     let ends = path.steps.iter().enumerate().map(|(place, step)| {
         let twins = rules
             .trust

@@ -7,7 +7,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
-use super::judge::first_to_end;
+use super::judge::first_to_expire;
 use super::signature::{self, Refused};
 use crate::certificate::{Certificate, CertificateFailure, seconds};
 use crate::plan::{Tls, Verification};
@@ -25,7 +25,7 @@ pub struct Verifier {
     sent: OnceLock<Vec<CertificateDer<'static>>>,
     /// The certificate of the chain that expires first, if `--min-cert-days` or `--warn-cert-days`
     /// needs it.
-    first_to_end: OnceLock<Certificate>,
+    first_to_expire: OnceLock<Certificate>,
 }
 
 impl Verifier {
@@ -35,7 +35,7 @@ impl Verifier {
             min_days: plan.min_cert_days,
             wants_end: plan.min_cert_days.is_some() || plan.warn_cert_days.is_some(),
             sent: OnceLock::new(),
-            first_to_end: OnceLock::new(),
+            first_to_expire: OnceLock::new(),
         }
     }
 
@@ -45,8 +45,8 @@ impl Verifier {
     }
 
     /// Returns the certificate of the chain that expires first.
-    pub fn first_to_end(&self) -> Option<&Certificate> {
-        self.first_to_end.get()
+    pub fn first_to_expire(&self) -> Option<&Certificate> {
+        self.first_to_expire.get()
     }
 
     fn judge(
@@ -59,7 +59,7 @@ impl Verifier {
             Some(rules) => {
                 let path = rules.judge(leaf, intermediates, now)?;
                 match self.wants_end {
-                    true => first_to_end(&path, rules, seconds(now)),
+                    true => first_to_expire(&path, rules, seconds(now)),
                     false => None,
                 }
             }
@@ -80,9 +80,9 @@ impl Verifier {
     fn judge_end(&self, first: Certificate, now: i64) -> Result<(), CertificateFailure> {
         let days = first.days_left(Duration::from_secs(now.try_into().unwrap_or(0)));
         let subject = first.subject.clone();
-        let _ = self.first_to_end.set(first);
+        let _ = self.first_to_expire.set(first);
         match self.min_days {
-            Some(limit) if days < u64::from(limit) => Err(CertificateFailure::EndsSoon {
+            Some(limit) if days < u64::from(limit) => Err(CertificateFailure::ExpiresSoon {
                 subject,
                 days,
                 limit,

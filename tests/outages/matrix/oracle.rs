@@ -94,7 +94,7 @@ impl<'a> Oracle<'a> {
     fn judge_halves(&self, config: &Config, [check, line]: &[Config; 2]) -> Judgement {
         let cures = [(check, line), (line, check)].map(|(half, other)| {
             let wanted = Wanted {
-                price: &|that| half.price_beside(other, that, self.staged),
+                price: &|that| half.price_with(other, that, self.staged),
                 visitors: half.unchecked,
             };
             let mut all = self.all_cures(half, &wanted);

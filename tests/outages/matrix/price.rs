@@ -35,7 +35,7 @@ impl Config {
 
     /// Returns the price of a change of one half of a configuration. The change is cheaper if the `other`
     /// half already has the new values.
-    pub fn price_beside(&self, other: &Config, that: &Config, staged: &Staged) -> Price {
+    pub fn price_with(&self, other: &Config, that: &Config, staged: &Staged) -> Price {
         let both = |half: &Config| Config {
             visitors: Some(Box::new(other.clone())),
             ..half.clone()

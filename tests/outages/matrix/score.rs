@@ -144,7 +144,7 @@ impl Said {
     }
 
     /// Returns true if the report says that no change on this host fixes the problem.
-    fn despairs(&self) -> bool {
+    fn says_nothing_helps(&self) -> bool {
         let elsewhere = |place: &&str| ["server", "network"].contains(place);
         self.place().is_some() && self.places().iter().all(elsewhere)
     }
@@ -291,7 +291,7 @@ impl Report<'_> {
             return self.wrong("no report", format!("{:?} {}", said.code, said.stderr));
         }
         if self.form == Form::Call {
-            self.code_is_the_checks();
+            self.check_exit_code();
         }
         let works = self.promises_are_kept();
         self.place_is_right(works);
@@ -302,7 +302,7 @@ impl Report<'_> {
     }
 
     /// Checks that diagnose exits with the code of the check.
-    fn code_is_the_checks(&mut self) {
+    fn check_exit_code(&mut self) {
         let check = Command::new(program())
             .args(self.config.call())
             .env_clear()
@@ -413,13 +413,13 @@ impl Report<'_> {
     /// Checks that the problem can be fixed at the place that the report names.
     fn place_is_right(&mut self, works: bool) {
         let said = self.said;
-        let (place, despairs) = (said.place(), said.despairs());
+        let (place, says_nothing_helps) = (said.place(), said.says_nothing_helps());
         let names = |places: &[&str]| said.places().iter().any(|place| places.contains(place));
         let naive = Config::naive(self.oracle.staged);
         match self.judgement.price {
             Some(Price::Nothing | Price::Lines) => {
                 // The operator switched verification off, so the printed lines are stricter.
-                let off = self.config.trust == Trust::Anything && !despairs;
+                let off = self.config.trust == Trust::Anything && !says_nothing_helps;
                 let healthy = said.json["state"] == "UP" && self.is_healthy(self.config);
                 // A change that only HAProxy can prove has its own reason.
                 let proved = said.json["diff_reason"].is_string();
@@ -427,7 +427,7 @@ impl Report<'_> {
                 let found = healthy || works && named;
                 match place {
                     _ if found || off => {}
-                    _ if despairs => self.wrong("false despair", said.summary()),
+                    _ if says_nothing_helps => self.wrong("false despair", said.summary()),
                     Some("options" | "files" | "host") => {
                         self.wrong("asked for a needless value", said.summary());
                     }
@@ -442,7 +442,7 @@ impl Report<'_> {
                 // A wrong port and a dead service look the same. An operator who can't change the server can
                 // trust the issuers that the server doesn't send.
                 let alike = value == Value::Port || self.oracle.staged.is_at_fault;
-                match despairs {
+                match says_nothing_helps {
                     true if !alike => self.wrong("false despair", said.summary()),
                     _ if alike || works || names(&["options", "files"]) => {}
                     _ => self.wrong("fix missed", said.summary()),

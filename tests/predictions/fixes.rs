@@ -22,7 +22,7 @@ const WITH_VALUE: &[&str] = &[
 
 /// Returns the configuration with the fix. Returns `None` if the fix needs knowledge that only the
 /// operator has.
-pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
+pub fn with_fix(text: &Text, finding: &Finding) -> Option<Text> {
     let write = finding.write.lines().next()?;
     let mut write = write;
     let mut text = text.clone();
@@ -57,25 +57,25 @@ pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
 /// Applies one step of a fix to the servers that the finding is about.
 fn step(text: &Text, write: &str, finding: &Finding) -> Option<Text> {
     let about = finding.about.as_slice();
-    let mut mended = text.clone();
+    let mut fixed = text.clone();
     let before_sections = text.global.lines().count();
     let line = finding
         .line
         .and_then(|line| line.checked_sub(before_sections + 1));
     if let Some(sections) = in_connect_line(text, write, line) {
-        mended.sections = sections;
-        return Some(mended);
+        fixed.sections = sections;
+        return Some(fixed);
     }
     let is_word = |start: &&str| write.starts_with(*start);
     if let Some(line) = write.split("section global: ").nth(1) {
-        mended.global = format!("{}    {line}\n", text.global);
+        fixed.global = format!("{}    {line}\n", text.global);
     } else if let Some(options) = before(write, &OF_OPTIONS) {
-        mended.sections = with_options(&text.sections, options.trim_start_matches("add "))?;
+        fixed.sections = with_options(&text.sections, options.trim_start_matches("add "))?;
     } else if write.starts_with("add `check`") {
-        mended.sections = with_words(text, &["check"], about);
+        fixed.sections = with_words(text, &["check"], about);
     } else if let Some(word) = write.strip_prefix("remove ") {
         let word = word.split(" from the ").next()?.trim_matches('`');
-        mended.sections = match word.split_once("` from ") {
+        fixed.sections = match word.split_once("` from ") {
             Some((option, _)) if option.starts_with("--") => {
                 in_options(&text.sections, |old| without_option(old, option))
             }
@@ -83,38 +83,38 @@ fn step(text: &Text, write: &str, finding: &Finding) -> Option<Text> {
         };
     } else if let Some(words) = before(write, &OF_SERVER_LINE) {
         let words = words.trim_start_matches("add ").trim_matches('`');
-        mended.sections = with_words(text, &split(words)?, about);
+        fixed.sections = with_words(text, &split(words)?, about);
     } else if ["check-", "ssl ", "sni ", "verify ", "send-proxy", "crt "]
         .iter()
         .any(is_word)
     {
-        mended.sections = with_words(text, &split(write.split(" (").next()?)?, about);
+        fixed.sections = with_words(text, &split(write.split(" (").next()?)?, about);
     } else if ["external-check command ", "http-check send-state"]
         .iter()
         .any(is_word)
     {
-        mended.sections = with_line(text, write);
+        fixed.sections = with_line(text, write);
     } else if let Some(line) =
         write.strip_prefix("in the backend, before http-check expect, write ")
     {
-        mended.sections = before_expect(text, line);
+        fixed.sections = before_expect(text, line);
     } else if let Some(line) =
         write.strip_prefix("in the backend, in place of the http-check send line, write ")
     {
-        mended.sections = with_line(text, line);
+        fixed.sections = with_line(text, line);
     } else if let Some(line) = write.strip_prefix("in the backend, write ") {
-        mended.sections = with_line(text, line);
+        fixed.sections = with_line(text, line);
     } else if let Some(option) = write.strip_prefix("in the same defaults, add option ") {
         let option = option.split(',').next()?;
         let (before, rules) = text.sections.split_once("    http-check ")?;
-        mended.sections = format!("{before}    option {option}\n    http-check {rules}");
+        fixed.sections = format!("{before}    option {option}\n    http-check {rules}");
     } else if let Some(option) = write.strip_prefix("add option ") {
         let option = option.split(',').next()?;
-        mended.sections = with_line(text, &format!("option {option}"));
+        fixed.sections = with_line(text, &format!("option {option}"));
     } else {
         return None;
     }
-    Some(mended)
+    Some(fixed)
 }
 
 /// Phrases after which a fix has named options of sni-check.
