@@ -53,12 +53,7 @@ impl Difference {
 }
 
 /// The ids of findings that don't predict the result of a check.
-const GENERAL: &[&str] = &[
-    "runtime-servers",
-    "serve-init-state",
-    "time",
-    "unused-rule",
-];
+const GENERAL: &[&str] = &["runtime-servers", "serve-init-state", "time", "unused-rule"];
 
 /// The result for visitors of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

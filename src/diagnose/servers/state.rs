@@ -350,7 +350,7 @@ impl Subject<'_> {
     pub fn code(&self) -> Code {
         let is_ours = self.surveyed.kind == CheckKind::External;
         let lacks_variables = !self.surveyed.unset.is_empty();
-        let is_refused = self.meant().is_some() && (is_ours || self.shown.is_none());
+        let is_refused = self.meant().is_some() && is_ours;
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(_), _) if is_refused => Code::Refused,
             (Ok(_), _) if self.compares_no_name() => Code::Healthy,
@@ -471,7 +471,7 @@ fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
                 let one = move || {
                     **healthy = match is_down {
                         true => Some(false),
-                        false => check(&surveyed.call),
+                        false => check(&surveyed.call).or_else(|| unreachable(surveyed)),
                     };
                 };
                 _ = thread::Builder::new().spawn_scoped(scope, one);
@@ -486,6 +486,14 @@ fn check(call: &Result<Box<Options>, String>) -> Option<bool> {
     let plan = Plan::new(call.as_ref().ok()?, None, None, Output::default());
     let is_healthy = |plan: Plan| probe::run(&plan, Instant::now()).code() == Code::Healthy;
     Some(plan.is_ok_and(is_healthy))
+}
+
+/// Returns `Some(false)` if sni-check can't run the check, but sees that nothing accepts its connection.
+fn unreachable(surveyed: &Surveyed) -> Option<bool> {
+    let meant = surveyed.meant.as_deref()?;
+    let plan = Plan::new(&meant.options, None, None, Output::default()).ok()?;
+    let is_closed = probe::run(&plan, Instant::now()).code().layer() == Layer::Connection;
+    is_closed.then_some(false)
 }
 
 /// Returns the code closest to HAProxy's words.
