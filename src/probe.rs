@@ -62,8 +62,7 @@ pub struct Seen {
     pub client_certificate_asked: bool,
     /// The chain that the server sent, the leaf first.
     pub chain: Vec<CertificateDer<'static>>,
-    /// The certificate of the chain that expires first, if `--min-cert-days` or `--warn-cert-days`
-    /// needs it.
+    /// The certificate that expires first in the chain, if `--min-cert-days` or `--warn-cert-days` needs it.
     pub first_to_expire: Option<Certificate>,
     /// How long each phase took.
     pub times: Times,
@@ -99,13 +98,13 @@ impl Seen {
 pub struct Times {
     /// Resolving a name.
     pub resolve: Option<Duration>,
-    /// Connecting, with the PROXY header.
+    /// Connecting, and sending the PROXY header.
     pub connect: Option<Duration>,
     /// The TLS handshake.
     pub tls: Option<Duration>,
     /// Request and response.
     pub response: Option<Duration>,
-    /// The whole check, from the start of the process.
+    /// The whole check, from the `start` that [`run`] gets.
     pub total: Duration,
 }
 

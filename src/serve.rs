@@ -156,7 +156,7 @@ struct Service {
 }
 
 impl Service {
-    /// Serves a connection: reads one request, runs one check, and sends one answer.
+    /// Serves a connection: reads one request, runs its check if it asks for one, and sends one answer.
     fn serve(&self, connection: Connection) {
         let Connection {
             fd,
@@ -190,8 +190,8 @@ impl Service {
         }
     }
 
-    /// Returns true if the pages may be shown. They name backends and servers, so a socket that
-    /// other hosts can reach never shows them.
+    /// Returns true if serve may show its pages. The metrics name backends and servers, so serve shows no page
+    /// if other hosts may connect.
     fn shows_pages(&self) -> bool {
         !self.is_remote
     }

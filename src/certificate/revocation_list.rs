@@ -22,10 +22,10 @@ const ENTRY_ISSUER: &[u8] = &[0x55, 0x1d, 29];
 pub struct RevocationList<'a> {
     /// The content of the issuer's name.
     pub issuer: &'a [u8],
-    /// The time of issue, in seconds since the epoch. `None` if the time can't be compared with a clock.
+    /// The time of issue, in seconds since the epoch. `None` if the time can't be compared with the clock.
     pub this_update: Option<i64>,
     /// When the next list is due, in seconds since the epoch. The outer `None` means that the list has no
-    /// such field. The inner `None` means that its time can't be compared with a clock.
+    /// such field. The inner `None` means that its time can't be compared with the clock.
     pub next_update: Option<Option<i64>>,
     /// The content of the signature's AlgorithmIdentifier.
     pub signature: &'a [u8],
@@ -119,8 +119,8 @@ impl<'a> RevocationList<'a> {
         readable.then_some(list)
     }
 
-    /// Stores the list's extensions. OpenSSL ignores an extension that it can't read or that occurs
-    /// twice.
+    /// Stores the list's extensions. Like OpenSSL, ignores a value that can't be read, and an extension that
+    /// occurs twice. Returns `None` if the list of extensions itself can't be read.
     fn note_extensions(&mut self, extensions: &'a [u8]) -> Option<()> {
         let found = Extension::all(extensions)?;
         let value = |kind: &[u8]| single(&found, kind).and_then(Result::ok);
@@ -228,7 +228,7 @@ fn algorithm(content: &[u8]) -> Option<&[u8]> {
 /// An entry of a list.
 struct Entry<'a> {
     serial: &'a [u8],
-    /// True if the entry's date can be compared with a clock.
+    /// True if the entry's date can be compared with the clock.
     dated: bool,
     extensions: &'a [u8],
 }
@@ -252,7 +252,7 @@ impl<'a> Entry<'a> {
 /// The meaning of an entry's extensions.
 #[derive(Default)]
 struct Meaning<'a> {
-    /// The issuer of the certificate (GeneralNames), if it isn't the list's issuer.
+    /// The issuer that the entry names for its certificate (GeneralNames). `None` if it names no issuer.
     issuers: Option<&'a [u8]>,
     /// True if the entry withdraws an earlier revocation.
     removes_entry: bool,
@@ -284,7 +284,8 @@ fn meaning<'a>(extensions: &[Extension<'a>]) -> Option<Meaning<'a>> {
     })
 }
 
-/// Returns the value of the extension of this kind, or an error if it occurs more than once.
+/// Returns the value of the extension of this kind, an error if the extension occurs more than once, or `None`
+/// if it doesn't occur.
 fn single<'a>(extensions: &[Extension<'a>], kind: &[u8]) -> Option<Result<&'a [u8], ()>> {
     let mut of_kind = extensions.iter().filter(|extension| extension.kind == kind);
     let value = of_kind.next()?.value;

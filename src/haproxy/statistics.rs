@@ -75,7 +75,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 ///
-/// The socket can't be reached, or doesn't answer.
+/// The socket can't be reached, or doesn't answer with statistics.
 pub(crate) fn read(socket: &str) -> io::Result<Vec<Shown>> {
     match Endpoint::parse(socket) {
         Endpoint::Unix(path) => {

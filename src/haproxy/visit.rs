@@ -44,7 +44,7 @@ const LONGEST: usize = 1 << 20;
 pub(super) struct Visits {
     listener: UnixListener,
     waiting: Vec<Option<UnixStream>>,
-    /// The number of the question, true if the response may have a body, and the connection.
+    /// For each request: the number of its question, true if the response may have a body, and the connection.
     sent: Vec<(usize, bool, UnixStream)>,
 }
 
@@ -131,7 +131,8 @@ fn read(mut stream: UnixStream, end: Instant) -> Option<Visited> {
     visited(&response, ended)
 }
 
-/// Reads the bytes of a response. `ended` is true if the connection ended after them.
+/// Reads the bytes of a response. `ended` is true if the connection ended after them. Returns `None` if the
+/// head isn't complete or isn't HTTP/1.
 fn visited(response: &[u8], ended: bool) -> Option<Visited> {
     let head_end = response.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let (head, body) = response.split_at(head_end);

@@ -27,7 +27,7 @@ pub(super) struct ReadBody {
     found: bool,
     /// The length of the body at the last evaluation of the expectations.
     looked_at: usize,
-    /// The part of the memory limit for all checks that this body uses.
+    /// The memory that this body uses. It counts towards the limit for all checks together.
     pub share: Option<Share>,
 }
 
@@ -113,8 +113,9 @@ impl Judge<'_> {
         self.holds(rule, seen) == Ok(true)
     }
 
-    /// Returns the failure for a body that ended early. If a rule about the body is negated, the failure
-    /// names the first such rule, because the missing rest may contain what the rule forbids.
+    /// Returns the failure for a body that ended early. If the server closed the connection and a rule about
+    /// the body is negated, the failure names this rule, because the missing rest may contain what the rule
+    /// forbids.
     pub fn body_ended(&self, failure: Failure) -> Failure {
         let rules = self.request.expectations.iter();
         let mut rules = rules.filter(|rule| rule.part() == Part::Body);
@@ -127,9 +128,9 @@ impl Judge<'_> {
         }
     }
 
-    /// Returns true if the rest of the body can't change the result. As in HAProxy, a rule that has found its
-    /// text doesn't wait for the end of the body. A negated rule can be decided only when the whole body has
-    /// been read. Regular expressions run again only when the body has doubled.
+    /// Returns true if the rest of the body can't change the result, or if no time is left. As in HAProxy, a
+    /// rule that has found its text doesn't wait for the end of the body. A negated rule can be decided only
+    /// when the whole body has been read. Regular expressions run again only when the body has doubled.
     pub fn is_decided(&self, body: &mut ReadBody) -> bool {
         let rules = self.request.expectations.iter();
         let rules = rules.filter(|rule| rule.part() == Part::Body);

@@ -48,7 +48,7 @@ pub(super) struct Head {
 /// complete yet.
 ///
 /// # Errors
-/// Returns what is wrong with the head. The head may be incomplete.
+/// Returns what is wrong with the head, even if the head isn't complete yet.
 pub(super) fn read(bytes: &[u8], reading: Reading) -> Result<Option<(Head, usize)>, Failure> {
     let size = reading.max_size.unwrap_or(DEFAULT_SIZE);
     let mut cursor = Cursor::new(bytes);

@@ -51,7 +51,7 @@ impl Opening {
     }
 
     /// Returns the greeting of another protocol: the text in a packet of MySQL, or the first line if it is
-    /// text.
+    /// text. Otherwise returns `None`.
     pub fn first_line(&self) -> Option<String> {
         if let Some(greeting) = self.mysql() {
             return Some(greeting);

@@ -49,7 +49,7 @@ impl Metrics {
         *self.lock().checks.entry(code.number()).or_default() += 1;
     }
 
-    /// Counts a check, and remembers when its server's certificate expires.
+    /// Counts a check, and remembers when the first certificate of its server's chain expires.
     pub fn add(&self, plan: &Plan, verdict: &Verdict) {
         let chain = verdict.seen.chain.iter();
         let ends = chain.filter_map(|der| Some(Certificate::read(der)?.not_after));
@@ -161,8 +161,7 @@ fn line(text: &mut String, name: &str, labels: &str, value: &str) {
     };
 }
 
-/// Escapes the value of a label. The format has three escapes. Names in HAProxy contain no other control
-/// characters.
+/// Escapes the value of a label. The format has escapes only for the backslash, the quote and the line feed.
 fn escaped(value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"");
     value.replace('\n', "\\n")

@@ -34,7 +34,8 @@ pub(crate) struct ServerLines {
     is_lax: bool,
 }
 
-/// A line of a backend, or a line of `defaults` that the backend inherits.
+/// A line of haproxy.cfg that affects a server. It is in the backend, in the `defaults` section from which the
+/// backend inherits, in `global`, or in a frontend.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     /// `None` if the position doesn't matter.
@@ -116,7 +117,7 @@ const PATH_ACTIONS: [&str; 7] = [
     "set-uri",
 ];
 
-/// Returns true if this word of a server line affects connections to the server.
+/// Returns true if [`ServerLines::words`] contains this word of a server line.
 fn is_of_connection(word: &str) -> bool {
     let bare = word.strip_prefix("no-").unwrap_or(word);
     let groups = ["pool-", "resolve-", "check-pool-"];
@@ -165,7 +166,7 @@ impl ServerLines {
         }
     }
 
-    /// Returns the backend's lines as text: these rules, and the server line with these words.
+    /// Returns the backend's lines as text: its mode, these rules, and the server line with these words.
     pub(crate) fn backend<'a>(
         &self,
         rules: impl Iterator<Item = &'a Rule>,
@@ -195,7 +196,7 @@ impl ServerLines {
             .collect()
     }
 
-    /// Returns a server line with these words and their values. The value may be empty.
+    /// Returns the server line with these words and their values. A value may be empty.
     pub(crate) fn server_line<'a>(
         &self,
         words: impl IntoIterator<Item = (&'a str, &'a str)>,

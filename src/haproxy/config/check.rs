@@ -77,7 +77,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Returns the line that chooses the kind of check.
+    /// Returns the line that chooses the kind of check, or `None` if no line does.
     pub(crate) fn option(backend: &Backend) -> Option<&Place> {
         backend.settings.check.as_ref().map(|check| &check.place)
     }

@@ -127,7 +127,7 @@ impl Frontend {
     }
 
     /// Returns the names that these terms allow. HAProxy requires all terms, so the first term about the name
-    /// decides.
+    /// decides. Returns `None` if no term is about the name.
     fn names_of_all(&self, terms: &[String]) -> Option<Vec<String>> {
         let mut words = terms.iter().map(String::as_str);
         while let Some(word) = words.next() {
@@ -182,7 +182,8 @@ fn flat(lists: impl Iterator<Item = Option<Vec<String>>>) -> Option<Vec<String>>
     Some(lists.concat()).filter(|names| !names.is_empty())
 }
 
-/// Returns the names in a criterion that compares the Host or the SNI of visitors with whole names.
+/// Returns the names in a criterion that compares the Host or the SNI of visitors with whole names. Returns
+/// `None` for other criteria.
 fn names_in(criterion: &[&str]) -> Option<Vec<String>> {
     let (expression, mut words) = criterion.split_first()?;
     let (fetch, converter) = expression.split_once(',').unwrap_or((expression, ""));

@@ -65,8 +65,8 @@ pub(crate) struct ProxySettings {
     pub source: Option<At<String>>,
     /// The Host that `http-request set-header` gives to every request.
     pub host: Option<At<String>>,
-    /// The header fields that HAProxy adds to every visitor's request. Each has the form `Name: value`, and
-    /// the beginning of the line in haproxy.cfg that adds it.
+    /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. With each field, the
+    /// beginning of the line in haproxy.cfg that adds it.
     pub fields: Vec<(String, String)>,
     /// `mode http`.
     pub http: bool,
@@ -185,8 +185,8 @@ fn owned(words: &[&str], place: &Place) -> At<Vec<String>> {
 }
 
 impl ProxySettings {
-    /// Reads a line of `defaults` or of a proxy. Returns the words that sni-check doesn't
-    /// understand.
+    /// Reads a line of `defaults` or of a proxy. Returns what sni-check doesn't understand in the line, as
+    /// text for the report.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
         match words {
@@ -325,7 +325,7 @@ impl Global {
         }
     }
 
-    /// Reads a line. Returns the words that sni-check doesn't understand.
+    /// Reads a line. Returns what sni-check doesn't understand in the line, as text for the report.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let here = Some(place.clone());
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));

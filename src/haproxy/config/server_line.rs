@@ -18,8 +18,8 @@ pub(crate) struct Server {
     pub place: Place,
 }
 
-/// The words after a server's address, each with its value. The value is empty if the word has
-/// no value. A later word replaces an earlier word, and `no-check` removes `check`.
+/// The words after a server's address, each with its value. The value is empty if the word has no value. If a
+/// line has a word twice, the second counts. `no-check` removes `check`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings(BTreeMap<String, At<String>>);
 
@@ -121,7 +121,7 @@ impl Server {
 }
 
 impl Settings {
-    /// Reads the words of a line. Returns the words that sni-check doesn't understand.
+    /// Reads the words of a line. Returns what sni-check doesn't understand, as text for the report.
     pub(crate) fn read(&mut self, words: &[String], place: &Place) -> Vec<String> {
         let mut unclear = Vec::new();
         let mut words = words.iter();
@@ -161,8 +161,7 @@ impl Settings {
         self.0.iter().map(|(word, value)| (word.as_str(), value))
     }
 
-    /// Returns the words of `defaults`, with these words added. These words replace equal words of
-    /// `defaults`.
+    /// Returns these words, and the words of `defaults` that these words don't override.
     pub(crate) fn with_defaults(&self, defaults: &Settings) -> Settings {
         let mut all = defaults.clone();
         for (word, at) in &self.0 {
@@ -190,7 +189,7 @@ impl Settings {
         self.get(word).map(|at| &at.place)
     }
 
-    /// Returns `inter`, the time between two checks.
+    /// Returns the time between two checks, if `inter` sets it.
     pub(crate) fn inter(&self) -> Option<At<Duration>> {
         let At { value, place } = self.get("inter")?;
         let time = value.parse::<Time>().ok()?;

@@ -39,7 +39,7 @@ pub(super) struct Statements {
 ///
 /// # Errors
 ///
-/// A path can't be read, or a folder has no `*.cfg` file.
+/// A folder can't be read, or has no `*.cfg` file.
 pub(crate) fn files_of(given: &[String]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for name in given {

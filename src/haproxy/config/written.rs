@@ -1,5 +1,5 @@
-//! The words of a line as the file has them, with the names of variables. Advice must not repeat a variable's
-//! value, because the value may be a secret, or may change later.
+//! The words of a line as they are written in the file, with the names of variables. Advice must not repeat a
+//! variable's value, because the value may be a secret, or may change later.
 
 use super::super::words::{quote, split};
 use super::place::Place;
@@ -24,7 +24,8 @@ struct Word {
 }
 
 impl Written {
-    /// Adds a line. `words` are its words with the values of their variables.
+    /// Adds the words that come from variables. `words` are all words of the line, with the values of their
+    /// variables.
     pub(crate) fn add(&mut self, words: &[String], place: &Place) {
         let Some(text) = place.text().filter(|text| text.contains('$')) else {
             return;

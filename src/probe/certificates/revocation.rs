@@ -62,7 +62,7 @@ enum Rules {
     Older,
     /// OpenSSL 3.5 and 3.6, tested with HAProxy 3.0 and 3.2. Deltas and lists with an empty
     /// issuingDistributionPoint aren't used. A list must name a single signature algorithm and have
-    /// readable dates. OpenSSL 3.6 consults no list for a self-signed certificate.
+    /// readable dates. For a self-signed certificate, OpenSSL 3.6 uses no list.
     Newer,
 }
 
@@ -163,8 +163,8 @@ impl Judge<'_, '_> {
         best
     }
 
-    /// Scores how well a list fits a certificate (`get_crl_score`). Returns `None` if the list
-    /// can't be used.
+    /// Scores how well a list fits a certificate (`get_crl_score`). Returns `None` if the list can't be used,
+    /// or if it covers no reasons in addition to `reasons`.
     fn score<'c>(
         &'c self,
         place: usize,
@@ -206,8 +206,8 @@ impl Judge<'_, '_> {
         })
     }
 
-    /// Returns the signer of a list for the certificate at `place`, and its score
-    /// (`crl_akid_check`). The signer must be on the path.
+    /// Returns the signer of a list for the certificate at `place`, and the score for this signer
+    /// (`crl_akid_check`). The signer must be on the path, or be its root. Otherwise returns `None`.
     fn signer<'c>(&'c self, place: usize, list: &RevocationList<'_>) -> Option<(Signer<'c>, u16)> {
         let steps = &self.path.steps;
         let is_last = place + 1 == steps.len();
