@@ -190,8 +190,8 @@ impl Service {
         }
     }
 
-    /// Returns true if serve may show its pages. The metrics name backends and servers, so serve shows no page
-    /// if other hosts may connect.
+    /// Returns true if serve may show its pages. The metrics name backends and servers, so serve shows no
+    /// page if other hosts may connect.
     fn shows_pages(&self) -> bool {
         !self.is_remote
     }

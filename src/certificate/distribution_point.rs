@@ -106,8 +106,8 @@ impl<'a> PointName<'a> {
         elements.is_empty().then_some(name)
     }
 
-    /// Returns true if both names mean the same place (`idp_check_dp`). A relative name is appended to the name
-    /// of an issuer: to `own` for `self`, and to `its` for `other`.
+    /// Returns true if both names mean the same place (`idp_check_dp`). A relative name is appended to the
+    /// name of an issuer: to `own` for `self`, and to `its` for `other`.
     pub fn is_same(&self, own: &[u8], other: &PointName<'_>, its: &[u8]) -> bool {
         match (self, other) {
             (PointName::Full(ours), PointName::Full(theirs)) => general_name::names(ours)

@@ -55,8 +55,8 @@ impl<'a> Attribute<'a> {
         }
     }
 
-    /// Returns true if OpenSSL can read the attribute: a string of a known type with valid bytes, a BIT STRING
-    /// or a SEQUENCE.
+    /// Returns true if OpenSSL can read the attribute: a string of a known type with valid bytes, a BIT
+    /// STRING or a SEQUENCE.
     fn readable(&self) -> bool {
         const BITS: u8 = 3;
         match self.tag {

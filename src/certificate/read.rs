@@ -64,8 +64,8 @@ impl<'a> Parts<'a> {
         rest.is_empty().then_some(parts)
     }
 
-    /// Reads the certificate at the start of `bytes`. Returns the certificate and the bytes that follow it, or
-    /// `None` if OpenSSL can't read the certificate.
+    /// Reads the certificate at the start of `bytes`. Returns the certificate and the bytes that follow it,
+    /// or `None` if OpenSSL can't read the certificate.
     pub fn read_first(bytes: &'a [u8]) -> Option<(Parts<'a>, &'a [u8])> {
         let mut after = Elements(bytes);
         let mut whole = Elements(after.expect(SEQUENCE)?);
@@ -216,7 +216,8 @@ pub fn rsa_bits(key: &[u8]) -> Option<usize> {
     Some((modulus.len() - zeros) * 8 - first.leading_zeros() as usize)
 }
 
-/// Returns the algorithm and size of a certificate's key in the usual form, such as `RSA 2048`, or `other key`.
+/// Returns the algorithm and size of a certificate's key in the usual form, such as `RSA 2048`, or `other
+/// key`.
 pub fn key_type(certificate: &Parts<'_>) -> String {
     if let Some(bits) = rsa_bits(certificate.key) {
         return format!("RSA {bits}");

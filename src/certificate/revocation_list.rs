@@ -284,8 +284,8 @@ fn meaning<'a>(extensions: &[Extension<'a>]) -> Option<Meaning<'a>> {
     })
 }
 
-/// Returns the value of the extension of this kind, an error if the extension occurs more than once, or `None`
-/// if it doesn't occur.
+/// Returns the value of the extension of this kind, an error if the extension occurs more than once, or
+/// `None` if it doesn't occur.
 fn single<'a>(extensions: &[Extension<'a>], kind: &[u8]) -> Option<Result<&'a [u8], ()>> {
     let mut of_kind = extensions.iter().filter(|extension| extension.kind == kind);
     let value = of_kind.next()?.value;

@@ -248,8 +248,8 @@ impl Config {
         Config { text, begins }
     }
 
-    /// Reads HAProxy's alerts. Marks each unanswered question that an alert refers to as refused. Returns false
-    /// if the alerts refer to no question.
+    /// Reads HAProxy's alerts. Marks each unanswered question that an alert refers to as refused. Returns
+    /// false if the alerts refer to no question.
     fn blame(&self, said: &str, answers: &mut [Answer]) -> bool {
         let mut found = false;
         for line in said.lines().filter(|line| line.contains("[ALERT]")) {

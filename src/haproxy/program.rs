@@ -57,8 +57,8 @@ pub(crate) fn place_in(line: &str) -> Option<(&str, usize)> {
 }
 
 impl Haproxy {
-    /// Returns the given binary, or the first `haproxy` in PATH, /usr/sbin or /usr/local/sbin. If no binary is
-    /// given, and none is found or can be run, the result has no binary.
+    /// Returns the given binary, or the first `haproxy` in PATH, /usr/sbin or /usr/local/sbin. If no binary
+    /// is given, and none is found or can be run, the result has no binary.
     ///
     /// # Errors
     ///

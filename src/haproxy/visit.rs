@@ -44,7 +44,8 @@ const LONGEST: usize = 1 << 20;
 pub(super) struct Visits {
     listener: UnixListener,
     waiting: Vec<Option<UnixStream>>,
-    /// For each request: the number of its question, true if the response may have a body, and the connection.
+    /// For each request: the number of its question, true if the response may have a body, and the
+    /// connection.
     sent: Vec<(usize, bool, UnixStream)>,
 }
 

@@ -25,8 +25,8 @@ use Place::{
 /// The extension `signature_algorithms_cert`.
 const SIGNATURE_ALGORITHMS_CERT: u16 = 50;
 
-/// The extensions that OpenSSL 3.0 knows, except renegotiation_info, and the messages in which it accepts each
-/// of them after HAProxy's ClientHello. OpenSSL ignores extensions that it doesn't know.
+/// The extensions that OpenSSL 3.0 knows, except renegotiation_info, and the messages in which it accepts
+/// each of them after HAProxy's ClientHello. OpenSSL ignores extensions that it doesn't know.
 const KNOWN: [(u16, &[Place]); 24] = [
     (0, &[Hello12, Encrypted]),
     (1, &[Hello12, Encrypted]),

@@ -91,8 +91,8 @@ impl TlsStream {
         self.opening.judge(self.offers_tls13)
     }
 
-    /// Sends the rest of the handshake, for a check without a request. Doesn't wait for the server's reaction,
-    /// for example to our certificate in TLS 1.3. HAProxy doesn't wait either.
+    /// Sends the rest of the handshake, for a check without a request. Doesn't wait for the server's
+    /// reaction, for example to our certificate in TLS 1.3. HAProxy doesn't wait either.
     pub fn complete(mut self) -> Result<(), Failure> {
         self.flush().map_err(ended_handshake)
     }

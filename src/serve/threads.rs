@@ -163,7 +163,8 @@ impl<F: Fn(Connection)> Shared<F> {
         }
     }
 
-    /// Refuses connections that have waited too long for a place, and the oldest connections if too many wait.
+    /// Refuses connections that have waited too long for a place, and the oldest connections if too many
+    /// wait.
     fn refuse(&self) {
         let mut state = self.lock();
         loop {

@@ -80,8 +80,8 @@ impl Endpoint {
     }
 }
 
-/// Returns the names of the servers that `server-template PREFIX COUNT|RANGE ADDRESS` makes. Returns `None` if
-/// the count or range isn't valid, or if there would be more than 10,000 servers.
+/// Returns the names of the servers that `server-template PREFIX COUNT|RANGE ADDRESS` makes. Returns `None`
+/// if the count or range isn't valid, or if there would be more than 10,000 servers.
 pub(crate) fn template(prefix: &str, range: &str) -> Option<Vec<String>> {
     let (low, high) = match range.split_once('-') {
         Some((low, high)) => (low.parse().ok()?, high.parse().ok()?),

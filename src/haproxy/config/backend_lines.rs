@@ -34,8 +34,8 @@ pub(crate) struct ServerLines {
     is_lax: bool,
 }
 
-/// A line of haproxy.cfg that affects a server. It is in the backend, in the `defaults` section from which the
-/// backend inherits, in `global`, or in a frontend.
+/// A line of haproxy.cfg that affects a server. It is in the backend, in the `defaults` section from which
+/// the backend inherits, in `global`, or in a frontend.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     /// `None` if the position doesn't matter.

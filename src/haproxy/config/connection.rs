@@ -366,8 +366,8 @@ fn by_rule(
     }
 }
 
-/// Returns the address to which a check connects. The address and the port of the rule come first, then `addr`
-/// and `port` of the server line, then the server's own address and port.
+/// Returns the address to which a check connects. The address and the port of the rule come first, then
+/// `addr` and `port` of the server line, then the server's own address and port.
 fn check_endpoint(server: &Server, address: Option<&str>, port: Option<&str>) -> Endpoint {
     let text = |word| server.settings.get(word).map(|at| at.value.as_str());
     let endpoint = address.or(text("addr")).map(Endpoint::parse);

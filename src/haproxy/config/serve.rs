@@ -58,8 +58,8 @@ impl<'a> ServeCheck<'a> {
         (is_ours && is_used).then_some(serve)
     }
 
-    /// Returns the path of serve's socket, as it is written in haproxy.cfg. Returns `None` if the check doesn't
-    /// connect to a unix socket.
+    /// Returns the path of serve's socket, as it is written in haproxy.cfg. Returns `None` if the check
+    /// doesn't connect to a unix socket.
     pub(crate) fn socket(&self) -> Option<String> {
         match Endpoint::parse(&self.connect.as_ref()?.value.0) {
             Endpoint::Unix(path) => Some(path),

@@ -9,8 +9,8 @@ use super::signature::{Flaw, Signed};
 use crate::certificate::CertificateFailure;
 use crate::certificate::name_constraints::{self, Violation};
 
-/// Verifies the signatures of a path. If one of [`Path::anchors`] has signed the last step, returns that root.
-/// If the last step is itself trusted, returns `None`.
+/// Verifies the signatures of a path. If one of [`Path::anchors`] has signed the last step, returns that
+/// root. If the last step is itself trusted, returns `None`.
 ///
 /// # Errors
 /// Returns why the first bad signature isn't accepted.

@@ -23,8 +23,8 @@ pub(super) struct Step<'a> {
 /// A path to a root.
 #[derive(Debug)]
 pub(super) struct Path<'a> {
-    /// The certificates, the server's first. The last one is trusted, or [`Path::anchors`] contains roots that
-    /// may have issued it.
+    /// The certificates, the server's first. The last one is trusted, or [`Path::anchors`] contains roots
+    /// that may have issued it.
     pub steps: Vec<Step<'a>>,
     /// The roots without certificates that have the name of the last step's issuer.
     pub anchors: Vec<&'static TrustAnchor<'static>>,
