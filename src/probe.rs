@@ -104,7 +104,7 @@ pub struct Times {
     pub tls: Option<Duration>,
     /// Request and response.
     pub response: Option<Duration>,
-    /// The whole check, from the `start` that [`run`] gets.
+    /// The whole check, counted from the `start` that was passed to [`run`].
     pub total: Duration,
 }
 
@@ -123,8 +123,8 @@ pub fn run(plan: &Plan, start: Instant) -> Verdict {
     run_by_phase(plan, start, |_, _| {})
 }
 
-/// Runs a check and calls `enter` at the start of each phase. `enter` gets the failure to report if
-/// the time runs out in this phase, and the facts collected so far.
+/// Runs a check and calls `enter` at the start of each phase. The arguments of `enter` are the failure to
+/// report if the time runs out in this phase, and the facts collected so far.
 pub fn run_by_phase(plan: &Plan, start: Instant, enter: impl FnMut(Failure, &mut Seen)) -> Verdict {
     let deadline = Deadline::new(start, plan.timeout);
     let mut seen = Seen::default();

@@ -181,7 +181,8 @@ fn bits_of(content: &[u8]) -> Option<u16> {
     Some(u16::from_le_bytes([byte(0), byte(1)]))
 }
 
-/// Returns the first two bytes of the BIT STRING at the start of `value`. More data may follow it.
+/// Returns the first two bytes of the BIT STRING at the start of `value`, or `None` if there is no valid BIT
+/// STRING. More data may follow it.
 pub fn bits(value: &[u8]) -> Option<u16> {
     bits_of(Elements(value).expect(BIT_STRING)?)
 }

@@ -87,7 +87,7 @@ fn steps(name: &[u8]) -> impl Iterator<Item = Option<(bool, Attribute<'_>)>> {
     })
 }
 
-/// Reads the next element as an attribute.
+/// Reads the next element as an attribute. Returns `None` if it isn't an attribute.
 fn attribute<'a>(elements: &mut Elements<'a>) -> Option<Attribute<'a>> {
     let mut pair = Elements(elements.expect(SEQUENCE)?);
     let kind = pair.expect(OID)?;
@@ -110,8 +110,8 @@ pub fn readable(name: &[u8]) -> bool {
     steps(name).all(|step| step.is_some_and(|(_, attribute)| attribute.readable()))
 }
 
-/// A name in the form that OpenSSL compares (`X509_NAME_cmp`). The comparison ignores the type of
-/// string, ASCII letter case, superfluous spaces, and the order of attributes within a
+/// A name in the form that OpenSSL compares (`X509_NAME_cmp`). The comparison ignores the type of string
+/// (except NumericString), ASCII letter case, superfluous spaces, and the order of attributes within a
 /// RelativeDistinguishedName.
 pub type Canonical = Vec<Vec<(Vec<u8>, u8, Vec<u8>)>>;
 

@@ -33,7 +33,7 @@ pub(crate) enum Answer {
     Checked(Checked),
     /// HAProxy refuses the lines. This is its message.
     Refused(String),
-    /// No result, because a check didn't finish in time, or because the lines have no check.
+    /// No result, because a check didn't finish before the deadline, or because the lines have no check.
     None,
 }
 

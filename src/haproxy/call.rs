@@ -89,8 +89,8 @@ pub fn refuse_lookalike(word: &str) -> Result<()> {
     Err(refusal(format!("`{word}`"), what, write))
 }
 
-/// Splits options into words with a shell's quoting. `carrier` is the setting or header that
-/// contains them.
+/// Splits options into words, with shell quoting. `carrier` is the setting or header that contains the
+/// options.
 ///
 /// # Errors
 ///

@@ -114,8 +114,8 @@ impl Chunk {
     }
 }
 
-/// Returns the line at the start of `bytes` without its line end, and its length including the line
-/// end.
+/// Returns the line at the start of `bytes` without its line end, and its length including the line end.
+/// Returns `None` if the line isn't complete yet.
 fn line(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, String> {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(end) => match &bytes[..end] {

@@ -104,19 +104,20 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
-/// Splits off content with a two-byte length before it. Returns the content and the rest.
+/// Splits off content with a two-byte length before it. Returns the content and the rest, or `None` if bytes
+/// are missing.
 fn vector16(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
-/// Splits off content with a one-byte length before it. Returns the content and the rest.
+/// Splits off content with a one-byte length before it, like [`vector16`].
 fn vector8(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first()?;
     rest.split_at_checked(usize::from(*length))
 }
 
-/// Splits off content with a three-byte length before it. Returns the content and the rest.
+/// Splits off content with a three-byte length before it, like [`vector16`].
 fn vector24(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let ([a, b, c], rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(u32::from_be_bytes([0, *a, *b, *c]) as usize)

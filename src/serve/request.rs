@@ -151,7 +151,7 @@ fn page(request: &httparse::Request<'_, '_>) -> Option<Asked> {
     }
 }
 
-/// Returns the value of a field that may occur only once.
+/// Returns the value of a field, or `None` if the request doesn't have it. Refuses a field that occurs twice.
 fn field<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Result<Option<&'a str>> {
     let mut found = request
         .headers

@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn templates_count_from_one_or_over_their_range() {
-        assert_eq!(template("s", "3").expect("three"), ["s1", "s2", "s3"]);
-        assert_eq!(template("s", "5-6").expect("two"), ["s5", "s6"]);
+        assert_eq!(template("s", "3").expect("a count"), ["s1", "s2", "s3"]);
+        assert_eq!(template("s", "5-6").expect("a range"), ["s5", "s6"]);
         for bad in ["", "x", "3-1", "1-99999"] {
             assert_eq!(template("s", bad), None, "{bad}");
         }

@@ -224,7 +224,7 @@ impl Request {
         }
     }
 
-    /// Returns the value of the last Host header that isn't empty.
+    /// Returns the value of the last Host header that isn't empty, if there is one.
     pub(crate) fn host(&self) -> Option<&str> {
         let mut headers = self.headers.iter().rev();
         let is_host = |(name, value): &&(String, String)| {

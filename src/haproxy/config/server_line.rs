@@ -184,7 +184,7 @@ impl Settings {
         self.0.contains_key(word)
     }
 
-    /// Returns the position of a word.
+    /// Returns the position of a word, if the line has the word.
     pub(crate) fn place(&self, word: &str) -> Option<&Place> {
         self.get(word).map(|at| &at.place)
     }

@@ -147,7 +147,8 @@ impl<'a> Path<'a> {
 }
 
 /// Returns the first valid trusted certificate that may have issued `of`. If only expired or future
-/// certificates may have issued `of`, returns the one that expires last.
+/// certificates may have issued `of`, returns the one that expires last. Returns `None` if no trusted
+/// certificate may have issued `of`.
 fn trusted_issuer<'a>(trust: &'a Trust, of: &Step<'_>, now: i64) -> Option<Step<'a>> {
     let candidates = trust.certificates().iter().filter_map(|trusted| {
         let named = trusted.parts()?;

@@ -135,8 +135,8 @@ impl Judge<'_, '_> {
         Ok(())
     }
 
-    /// Returns the list that fits best (`get_crl_sk`). Among lists with equal scores, OpenSSL
-    /// chooses the latest, and the first of several equally recent lists.
+    /// Returns the list that fits best (`get_crl_sk`), or `None` if no list can be used. Among lists with
+    /// equal scores, OpenSSL chooses the most recent list, and the first of several equally recent lists.
     fn choose<'c>(
         &'c self,
         place: usize,

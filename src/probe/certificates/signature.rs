@@ -248,8 +248,8 @@ fn by_key(
     None
 }
 
-/// Describes a key of a usual type whose form ring doesn't support. ring considers every signature
-/// with such a key invalid.
+/// Describes a key of a usual type whose form ring doesn't support. ring considers every signature with such
+/// a key invalid. Returns `None` for all other keys.
 fn unusual_key(key: &[u8]) -> Option<&'static str> {
     const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
     const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
