@@ -208,7 +208,7 @@ fn long_chains_and_name_constraints_are_judged_as_in_haproxy() {
         port("www.other.test"),
         &trust,
         56,
-        "may not issue for its names (name constraints)",
+        "the name constraints of an issuer forbid a name of",
     );
 }
 

@@ -100,7 +100,7 @@ impl Chunk {
             Chunk::DataEnd => match bytes {
                 [b'\r', b'\n', ..] => (Chunk::Size, 2),
                 [] | [b'\r'] => return Ok(None),
-                _ => return Err("a chunk of its body is longer than it says".to_owned()),
+                _ => return Err("a chunk of its body is longer than its size line says".to_owned()),
             },
             Chunk::Trailers => match trailers(bytes)? {
                 Some(length) => (Chunk::End, length),

@@ -177,7 +177,7 @@ impl Head {
         let mut seen = Cow::Borrowed(value);
         if is("transfer-encoding") {
             if lengths.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return wrong("its Transfer-Encoding must be chunked, and only once");
+                return wrong("its Transfer-Encoding is not `chunked`, or occurs twice");
             }
             lengths.chunked = true;
         } else if is("content-length") {

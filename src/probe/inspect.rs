@@ -70,12 +70,12 @@ pub(super) fn extensions(place: Place, list: &[u8]) -> Result<(), Failure> {
         };
         if is_misplaced(&KNOWN) || (kind == 65281 && place != Hello12) {
             return Err(Failure::TlsViolated(
-                "an extension in a message where it has no place",
+                "an extension in a message that must not contain it",
             ));
         }
         if is_misplaced(&KNOWN_LATER) {
             return Err(Failure::TlsLimit(
-                "an extension in a message where it has no place",
+                "an extension in a message that must not contain it",
             ));
         }
         if kind == SIGNATURE_ALGORITHMS_CERT && !is_list_of_schemes(content) {

@@ -141,7 +141,7 @@ fn limits(stage: &Stage) -> Vec<Fault> {
     let chain = |what, by: &Ca, above: &[&Ca], code, phrase| {
         row(stage, what, by, &[&[by], above].concat(), code, phrase)
     };
-    let may_not = "may not issue";
+    let may_not = "forbid a name of";
     vec![
         chain("an issuer that is no CA", &no_ca, &[], 56, "is not a CA"),
         chain(

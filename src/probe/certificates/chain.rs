@@ -92,7 +92,7 @@ fn breaks(step: &Step<'_>, violation: Violation) -> CertificateFailure {
     let subject = step.parts.subject_text();
     match violation {
         Violation::Forbidden => CertificateFailure::Invalid(format!(
-            "an issuer of {subject} may not issue for its names (name constraints)"
+            "the name constraints of an issuer forbid a name of {subject}"
         )),
         Violation::Unsupported => CertificateFailure::Invalid(format!(
             "the name constraints of an issuer can't be applied to the names of {subject}"

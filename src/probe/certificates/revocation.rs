@@ -241,7 +241,7 @@ impl Judge<'_, '_> {
         if !list.is_delta {
             if !chosen.signer.may_sign_lists() {
                 return Err(no_list(format!(
-                    "{issuer} may not sign the list in --crl-file (key usage)"
+                    "{issuer} is not allowed to sign the list in --crl-file (key usage)"
                 )));
             }
             if chosen.score & IN_SCOPE == 0 {

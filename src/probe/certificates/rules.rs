@@ -93,7 +93,7 @@ fn wrong_use(uses: &Uses<'_>, is_leaf: bool) -> Option<&'static str> {
         return Some("is not meant for servers (nsCertType)");
     }
     if uses.key_usage.is_some_and(|usage| usage & FOR_TLS == 0) {
-        return Some("may not be used for TLS (key usage)");
+        return Some("has a key that is not allowed for TLS (key usage)");
     }
     None
 }
