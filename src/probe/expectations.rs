@@ -77,7 +77,7 @@ impl Judge<'_> {
         if part == Part::Body && body.found {
             return None;
         }
-        // If the body was cut, we can't prove that something is absent.
+        // If the body was truncated, we can't prove that something is absent.
         let provable = !(part == Part::Body && rule.is_negated() && body.cut);
         let expected = rule.to_string();
         match self.holds(rule, &body.bytes) {

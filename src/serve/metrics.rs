@@ -53,7 +53,6 @@ impl Metrics {
     pub fn add(&self, plan: &Plan, verdict: &Verdict) {
         let chain = verdict.seen.chain.iter();
         let ends = chain.filter_map(|der| Some(Certificate::read(der)?.not_after));
-        // Dates in certificates start in 1950, so the seconds may be negative.
         let end = ends
             .map(|end| i64::try_from(end.as_secs()).unwrap_or(i64::MAX))
             .min();

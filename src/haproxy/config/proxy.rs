@@ -65,8 +65,8 @@ pub(crate) struct ProxySettings {
     pub source: Option<At<String>>,
     /// The Host that `http-request set-header` gives to every request.
     pub host: Option<At<String>>,
-    /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. With each field, the
-    /// beginning of the line in haproxy.cfg that adds it.
+    /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes with
+    /// the beginning of the line in haproxy.cfg that adds it.
     pub fields: Vec<(String, String)>,
     /// `mode http`.
     pub http: bool,

@@ -1,5 +1,5 @@
 //! Judges revocation as OpenSSL does with HAProxy's `crl-file` (`check_revocation` in its x509_vfy.c). Each
-//! certificate of the path needs a list that covers it, and that doesn't contain it.
+//! certificate of the path needs a list that covers it and doesn't contain it.
 //!
 //! HAProxy sets X509_V_FLAG_CRL_CHECK_ALL, and no flag for deltas or indirect lists. Versions of OpenSSL
 //! differ in some points. We apply the rules of each version. The server is UP only if all versions accept
