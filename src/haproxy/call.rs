@@ -44,7 +44,8 @@ impl fmt::Display for Caller {
 }
 
 impl Caller {
-    /// Returns the caller if HAProxy runs this process. Only HAProxy sets `HAPROXY_SERVER_NAME`.
+    /// Returns the caller if HAProxy runs this process, otherwise `None`. Only HAProxy sets
+    /// `HAPROXY_SERVER_NAME`.
     pub fn from_env(var: impl Fn(&str) -> Option<OsString>) -> Option<Caller> {
         let text = |name: &str| var(name).map(|value| value.to_string_lossy().into_owned());
         let server = text("HAPROXY_SERVER_NAME")?;

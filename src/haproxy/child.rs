@@ -53,7 +53,7 @@ impl RunningProgram {
     ///
     /// # Errors
     ///
-    /// The program can't be waited for or stopped.
+    /// The kernel refuses to wait for the program, or to stop it.
     pub(crate) fn wait(mut self, longest: Duration) -> io::Result<Ended> {
         let status = self.ended_within(longest)?;
         if status.is_none() {

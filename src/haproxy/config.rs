@@ -64,7 +64,6 @@ fn set_by_haproxy(files: &[PathBuf], haproxy: &Haproxy) -> Vec<(&'static str, St
     if let Ok(host) = fs::read_to_string("/proc/sys/kernel/hostname") {
         variables.push(("HAPROXY_LOCALPEER", host.trim_end().to_owned()));
     }
-    // The content of the log formats doesn't matter for checks.
     // Checks don't depend on the log formats, so all of them get the same short value.
     let mut formats = Vec::new();
     if haproxy.at_least(2, 8) {

@@ -17,7 +17,7 @@ pub(crate) struct Visit {
     pub headers: Vec<(String, String)>,
 }
 
-/// The response that a visitor got.
+/// The response to a visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Visited {
     pub status: u16,
@@ -27,7 +27,7 @@ pub(crate) struct Visited {
     pub by_server: bool,
 }
 
-/// The beginning of every browser's User-Agent.
+/// The beginning of the User-Agent of all usual browsers.
 pub(crate) const BROWSER: &str = "Mozilla/5.0";
 /// An Accept header like that of a browser that loads a page.
 pub(crate) const PAGES: &str = "text/html,*/*";

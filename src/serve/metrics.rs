@@ -117,7 +117,7 @@ impl Figures {
             let label = format!("code=\"{}\"", code.number());
             line(text, "checks_total", &label, &number.to_string());
         }
-        let help = "How long checks took, from HAProxy's connection on.";
+        let help = "How long checks took, counted from HAProxy's connection.";
         about(text, "check_duration_seconds", "histogram", help);
         let bucket = "check_duration_seconds_bucket";
         for (most, number) in BUCKETS.into_iter().zip(self.buckets) {

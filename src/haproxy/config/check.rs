@@ -27,7 +27,7 @@ pub(crate) enum Check<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct OwnCheck {
     pub protocol: Protocol,
-    /// One connection for each `connect` rule.
+    /// One connection for each `connect` rule, or the connection of the server line if no such rule exists.
     pub connections: Vec<Connection>,
 }
 
