@@ -104,7 +104,7 @@ pub struct Times {
     pub tls: Option<Duration>,
     /// Request and response.
     pub response: Option<Duration>,
-    /// The whole check, counted from the `start` that was passed to [`run`].
+    /// The whole check.
     pub total: Duration,
 }
 

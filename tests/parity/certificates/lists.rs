@@ -628,7 +628,35 @@ fn entry_extensions(table: &mut Table) {
     // If an entry names no issuer, the issuer of the previous entry applies.
     let other = extension(ENTRY_ISSUER, true, &issuer(&cn("Other")));
     let own = extension(ENTRY_ISSUER, true, &issuer(&cn("Middle")));
+    let broken_issuer = extension(ENTRY_ISSUER, true, b"hello");
+    let broken_reason = extension(REASON, false, &[10, 0]);
     for (what, entries) in [
+        (
+            "another's, then it with a broken issuer",
+            vec![
+                entry(&[1], std::slice::from_ref(&other)),
+                entry(LEAF, std::slice::from_ref(&broken_issuer)),
+            ],
+        ),
+        (
+            "another's, then it with a broken reason",
+            vec![
+                entry(&[1], std::slice::from_ref(&other)),
+                entry(LEAF, std::slice::from_ref(&broken_reason)),
+            ],
+        ),
+        (
+            "it with another issuer and a broken reason",
+            vec![entry(LEAF, &[other.clone(), broken_reason.clone()])],
+        ),
+        (
+            "another's, one with a broken reason, then it",
+            vec![
+                entry(&[1], std::slice::from_ref(&other)),
+                entry(&[2], std::slice::from_ref(&broken_reason)),
+                plain(LEAF),
+            ],
+        ),
         (
             "another's, then it",
             vec![entry(&[1], std::slice::from_ref(&other)), plain(LEAF)],

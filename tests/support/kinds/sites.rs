@@ -42,6 +42,10 @@ pub const KINDS: &[Kind] = &[
     ("tls-1.2-only", |props| {
         props.site("", "ssl_protocols TLSv1.2;")
     }),
+    ("tls-1.2-cbc-only", |props| {
+        let cipher = "ssl_ciphers ECDHE-ECDSA-AES128-SHA;";
+        props.site("", &format!("ssl_protocols TLSv1.2; {cipher}"))
+    }),
     ("plain-http", plain_http),
     ("plain-redirect", plain_redirect),
     ("expired", |props| {
