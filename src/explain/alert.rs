@@ -5,7 +5,7 @@ use rustls::AlertDescription;
 use crate::code::Code;
 use crate::failure::{Failure, Sent, alert_name};
 
-/// Each alert that may end a handshake (RFC 8446, section 6), and its meaning.
+/// Alerts that may end a handshake (RFC 8446, section 6), each with its meaning.
 const ALERTS: [(&str, &str); 25] = [
     (
         "close_notify",
@@ -51,7 +51,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "access_denied",
-        "the client certificate is good, but its owner may not connect",
+        "the client certificate is good, but its owner isn't allowed to connect",
     ),
     ("decode_error", "the server cannot read what it got"),
     (
@@ -64,7 +64,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "insufficient_security",
-        "the server wants stronger ciphers than the offered ones",
+        "the server requires stronger ciphers than the client offers",
     ),
     (
         "internal_error",
@@ -80,7 +80,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "missing_extension",
-        "the server wants an extension that the client did not send, often the name (SNI)",
+        "the server requires an extension that the client did not send, often the name (SNI)",
     ),
     (
         "unsupported_extension",
@@ -88,11 +88,11 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "unrecognized_name",
-        "the server does not know the name in SNI, or wants a name",
+        "the server does not know the name in SNI, or requires a name",
     ),
     (
         "certificate_required",
-        "the server wants a client certificate",
+        "the server requires a client certificate",
     ),
     (
         "no_application_protocol",
