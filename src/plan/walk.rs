@@ -16,7 +16,7 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 /// Where `..` and symbolic links may lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bounds {
-    /// They may not leave the folder. The walk fails with `EXDEV` if they do.
+    /// They must not leave the folder. The walk fails with `EXDEV` if they do.
     Beneath,
     /// They stay below the folder, as if it were `/`.
     InRoot,
