@@ -73,7 +73,7 @@ impl Carrier {
         )
     }
 
-    /// Returns the refusal of a word with a variable of haproxy.cfg that HAProxy hasn't replaced.
+    /// Returns the refusal of a word, if it has a variable of haproxy.cfg that HAProxy hasn't replaced.
     fn variable(self, word: &str) -> Option<Error> {
         let name = variable(word)?;
         Some(refusal(
@@ -127,7 +127,7 @@ pub fn options(carrier: Carrier, text: &OsStr) -> Result<Box<Options>> {
 /// Splits the text of a carrier into words.
 ///
 /// # Errors
-/// An unclosed quote, a comment, bytes that aren't UTF-8, or a text that doesn't begin with an option.
+/// An unclosed quote, a comment, bytes that aren't UTF-8, or text that doesn't begin with an option.
 pub fn words(carrier: Carrier, text: &OsStr) -> Result<Vec<String>> {
     match parts(carrier, text)? {
         (None, words) => Ok(words),

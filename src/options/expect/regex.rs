@@ -94,7 +94,7 @@ impl fmt::Display for GivenUp {
             GivenUp::Room => "all memory for bodies is in use by other checks of sni-check serve",
             GivenUp::Text => "its regular expression needs UTF-8 (*UTF), and the text is not UTF-8",
             GivenUp::Memory => {
-                "its regular expression takes too much memory, in HAProxy as well; write [\\s\\S]* instead of (.|\\n)*"
+                "its regular expression needs too much memory, in HAProxy too; write [\\s\\S]* instead of (.|\\n)*"
             }
         })
     }
