@@ -105,7 +105,7 @@ pub struct Times {
     pub tls: Option<Duration>,
     /// Request and response.
     pub response: Option<Duration>,
-    /// The whole check, from the start of the process.
+    /// The whole check.
     pub total: Duration,
 }
 
