@@ -71,7 +71,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Host,
         what: "The clock of this host is ahead.",
         confirm: "date -u",
-        change: "Set the clock and keep it set (NTP).",
+        change: "Set this host's clock, and keep it correct with NTP.",
         ..Cause::BASE
     },
     Cause {
@@ -80,14 +80,14 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Host,
         what: "The clock of this host is behind.",
         confirm: "date -u",
-        change: "Set this host's clock and keep it set (NTP).",
+        change: "Set this host's clock, and keep it correct with NTP.",
         ..Cause::BASE
     },
     Cause {
         id: "certificate-of-tomorrow",
         shows_as: &[at(Code::CertificateNotYetValid, 2)],
         what: "The certificate is not valid yet, or the clock of the host that issued it is ahead.",
-        confirm: "sni-check diagnose --verbose shows from when each certificate is valid.",
+        confirm: "sni-check diagnose --verbose shows when each certificate becomes valid.",
         change: "Install a currently valid certificate at the server.",
         ..Cause::BASE
     },
@@ -96,7 +96,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateForOtherName, 4)],
         what: "{wildcard} covers only one label, so it does not cover {wanted}.",
         confirm: "sni-check diagnose shows all names of the certificate.",
-        change: "Have a certificate issued for {wanted} too.",
+        change: "Have a certificate issued that also covers {wanted}.",
         weigh: |facts| Weight::proved_if(wildcard(facts).is_some()),
         ..Cause::BASE
     },
@@ -184,7 +184,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The certificate is self-signed ({issuer}): no CA vouches for the server. It may be the server's default certificate.",
         confirm: "The check's line says self-signed.",
-        change: "Install a certificate of a CA. If the certificate is meant to be self-signed, copy it from the server into a file, and trust that file: --ca-file FILE, and ca-file FILE on the server line.",
+        change: "Install a certificate from a CA. If the certificate is meant to be self-signed, copy it from the server into a file, and trust that file: --ca-file FILE, and ca-file FILE on the server line.",
         weigh: |facts| {
             let issuer = unknown_issuer(facts);
             let own = issuer.is_some_and(|issuer| issuer.self_signed && facts.chain().len() < 2);
@@ -265,7 +265,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateInvalid, 3)],
         what: "A certificate of the chain can't be used here. It may be only for clients (extended key usage), not for TLS or not for issuing (key usage, basic constraints), or it has a key or signature that HAProxy's library refuses as unsafe.",
         confirm: "The check's line names the certificate and what is wrong. openssl x509 -text -in FILE shows its extensions.",
-        change: "Have a server certificate issued, by a CA that may issue certificates.",
+        change: "Get a server certificate from a CA that is allowed to issue certificates.",
         weigh: |facts| {
             let invalid =
                 |fault: &CertificateFailure| matches!(fault, CertificateFailure::Invalid(_));

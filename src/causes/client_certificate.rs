@@ -49,7 +49,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ClientCertificate, 3), at(Code::Status, 9)],
         place: Place::Value,
         what: "The server refuses the client certificate (--crt {crt}), because the server doesn't trust the certificate's CA or considers the certificate revoked.",
-        confirm: "The alert in the check's line says which. The server's log says more, and so does the page that curl --cert FILE gets (nginx: `The SSL certificate error`).",
+        confirm: "The alert in the check's line gives the reason. The server's log gives more detail, and so does the page that curl --cert FILE gets (nginx: `The SSL certificate error`).",
         change: "Give another certificate with --crt FILE, and crt FILE on the server line. Or let the server trust this certificate's CA. {reload}",
         weigh: |facts| {
             Weight::likely_if(

@@ -107,7 +107,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "no-ipv6",
         shows_as: &[at(Code::Unreachable, 2)],
         place: Place::Value,
-        what: "This host has no route to the server's IPv6 address, as in many containers.",
+        what: "This host has no route to the server's IPv6 address, which is common in containers.",
         confirm: "ip -6 route get ADDRESS",
         change: "Write the server's IPv4 address on the server line, or give this host IPv6.",
         weigh: |facts| {

@@ -76,7 +76,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Body, 6)],
         place: Place::Config,
         what: "The text comes after the part of the body that the check reads (--max-body, 64k by default). HAProxy's own check reads only its buffer (tune.bufsize, 16 kB).",
-        confirm: "The check's line says that it read only the first bytes.",
+        confirm: "The check's line says that the check read only the first bytes of the body.",
         change: "Raise --max-body, or check a smaller page.",
         weigh: |facts| Weight::possible_if(is_cut_short(facts)),
         trials: |facts| match is_cut_short(facts) {
@@ -102,7 +102,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "application-reports-problem",
         shows_as: &[at(Code::Body, 3)],
-        what: "The application reports a problem in the body, with a good status.",
+        what: "The application reports a problem in the body, although the status is good.",
         confirm: "Request the page and read it: {curl} URL",
         change: "Fix the problem that the application reports.",
         weigh: |facts| Weight::possible_if(matches!(facts.failure(), Some(Failure::Body { .. }))),

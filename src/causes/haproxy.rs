@@ -143,7 +143,7 @@ pub(super) const SETTING_REFUSED: Cause = Cause {
     shows_as: &[at(Code::Healthy, 14)],
     place: Place::Config,
     what: "HAProxy can't use the server because of `{setting}` ({place}). It can use the server with the change below.",
-    confirm: "sni-check diagnose BACKEND/SERVER lets HAProxy try the backend without each such line, one line at a time.",
+    confirm: "sni-check diagnose BACKEND/SERVER lets HAProxy try the backend several times, each time without one such line.",
     change: "Remove `{setting}` from haproxy.cfg, or give it a value that suits the server.",
     // Only HAProxy, with the lines of haproxy.cfg, can prove this cause.
     weigh: |_| Weight::RuledOut,

@@ -90,7 +90,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "own-check-ignores-verifyhost",
         shows_as: &[at(Code::Healthy, 15)],
         place: Place::Config,
-        what: "The check compares the certificate with --verify-host {verify-host}. HAProxy ignores verifyhost if a connection sends SNI, and compares the certificate with {sni}.",
+        what: "The check compares the certificate with --verify-host {verify-host}. HAProxy ignores verifyhost if a connection sends SNI, and compares the certificate with the SNI name {sni}.",
         confirm: "HAProxy's own check says `Server presented an SSL certificate different from the expected one`.",
         change: "For visitors, leave out sni on the server line, and write verifyhost {verify-host} there.",
         weigh: |facts| Weight::proved_if(is_name_ignored(facts)),

@@ -340,9 +340,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "servers-differ",
         shows_as: &[(Sign::AnyFailure, 0), at(Code::Healthy, 2)],
-        what: "The same check had different results: {mixed-good}; {mixed-bad}. Most likely several servers are behind this name or address, and one of them is not healthy.",
+        what: "The same check had different results: {mixed-good}; {mixed-bad}. Most likely several servers are behind this name or address, and at least one of them is not healthy.",
         confirm: "Diagnose each server by its own address, with --connect.",
-        change: "Fix the server that is not healthy.",
+        change: "Fix each server that is not healthy.",
         weigh: |facts| Weight::proved_if(super::mixed::find(facts).is_some()),
         ..Cause::BASE
     },
