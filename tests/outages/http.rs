@@ -134,7 +134,7 @@ fn a_method_that_is_not_allowed() {
     let only_get = "if ($request_method != GET) { return 405; }";
     let (nginx, outage) = outage(&stage, only_get, check, "/");
     let said = ask(&stage, nginx.port, &["--method=OPTIONS"]);
-    said.says("Use --method GET");
+    said.says("Use a method that the server accepts: --method GET");
     outage.assert_fixed_by(&said);
 }
 
