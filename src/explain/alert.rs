@@ -17,7 +17,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "bad_record_mac",
-        "the server cannot decrypt what it got: something on the way changes the bytes, or one side has a bug",
+        "the server cannot decrypt what the client sent: something on the way changes the bytes, or one side has a bug",
     ),
     (
         "record_overflow",
@@ -25,7 +25,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "handshake_failure",
-        "the server does not accept the TLS versions, the ciphers, the certificate or, at some CDNs, the name that the client offers",
+        "the server accepts none of the offered TLS versions or ciphers, or it rejects the client certificate or (at some CDNs) the name",
     ),
     (
         "bad_certificate",
@@ -53,7 +53,10 @@ const ALERTS: [(&str, &str); 25] = [
         "access_denied",
         "the client certificate is good, but its owner isn't allowed to connect",
     ),
-    ("decode_error", "the server cannot read what it got"),
+    (
+        "decode_error",
+        "the server cannot read what the client sent",
+    ),
     (
         "decrypt_error",
         "a signature or a checksum of the handshake is wrong",
@@ -68,7 +71,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "internal_error",
-        "something failed in the server; often the name has no certificate there",
+        "something failed in the server; often, the server has no certificate for the name",
     ),
     (
         "inappropriate_fallback",
