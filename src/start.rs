@@ -128,8 +128,8 @@ fn exit_on_abort() {
 
 /// Makes glibc's resolver use only `/etc/hosts` and DNS, whatever `/etc/nsswitch.conf` says.
 ///
-/// For any other service, glibc loads `libnss_*.so.2`, which brings in the host's libc next to the
-/// libc in this binary. If their versions differ, as in most containers, a signal kills the
+/// For any other service, glibc loads `libnss_*.so.2`, which brings in the host's libc in
+/// addition to the libc in this binary. If their versions differ, as in most containers, a signal kills the
 /// process.
 pub fn resolve_from_files_and_dns() {
     #[cfg(target_env = "gnu")]

@@ -146,7 +146,7 @@ fn parts(carrier: Carrier, text: &OsStr) -> Result<(Option<Error>, Vec<String>)>
     let is_option = is_option || bytes.starts_with(b"-");
     let what = match carrier {
         _ if is_option || bytes.is_empty() => None,
-        // No ordinary search path contains ` --`. A text with a stray word before its options does.
+        // No ordinary search path contains ` --`, but text with a stray word before its options does.
         Carrier::Path if bytes.windows(3).any(|part| part == b" --") => {
             Some("does not begin with an option, but has one")
         }

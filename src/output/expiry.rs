@@ -131,7 +131,8 @@ impl<'a> Phases<'a> {
     }
 }
 
-/// Returns the datagram for the syslog. `after` is the time from now until it is sent.
+/// Returns the datagram for the syslog, or nothing if the output has no syslog. `after` is the time from now
+/// until the datagram is sent.
 fn log(output: &Output, line: &str, after: Duration) -> Vec<Text> {
     let text = output.syslog.as_ref().and_then(|syslog| {
         let to = Channel::Datagram(syslog::address(syslog)?);

@@ -1,4 +1,4 @@
-//! Reads the files that options name, if the options may name them, and detects later changes.
+//! Reads the files that options name, if the options are allowed to name them, and detects later changes.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -64,7 +64,7 @@ enum Scope {
 /// The only files that the options of a request to serve may name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// Every file below these folders, unless a link leads out of them.
+    /// Every file below these folders, unless a link leads out of its folder.
     pub folders: Vec<PathBuf>,
     /// The paths on serve's own command line: a file, or a folder with the files directly in it.
     pub named: Vec<PathBuf>,

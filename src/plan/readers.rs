@@ -87,7 +87,7 @@ impl Readers {
     /// # Errors
     ///
     /// The work isn't done by the deadline, the file hangs and enough checks already wait for hanging files,
-    /// or no reader thread can be started.
+    /// too many files hang, or no reader thread can be started.
     pub fn run<T: Send + 'static>(
         &self,
         path: &Path,

@@ -21,7 +21,7 @@ const DEFAULT_MAX_BODY: u32 = 64 << 10;
 pub struct Request {
     /// The method. The default is `GET`.
     pub method: Method,
-    /// An absolute URI, because ureq needs one. Only path and query are sent.
+    /// The URI. It is absolute, because ureq needs that, but only its path and query are sent.
     pub uri: Uri,
     /// The header fields, without the fields that frame a non-empty body.
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -201,7 +201,7 @@ pub const DEFAULTS: [(HeaderName, &str); 3] = [
 const HOP_BY_HOP: [HeaderName; 2] = [header::CONNECTION, header::TE];
 
 /// Fields that aren't sent if their value is empty. So `--header 'User-Agent:'` leaves out the default
-/// field, as curl does.
+/// field, as in curl.
 const LEFT_OUT: [HeaderName; 4] = [
     header::CONNECTION,
     header::TE,

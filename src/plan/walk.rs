@@ -34,7 +34,7 @@ pub(crate) struct Reached {
 /// Why a walk fails, and at which path, as seen from outside the root.
 #[derive(Debug)]
 pub(crate) enum Obstacle {
-    /// The kernel refuses this process.
+    /// The path can't be opened, or a link or `..` leads out of the bounds.
     Errno(Errno, PathBuf),
     /// `may_enter` refuses this folder.
     Forbidden(PathBuf),
