@@ -68,7 +68,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The name on the server line has a new address. Without `resolvers` HAProxy keeps the address that it found when it started.",
         confirm: "Compare the address in the check's line with getent ahosts NAME.",
-        change: "Reload HAProxy. With `resolvers` on the server line, HAProxy follows the name.",
+        change: "Reload HAProxy. With `resolvers` on the server line, HAProxy updates the address itself.",
         // diagnose resolves the name itself, so its address can't be old.
         weigh: |facts| Weight::possible_if(facts.plan.caller.is_some()),
         ..Cause::BASE
@@ -107,7 +107,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "no-ipv6",
         shows_as: &[at(Code::Unreachable, 2)],
         place: Place::Value,
-        what: "This host has no route to the server's IPv6 address, as in many containers.",
+        what: "This host has no route to the server's IPv6 address, which is common in containers.",
         confirm: "ip -6 route get ADDRESS",
         change: "Write the server's IPv4 address on the server line, or give this host IPv6.",
         weigh: |facts| {
@@ -156,7 +156,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "socket-locked",
         shows_as: &[at(Code::Unreachable, 7)],
         place: Place::Host,
-        what: "The check's user may not connect to the unix socket.",
+        what: "The check's user isn't allowed to connect to the unix socket.",
         confirm: "ls -l PATH (CHROOT/PATH for an external check), and the mode of each folder above it.",
         change: "Give that user access to the socket and its folder.",
         weigh: |facts| {
@@ -174,7 +174,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::HandshakeClosed, 4),
         ],
         what: "A proxy, load balancer or port forwarder accepts the connection (or resets it at once), but its own backend is down.",
-        confirm: "Look at its log, or run sni-check diagnose --connect with the address of its backend.",
+        confirm: "Look at the proxy's log, or run sni-check diagnose --connect with the address of the proxy's backend.",
         change: "Start the backend behind the proxy, or correct the address to which the proxy forwards.",
         evidence: "{handshakes-alike}",
         weigh: |facts| match facts.failure() {

@@ -27,7 +27,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "chroot-without-resolver",
         shows_as: &[at(Code::NameNotFound, 2)],
         place: Place::Host,
-        what: "HAProxy's chroot has no /etc/resolv.conf or /etc/hosts, so the name resolves by hand but not in the chroot.",
+        what: "HAProxy's chroot has no /etc/resolv.conf or /etc/hosts, so the name can be resolved outside the chroot, but not inside it.",
         confirm: "ls CHROOT/etc/resolv.conf CHROOT/etc/hosts",
         change: "Give an address instead of a name, or copy these files into the chroot.",
         // Only a check that HAProxy runs is in the chroot.
@@ -92,7 +92,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "{sni} is the wrong name: the server serves {meant}.",
-        confirm: "sni-check diagnose tries the other names in the options and in the certificate.",
+        confirm: "sni-check diagnose tries other names from the options, haproxy.cfg and the certificate.",
         change: "Send {meant} as SNI: --sni {meant}, and sni and check-sni on the server line.",
         weigh: |facts| Weight::possible_if(!other_names(facts).is_empty()),
         trials: other_names,
@@ -142,7 +142,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateForOtherName, 10)],
         place: Place::Config,
         what: "The certificate is for {meant}, the verifyhost of {other}. HAProxy ignores verifyhost if the connection sends SNI. It then compares the certificate with the SNI name {sni}.",
-        confirm: "The check works without check-sni.",
+        confirm: "HAProxy's own check is UP without check-sni.",
         change: "Leave out check-sni on the server line (and sni, for visitors), so that HAProxy compares the certificate with verifyhost {meant}.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| match facts.sni() {
@@ -155,7 +155,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "verify-host-elsewhere",
         shows_as: &[at(Code::CertificateForOtherName, 11)],
         place: Place::Config,
-        what: "The certificate is for {meant}, the verifyhost of {other}. The check compares it with {wanted}.",
+        what: "The certificate is for {meant}, the verifyhost of {other}. The check compares the certificate with {wanted}.",
         confirm: "The check's line shows the names of the certificate.",
         change: "Compare the certificate with that name: --verify-host {meant}.",
         weigh: |_| Weight::RuledOut,
@@ -166,7 +166,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "verify-host-unknown",
         shows_as: &[at(Code::CertificateForOtherName, 12)],
         place: Place::Value,
-        what: "The certificate is for {presented}, and not for --verify-host {verify-host}.",
+        what: "The certificate is for {presented}, not for --verify-host {verify-host}.",
         confirm: "The check's line shows the names of the certificate.",
         change: "Correct --verify-host, and verifyhost on the server line. HAProxy ignores verifyhost on a line with sni.",
         weigh: |facts| Weight::likely_if(verifies_other_name(facts)),
@@ -176,7 +176,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "certificate-for-addresses",
         shows_as: &[at(Code::CertificateForOtherName, 9)],
         place: Place::Config,
-        what: "The certificate has only IP addresses ({presented}), so it fits no SNI name and no verifyhost: HAProxy compares both with DNS names only.",
+        what: "The certificate has only IP addresses ({presented-addresses}), so it matches no SNI name and no verifyhost: HAProxy compares both with DNS names only.",
         confirm: "sni-check diagnose shows all names of the certificate.",
         change: "Leave out sni, check-sni and verifyhost on the server line (--no-sni for sni-check). HAProxy then verifies no name, and sni-check verifies the server's address. Or have a certificate issued that has a DNS name.",
         weigh: |facts| {
@@ -193,7 +193,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "name-not-verified",
         shows_as: &[at(Code::CertificateForOtherName, 8)],
         place: Place::Config,
-        what: "Without SNI (--no-sni) HAProxy verifies no name, and sni-check verifies {wanted}.",
+        what: "Without SNI (--no-sni) HAProxy verifies no name, but sni-check verifies {wanted}.",
         confirm: "HAProxy's own check is UP. The check's line lists the names of the certificate.",
         change: "If {meant} is the server's name, verify it: --verify-host {meant}, and verifyhost on the server line.",
         weigh: |facts| Weight::possible_if(facts.options.no_sni),
@@ -228,8 +228,8 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "The server knows {name}, but not \"Host: {host}\".",
-        confirm: "sni-check diagnose shows if the response depends on Host.",
-        change: "Leave out --header 'Host: {host}'. Host is {name} then.",
+        confirm: "sni-check diagnose shows whether the response depends on Host.",
+        change: "Leave out --header 'Host: {host}'. Host is then {name}.",
         weigh: |facts| Weight::possible_if(facts.host() != facts.plan.names.host),
         trials: |facts| {
             let differs = facts.host() != facts.plan.names.host;
@@ -242,7 +242,8 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Returns a trial with more time: at least 5 s, and at most 10 s, because a person waits for the result.
+/// Returns a trial with four times the time limit, but at least 5 s, and at most 10 s, because a person waits
+/// for the result. `None` if the check didn't time out, or already had as much time.
 fn more_time(facts: &Facts) -> Option<Trial> {
     let timed_out = matches!(
         facts.failure(),
@@ -259,7 +260,7 @@ fn more_time(facts: &Facts) -> Option<Trial> {
         .then(|| Trial::new(facts, |options| options.timeout = Some(Time(more))))
 }
 
-/// Returns trials that send a name in place of `--no-sni`: each name that the call or haproxy.cfg has for
+/// Returns trials that send a name in place of `--no-sni`: each name that the options or haproxy.cfg have for
 /// this server.
 fn with_name(facts: &Facts) -> Vec<Trial> {
     if !facts.options.no_sni {
@@ -341,7 +342,8 @@ pub(super) fn verifies_other_name(facts: &Facts) -> bool {
     verified.is_some() && facts.sni().is_some() && verified != facts.sni()
 }
 
-/// Returns a trial that sends no name and verifies the server's address.
+/// Returns a trial that sends no SNI and verifies the server's address. `None` if diagnose reached no TCP
+/// address.
 fn without_names(facts: &Facts) -> Option<Trial> {
     let Some(Address::Tcp(address)) = &facts.reached else {
         return None;
@@ -363,7 +365,8 @@ fn without_names(facts: &Facts) -> Option<Trial> {
     }))
 }
 
-/// Returns a trial that verifies the certificate's first name, if the check sends no SNI.
+/// Returns a trial that verifies the first host name of the certificate, if the check sends no SNI and that
+/// name isn't a wildcard.
 fn names_to_verify(facts: &Facts) -> Vec<Trial> {
     let names = super::certificate::other_name(facts).filter(|_| facts.options.no_sni);
     let name = names.and_then(|(_, presented)| presented.iter().find(|name| is_name(name)));
@@ -375,7 +378,7 @@ fn names_to_verify(facts: &Facts) -> Vec<Trial> {
     trial.into_iter().collect()
 }
 
-/// Returns the host of the target (a URL or a name). `--sni` takes precedence over it.
+/// Returns the host of the target (a URL or a name). `--sni` takes precedence over this host.
 fn target_name(options: &Options) -> Option<String> {
     let target = options.target.first()?;
     let rest = target

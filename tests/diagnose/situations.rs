@@ -255,7 +255,7 @@ fn every_expectation_is_reported() {
     report.assert_haproxy_agrees();
     for (uri, advice) in [
         ("/error", "The application is failing"),
-        ("/missing", "it has a start page. Use --uri /"),
+        ("/missing", "it has a page at /. Use --uri /"),
         ("/api", "Accept the status with --expect 'status 401'"),
         ("/redirect", "Check that page: --uri /elsewhere"),
     ] {

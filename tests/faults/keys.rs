@@ -128,7 +128,7 @@ fn client_certificates(stage: &Stage) -> Vec<Fault> {
             "none",
             String::new(),
             58,
-            "wants a client certificate (--crt)",
+            "requires a client certificate (--crt)",
         ),
         (
             "wrong",

@@ -52,7 +52,7 @@ fn waits(stage: &Stage) -> Vec<Fault> {
         })
     };
     let head = "response timed out";
-    let body = "timed out within its body";
+    let body = "timed out while reading the response body";
     let row = |what, port, options, code, phrase| {
         Fault::new(what, port, code, phrase)
             .with(&stage.trust)

@@ -458,7 +458,7 @@ fn client_certificates_are_sent_and_missing_ones_reported() {
     let stranger = stage.folder.file("stranger.pem", &stranger.both_pem());
     for version in ["", "--ssl-max-ver TLSv1.2"] {
         let output = check(&format!("{path} {version}"), &serve(&stage, wants.clone()));
-        expect(&output, 58, "wants a client certificate");
+        expect(&output, 58, "requires a client certificate");
         let options = format!("{path} {version} --crt {stranger}");
         let output = check(&options, &serve(&stage, wants.clone()));
         expect(&output, 58, "refused our client certificate");

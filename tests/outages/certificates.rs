@@ -275,7 +275,7 @@ fn a_server_that_requires_a_client_certificate() {
     let port = props.start("client-certificate-400").port;
     let outage = Outage::checked(port, &words(&props.stage.ca_file));
     let said = diagnose(port, &["--ca-file", &props.stage.ca_file, NAME]);
-    said.says("The server wants a client certificate")
+    said.says("The server requires a client certificate")
         .says("--crt FILE")
         .assert_asks_for_value();
     outage.assert_fixed_by(&ask_with(&props, port, &props.crt));
@@ -323,7 +323,7 @@ fn a_handshake_that_fails_without_a_client_certificate() {
     let port = stage.openssl("leaf", &verify);
     let outage = Outage::checked(port, &words(&stage.ca_file));
     let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("The server wants a client certificate")
+    said.says("The server requires a client certificate")
         .assert_asks_for_value();
     let client = stage.ca.leaf_with(&["client"], |params| {
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
