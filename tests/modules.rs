@@ -1,5 +1,5 @@
-//! The structure of the source: modules have no circular uses, and all sentences about causes are
-//! in the catalogue or in doctor.
+//! The structure of the source: modules don't use each other in a circle, and all sentences about
+//! causes are in the catalogue or in doctor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -179,7 +179,7 @@ fn neither_modules_nor_their_folders_have_circular_uses() {
 }
 
 #[test]
-fn the_test_finds_a_circle() {
+fn the_test_finds_used_modules() {
     let module = ["probe".to_owned(), "tls".to_owned()].to_vec();
     let text = "use super::{socket::{Stop, wait}, verify}; use crate::plan::Tls;";
     let found: BTreeSet<String> = paths(text, &module)
@@ -233,8 +233,8 @@ fn has_sentence(text: &str) -> bool {
     })
 }
 
-/// The modules that print whole sentences, apart from the catalogue of causes and doctor, and what their
-/// sentences are about. No sentence in these modules is about a cause.
+/// The other modules that print whole sentences, each with the subject of its sentences. No sentence in
+/// these modules is about a cause.
 const OTHER_SENTENCES: [(&str, &str); 6] = [
     ("diagnose", "its --help"),
     ("diagnose/lines", "what to add to the printed lines"),

@@ -1,4 +1,4 @@
-//! What the check sends. A backend observes the effect of each option.
+//! What the check sends. A backend records the effects of the options.
 
 mod backend;
 mod handshake;
@@ -172,7 +172,7 @@ fn by_hand_the_url_beats_the_environment_and_path_is_never_read() {
         "{}",
         seen.request
     );
-    // An address in the URL isn't a name, so the check uses the variable.
+    // An address in the URL isn't a name, so the check takes the name from the variable.
     let backend = serve(&stage, ok());
     let url = format!("https://{}/", backend.address);
     let words = ["--timeout=10s", "--ca-file", ca, &url];
