@@ -1,5 +1,5 @@
-//! Files that hang. Checks that name them fail in time, other checks aren't affected, and serve
-//! stops on SIGTERM.
+//! Files that hang, slow regular expressions, and a frozen serve. The affected checks fail, other
+//! checks aren't affected, and serve stops on SIGTERM.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, peer, wait_for};
 
-/// How late a process may be on a machine that runs other tests.
+/// How late a process may be on a machine that also runs other tests.
 const LATE: Duration = Duration::from_secs(5);
 
 fn threads(serve: &Serve) -> u32 {
@@ -72,7 +72,7 @@ fn a_file_that_works_again_is_used_again() {
         .ask(port, &options)
         .expect("2", "its file system does not answer");
     drop(held);
-    wait_for("the file", || {
+    wait_for("the file to be read again", || {
         (serve.ask(port, &options.replace("500ms", "10s")).code == "0").then_some(())
     });
 }
@@ -145,7 +145,7 @@ fn slow_regular_expressions_leave_time_for_other_checks_and_end_with_their_own()
     };
     let before = ticks();
     std::thread::sleep(Duration::from_secs(1));
-    assert!(ticks() - before <= 10, "something still matches");
+    assert!(ticks() - before <= 10, "serve still uses the CPU");
 }
 
 /// The test freezes serve (as `docker pause` does) while a server responds, and thaws it after the

@@ -1,6 +1,6 @@
-//! Helpers for all tests: certificates, folders, daemons, and calls of the program.
+//! Helpers for all tests: certificates, folders, daemons, and running sni-check.
 
-// Each test binary uses only a part of these helpers.
+// Each test binary uses only some of these helpers.
 #![allow(dead_code)]
 
 pub mod check;
