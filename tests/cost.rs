@@ -1,4 +1,4 @@
-//! The cost of one check, in figures that are the same in every run. `make bench` measures times.
+//! The cost of one check, in figures that hardly change from run to run. `make bench` measures times.
 //!
 //! The bounds hold for x86-64. Other processors count differently.
 #![cfg(target_arch = "x86_64")]

@@ -118,10 +118,7 @@ fn attack(length: Length) -> Table {
 }
 
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 fn a_few_hundred_attacks_do_no_harm() {
     let table = attack(SHORT);
     println!("{table}");

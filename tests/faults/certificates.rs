@@ -46,13 +46,13 @@ fn names(stage: &Stage) -> Vec<Fault> {
         ("1 000 other names", &many, 54, "and 990 more"),
         ("another name", &["other.test"], 54, "but for other.test"),
         (
-            "a wildcard with a label too few",
+            "a wildcard with too few labels",
             &["*.test"],
             54,
             "but for *.test",
         ),
         (
-            "a wildcard with a label too many",
+            "a wildcard with too many labels",
             &["*.www.example.test"],
             54,
             "not for",

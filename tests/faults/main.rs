@@ -75,10 +75,7 @@ impl Fault {
 }
 
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 fn every_fault_has_its_code_phrase_and_time_limit() {
     let (stage, elsewhere) = (Stage::new(), Untouched::new());
     let faults: Vec<Fault> = [

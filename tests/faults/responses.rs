@@ -213,7 +213,7 @@ fn plain(stage: &Stage) -> u16 {
     })
 }
 
-/// Returns peers that redirect, which is only a status: the check never follows a redirect. The
+/// Returns peers that redirect. To the check, a redirect is only a status that it doesn't follow. The
 /// targets are a cloud's metadata address, and the port `elsewhere`, which notices connections.
 fn redirects(stage: &Stage, elsewhere: u16) -> Vec<Fault> {
     let elsewhere = format!("127.0.0.1:{elsewhere}");

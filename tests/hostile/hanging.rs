@@ -95,8 +95,7 @@ fn an_alarm_from_before_the_start_changes_nothing() {
     expect(&output, 0, "");
 }
 
-/// A read of such a file can take long: a read of /proc/kpageflags takes longer the more memory the
-/// machine has.
+/// Reading a kernel file can take long. For /proc/kpageflags, the time grows with the machine's memory.
 #[test]
 fn kernel_files_are_refused_at_once() {
     for file in [

@@ -13,10 +13,7 @@ use crate::support::{peer, testing_page_says};
 const ENOUGH: u32 = 5_000;
 
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 fn little_address_space_is_enough_and_less_gives_a_code() {
     let stage = Stage::new();
     let endless = peer::tls(&stage.leaf, |stream| {
@@ -64,10 +61,7 @@ const BESIDES_THE_LIST: u64 = 4_000;
 /// The largest lists of public CAs have more than a million entries. A table of the entries would
 /// need ten times as much memory as the file.
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 fn a_check_needs_little_more_memory_than_its_revocation_list() {
     let stage = Stage::new();
     let [measure, binary] =

@@ -59,7 +59,7 @@ fn check(path: &str, backend: &Backend) -> Output {
     )
 }
 
-/// Runs the program by hand with these variables in the environment.
+/// Runs the program as a person would, with these variables in the environment.
 fn run(words: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = by_hand(words);
     command.envs(variables.iter().copied());
@@ -520,8 +520,8 @@ fn output_goes_to_the_right_stream() {
     }
     assert_eq!(object["code"], 41);
     assert!(object["milliseconds"]["total"].is_number());
-    // In a call by hand, the JSON goes to standard output, where other programs read it, even if
-    // the server is DOWN.
+    // If a person runs the program, the JSON goes to standard output even if the server is DOWN.
+    // Other programs read it there.
     let output = run_by_hand(&["--connect=127.0.0.1:1", "--json", NAME]);
     assert!(expect(&output, 41, "").is_empty() && output.stdout.starts_with(b"{"));
     let backend = serve(&stage, ok());

@@ -34,10 +34,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 fn code_0_is_never_wrong_and_every_other_code_is_documented() {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,7 +1,8 @@
 //! The matrix of outages: each kind of server, combined with each mistake in `MISTAKES`.
 //!
-//! `make outages` runs all calls with at most one mistake, and a random part of the other scenes. `SCENE=strict-names/no-sni` runs one scene. `SEED=7` and
-//! `PAIRS=500` choose different pairs of mistakes. `SCENES=100` runs only 100 scenes, and the seed chooses them.
+//! `make outages` runs all calls with at most one mistake, and a random part of the other scenes.
+//! `SCENE=strict-names/no-sni` runs the scenes whose names begin with this text. `SEED=7` and `PAIRS=500`
+//! choose different pairs of mistakes. `SCENES=100` runs only 100 scenes, which the seed chooses.
 //! `MISTAKE=line-` draws only from scenes with a mistake whose name begins with `line-`.
 
 mod config;

@@ -73,8 +73,8 @@ fn sni_check_and_the_script_agree() {
             ..at("a name that the server refuses", "/", false)
         },
         row("connection refused", dead_port(), false),
-        row("silence", quiet, false),
-        row("closed at once", closing, false),
+        row("no answer", quiet, false),
+        row("closed immediately", closing, false),
         row("no TLS", plain, false),
         row("expired", peer::answer(&ca.leaf(&[NAME], -2), OK), false),
         row(

@@ -1,5 +1,5 @@
 //! How HAProxy behaves with configurations. One HAProxy runs many configurations, together with copies
-//! that have no checks. Visitors use these copies, so they reach every server.
+//! that have no checks. Visitors use these copies, so that they reach every server.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -28,10 +28,7 @@ fn peak(serve: &Serve) -> u64 {
 }
 
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 fn two_thousand_requests_of_each_kind_use_at_most_64_mb() {
     let stage = Stage::new();
     let binary = release_binary().display().to_string();

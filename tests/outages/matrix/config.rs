@@ -383,7 +383,8 @@ impl Config {
         names
     }
 
-    /// Returns configurations that differ from this configuration in one setting, or in two that belong together.
+    /// Returns configurations that differ from this configuration in one setting, or in two that belong
+    /// together.
     pub fn changed_once(&self, staged: &Staged, props: &Props) -> Vec<Config> {
         let mut all = Vec::new();
         let mut add = |change: &dyn Fn(&mut Config)| {

@@ -178,8 +178,8 @@ impl Config {
     }
 
     /// Returns a copy of this configuration with values from `that`: the port, SNI name, Host, CAs, page,
-    /// expectation, client certificate and revocation lists. Copies a value only if the operator must provide it.
-    /// Never copies `verify_host` and `sets_host`.
+    /// expectation, client certificate and revocation lists. Takes a value from `that` only if the operator
+    /// must provide it. Never takes `verify_host` or `sets_host`.
     pub fn with_values_of(&self, that: &Config, staged: &Staged) -> Config {
         let mut with = self.clone();
         let mut offer = |change: fn(&mut Config, &Config)| {

@@ -59,9 +59,9 @@ fn surroundings(table: &mut Table) {
         ("spaces at the ends of lines", plain.replace('\n', "  \n")),
         ("tabs at the ends of lines", plain.replace('\n', "\t\n")),
         ("spaces before lines", plain.replace('\n', "\n  ")),
-        ("empty lines within", plain.replacen('\n', "\n\n", 3)),
+        ("empty lines inside", plain.replacen('\n', "\n\n", 3)),
         (
-            "a header within",
+            "a PEM header inside",
             plain.replacen('\n', "\nProc-Type: 4,CLEAR\n\n", 1),
         ),
         ("one long line", format!("{begin}\n{body}\n{end}\n")),
@@ -80,7 +80,10 @@ fn surroundings(table: &mut Table) {
         ),
         ("an invalid base64 character", plain.replacen("M", "*", 1)),
         ("the certificate twice", plain.repeat(2)),
-        ("a comment within", plain.replacen('\n', "\n# comment\n", 2)),
+        (
+            "comment lines inside",
+            plain.replacen('\n', "\n# comment\n", 2),
+        ),
         ("CR as line ends", plain.replace('\n', "\r")),
         ("text before on the same line", format!("x{plain}")),
         ("a space before", format!(" {plain}")),
@@ -95,7 +98,7 @@ fn surroundings(table: &mut Table) {
     table.judge_by_file("no file", &leaf, &[], &missing);
 }
 
-/// Adds cases with one odd certificate among valid certificates.
+/// Adds cases with one unusual certificate before or after the root.
 fn odd_ones(table: &mut Table) {
     let root = Authority::root("Root");
     let leaf = root.issue(Draft::leaf(&[NAME]));
@@ -228,10 +231,7 @@ fn directories(table: &mut Table) {
             vec![("a.pem", "hello".to_owned()), ("b.pem", good.clone())],
         ),
         ("a broken file only", vec![("a.pem", "hello".to_owned())]),
-        (
-            "a folder within",
-            vec![("within.pem/root.pem", good.clone())],
-        ),
+        ("a subfolder", vec![("within.pem/root.pem", good.clone())]),
         ("no file", vec![("root.txt", other.clone())]),
     ] {
         let mut folder = String::new();

@@ -1088,16 +1088,25 @@ fn deltas(table: &mut Table) {
             })
         };
         for (case, lists) in [
-            ("alone", vec![delta(&[], -3, None)]),
-            ("alone, revoking", vec![delta(LEAF, -3, None)]),
-            ("newer, revoking", vec![full(&[]), delta(LEAF, -1, None)]),
-            ("older, revoking", vec![full(&[]), delta(LEAF, -9, None)]),
-            ("newer, clean", vec![full(LEAF), delta(&[], -1, None)]),
+            ("only a clean delta list", vec![delta(&[], -3, None)]),
+            ("only a revoking delta list", vec![delta(LEAF, -3, None)]),
             (
-                "newer, removing the leaf",
+                "a newer revoking delta list",
+                vec![full(&[]), delta(LEAF, -1, None)],
+            ),
+            (
+                "an older revoking delta list",
+                vec![full(&[]), delta(LEAF, -9, None)],
+            ),
+            (
+                "a newer clean delta list",
+                vec![full(LEAF), delta(&[], -1, None)],
+            ),
+            (
+                "a newer delta list that removes the leaf",
                 vec![full(LEAF), delta(LEAF, -1, Some(8))],
             ),
-            ("both clean", vec![full(&[]), delta(&[], -1, None)]),
+            ("both lists clean", vec![full(&[]), delta(&[], -1, None)]),
         ] {
             scene.judge(table, &format!("{what}, {case}"), &lists);
         }

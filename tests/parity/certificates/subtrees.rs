@@ -142,7 +142,7 @@ fn kinds(table: &mut Table) {
         ("any URI", general(0x86, b"")),
         ("IPv4", general(0x87, &[10, 0, 0, 0, 255, 0, 0, 0])),
         ("IPv6", general(0x87, &[0; 32])),
-        ("an odd address", general(0x87, &[10, 0, 0])),
+        ("an address of three bytes", general(0x87, &[10, 0, 0])),
         ("a registered id", general(0x88, &[0x2a, 3])),
         (
             "an otherName",

@@ -859,7 +859,7 @@ fn endings(table: &mut Table) {
                 ("an empty alert", vec![alert(&[])]),
                 ("nothing", Vec::new()),
                 ("a reset after a pause", vec![Out::Pause, Out::Reset]),
-                ("a reset at once", vec![Out::Reset]),
+                ("an immediate reset", vec![Out::Reset]),
                 (
                     "close_notify and a reset",
                     vec![alert(&[1, 0]), Out::Pause, Out::Reset],
@@ -934,7 +934,7 @@ fn endings(table: &mut Table) {
                             "timeout check 8s\noption httpchk GET /\nhttp-check expect {rule}"
                         );
                         case.options = format!("{} --expect '{rule}'", case.options);
-                        if what == "a reset at once" {
+                        if what == "an immediate reset" {
                             case.differs = RACE;
                         }
                     }
