@@ -306,8 +306,7 @@ fn sni_host_reaches_the_check_as_the_page_says() {
     });
 }
 
-/// Releases of HAProxy, each with a keyword of the global section or the server line that it
-/// introduced.
+/// Releases of HAProxy, each with a new keyword: of the `global` section or of the server line.
 const SINCE: [(&str, &str, &str); 4] = [
     ("2.2", "insecure-fork-wanted", ""),
     ("2.9", "external-check preserve-env", ""),

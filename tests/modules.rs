@@ -60,8 +60,8 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<Module, String>) {
     }
 }
 
-/// Returns every path in the text that begins with `crate`, `self`, `super` or a module declared in
-/// it. The paths start at the crate's root.
+/// Returns every path in the text that begins with `crate`, `self`, `super` or a module that the
+/// text declares. The paths start at the crate's root.
 fn paths(text: &str, module: &Module) -> Vec<Module> {
     let mut found = Vec::new();
     let declared = text.lines().filter_map(|line| {
@@ -135,8 +135,8 @@ fn branches(base: &Module, text: &str) -> Vec<Module> {
     }
 }
 
-/// Returns the modules that are in a circle of uses, or between two circles, each with the modules that it
-/// uses.
+/// Describes the modules that are in a circle of uses, or between two circles. Each line has a module and the
+/// modules that it uses. The text is empty if there is no circle.
 fn circles(mut graph: BTreeMap<Module, BTreeSet<Module>>) -> String {
     // Remove every module that uses no remaining module, or that no remaining module uses, until
     // nothing changes.

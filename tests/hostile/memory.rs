@@ -14,7 +14,7 @@ const ENOUGH: u32 = 5_000;
 
 #[test]
 #[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
-fn little_address_space_is_enough_and_less_gives_a_code() {
+fn a_check_needs_little_address_space() {
     let stage = Stage::new();
     let endless = peer::tls(&stage.leaf, |stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");

@@ -432,7 +432,7 @@ fn a_check_connects_from_the_source_address() {
 }
 
 #[test]
-fn client_certificates_are_sent_and_missing_ones_reported() {
+fn client_certificates_are_sent_and_missing_certificates_are_reported() {
     let stage = Stage::new();
     let wants = Behaviour {
         wants_client_certificate: true,
@@ -466,7 +466,7 @@ fn client_certificates_are_sent_and_missing_ones_reported() {
 }
 
 #[test]
-fn few_remaining_days_make_the_server_down_or_warn() {
+fn a_certificate_that_expires_soon_is_down_or_gives_a_warning() {
     let stage = Stage::new();
     let path = format!("{} --sni {NAME}", trust(&stage));
     let output = check(&format!("{path} --min-cert-days 31"), &serve(&stage, ok()));

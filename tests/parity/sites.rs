@@ -65,8 +65,8 @@ impl Sites {
         (address, port)
     }
 
-    /// Adds an nginx server with this chain and key (both PEM) and these additional directives. It
-    /// has OpenSSL's security level 0, so it accepts weak certificates and keys.
+    /// Adds an nginx server with this chain and key (both PEM) and these additional directives. The
+    /// server has OpenSSL's security level 0, so it accepts weak certificates and keys.
     pub fn nginx(&mut self, chain: &str, key: &str, more: &str) -> (String, u16) {
         let (address, port) = self.address();
         let chain = self.folder.file(&format!("{address}-{port}.crt"), chain);

@@ -19,45 +19,45 @@ pub const API: &str = "api.example.test";
 /// How a server behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peer {
-    /// It has two sites and refuses every other name and clients without SNI.
+    /// The server has two sites and refuses every other name and clients without SNI.
     Strict,
-    /// Without SNI, it sends a certificate for another name.
+    /// Without SNI, the server sends a certificate for another name.
     DefaultCertificate,
-    /// It sends the same certificate to every client.
+    /// The server sends the same certificate to every client.
     OneCertificate,
-    /// It answers 400 without a client certificate.
+    /// The server answers 400 without a client certificate.
     ClientCertificate,
-    /// It expects a PROXY header.
+    /// The server expects a PROXY header.
     Proxy,
-    /// It speaks plain HTTP.
+    /// The server speaks plain HTTP.
     Plain,
-    /// Nothing listens on its port.
+    /// Nothing listens on this port.
     Closed,
-    /// It answers 421 to requests without the site's Host, as CDNs do.
+    /// The server answers 421 to requests without the site's Host, as CDNs do.
     WantsHost,
-    /// It answers 403 to requests without a User-Agent, as firewalls do.
+    /// The server answers 403 to requests without a User-Agent, as firewalls do.
     WantsAgent,
-    /// It answers 401 at `/` and 200 at `/healthz`.
+    /// The server answers 401 at `/` and 200 at `/healthz`.
     Unauthorized,
-    /// It greets with an SSH banner.
+    /// The server greets with an SSH banner.
     Ssh,
-    /// A CA that no client here trusts has signed its certificate.
+    /// A CA that no client here trusts has signed the server's certificate.
     Stranger,
-    /// Its certificate has expired.
+    /// The server's certificate has expired.
     Expired,
-    /// It redirects every request.
+    /// The server redirects every request.
     Redirect,
-    /// It answers 500.
+    /// The server answers 500.
     Failing,
-    /// Its certificate is for every host of the domain.
+    /// The server's certificate is for every host of the domain.
     Wildcard,
-    /// It answers 404 at `/` and 200 at `/healthz`.
+    /// The server answers 404 at `/` and 200 at `/healthz`.
     NoRoot,
-    /// It speaks only TLS 1.2.
+    /// The server speaks only TLS 1.2.
     OldTls,
-    /// It speaks only HTTP/2.
+    /// The server speaks only HTTP/2.
     Http2,
-    /// It answers after 700 ms.
+    /// The server answers after 700 ms.
     Slow,
 }
 

@@ -95,7 +95,7 @@ fn a_file_that_hangs_in_a_folder_of_cas_is_not_skipped() {
 
 /// The requests use a regular expression that would take minutes on this body.
 #[test]
-fn slow_regular_expressions_leave_time_for_other_checks_and_end_with_their_own() {
+fn slow_regular_expressions_do_not_delay_other_checks_and_end_at_their_deadline() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let body = "status ok ".repeat(6_500);
@@ -151,7 +151,7 @@ fn slow_regular_expressions_leave_time_for_other_checks_and_end_with_their_own()
 /// The test freezes serve (as `docker pause` does) while a server responds, and thaws it after the
 /// deadline of the check.
 #[test]
-fn a_frozen_serve_reports_nothing_up_late_and_works_again() {
+fn a_frozen_serve_never_reports_up_late_and_works_again() {
     let stage = Stage::new();
     let slow = peer::waiting(&stage.leaf);
     let serve = Serve::start(&stage, &[]);

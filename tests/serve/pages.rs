@@ -18,7 +18,7 @@ fn page(serve: &Serve, path: &str) -> String {
 }
 
 #[test]
-fn a_probe_reports_if_serve_works() {
+fn a_probe_reports_whether_serve_works() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let healthy = page(&serve, "/-/healthy");

@@ -43,8 +43,8 @@ pub enum Step {
 pub enum Out {
     /// A handshake message in its own record.
     Message(Vec<u8>),
-    /// A record of this type, encrypted if the connection already is. It isn't part of the
-    /// transcript.
+    /// A record of this type, encrypted if the connection already is. The record isn't part
+    /// of the transcript.
     Record(u8, Vec<u8>),
     /// Exactly these bytes.
     Raw(Vec<u8>),
