@@ -166,8 +166,8 @@ fn table() -> (Vec<Case>, Vec<Heads>) {
     (cases, heads)
 }
 
-/// Returns the sorted lines of a head, with names in lower case. Leaves out User-Agent, Accept and
-/// Sec-WebSocket-Key unless they are in `fields`, because the programs then send different values.
+/// Returns the sorted lines of a head, with names in lower case. Unless `fields` sets them, leaves out
+/// User-Agent, Accept and Sec-WebSocket-Key, because they differ between the programs.
 fn lines(head: &[u8], fields: &str) -> Vec<String> {
     let text = String::from_utf8_lossy(head).into_owned();
     let lines = text.split("\r\n").take_while(|line| !line.is_empty());

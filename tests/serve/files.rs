@@ -1,5 +1,5 @@
-//! Files that requests name. serve reads only files below the folders of --files, and always their
-//! current content.
+//! Files that requests name. serve reads a file only if it is below a folder of --files or if the
+//! command line names it, and always reads the current content.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,5 +1,5 @@
 //! Files that hang, slow regular expressions, and a frozen serve. The affected checks fail, other
-//! checks aren't affected, and serve stops on SIGTERM.
+//! checks still work, and serve still stops on SIGTERM.
 
 use std::io::Write;
 use std::time::{Duration, Instant};

@@ -301,8 +301,8 @@ fn point_scene(table: &mut Table, what: &str, points: Option<&[Vec<u8>]>, of_ca:
     }
 }
 
-/// Adds cases with each of these distribution points of a certificate and each of these scopes of a
-/// list. Also adds cases with each scope for a CA certificate, and for the root's list.
+/// Adds cases with each value of `points` in a certificate and each value of `scopes_of_lists` in a
+/// list. Also adds cases with each scope for a CA certificate, and in the root's list.
 fn scopes(table: &mut Table) {
     let mut all: Vec<(&str, Option<Vec<Vec<u8>>>)> = vec![("points absent", None)];
     all.extend(
@@ -659,7 +659,7 @@ fn entry_extensions(table: &mut Table) {
     }
 }
 
-/// Adds cases in which a list spells its issuer's name differently, or has another name.
+/// Adds cases in which a list spells its issuer's name differently, or names another issuer.
 fn issuers(table: &mut Table) {
     let scene = Scene::usual(table, "issuer of a list");
     for (what, issuer) in [
