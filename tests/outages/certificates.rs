@@ -51,7 +51,7 @@ fn an_expired_root_in_the_ca_file() {
     Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("The CA's own certificate has expired")
-        .is_for_a_file();
+        .assert_fix_in_file();
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn an_expired_old_root_whose_successor_is_not_in_the_ca_file() {
     let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("Put the CA's current root (CN=New Root, self-signed) into that file")
-        .is_for_a_file();
+        .assert_fix_in_file();
     let file = stage.folder.file("new", &new.again("New Root", |_| {}));
     outage.assert_fixed_by(&diagnose(nginx.port, &["--ca-file", &file, NAME]));
 }
@@ -205,7 +205,7 @@ fn an_expired_revocation_list() {
         "The revocation list of CN=Test CA expired on {} (1 day ago). do Get the CA's current list. Put it into --crl-file {crl}",
         yesterday.date()
     ))
-    .is_for_a_file();
+    .assert_fix_in_file();
     list(30);
     outage.assert_over_after_pasting(&said);
 }
@@ -221,7 +221,7 @@ fn an_issuer_without_a_revocation_list() {
     let call = ["--crl-file", &crl, "--ca-file", &stage.ca_file, NAME];
     diagnose(nginx.port, &call)
         .says("--crl-file has no revocation list of CN=Middle.")
-        .is_for_a_file();
+        .assert_fix_in_file();
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_ca_whose_new_key_is_not_trusted_yet() {
                 stage.ca_file
             ))
             .never_says("this CA is not in")
-            .is_for_a_file();
+            .assert_fix_in_file();
     }
 }
 
@@ -304,7 +304,7 @@ fn an_expired_client_certificate() {
     said.says(&format!(
         "The client certificate in --crt {crt} expired on 2021-01-01 ("
     ))
-    .is_for_a_file();
+    .assert_fix_in_file();
     client(props.clients.leaf(&["client"], 30));
     outage.assert_over_after_pasting(&said);
 }

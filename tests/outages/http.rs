@@ -18,7 +18,8 @@ fn outage(stage: &Stage, locations: &str, check: &str, page: &str) -> (Nginx, Ou
     (nginx, outage)
 }
 
-/// Starts a HAProxy whose check sends this request. HTTP/1.1 and the site's Host header replace `HOST`.
+/// Starts a HAProxy whose check has these rules. In the rules, `HOST` stands for HTTP/1.1 and the site's Host
+/// header.
 fn checked(stage: &Stage, port: u16, check: &str, page: &str) -> Outage {
     let check = check.replace("HOST", &format!("ver HTTP/1.1 hdr Host {NAME}"));
     let lines = format!(

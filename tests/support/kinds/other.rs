@@ -93,8 +93,8 @@ fn page() -> String {
 }
 
 impl Props {
-    /// Describes a server that sends no response. The time-out is short, because the check may wait
-    /// until it ends.
+    /// Describes a server that sends no response. The time-out is short, because each check may
+    /// wait that long.
     fn mute(&self, port: u16) -> Staged {
         Staged {
             timeout: Duration::from_secs(1),
