@@ -48,9 +48,9 @@ fn unusable_addresses_and_folders_are_refused() {
         ),
         (
             &["--listen", "0.0.0.0:1"],
-            &["not on the loopback", "--allow-remote"],
+            &["not a loopback address", "--allow-remote"],
         ),
-        (&["--listen", "[::]:1"], &["not on the loopback"]),
+        (&["--listen", "[::]:1"], &["not a loopback address"]),
         (
             &["--listen", &free, "--files", "/nothing/here"],
             &["--files /nothing/here is not a folder"],
