@@ -13,6 +13,7 @@ use crate::doctor::by_hand::{self, traffic_name};
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
+use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::place::At;
 
 /// A word with its new value. `None` removes the word. The value is empty if the word has no value.
@@ -32,6 +33,8 @@ pub(crate) struct Suggestion {
     pub is_known: bool,
     /// True if the request of HAProxy's own check needs HTTP/1.1.
     pub is_http11: bool,
+    /// The request of HAProxy's own check.
+    pub request: Option<Request>,
     /// Why the change helps, if it helps.
     pub what: String,
 }
@@ -66,6 +69,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(name(visit, watch));
         found.extend(verified_address(watch));
         found.extend(encryption(visit, watch));
+        found.extend(request(watch));
         found.extend(http11(watch));
         found.extend(check_alpn(watch));
         found.extend(http2(watch));
@@ -152,6 +156,37 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
         what: format!(
             "verifyhost {address} is an IP address, and HAProxy compares only DNS names and the common name. \
              Without verifyhost, HAProxy verifies that a CA in ca-file signed the certificate, but doesn't verify a name."
+        ),
+        ..Suggestion::default()
+    })
+}
+
+/// Suggests the page and the method of `defaults`, if lines of the backend have replaced them. The check then
+/// sends `OPTIONS /`.
+fn request(watch: &Watch) -> Option<Suggestion> {
+    let Check::Own(check) = &watch.check else {
+        return None;
+    };
+    let rules = &watch.backend.settings.rules;
+    let replaced = rules.replaced.as_ref()?.sent();
+    let own = rules.sent();
+    let is_lost = (&own.method, &own.uri) == (&None, &None) && own.formats == [None, None];
+    let mut request = replaced.with_changes(&Request::default(), &own);
+    let (method, uri) = (request.method.clone(), request.uri.clone());
+    request.version = Some("HTTP/1.1".to_owned());
+    if request.host().is_none()
+        && let Some(name) = traffic_name(watch)
+    {
+        request.set_header("Host", &name);
+    }
+    let words = [method.unwrap_or_else(|| "OPTIONS".to_owned()), uri?];
+    (is_lost && check.protocol.sends_request()).then(|| Suggestion {
+        request: Some(request),
+        layer: Some(Layer::Http),
+        what: format!(
+            "This backend has an `option httpchk` or http-check lines of its own. They replace the request of defaults, \
+             so the check sends OPTIONS / in place of {}.",
+            words.join(" ")
         ),
         ..Suggestion::default()
     })
