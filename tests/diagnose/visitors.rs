@@ -145,15 +145,22 @@ fn visitors_ask_for_a_name_that_the_frontend_accepts() {
         site((folder, port), "", NAME, (&leaf, &[]), page)
     });
     let socket = stage.folder.join("fe.sock");
-    let front = format!(
-        "frontend fe\n    bind {socket}\n    use_backend be if {{ hdr(host) -i {NAME} }}\n"
-    );
+    let front = |name| {
+        format!("frontend fe\n    bind {socket}\n    use_backend be if {{ hdr(host) -i {name} }}\n")
+    };
     let end = "sni str(api.example.test) check check-sni api.example.test";
     let down = backend(server.port, "", ("/", NAME), end);
-    let new = format!("sni str({NAME}) check check-sni {NAME}");
-    for front in ["", &front] {
-        let found = assert_changed(&stage, &format!("{front}{down}"), ("be", "s1"), &new);
+    let sni = format!("sni str({NAME}) check check-sni {NAME}");
+    // If only the check's Host differs, visitors' connections stay as they are.
+    let host = "hdr Host api.example.test";
+    for (front, new, cause) in [
+        (front(NAME), &*sni, "sni-wrong"),
+        (front("api.example.test"), host, "host-not-of-visitors"),
+        (String::new(), host, "host-not-of-visitors"),
+    ] {
+        let found = assert_changed(&stage, &format!("{front}{down}"), ("be", "s1"), new);
         assert_eq!(found["diff_visitors"], 200, "{found:#}");
+        assert_eq!(found["causes"][0]["id"], cause, "{found:#}");
     }
 }
 

@@ -272,10 +272,12 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
             add(known.option, &known.value, &known.of);
         }
         let of_traffic = traffic_name(other);
-        let of_check = [options.sni.as_ref(), word("check-sni")];
-        let names = of_traffic.iter().chain(of_check.into_iter().flatten());
-        for name in names.filter(|name| is_near(other) && is_name(name)) {
-            add("--sni", name, &of);
+        let of_traffic = of_traffic.iter().map(|name| (name, of.as_str()));
+        let of_check = [options.sni.as_ref(), word("check-sni")].into_iter();
+        let of_check = of_check.flatten().map(|name| (name, "a check"));
+        let names = of_traffic.chain(of_check);
+        for (name, of) in names.filter(|(name, _)| is_near(other) && is_name(name)) {
+            add("--sni", name, of);
         }
     }
     let mut distinct: Vec<KnownValue> = Vec::new();
