@@ -230,7 +230,7 @@ const FIELDS: usize = 4;
 /// Returns values of the configuration that may also be right for this server:
 ///
 /// - CA files and revocation lists of all servers,
-/// - client certificates of servers in the same backend, or with the same address or name,
+/// - client certificates and source addresses of servers in the same backend, or with the same address or name,
 /// - names of servers in the same backend,
 /// - names and header fields of visitors' requests.
 ///
@@ -263,6 +263,11 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
         options.crl_file.splice(0..0, crl_file);
         let crt = word("crt").map(|file| global.crt_path(file));
         options.crt = crt.or(options.crt).filter(|_| is_related(other));
+        let source = other.traffic.source.as_ref().map(|at| &at.value);
+        let source = source.or(options.source.as_ref());
+        if let Some(source) = source.filter(|_| is_related(other)) {
+            add("--source", source, &of);
+        }
         for (option, file) in options.files().filter(|_| !is_jailed) {
             if ["--ca-file", "--crl-file", "--crt"].contains(&option) {
                 add(option, file, &of);
@@ -319,7 +324,9 @@ fn of_requests(watch: &Watch) -> Vec<KnownValue> {
     let settings = &watch.backend.settings;
     let own = is_name(&watch.server.name).then_some((&watch.server.name, "the server's name"));
     let given = settings.host.iter().map(|at| &at.value);
-    let names = given.filter(|name| is_name(name)).chain(hosts(watch));
+    let mentions = watch.backend.visitors.mentions.iter();
+    let names = given.chain(hosts(watch)).chain(mentions);
+    let names = names.filter(|name| is_name(name));
     let names = names.take(NAMES).map(|name| (name, "visitors' requests"));
     let names = own.into_iter().chain(names);
     let names = names.map(|(name, of)| known_value("--sni", name, of));
