@@ -294,9 +294,14 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
             .change
             .for_visitors(surveyed, &base.options)
             .into_iter();
-        found.extend(changes.map(|change| Candidate {
-            change,
-            ..base.clone()
+        found.extend(changes.filter_map(|change| {
+            let reason = change.reason_for_visitors(surveyed);
+            // Only a server that refuses the name needs another Host.
+            (reason.is_none() || subject.refuses_visitors()).then(|| Candidate {
+                reason: reason.or(base.reason.clone()),
+                change,
+                ..base.clone()
+            })
         }));
         return found;
     }

@@ -313,7 +313,10 @@ impl Subject<'_> {
         let other = surveyed.sni.as_ref().is_some_and(|sni| Some(sni) != name);
         // If visitors' connections send the check's SNI name, the name isn't the cause.
         let is_missing = surveyed.has_word("ssl") && (other || !surveyed.sends_sni);
-        if name.is_some() && is_missing {
+        // If visitors ask for another site, the SNI name alone doesn't help.
+        let hosts = &surveyed.hosts;
+        let is_site = hosts.is_empty() || hosts.iter().any(|host| host == search.best().host());
+        if name.is_some() && is_missing && is_site {
             search.serves_no_visitor(visitor.status);
         }
     }
@@ -321,6 +324,12 @@ impl Subject<'_> {
     /// Returns true if visitors get an error although the check is UP.
     pub fn has_failed_visitor(&self) -> bool {
         self.visitor.is_some()
+    }
+
+    /// Returns true if the server refuses visitors' connections, or the site for which they ask.
+    pub fn refuses_visitors(&self) -> bool {
+        let visitor = self.visitor.as_ref();
+        visitor.is_some_and(|visitor| !visitor.by_server || visitor.status == 421)
     }
 
     /// If the statistics don't show the state, sets it to the result of HAProxy's own check. A server whose
