@@ -180,6 +180,8 @@ pub struct Trial {
     pub change: Change,
     /// True if the cause is proved as soon as the check gets further. Otherwise the check must succeed.
     pub counts_progress: bool,
+    /// True if any other trial that gets equally far is better.
+    pub is_last_resort: bool,
     /// The placeholders of the cause's sentences that depend on this change, with their values.
     pub values: Vec<(&'static str, String)>,
 }
@@ -200,6 +202,7 @@ impl Trial {
         Trial {
             change: Change::Options(Box::new(options)),
             counts_progress: false,
+            is_last_resort: false,
             values: Vec::new(),
         }
     }
@@ -209,6 +212,7 @@ impl Trial {
         vec![Trial {
             change: Change::Way(way),
             counts_progress: false,
+            is_last_resort: false,
             values: Vec::new(),
         }]
     }
@@ -217,6 +221,14 @@ impl Trial {
     pub(super) fn counting_progress(self) -> Trial {
         Trial {
             counts_progress: true,
+            ..self
+        }
+    }
+
+    /// Prefers any other trial that gets equally far, if the condition holds.
+    pub(super) fn last_resort_if(self, is_last_resort: bool) -> Trial {
+        Trial {
+            is_last_resort,
             ..self
         }
     }

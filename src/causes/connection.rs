@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use super::cause::{Cause, Place, Trial, Weight, at};
-use super::facts::Facts;
+use super::facts::{Facts, KnownValue};
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::probe::connect::Address;
@@ -32,6 +32,35 @@ pub(super) const CAUSES: &[Cause] = &[
         trials: |facts| match &facts.options.source {
             Some(_) => vec![Trial::new(facts, |options| options.source = None).counting_progress()],
             None => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "source-elsewhere",
+        shows_as: &[
+            at(Code::Unreachable, 9),
+            at(Code::ConnectTimeout, 6),
+            at(Code::ConnectionRefused, 6),
+            at(Code::HandshakeTimeout, 14),
+            at(Code::HandshakeClosed, 18),
+            at(Code::HandshakeRefused, 13),
+            at(Code::ResponseClosed, 16),
+            at(Code::Status, 33),
+        ],
+        place: Place::Config,
+        what: "The server accepts a connection only from certain addresses. It accepts {meant}, the `source` of {other}.",
+        confirm: "Run the check with --source {meant}.",
+        change: "Connect from that address: --source {meant}, and source {meant} on the server line.",
+        weigh: |_| Weight::RuledOut,
+        trials: |facts| {
+            let known = facts.known("--source");
+            let others = known.filter(|known| facts.options.source.as_ref() != Some(&known.value));
+            let trial = |known: &KnownValue| {
+                let trial = Trial::new(facts, |options| options.source = Some(known.value.clone()));
+                let trial = trial.counting_progress().with("other", &*known.of);
+                trial.with("meant", &*known.value)
+            };
+            others.map(trial).collect()
         },
         ..Cause::BASE
     },

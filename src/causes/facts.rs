@@ -67,6 +67,13 @@ pub struct KnownValue {
     pub of: String,
 }
 
+impl KnownValue {
+    /// Returns true if visitors use the value.
+    pub fn is_of_visitors(&self) -> bool {
+        self.of.starts_with("visitors'")
+    }
+}
+
 /// A cause whose trials didn't help.
 #[derive(Clone, Copy, Debug)]
 pub struct Refuted {

@@ -218,6 +218,26 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "host-not-of-visitors",
+        shows_as: &[
+            at(Code::Status, 32),
+            at(Code::Header, 7),
+            at(Code::Body, 11),
+            at(Code::ResponseClosed, 15),
+            at(Code::NotHttp, 10),
+        ],
+        place: Place::Config,
+        what: "The check's Host is {host}, but its SNI name is {name}. Visitors use {name}, too, and haproxy.cfg has {host} nowhere else.",
+        confirm: "Compare the check's Host with sni and check-sni on the server line, and with the names in the frontend's conditions.",
+        change: "Send the name of visitors in both: --header 'Host: {name}'.",
+        weigh: |_| Weight::RuledOut,
+        trials: |facts| match is_of_visitors(facts) {
+            true => sni_as_host(facts),
+            false => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "host-unknown",
         shows_as: &[
             at(Code::Status, 6),
@@ -231,12 +251,9 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "sni-check diagnose shows whether the response depends on Host.",
         change: "Leave out --header 'Host: {host}'. Host is then {name}.",
         weigh: |facts| Weight::possible_if(facts.host() != facts.plan.names.host),
-        trials: |facts| {
-            let differs = facts.host() != facts.plan.names.host;
-            let trial = differs.then(|| {
-                Trial::new(facts, |options| options.remove_header("host")).counting_progress()
-            });
-            trial.into_iter().collect()
+        trials: |facts| match is_of_visitors(facts) {
+            true => Vec::new(),
+            false => sni_as_host(facts),
         },
         ..Cause::BASE
     },
@@ -474,7 +491,27 @@ fn host_as_sni(facts: &Facts) -> Vec<Trial> {
         options.remove_header("host");
         send(options, &host);
     });
-    vec![trial.counting_progress()]
+    // Another SNI name would take visitors' connections to another site.
+    let is_last_resort = is_of_visitors(facts);
+    let trial = trial.counting_progress();
+    vec![trial.last_resort_if(is_last_resort)]
+}
+
+/// Returns the trial that sends the SNI name as Host.
+fn sni_as_host(facts: &Facts) -> Vec<Trial> {
+    let differs = facts.host() != facts.plan.names.host;
+    let trial = Trial::new(facts, |options| options.remove_header("host")).counting_progress();
+    differs.then_some(trial).into_iter().collect()
+}
+
+/// Returns true if visitors use the check's SNI name, and haproxy.cfg has the check's Host nowhere else.
+fn is_of_visitors(facts: &Facts) -> bool {
+    let has = |known: &KnownValue, name: &str| known.value.eq_ignore_ascii_case(name);
+    let mut others = facts.known("--sni");
+    let is_elsewhere = others.any(|known| has(known, facts.host()));
+    let mut known = facts.known("--sni").filter(|known| known.is_of_visitors());
+    let sni = facts.sni().unwrap_or_default();
+    known.any(|known| has(known, sni)) && !is_elsewhere
 }
 
 /// Returns true if the wrong name has one letter too many, one too few, or two swapped letters. A replaced

@@ -16,6 +16,7 @@ use crate::causes::facts::Way;
 use crate::doctor::survey::{CheckKind, Edit, Surveyed, is_evaluated};
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::Rule;
+use crate::haproxy::config::http_check::Request;
 use crate::haproxy::words::split_value;
 use crate::options::Options;
 use crate::options::handed;
@@ -27,6 +28,7 @@ type Head = &'static [&'static str];
 
 const TIMEOUT_CHECK: Head = &["timeout", "check"];
 const TIMEOUT_CONNECT: Head = &["timeout", "connect"];
+const HTTPCHK: Head = &["option", "httpchk"];
 const SEND: Head = &["http-check", "send"];
 const EXPECT: Head = &["http-check", "expect"];
 const COMMAND: Head = &["external-check", "command"];
@@ -281,6 +283,13 @@ impl Change {
         let mut change = self.clone();
         change.request((best, "HTTP/1.1"), None);
         (change != *self).then_some(change)
+    }
+
+    /// Returns this change, but with this request of HAProxy's own check.
+    pub fn with_request(mut self, request: &Request) -> Change {
+        self.rules.retain(|(head, _)| *head != SEND);
+        self.rules.push((SEND, vec![request.words()]));
+        self
     }
 
     /// Returns this change, plus HTTP/1.1 in the request of HAProxy's own check.

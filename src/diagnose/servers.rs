@@ -177,7 +177,8 @@ fn diagnosis(
     // If the server speaks no TLS, a check without TLS is right, but sni-check can't make such a check.
     let tls = facts.tls.as_ref();
     let speaks_tls = tls.is_none_or(Handshakes::any_succeeded);
-    if let Some(call) = surveyed.call.as_ref().err().filter(|_| !speaks_tls) {
+    let is_right = subject.meant().is_some_and(|meant| meant.is_plain) && !speaks_tls;
+    if let Some(call) = surveyed.call.as_ref().err().filter(|_| is_right) {
         subject.speaks_plain_http = facts.speaks_plain_http();
         return Err(call.clone());
     }

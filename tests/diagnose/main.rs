@@ -6,6 +6,7 @@ mod connections;
 mod contradictions;
 mod elsewhere;
 mod explain;
+mod inherited;
 mod known;
 mod readme;
 mod repairs;

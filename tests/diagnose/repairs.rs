@@ -14,17 +14,22 @@ use crate::support::{NAME, dead_port};
 /// A configuration with one backend. Its server `s1` is DOWN.
 pub struct Broken {
     text: String,
-    file: String,
+    pub file: String,
 }
 
 impl Broken {
     /// Writes a configuration with the lines `global` in section global, and the lines `backend` in its
     /// backend.
     pub fn new(stage: &Stage, global: &str, backend: &str) -> Broken {
+        Broken::with_defaults(stage, global, "", backend)
+    }
+
+    /// Writes a configuration that also has the lines `more` in its defaults.
+    pub fn with_defaults(stage: &Stage, global: &str, more: &str, backend: &str) -> Broken {
         let socket = stage.folder.join("admin.sock");
         let text = format!(
             "global\n    {global}\n    stats socket {socket} level admin\ndefaults\n    mode http\n    \
-             timeout connect 5s\n    timeout client 5s\n    timeout server 5s\nbackend be\n{backend}\n"
+             timeout connect 5s\n    timeout client 5s\n    timeout server 5s\n{more}backend be\n{backend}\n"
         );
         let file = stage.folder.file("haproxy.cfg", &text);
         Broken { text, file }
@@ -47,22 +52,19 @@ impl Broken {
     /// Applies the diff in a report, and asserts that HAProxy then reports the server UP. Returns the new
     /// text of the file.
     pub fn assert_repaired_by(&self, server: &Value) -> String {
-        let mut text = self.text.clone();
+        let mut lines: Vec<Vec<&str>> = self.text.lines().map(|line| vec![line]).collect();
         let hunks = server["diff"].as_array();
         for hunk in hunks.unwrap_or_else(|| panic!("no diff: {server:#}\n{}", self.text)) {
             let line = hunk["line"].as_u64().expect("a number");
-            let mut lines: Vec<&str> = self.text.lines().collect();
-            let at = usize::try_from(line).expect("a line") - 1;
-            let new = hunk["new"].as_str().unwrap_or_default();
-            let (old, new) = match hunk["old"].as_str() {
-                Some(old) => (old, new.to_owned()),
-                None => (
-                    lines.remove(at),
-                    format!("{}\n{new}", self.text.lines().nth(at).unwrap_or_default()),
-                ),
-            };
-            text = text.replacen(old, &new, 1);
+            let line = &mut lines[usize::try_from(line).expect("a line") - 1];
+            if hunk["old"].is_string() {
+                assert_eq!(hunk["old"], line.remove(0));
+                line.splice(0..0, hunk["new"].as_str());
+            } else {
+                line.extend(hunk["new"].as_str());
+            }
         }
+        let text = lines.concat().join("\n") + "\n";
         fs::write(&self.file, &text).expect("written");
         let haproxy = Haproxy::start(Mode::Single, &self.file, &[]);
         let status = haproxy.wait_for_check("be", "s1").status;

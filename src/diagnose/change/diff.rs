@@ -4,7 +4,7 @@ use super::carried::{as_word, carried, carrier, joined, unescaped};
 use super::rewrite::{self, rewritten};
 use super::words::{set, word_of, written};
 use super::{
-    Change, EXPECT, Head, SEND, TIMEOUT_CHECK, begins, connect_rule, has_head, is_command,
+    Change, EXPECT, HTTPCHK, Head, SEND, TIMEOUT_CHECK, begins, connect_rule, has_head, is_command,
 };
 
 use crate::doctor::survey::{CheckKind, Surveyed};
@@ -30,6 +30,13 @@ struct Line<'a> {
     old: Option<&'a Rule>,
     /// The words after the change. `None` for a line that is removed.
     new: Option<Vec<String>>,
+}
+
+impl Line<'_> {
+    /// Returns true for `option httpchk`.
+    fn is_httpchk(&self) -> bool {
+        self.old.is_some_and(|rule| has_head(rule, HTTPCHK))
+    }
 }
 
 impl Change {
@@ -107,8 +114,11 @@ impl Change {
             let words = line.new.as_ref().or(line.old.map(|old| &old.words));
             words.is_some_and(|words| ["http-check", "tcp-check"].contains(&words[0].as_str()))
         };
-        // If the backend has such a rule, HAProxy ignores the rules of `defaults`, so the diff repeats them.
+        // If the backend has such a rule, HAProxy ignores the rules of `defaults` and the request of its
+        // `option httpchk`, so the diff repeats them.
         let replaces = lines.iter().any(|line| is_rule(line) && changes(line));
+        let needs_option = needs_option(&lines);
+        let is_repeated = |line: &Line| is_rule(line) || (needs_option && line.is_httpchk());
         for line in &lines {
             let added = |new: &Vec<String>| {
                 let words: Vec<String> = new.iter().map(|word| write(word)).collect();
@@ -123,7 +133,7 @@ impl Change {
                     hunks.push(Hunk { place, old, new });
                 }
                 (Some(_), Some(_)) => {}
-                (Some(_), None) if changes(line) || (replaces && is_rule(line)) => {
+                (Some(_), None) if changes(line) || (replaces && is_repeated(line)) => {
                     hunks.extend(line.new.as_ref().map(|new| Hunk {
                         place: surveyed.lines.backend.clone(),
                         old: None,
@@ -211,6 +221,11 @@ impl Change {
             CheckKind::Own | CheckKind::Other => None,
         };
         let lines = self.changed(surveyed, options.as_deref());
+        let is_sent = |line: &Line| line.new.as_ref().is_some_and(|words| begins(words, SEND));
+        // In one backend, `option httpchk` would send a request.
+        if surveyed.waits_without_request && !lines.iter().any(is_sent) {
+            return None;
+        }
         let has_limit = |line: &Line| {
             let new = line.new.as_deref();
             new.is_some_and(|words| begins(words, TIMEOUT_CHECK))
@@ -249,6 +264,16 @@ impl Change {
                 .server_line([("check", "")].into_iter().chain(words)),
         )
     }
+}
+
+/// Returns true if the check's request isn't complete without the words of `option httpchk`.
+fn needs_option(lines: &[Line]) -> bool {
+    let mut new = lines.iter().filter_map(|line| line.new.as_deref());
+    let is_whole = |send: &[String]| {
+        let mut words = ["meth", "uri", "ver"].into_iter();
+        words.all(|word| send.iter().any(|known| known == word))
+    };
+    !new.find(|words| begins(words, SEND)).is_some_and(is_whole)
 }
 
 fn is_option(words: &[String]) -> bool {

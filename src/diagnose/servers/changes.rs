@@ -217,7 +217,11 @@ fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
             ..(*candidate).clone()
         });
     }
-    let before = stage(present).filter(|before| *before < Stage::Healthy)?;
+    // HAProxy can't try the present lines of a check that sends no request.
+    let before = stage(present).unwrap_or(Stage::Call);
+    if before >= Stage::Healthy {
+        return None;
+    }
     let further = tried.iter().skip(1).filter(|(candidate, change)| {
         let is_proved = !candidate.is_suggested && base.change.is_empty();
         let stage = stage(change);
@@ -238,7 +242,8 @@ fn choose<'c>(
     let mut tried = tried.into_iter();
     let (_, present) = tried.next()?;
     let changes = tried.filter(|(_, tried)| !tried.hunks.is_empty());
-    let is_down = present.block.tried.is_some() && !present.block.is_up();
+    let is_down = subject.surveyed.waits_without_request
+        || (present.block.tried.is_some() && !present.block.is_up());
     let (mut chosen, mut failed) = (None::<(&Candidate, TriedChange)>, None::<TriedChange>);
     for (candidate, tried) in changes {
         let is_suggested = candidate.is_suggested || is_proof_needed;
@@ -289,9 +294,14 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
             .change
             .for_visitors(surveyed, &base.options)
             .into_iter();
-        found.extend(changes.map(|change| Candidate {
-            change,
-            ..base.clone()
+        found.extend(changes.filter_map(|change| {
+            let reason = change.reason_for_visitors(surveyed);
+            // Only a server that refuses the name needs another Host.
+            (reason.is_none() || subject.refuses_visitors()).then(|| Candidate {
+                reason: reason.or(base.reason.clone()),
+                change,
+                ..base.clone()
+            })
         }));
         return found;
     }
@@ -367,9 +377,10 @@ fn suggested(
         };
         let change = change.map(|change| {
             let change = change.with_edits(&suggestion.words, &suggestion.connect);
-            match suggestion.is_http11 {
-                true => change.with_http11(surveyed, options),
-                false => change,
+            match (&suggestion.request, suggestion.is_http11) {
+                (Some(request), _) => change.with_request(request),
+                (None, true) => change.with_http11(surveyed, options),
+                (None, false) => change,
             }
         });
         found.extend(change.map(|change| Candidate {

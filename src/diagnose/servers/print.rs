@@ -272,7 +272,8 @@ fn shown(text: &mut String, shown: Option<&Shown>) {
 fn doctor(text: &mut String, subject: &Subject<'_>) {
     let (meant, obstacle) = (subject.meant(), subject.obstacle());
     let is_said = |finding: &&Remark| {
-        obstacle == Some(*finding) || meant.is_some_and(|meant| meant.what == finding.what)
+        obstacle == Some(*finding)
+            || meant.is_some_and(|meant| meant.what.starts_with(&finding.what))
     };
     let findings = subject.surveyed.findings.iter();
     let findings: Vec<&Remark> = findings.filter(|finding| !is_said(finding)).collect();

@@ -313,7 +313,10 @@ impl Subject<'_> {
         let other = surveyed.sni.as_ref().is_some_and(|sni| Some(sni) != name);
         // If visitors' connections send the check's SNI name, the name isn't the cause.
         let is_missing = surveyed.has_word("ssl") && (other || !surveyed.sends_sni);
-        if name.is_some() && is_missing {
+        // If visitors ask for another site, the SNI name alone doesn't help.
+        let hosts = &surveyed.hosts;
+        let is_site = hosts.is_empty() || hosts.iter().any(|host| host == search.best().host());
+        if name.is_some() && is_missing && is_site {
             search.serves_no_visitor(visitor.status);
         }
     }
@@ -323,10 +326,16 @@ impl Subject<'_> {
         self.visitor.is_some()
     }
 
+    /// Returns true if the server refuses visitors' connections, or the site for which they ask.
+    pub fn refuses_visitors(&self) -> bool {
+        let visitor = self.visitor.as_ref();
+        visitor.is_some_and(|visitor| !visitor.by_server || visitor.status == 421)
+    }
+
     /// If the statistics don't show the state, sets it to the result of HAProxy's own check. A server whose
-    /// check serve can't run is DOWN.
+    /// check can't succeed is DOWN.
     pub fn adopt_own_check(&mut self) {
-        if self.state == State::Unknown && self.obstacle().is_some() {
+        if self.state == State::Unknown && is_always_down(self.surveyed) {
             self.state = State::Down;
         }
         if let Ok(diagnosis) = &self.diagnosis
@@ -365,10 +374,16 @@ impl Subject<'_> {
         match (own, self.shown) {
             (Code::Healthy, Some(shown)) if self.state == State::Down => code_of(shown),
             (Code::Healthy, None) if self.obstacle().is_some() => Code::Refused,
+            (Code::Healthy, None) if self.surveyed.waits_without_request => Code::ResponseTimeout,
             (Code::Healthy, None) if self.state == State::Down => Code::Status,
             (code, _) => code,
         }
     }
+}
+
+/// Returns true if the check fails whatever the server does.
+fn is_always_down(surveyed: &Surveyed) -> bool {
+    surveyed.waits_without_request || obstacle(surveyed).is_some()
 }
 
 fn obstacle(surveyed: &Surveyed) -> Option<&Remark> {
@@ -467,7 +482,7 @@ fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
                     && surveyed.unset.is_empty()
                     && matches!(surveyed.kind, CheckKind::External | CheckKind::Served);
                 let is_down =
-                    is_refused || obstacle(surveyed).is_some() || !surveyed.obstacles.is_empty();
+                    is_refused || is_always_down(surveyed) || !surveyed.obstacles.is_empty();
                 let one = move || {
                     **healthy = match is_down {
                         true => Some(false),

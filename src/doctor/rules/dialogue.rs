@@ -26,14 +26,9 @@ pub(crate) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
     else {
         return None;
     };
-    let rules = &watch.backend.settings.rules;
-    let line = rules.http.lines.first()?;
-    // With TLS, HAProxy waits for a response even without an expectation.
-    let mut connections = own.connections.iter();
-    let waits = rules.http.all("expect").next().is_some()
-        || connections.any(|connection| connection.tls.is_some());
-    let what = "the http-check lines of this backend replace the request of `option httpchk` in \
-                defaults, so the check sends no request";
+    let line = watch.backend.settings.rules.http.lines.first()?;
+    let what = own_check::WITHOUT_REQUEST;
+    let waits = own_check::waits_without_request(watch);
     let finding = match waits {
         true => Finding::problem(Effect::Down, what)
             .shows("L7TOUT or L7RSP (DOWN): the check waits for a response to a request that it didn't send"),

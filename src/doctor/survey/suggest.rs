@@ -13,6 +13,7 @@ use crate::doctor::by_hand::{self, traffic_name};
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
+use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::place::At;
 
 /// A word with its new value. `None` removes the word. The value is empty if the word has no value.
@@ -32,6 +33,8 @@ pub(crate) struct Suggestion {
     pub is_known: bool,
     /// True if the request of HAProxy's own check needs HTTP/1.1.
     pub is_http11: bool,
+    /// The request of HAProxy's own check.
+    pub request: Option<Request>,
     /// Why the change helps, if it helps.
     pub what: String,
 }
@@ -66,6 +69,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(name(visit, watch));
         found.extend(verified_address(watch));
         found.extend(encryption(visit, watch));
+        found.extend(request(watch));
         found.extend(http11(watch));
         found.extend(check_alpn(watch));
         found.extend(http2(watch));
@@ -157,6 +161,37 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
+/// Suggests the page and the method of `defaults`, if lines of the backend have replaced them. The check then
+/// sends `OPTIONS /`.
+fn request(watch: &Watch) -> Option<Suggestion> {
+    let Check::Own(check) = &watch.check else {
+        return None;
+    };
+    let rules = &watch.backend.settings.rules;
+    let replaced = rules.replaced.as_ref()?.sent();
+    let own = rules.sent();
+    let is_lost = (&own.method, &own.uri) == (&None, &None) && own.formats == [None, None];
+    let mut request = replaced.with_changes(&Request::default(), &own);
+    let (method, uri) = (request.method.clone(), request.uri.clone());
+    request.version = Some("HTTP/1.1".to_owned());
+    if request.host().is_none()
+        && let Some(name) = traffic_name(watch)
+    {
+        request.set_header("Host", &name);
+    }
+    let words = [method.unwrap_or_else(|| "OPTIONS".to_owned()), uri?];
+    (is_lost && check.protocol.sends_request()).then(|| Suggestion {
+        request: Some(request),
+        layer: Some(Layer::Http),
+        what: format!(
+            "This backend has an `option httpchk` or http-check lines of its own. They replace the request of defaults, \
+             so the check sends OPTIONS / in place of {}.",
+            words.join(" ")
+        ),
+        ..Suggestion::default()
+    })
+}
+
 /// Suggests HTTP/1.1 for a check that sends an HTTP/1.0 request.
 fn http11(watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
@@ -195,7 +230,7 @@ const FIELDS: usize = 4;
 /// Returns values of the configuration that may also be right for this server:
 ///
 /// - CA files and revocation lists of all servers,
-/// - client certificates of servers in the same backend, or with the same address or name,
+/// - client certificates and source addresses of servers in the same backend, or with the same address or name,
 /// - names of servers in the same backend,
 /// - names and header fields of visitors' requests.
 ///
@@ -228,6 +263,11 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
         options.crl_file.splice(0..0, crl_file);
         let crt = word("crt").map(|file| global.crt_path(file));
         options.crt = crt.or(options.crt).filter(|_| is_related(other));
+        let source = other.traffic.source.as_ref().map(|at| &at.value);
+        let source = source.or(options.source.as_ref());
+        if let Some(source) = source.filter(|_| is_related(other)) {
+            add("--source", source, &of);
+        }
         for (option, file) in options.files().filter(|_| !is_jailed) {
             if ["--ca-file", "--crl-file", "--crt"].contains(&option) {
                 add(option, file, &of);
@@ -237,10 +277,12 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
             add(known.option, &known.value, &known.of);
         }
         let of_traffic = traffic_name(other);
-        let of_check = [options.sni.as_ref(), word("check-sni")];
-        let names = of_traffic.iter().chain(of_check.into_iter().flatten());
-        for name in names.filter(|name| is_near(other) && is_name(name)) {
-            add("--sni", name, &of);
+        let of_traffic = of_traffic.iter().map(|name| (name, of.as_str()));
+        let of_check = [options.sni.as_ref(), word("check-sni")].into_iter();
+        let of_check = of_check.flatten().map(|name| (name, "a check"));
+        let names = of_traffic.chain(of_check);
+        for (name, of) in names.filter(|(name, _)| is_near(other) && is_name(name)) {
+            add("--sni", name, of);
         }
     }
     let mut distinct: Vec<KnownValue> = Vec::new();
@@ -282,7 +324,9 @@ fn of_requests(watch: &Watch) -> Vec<KnownValue> {
     let settings = &watch.backend.settings;
     let own = is_name(&watch.server.name).then_some((&watch.server.name, "the server's name"));
     let given = settings.host.iter().map(|at| &at.value);
-    let names = given.filter(|name| is_name(name)).chain(hosts(watch));
+    let mentions = watch.backend.visitors.mentions.iter();
+    let names = given.chain(hosts(watch)).chain(mentions);
+    let names = names.filter(|name| is_name(name));
     let names = names.take(NAMES).map(|name| (name, "visitors' requests"));
     let names = own.into_iter().chain(names);
     let names = names.map(|(name, of)| known_value("--sni", name, of));

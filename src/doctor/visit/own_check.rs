@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::haproxy::config::check::{OwnCheck, Protocol};
+use super::Watch;
+use crate::haproxy::config::check::{Check, OwnCheck, Protocol};
 use crate::haproxy::config::connection::{Sni, Tls, Verified};
 use crate::haproxy::config::external::INTER;
 use crate::haproxy::config::http_check::Request;
@@ -133,6 +134,35 @@ fn of_request(options: &mut Options, backend: &Backend) {
         }
     }
     options.expect = expectations(backend).into_iter().flatten().collect();
+}
+
+/// Why a check sends no request.
+pub(crate) const WITHOUT_REQUEST: &str = "the http-check lines of this backend replace the request of `option httpchk` in defaults, so the check sends no \
+                                          request";
+
+/// Returns true if HAProxy's own check waits for a response, but sends no request.
+pub(crate) fn waits_without_request(watch: &Watch) -> bool {
+    let Check::Own(check) = &watch.check else {
+        return false;
+    };
+    let Protocol::Http { sends_request, .. } = check.protocol else {
+        return false;
+    };
+    // With TLS, HAProxy waits for a response even without an expectation.
+    let mut connections = check.connections.iter();
+    let mut expectations = watch.backend.settings.rules.http.all("expect");
+    let waits = expectations.next().is_some() || connections.any(|one| one.tls.is_some());
+    waits && !sends_request
+}
+
+/// Returns the backend with the request that its `http-check` lines have replaced.
+pub(crate) fn with_replaced_request(backend: &Backend) -> Option<Backend> {
+    let mut backend = backend.clone();
+    let rules = &mut backend.settings.rules;
+    let request = rules.replaced.as_ref()?.sent();
+    let place = rules.http.lines.first()?.place.clone();
+    rules.send(&request, &place);
+    Some(backend)
 }
 
 /// Returns true if the value of a header in `http-check send` contains a sample expression, which HAProxy

@@ -119,6 +119,20 @@ impl Frontend {
         }
     }
 
+    /// Returns the names in all criteria about visitors' names that lead to this backend, also in criteria that
+    /// compare only a part of a name. Visitors may ask for other names, too.
+    fn mentions(&self, backend: &str) -> Vec<String> {
+        let words = self.conditions(backend).flatten();
+        let of_acls = words.flat_map(|word| {
+            let named = self.acls.iter().filter(move |(name, _)| name == word);
+            named.map(|(_, criterion)| criterion.as_slice())
+        });
+        let terms = self
+            .conditions(backend)
+            .flat_map(|condition| condition.split(|word| word == "{"));
+        of_acls.chain(terms).flat_map(mentioned_in).collect()
+    }
+
     fn names_of(&self, condition: &[String]) -> Option<Vec<String>> {
         let (first, terms) = condition.split_first()?;
         let mut alternatives = terms.split(|word| word == "or" || word == "||");
@@ -210,6 +224,24 @@ fn names_in(criterion: &[&str]) -> Option<Vec<String>> {
     }
 }
 
+/// Returns the names in a criterion about the Host or the SNI of visitors. A name may be a regular expression.
+fn mentioned_in(criterion: &[String]) -> Vec<String> {
+    let Some((fetch, words)) = criterion.split_first() else {
+        return Vec::new();
+    };
+    let fetch = fetch.to_ascii_lowercase();
+    let is_about_name = ["hdr", "ssl_fc_sni", "req.ssl_sni", "req_ssl_sni"];
+    let is_about_name = is_about_name.iter().any(|part| fetch.contains(part));
+    if !is_about_name || (fetch.contains("hdr") && !fetch.contains("(host")) {
+        return Vec::new();
+    }
+    let words = words.iter().take_while(|word| *word != "}");
+    let names = words.map(|word| word.trim_matches(['^', '$', '.']).replace('\\', ""));
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let names = names.filter(|name| name.contains('.') && name.bytes().all(is_valid));
+    names.collect()
+}
+
 /// Sets `visitors` of each backend from the frontends that lead to it.
 pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
     for backend in backends {
@@ -237,6 +269,10 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
                 binds.next().cloned()
             },
             names: flat(leading.iter().map(|front| front.names(name))).unwrap_or_default(),
+            mentions: leading
+                .iter()
+                .flat_map(|front| front.mentions(name))
+                .collect(),
             fields: fields.collect(),
             speak_tls: speak_tls.filter(|_| agree),
         };
@@ -276,6 +312,25 @@ mod tests {
             ("mode tcp", None),
         ] {
             assert_eq!(front(lines).speak_tls(), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn conditions_mention_names_in_comparisons_with_a_part() {
+        for (lines, expected) in [
+            (
+                "use_backend b if { hdr_dom(host) -i a.b } { path_beg /x.y }",
+                "a.b",
+            ),
+            ("acl x hdr(host) -m end .a.b;use_backend b if x", "a.b"),
+            ("use_backend b unless { hdr_reg(Host) -i ^a\\.b$ }", "a.b"),
+            (
+                "use_backend b if { req.ssl_sni -m sub a.b } or { hdr_beg(host) c. }",
+                "a.b",
+            ),
+            ("use_backend c if { hdr(host) a.b }", ""),
+        ] {
+            assert_eq!(front(lines).mentions("b").join(" "), expected, "{lines}");
         }
     }
 

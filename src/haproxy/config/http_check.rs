@@ -277,7 +277,7 @@ impl Request {
     }
 
     /// Returns the words of the `http-check send` line that sends this request.
-    fn words(&self) -> Vec<String> {
+    pub(crate) fn words(&self) -> Vec<String> {
         let mut words = vec!["http-check", "send", "meth"];
         words.push(self.method.as_deref().unwrap_or("OPTIONS"));
         let [page, body] = &self.formats;

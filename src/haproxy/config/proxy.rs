@@ -94,6 +94,8 @@ pub(crate) struct Backend {
 pub(crate) struct Visitors {
     /// The names that visitors ask for, by Host or SNI. Empty if visitors may ask for any name.
     pub names: Vec<String>,
+    /// The names that the conditions of the frontends contain, also in comparisons with a part of a name.
+    pub mentions: Vec<String>,
     /// The `http-request` rules and `acl` lines of a frontend that sends visitors to this backend.
     pub rules: Vec<At<Vec<String>>>,
     /// The `bind` line without TLS of a frontend that also has a `bind` line with TLS, if the frontend sends
