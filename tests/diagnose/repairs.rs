@@ -330,3 +330,28 @@ fn an_unreadable_line_is_named_with_its_place() {
         "{text}"
     );
 }
+
+#[test]
+fn variables_in_addresses_need_no_quotes() {
+    let stage = Stage::new();
+    let global = format!(
+        "setenv IP 127.0.0.1\n    setenv PORT {}",
+        stage.nginx().port
+    );
+    let text = own(&stage, "/", "");
+    let address = format!("127.0.0.1:{}", stage.nginx().port);
+    let connect = "    http-check connect addr ${IP} ssl\n    http-check send";
+    for (backend, kept) in [
+        (text.replace(&address, "${IP}:$PORT"), " ${IP}:$PORT "),
+        (
+            text.replace(&address, "'${IP}':\"$PORT\""),
+            " '${IP}':\"$PORT\" ",
+        ),
+        (text.clone() + "addr ${IP}:${PORT}", " addr ${IP}:${PORT}"),
+        (text.replace("    http-check send", connect), " addr ${IP} "),
+    ] {
+        let broken = Broken::new(&stage, &global, &backend);
+        let fixed = broken.assert_repaired_by(&broken.diagnose());
+        assert!(fixed.contains(kept), "{fixed}");
+    }
+}
