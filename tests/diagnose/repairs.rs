@@ -355,3 +355,20 @@ fn variables_in_addresses_need_no_quotes() {
         assert!(fixed.contains(kept), "{fixed}");
     }
 }
+
+#[test]
+fn a_check_without_tls_of_a_server_that_needs_a_name_gets_tls_and_the_name() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let backend = format!(
+        "    mode tcp\n    option httpchk GET /\n    server s1 127.0.0.1:{port} check inter 500ms verify none\n\
+         frontend fe\n    mode tcp\n    bind :{}\n    use_backend be if {{ req.ssl_sni -i {NAME} }}",
+        dead_port()
+    );
+    let broken = Broken::new(&stage, "", &backend);
+    let fixed = broken.assert_repaired_by(&broken.diagnose());
+    assert!(
+        fixed.contains(&format!("check-sni {NAME} check-ssl")),
+        "{fixed}"
+    );
+}

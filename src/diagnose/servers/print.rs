@@ -233,7 +233,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         paragraph(text, "  cause    ", "the same as for the server above");
     } else {
         report.print_findings(text);
-        if let Some(reason) = reason.filter(|_| diagnosis.search.changed.is_some()) {
+        if let Some(reason) = reason.filter(|reason| {
+            diagnosis.search.changed.is_some() && misread.as_ref() != Some(*reason)
+        }) {
             paragraph(text, "  cause    ", &printable(reason));
         }
         let visitors = format!("visitors {}", surveyed.traffic);
