@@ -372,3 +372,17 @@ fn a_check_without_tls_of_a_server_that_needs_a_name_gets_tls_and_the_name() {
         "{fixed}"
     );
 }
+
+#[test]
+fn a_service_at_only_one_address_of_this_host_is_found() {
+    let stage = Stage::new();
+    let check_sni = format!("check-sni {NAME}");
+    let own = own(&stage, "/", &check_sni);
+    let options = format!("--ca-file CA --sni {NAME}");
+    for (global, backend) in [("", own), (EXTERNAL, external(&stage, &options))] {
+        let backend = backend.replace("s1 127.0.0.1:", "s1 [::1]:");
+        let broken = Broken::new(&stage, global, &backend);
+        let fixed = broken.assert_repaired_by(&broken.diagnose());
+        assert!(fixed.contains("server s1 127.0.0.1:"), "{fixed}");
+    }
+}

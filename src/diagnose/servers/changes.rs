@@ -359,7 +359,9 @@ fn suggested(
         if subject.speaks_plain_http || (suggestion.is_known && !is_limit) {
             continue;
         }
-        if suggestion.layer.is_some() && suggestion.layer != layer {
+        // sni-check tries all addresses of a name, so it may get further than HAProxy.
+        let layers = [layer, subject.layer_in_haproxy()];
+        if suggestion.layer.is_some() && !layers.contains(&suggestion.layer) {
             continue;
         }
         let options = match is_another {

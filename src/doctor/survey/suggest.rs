@@ -4,6 +4,7 @@
 mod address;
 mod encryption;
 
+use self::address::other_addresses;
 pub(crate) use self::address::{AtVisitors, at_visitors, elsewhere};
 use self::encryption::{below, encryption};
 pub(crate) use self::encryption::{meant_tls, without_tls};
@@ -16,8 +17,12 @@ use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::place::At;
 
-/// A word with its new value. `None` removes the word. The value is empty if the word has no value.
+/// A word with its new value. `None` removes the word. The value is empty if the word has no value. The word
+/// [`ADDRESS`] stands for the address of the server line.
 pub(crate) type Edit = (&'static str, Option<String>);
+
+/// In an [`Edit`], the address of the server line. HAProxy has no such word.
+pub(crate) const ADDRESS: &str = "address";
 
 /// A change that may help.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +82,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
     }
     found.extend(limits(watch));
     found.extend(global_limits(visit, watch));
+    found.extend(other_addresses(watch));
     found
 }
 
