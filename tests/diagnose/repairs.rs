@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{Nginx, site};
+use crate::support::peer;
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
 
@@ -385,4 +386,41 @@ fn a_service_at_only_one_address_of_this_host_is_found() {
         let fixed = broken.assert_repaired_by(&broken.diagnose());
         assert!(fixed.contains("server s1 127.0.0.1:"), "{fixed}");
     }
+}
+
+#[test]
+fn a_hello_inside_of_tls_becomes_a_check_of_the_connection() {
+    let stage = Stage::new();
+    for (words, defaults) in [("", ""), ("check-sni NAME", "    option ssl-hello-chk\n")] {
+        let backend = own(&stage, "/", &words.replace("NAME", NAME));
+        let (_, line) = backend.rsplit_once('\n').expect("a server line");
+        let option = if defaults.is_empty() {
+            "    option ssl-hello-chk\n"
+        } else {
+            ""
+        };
+        let lines = option.to_owned() + line;
+        let broken = Broken::with_defaults(&stage, "", defaults, &lines);
+        let fixed = broken.assert_repaired_by(&broken.diagnose());
+        assert!(fixed.contains("    option tcp-check\n"), "{fixed}");
+        assert!(fixed.contains(&format!("check-sni {NAME}")), "{fixed}");
+    }
+}
+
+#[test]
+fn a_check_of_another_protocol_gets_tls() {
+    let stage = Stage::new();
+    let redis = peer::redis(&stage.leaf);
+    let backend = format!(
+        "    mode tcp\n    option redis-check\n    server s1 127.0.0.1:{redis} check inter 500ms verify none"
+    );
+    let broken = Broken::new(&stage, "", &backend);
+    let server = broken.diagnose();
+    let fixed = broken.assert_repaired_by(&server);
+    assert!(fixed.ends_with("verify none check-ssl\n"), "{fixed}");
+    let why = server["why"].to_string();
+    assert!(
+        why.contains("It needs check-ssl on the server line"),
+        "{why}"
+    );
 }

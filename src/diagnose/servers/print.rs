@@ -219,8 +219,10 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         .and_then(|change| change.reason.as_ref());
     // A change of the verified name replaces the change of the SNI name, so its reason replaces the causes.
     let is_whole = |reason: &&String| {
-        let is_failing = diagnosis.search.best().failure().is_some();
-        is_failing || key.is_empty() || *reason == UNVERIFIED
+        let search = &diagnosis.search;
+        let is_failing = search.best().failure().is_some();
+        let is_said = search.changed.is_none() && misread.as_ref() == Some(*reason);
+        is_failing || is_said || key.is_empty() || *reason == UNVERIFIED
     };
     if let Some(reason) = reason.filter(is_whole) {
         // HAProxy has proved the change, so the causes that are only likely don't matter.

@@ -6,7 +6,7 @@ mod encryption;
 
 use self::address::other_addresses;
 pub(crate) use self::address::{AtVisitors, at_visitors, elsewhere};
-use self::encryption::{below, encryption};
+use self::encryption::{below, encryption, without_hello};
 pub(crate) use self::encryption::{meant_tls, without_tls};
 use crate::causes::facts::{KnownValue, is_name};
 use crate::code::Layer;
@@ -40,6 +40,8 @@ pub(crate) struct Suggestion {
     pub is_http11: bool,
     /// The request of HAProxy's own check.
     pub request: Option<Request>,
+    /// True if `option tcp-check` replaces `option ssl-hello-chk`.
+    pub has_no_hello: bool,
     /// Why the change helps, if it helps.
     pub what: String,
 }
@@ -75,6 +77,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(verified_address(watch));
         found.extend(encryption(visit, watch));
         found.extend(request(watch));
+        found.extend(without_hello(watch));
         found.extend(http11(watch));
         found.extend(check_alpn(watch));
         found.extend(http2(watch));
