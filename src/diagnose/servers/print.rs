@@ -170,8 +170,13 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     if let Some(note) = meaning(subject) {
         paragraph(text, "  note     ", &printable(&note));
     } else if let Some(obstacle) = obstacle {
-        paragraph(text, "  cause    ", &printable(&remark(obstacle)));
+        if misread.as_ref() != Some(&obstacle.what) {
+            paragraph(text, "  cause    ", &printable(&remark(obstacle)));
+        }
+        let meant = subject.meant().and_then(|meant| meant.options.sni.as_ref());
+        let name = meant.map_or("NAME", String::as_str);
         let remedy = obstacle.remedy.replace('\n', " ");
+        let remedy = remedy.replace("--sni NAME", &format!("--sni {name}"));
         paragraph(text, "  do       ", &printable(&remedy));
     } else if misread.is_none() && is_healthy_here {
         let note = match &subject.change {
@@ -348,8 +353,7 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
     let reaches = subject
         .search()
         .is_none_or(|search| search.asked.reached.is_some());
-    let is_about_tls = subject.surveyed.call.is_err() && subject.surveyed.kind == CheckKind::Own;
-    (reaches || !is_about_tls).then(|| meant.what.clone())
+    (reaches || !meant.is_plain).then(|| meant.what.clone())
 }
 
 /// Explains the word of the server line that keeps visitors away, if the line has such a word.
