@@ -33,6 +33,7 @@ const SEND: Head = &["http-check", "send"];
 const EXPECT: Head = &["http-check", "expect"];
 const COMMAND: Head = &["external-check", "command"];
 const SEND_STATE: Head = &["http-check", "send-state"];
+const HELLO: Head = &["option", "ssl-hello-chk"];
 const SOURCE: Head = &["source"];
 /// The first words of the line that changes the Host of visitors' requests.
 const SET_HOST: Head = &["http-request", "set-header", "Host"];
@@ -300,6 +301,13 @@ impl Change {
         self
     }
 
+    /// Returns this change, plus `option tcp-check` in place of `option ssl-hello-chk`.
+    pub fn without_hello(mut self) -> Change {
+        let line = ["option", "tcp-check"].map(str::to_owned).to_vec();
+        self.rules.push((HELLO, vec![line]));
+        self
+    }
+
     /// Returns this change. If a check by `sni-check serve` lacks `http-check send-state`, adds that line.
     pub fn with_state(mut self, surveyed: &Surveyed) -> Change {
         let has_state = surveyed.rules().any(|rule| has_head(rule, SEND_STATE));
@@ -517,9 +525,10 @@ impl Change {
         let options = self.options.iter();
         let options = options.map(|options| format!("`{}`", options.shown));
         let rules = self.rules.iter();
-        let rules = rules.map(|(head, lines)| match lines.is_empty() {
-            true => format!("without {}", head.join(" ")),
-            false => head.join(" "),
+        let rules = rules.map(|(head, lines)| match lines.as_slice() {
+            [] => format!("without {}", head.join(" ")),
+            [line] if *head == HELLO => line.join(" "),
+            _ => head.join(" "),
         });
         words
             .chain(options)

@@ -176,7 +176,7 @@ fn diagnosis(
     let facts = gather(plan, options, &surveyed.known_values, progress);
     // If the server speaks no TLS, a check without TLS is right, but sni-check can't make such a check.
     let tls = facts.tls.as_ref();
-    let speaks_tls = tls.is_none_or(Handshakes::any_succeeded);
+    let speaks_tls = tls.is_none_or(Handshakes::is_answered_in_tls);
     let is_right = subject.meant().is_some_and(|meant| meant.is_plain) && !speaks_tls;
     if let Some(call) = surveyed.call.as_ref().err().filter(|_| is_right) {
         subject.speaks_plain_http = facts.speaks_plain_http();

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{Nginx, site};
+use crate::support::peer;
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
 
@@ -328,5 +329,98 @@ fn an_unreadable_line_is_named_with_its_place() {
     assert!(
         text.contains("haproxy.cfg:13") && text.contains("write \\$"),
         "{text}"
+    );
+}
+
+#[test]
+fn variables_in_addresses_need_no_quotes() {
+    let stage = Stage::new();
+    let global = format!(
+        "setenv IP 127.0.0.1\n    setenv PORT {}",
+        stage.nginx().port
+    );
+    let text = own(&stage, "/", "");
+    let address = format!("127.0.0.1:{}", stage.nginx().port);
+    let connect = "    http-check connect addr ${IP} ssl\n    http-check send";
+    for (backend, kept) in [
+        (text.replace(&address, "${IP}:$PORT"), " ${IP}:$PORT "),
+        (
+            text.replace(&address, "'${IP}':\"$PORT\""),
+            " '${IP}':\"$PORT\" ",
+        ),
+        (text.clone() + "addr ${IP}:${PORT}", " addr ${IP}:${PORT}"),
+        (text.replace("    http-check send", connect), " addr ${IP} "),
+    ] {
+        let broken = Broken::new(&stage, &global, &backend);
+        let fixed = broken.assert_repaired_by(&broken.diagnose());
+        assert!(fixed.contains(kept), "{fixed}");
+    }
+}
+
+#[test]
+fn a_check_without_tls_of_a_server_that_needs_a_name_gets_tls_and_the_name() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let backend = format!(
+        "    mode tcp\n    option httpchk GET /\n    server s1 127.0.0.1:{port} check inter 500ms verify none\n\
+         frontend fe\n    mode tcp\n    bind :{}\n    use_backend be if {{ req.ssl_sni -i {NAME} }}",
+        dead_port()
+    );
+    let broken = Broken::new(&stage, "", &backend);
+    let fixed = broken.assert_repaired_by(&broken.diagnose());
+    assert!(
+        fixed.contains(&format!("check-sni {NAME} check-ssl")),
+        "{fixed}"
+    );
+}
+
+#[test]
+fn a_service_at_only_one_address_of_this_host_is_found() {
+    let stage = Stage::new();
+    let check_sni = format!("check-sni {NAME}");
+    let own = own(&stage, "/", &check_sni);
+    let options = format!("--ca-file CA --sni {NAME}");
+    for (global, backend) in [("", own), (EXTERNAL, external(&stage, &options))] {
+        let backend = backend.replace("s1 127.0.0.1:", "s1 [::1]:");
+        let broken = Broken::new(&stage, global, &backend);
+        let fixed = broken.assert_repaired_by(&broken.diagnose());
+        assert!(fixed.contains("server s1 127.0.0.1:"), "{fixed}");
+    }
+}
+
+#[test]
+fn a_hello_inside_of_tls_becomes_a_check_of_the_connection() {
+    let stage = Stage::new();
+    for (words, defaults) in [("", ""), ("check-sni NAME", "    option ssl-hello-chk\n")] {
+        let backend = own(&stage, "/", &words.replace("NAME", NAME));
+        let (_, line) = backend.rsplit_once('\n').expect("a server line");
+        let option = if defaults.is_empty() {
+            "    option ssl-hello-chk\n"
+        } else {
+            ""
+        };
+        let lines = option.to_owned() + line;
+        let broken = Broken::with_defaults(&stage, "", defaults, &lines);
+        let fixed = broken.assert_repaired_by(&broken.diagnose());
+        assert!(fixed.contains("    option tcp-check\n"), "{fixed}");
+        assert!(fixed.contains(&format!("check-sni {NAME}")), "{fixed}");
+    }
+}
+
+#[test]
+fn a_check_of_another_protocol_gets_tls() {
+    let stage = Stage::new();
+    let redis = peer::redis(&stage.leaf);
+    let backend = format!(
+        "    mode tcp\n    option redis-check\n    server s1 127.0.0.1:{redis} check inter 500ms verify none"
+    );
+    let broken = Broken::new(&stage, "", &backend);
+    let server = broken.diagnose();
+    let fixed = broken.assert_repaired_by(&server);
+    assert!(fixed.ends_with("verify none check-ssl\n"), "{fixed}");
+    let why = server["why"].to_string();
+    assert!(
+        why.contains("It needs check-ssl on the server line"),
+        "{why}"
     );
 }

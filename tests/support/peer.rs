@@ -103,6 +103,18 @@ pub fn wants_http2(leaf: &Leaf) -> u16 {
     })
 }
 
+/// Starts a Redis server with TLS, which answers each PING.
+pub fn redis(leaf: &Leaf) -> u16 {
+    let config = Arc::new(tls_config(leaf, &[]));
+    tcp(move |stream| {
+        let tls = ServerConnection::new(config.clone()).expect("a connection");
+        let mut stream = StreamOwned::new(tls, stream);
+        while stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
+            let _ = stream.write_all(b"+PONG\r\n");
+        }
+    })
+}
+
 /// Starts a server that sends this response and closes cleanly.
 pub fn answer(leaf: &Leaf, response: &str) -> u16 {
     answer_with_chain(leaf, &[], response)

@@ -7,7 +7,7 @@ use super::{
     Change, EXPECT, HTTPCHK, Head, SEND, TIMEOUT_CHECK, begins, connect_rule, has_head, is_command,
 };
 
-use crate::doctor::survey::{CheckKind, Surveyed};
+use crate::doctor::survey::{ADDRESS, CheckKind, Surveyed};
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::config::place::Place;
@@ -182,7 +182,13 @@ impl Change {
                 _ => 3,
             };
             for (word, value) in &self.words {
-                if *place == surveyed.place || value.is_none() {
+                if *word == ADDRESS {
+                    // The address is the word before the others.
+                    let address = words.get_mut(from - 1).zip(value.as_ref());
+                    if let Some((address, new)) = address {
+                        address.clone_from(new);
+                    }
+                } else if *place == surveyed.place || value.is_none() {
                     set(&mut words, from, word, value.as_deref());
                 }
                 if self.on_own_line && value.is_none() && surveyed.inherited_from(word).is_some() {
@@ -214,7 +220,7 @@ impl Change {
                 };
                 let given = handed::options(carrier, given.as_ref()).ok()?;
                 let mut options = best.clone();
-                options.retain(|row| !ADDRESS.contains(&row.name) && row.group != Group::Output);
+                options.retain(|row| !OF_ADDRESS.contains(&row.name) && row.group != Group::Output);
                 (options.connect, options.port) = (given.connect, given.port);
                 Some(as_word(surveyed.kind, &joined(&options)?))
             }
@@ -247,8 +253,13 @@ impl Change {
             };
             text += &format!("    {}\n", written(&words));
         }
-        let mut words = surveyed.lines.words.clone();
+        let mut line = surveyed.lines.clone();
+        let words = &mut line.words;
         for (word, value) in &self.words {
+            if let (&ADDRESS, Some(address)) = (word, value) {
+                line.address.clone_from(address);
+                continue;
+            }
             words.retain(|(known, _)| known != word);
             words.extend(
                 value
@@ -256,13 +267,9 @@ impl Change {
                     .map(|value| ((*word).to_owned(), value.clone())),
             );
         }
-        let words = words.iter();
+        let words = line.words.iter();
         let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
-        Some(
-            text + &surveyed
-                .lines
-                .server_line([("check", "")].into_iter().chain(words)),
-        )
+        Some(text + &line.server_line([("check", "")].into_iter().chain(words)))
     }
 }
 
@@ -305,4 +312,4 @@ fn after<'a>(surveyed: &'a Surveyed, new: &[String]) -> &'a Place {
 }
 
 /// The options for the server's address. HAProxy takes the address from the server line instead.
-const ADDRESS: [&str; 2] = ["--connect", "--port"];
+const OF_ADDRESS: [&str; 2] = ["--connect", "--port"];

@@ -10,7 +10,7 @@ use crate::diagnose::ask::{Block, MARGIN};
 use crate::diagnose::change::Change;
 use crate::diagnose::stage::Stage;
 use crate::diagnose::trials::Search;
-use crate::doctor::survey::{CheckKind, Surveyed, UNVERIFIED};
+use crate::doctor::survey::{CheckKind, Suggestion, Surveyed, UNVERIFIED};
 use crate::haproxy::ask::{Answered, Question, ask};
 use crate::haproxy::program::Haproxy;
 use crate::options::Options;
@@ -364,7 +364,9 @@ fn suggested(
         if subject.speaks_plain_http || (suggestion.is_known && !is_limit) {
             continue;
         }
-        if suggestion.layer.is_some() && suggestion.layer != layer {
+        // sni-check tries all addresses of a name, so it may get further than HAProxy.
+        let layers = [layer, subject.layer_in_haproxy()];
+        if suggestion.layer.is_some() && !layers.contains(&suggestion.layer) {
             continue;
         }
         let options = match is_another {
@@ -377,10 +379,18 @@ fn suggested(
         };
         let change = change.map(|change| {
             let change = change.with_edits(&suggestion.words, &suggestion.connect);
-            match (&suggestion.request, suggestion.is_http11) {
-                (Some(request), _) => change.with_request(request),
-                (None, true) => change.with_http11(surveyed, options),
-                (None, false) => change,
+            match suggestion {
+                Suggestion {
+                    request: Some(request),
+                    ..
+                } => change.with_request(request),
+                Suggestion {
+                    is_http11: true, ..
+                } => change.with_http11(surveyed, options),
+                Suggestion {
+                    has_no_hello: true, ..
+                } => change.without_hello(),
+                _ => change,
             }
         });
         found.extend(change.map(|change| Candidate {

@@ -170,8 +170,13 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     if let Some(note) = meaning(subject) {
         paragraph(text, "  note     ", &printable(&note));
     } else if let Some(obstacle) = obstacle {
-        paragraph(text, "  cause    ", &printable(&remark(obstacle)));
+        if misread.as_ref() != Some(&obstacle.what) {
+            paragraph(text, "  cause    ", &printable(&remark(obstacle)));
+        }
+        let meant = subject.meant().and_then(|meant| meant.options.sni.as_ref());
+        let name = meant.map_or("NAME", String::as_str);
         let remedy = obstacle.remedy.replace('\n', " ");
+        let remedy = remedy.replace("--sni NAME", &format!("--sni {name}"));
         paragraph(text, "  do       ", &printable(&remedy));
     } else if misread.is_none() && is_healthy_here {
         let note = match &subject.change {
@@ -219,8 +224,10 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         .and_then(|change| change.reason.as_ref());
     // A change of the verified name replaces the change of the SNI name, so its reason replaces the causes.
     let is_whole = |reason: &&String| {
-        let is_failing = diagnosis.search.best().failure().is_some();
-        is_failing || key.is_empty() || *reason == UNVERIFIED
+        let search = &diagnosis.search;
+        let is_failing = search.best().failure().is_some();
+        let is_said = search.changed.is_none() && misread.as_ref() == Some(*reason);
+        is_failing || is_said || key.is_empty() || *reason == UNVERIFIED
     };
     if let Some(reason) = reason.filter(is_whole) {
         // HAProxy has proved the change, so the causes that are only likely don't matter.
@@ -233,7 +240,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         paragraph(text, "  cause    ", "the same as for the server above");
     } else {
         report.print_findings(text);
-        if let Some(reason) = reason.filter(|_| diagnosis.search.changed.is_some()) {
+        if let Some(reason) = reason.filter(|reason| {
+            diagnosis.search.changed.is_some() && misread.as_ref() != Some(*reason)
+        }) {
             paragraph(text, "  cause    ", &printable(reason));
         }
         let visitors = format!("visitors {}", surveyed.traffic);
@@ -344,8 +353,7 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
     let reaches = subject
         .search()
         .is_none_or(|search| search.asked.reached.is_some());
-    let is_about_tls = subject.surveyed.call.is_err() && subject.surveyed.kind == CheckKind::Own;
-    (reaches || !is_about_tls).then(|| meant.what.clone())
+    (reaches || !meant.is_plain).then(|| meant.what.clone())
 }
 
 /// Explains the word of the server line that keeps visitors away, if the line has such a word.

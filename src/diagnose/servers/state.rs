@@ -203,8 +203,14 @@ impl Subject<'_> {
     pub fn layer(&self) -> Option<Layer> {
         match self.search().map(Search::best) {
             Some(best) => best.failure().map(|_| best.code().layer()),
-            None => self.shown.map(|shown| code_of(shown).layer()),
+            None => self.layer_in_haproxy(),
         }
+    }
+
+    /// Returns the layer at which the last check of the running HAProxy failed.
+    pub fn layer_in_haproxy(&self) -> Option<Layer> {
+        let shown = self.shown.filter(|_| self.state != State::Up);
+        shown.map(|shown| code_of(shown).layer())
     }
 
     /// Returns true if the check gets no response.

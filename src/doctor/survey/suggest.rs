@@ -4,8 +4,9 @@
 mod address;
 mod encryption;
 
+use self::address::other_addresses;
 pub(crate) use self::address::{AtVisitors, at_visitors, elsewhere};
-use self::encryption::{below, encryption};
+use self::encryption::{below, encryption, without_hello};
 pub(crate) use self::encryption::{meant_tls, without_tls};
 use crate::causes::facts::{KnownValue, is_name};
 use crate::code::Layer;
@@ -16,8 +17,12 @@ use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::place::At;
 
-/// A word with its new value. `None` removes the word. The value is empty if the word has no value.
+/// A word with its new value. `None` removes the word. The value is empty if the word has no value. The word
+/// [`ADDRESS`] stands for the address of the server line.
 pub(crate) type Edit = (&'static str, Option<String>);
+
+/// In an [`Edit`], the address of the server line. HAProxy has no such word.
+pub(crate) const ADDRESS: &str = "address";
 
 /// A change that may help.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +40,8 @@ pub(crate) struct Suggestion {
     pub is_http11: bool,
     /// The request of HAProxy's own check.
     pub request: Option<Request>,
+    /// True if `option tcp-check` replaces `option ssl-hello-chk`.
+    pub has_no_hello: bool,
     /// Why the change helps, if it helps.
     pub what: String,
 }
@@ -70,6 +77,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(verified_address(watch));
         found.extend(encryption(visit, watch));
         found.extend(request(watch));
+        found.extend(without_hello(watch));
         found.extend(http11(watch));
         found.extend(check_alpn(watch));
         found.extend(http2(watch));
@@ -77,6 +85,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
     }
     found.extend(limits(watch));
     found.extend(global_limits(visit, watch));
+    found.extend(other_addresses(watch));
     found
 }
 

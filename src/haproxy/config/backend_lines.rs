@@ -153,6 +153,7 @@ impl ServerLines {
             name: server.name.clone(),
             address: match &server.endpoint {
                 Endpoint::Unix(path) => format!("unix@{path}"),
+                name if name.name().is_some() => format!("{}{name}", server.family),
                 other => other.to_string(),
             },
             words: words.collect(),

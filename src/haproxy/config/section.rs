@@ -385,6 +385,10 @@ impl Backend {
         let servers = names.into_iter().map(|name| Server {
             name,
             endpoint: Endpoint::parse(address),
+            family: address
+                .rfind('@')
+                .map_or("", |at| &address[..=at])
+                .to_owned(),
             settings: settings.clone(),
             place: statement.place.clone(),
         });

@@ -1,7 +1,7 @@
 //! `server`, `server-template` and `default-server` lines (configuration manual, section 5).
 
 use std::collections::BTreeMap;
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::haproxy::time::Time;
@@ -14,6 +14,8 @@ use super::place::{At, Place};
 pub(crate) struct Server {
     pub name: String,
     pub endpoint: Endpoint,
+    /// The family before a name, such as `ipv6@`. May be empty.
+    pub family: String,
     pub settings: Settings,
     pub place: Place,
 }
@@ -114,7 +116,11 @@ impl Server {
         let (address, port) = self.endpoint.words();
         let name = self.endpoint.name();
         let addresses = name.and_then(|name| (name, 0).to_socket_addrs().ok());
-        let resolved = addresses.and_then(|mut addresses| addresses.next());
+        let is_of_family = |address: &SocketAddr| match self.family.as_str() {
+            family if family.contains('4') => address.is_ipv4(),
+            family => address.is_ipv6() || !family.contains('6'),
+        };
+        let resolved = addresses.and_then(|mut addresses| addresses.find(is_of_family));
         let resolved = resolved.map(|address| address.ip().to_string());
         (resolved.unwrap_or(address), port)
     }
