@@ -64,7 +64,7 @@ const RULES: &[Rule] = &[
     check("serve-state", serve_rules::without_state),
     check("serve-options", serve_rules::without_options),
     check("serve-connect", serve_rules::without_connect),
-    check("serve-expect", serve_rules::shows_no_code),
+    check("serve-expect", serve_rules::expects),
     check("serve-socket", serve_rules::socket),
     check("serve-files", serve_rules::files),
     check("serve-init-state", serve_rules::up_before_the_first_check),
