@@ -109,6 +109,7 @@ const RULES: &[Rule] = &[
     comparison("traffic-other-source", detour::source),
     comparison("traffic-http2", http_version::http2_only),
     comparison("traffic-detour", detour::detour),
+    backend("lost-visitors", host::lost),
     check("check-without-host", host::without_host),
     check("check-other-host", host::other_host),
     check("check-other-site", host::other_site),

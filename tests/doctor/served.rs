@@ -103,8 +103,8 @@ fn without_any_header_of_serve_haproxy_shows_its_status() {
     foretells(&in_chroot(&stage, backend), &expected, "L7STS", "503");
 }
 
-/// doctor applies `http-check expect` to serve's answers, as HAProxy does. Each row has a rule, the finding, and
-/// HAProxy's statuses for a healthy and for a dead server.
+/// doctor applies `http-check expect` to serve's answers, as HAProxy does. Each row has a rule, the finding,
+/// and HAProxy's statuses for a healthy and for a dead server.
 #[test]
 fn rules_that_tell_a_healthy_server_from_a_dead_server() {
     const HINT: Option<(&str, &str)> = Some(("note", "none"));

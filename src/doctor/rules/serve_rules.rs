@@ -86,8 +86,8 @@ pub(crate) fn without_connect(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Returns the codes for failed checks whose answers HAProxy's rules accept, and false if the rules refuse the
-/// answer for a healthy server.
+/// Returns the codes for failed checks whose answers HAProxy's rules accept, and false if the rules refuse
+/// the answer for a healthy server.
 fn accepted(serve: &ServeCheck) -> (Vec<Code>, bool) {
     let accepts = |code: Code| {
         let response = response(code, "");
@@ -115,7 +115,7 @@ pub(crate) fn expects(_: &Visit, watch: &Watch) -> Option<Finding> {
     let finding = match failed.as_slice() {
         _ if !is_up => Finding::problem(
             Effect::Down,
-            "sni-check serve answers 200 without a body if the server works, and http-check expect refuses this answer",
+            "sni-check serve answers 200 without a body if the server works, but http-check expect refuses this",
         )
         .shows("L7STS or L7RSP, every server is DOWN"),
         [] if serve.shows_code() => return None,
@@ -123,7 +123,7 @@ pub(crate) fn expects(_: &Visit, watch: &Watch) -> Option<Finding> {
             .shows("check_code 200 or 503 in place of the code, and last_chk without the reason"),
         failed if failed.len() + 1 == Code::ALL.len() => Finding::problem(
             Effect::Unchecked,
-            "sni-check serve answers 200 if the server works and 503 if not, and http-check expect accepts both",
+            "sni-check serve answers 200 if the server works and 503 if not; http-check expect accepts both",
         )
         .shows("UP whatever sni-check serve says, while visitors may get 503"),
         failed => {
