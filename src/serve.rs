@@ -4,7 +4,7 @@
 //! thread. HAProxy shows the code as `check_code` and the reason as `last_chk`.
 
 mod address;
-mod answer;
+pub(crate) mod answer;
 mod defaults;
 mod limits;
 mod listen;

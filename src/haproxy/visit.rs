@@ -36,6 +36,8 @@ pub(crate) const PAGES: &str = "text/html,*/*";
 const BACKEND: &str = "x-sni-check-backend";
 /// The header that marks the server's responses. HAProxy doesn't add it to its own error pages.
 const BY_SERVER: &str = "x-sni-check-by-server";
+/// The variable with the visitor's own Host. A rule may give the request a different Host later.
+pub(crate) const HOST: &str = "txn.sni_check_host";
 /// The maximum number of bytes that are read from a response.
 const LONGEST: usize = 1 << 20;
 
@@ -69,6 +71,7 @@ impl Visits {
         format!(
             "frontend sni-check-visits\n    bind fd@{}\n    timeout client {time}\n    \
              timeout http-request {time}\n    http-request set-var(txn.be) req.hdr({BACKEND})\n    \
+             http-request set-var({HOST}) req.hdr(host)\n    \
              http-request del-header {BACKEND}\n    http-response set-header {BY_SERVER} yes\n    \
              use_backend %[var(txn.be)]\n",
             self.listener.as_raw_fd()

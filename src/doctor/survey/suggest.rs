@@ -102,10 +102,12 @@ fn has(rule: Option<&[String]>, word: &str) -> bool {
     rule.is_some_and(|rule| rule.iter().any(|known| known == word))
 }
 
-/// Returns the names that visitors ask for, according to the frontends that lead to the backend.
+/// Returns the Host that the frontends give to every request, or else the names that visitors ask for.
 pub(crate) fn hosts<'a>(watch: &Watch<'a>) -> impl Iterator<Item = &'a String> {
-    let names = watch.backend.visitors.names.iter();
-    names.filter(|name| is_name(name))
+    let visitors = &watch.backend.visitors;
+    let given = visitors.host.iter().map(|at| &at.value);
+    let asked = visitors.names.iter().filter(|_| visitors.host.is_none());
+    given.chain(asked).filter(|name| is_name(name))
 }
 
 /// Suggests the correct form of a badly written name in `check-sni` or `sni`.
@@ -407,7 +409,8 @@ fn http2(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests words on the server line for each line of section `global` that limits the connections to all servers.
+/// Suggests words on the server line for each line of section `global` that limits the connections to all
+/// servers.
 fn global_limits(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
     let mut found = Vec::new();
     for line in &visit.config.global.for_servers {

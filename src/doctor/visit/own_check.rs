@@ -1,8 +1,9 @@
 //! Translates HAProxy's own check into options of sni-check, so that diagnose can make the same check.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Watch;
+use crate::deadline::Deadline;
 use crate::haproxy::config::check::{Check, OwnCheck, Protocol};
 use crate::haproxy::config::connection::{Sni, Tls, Verified};
 use crate::haproxy::config::external::INTER;
@@ -12,7 +13,7 @@ use crate::haproxy::config::server_line::Server;
 use crate::haproxy::config::written::Written;
 use crate::haproxy::words::quote;
 use crate::options::Options;
-use crate::options::expect::Expectation;
+use crate::options::expect::{Answer, Expectation, Field};
 use crate::options::values::{Alpn, Time, TlsVersion, Verify};
 
 /// The longest time for a check. It's short, because an operator waits for the diagnosis.
@@ -59,9 +60,9 @@ fn time(backend: &Backend, server: &Server) -> Duration {
     check.map_or(inter, |check| check.value).min(LONGEST)
 }
 
-/// Returns how long HAProxy's own check may take. Without `timeout check`, the limit is `inter`. Otherwise the
-/// smaller of `inter` and `timeout connect` limits connection and handshake, and `timeout check` limits the
-/// rest.
+/// Returns how long HAProxy's own check may take. Without `timeout check`, the limit is `inter`. Otherwise
+/// the smaller of `inter` and `timeout connect` limits connection and handshake, and `timeout check` limits
+/// the rest.
 pub(crate) fn limit(backend: &Backend, server: &Server) -> Duration {
     let set = &backend.settings;
     let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
@@ -292,4 +293,31 @@ pub(crate) fn expectations(backend: &Backend) -> Vec<Option<Expectation>> {
         kept.join(" ").parse().ok()
     });
     expectations.collect()
+}
+
+/// Returns true if HAProxy's check accepts this response, which has no body. Returns `None` if only HAProxy
+/// knows, because sni-check doesn't understand a rule, or because a regular expression takes longer than
+/// `longest`.
+pub(crate) fn accepts(backend: &Backend, response: &str, longest: Duration) -> Option<bool> {
+    let mut expectations = expectations(backend);
+    if expectations.is_empty() {
+        expectations.push(Some(Expectation::default_status()));
+    }
+    let lines = response.lines().skip(1);
+    let lines = lines.map_while(|line| line.split_once(": "));
+    let fields: Vec<Field> = lines
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let answer = Answer {
+        status: response.split(' ').nth(1).unwrap_or_default(),
+        fields: &fields,
+        body: b"",
+    };
+    let deadline = Deadline::new(Instant::now(), longest);
+    let holds = |expectation: Option<Expectation>| expectation?.holds(answer, deadline).ok();
+    let verdicts: Vec<Option<bool>> = expectations.into_iter().map(holds).collect();
+    match verdicts.contains(&Some(false)) {
+        true => Some(false),
+        false => (!verdicts.contains(&None)).then_some(true),
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::super::visit::HOST;
 use super::super::words;
 use super::address::Endpoint;
 use super::connection::{Reading, Verified, traffic};
@@ -129,16 +130,16 @@ impl ServerLines {
     pub(crate) fn of(reading: Reading, backend: &Backend, server: &Server) -> ServerLines {
         let global = &reading.config.global;
         let tls = traffic(reading, backend, server).tls;
-        let is_host = tls.as_ref().is_some_and(|tls| tls.sni.is_host());
+        let of_tls = tls.as_ref().is_some_and(|tls| tls.sni.is_of_visitors_tls());
         let words = server.settings.iter();
         let words = words.filter(|(word, _)| is_of_connection(word));
         let words = words.map(|(word, at)| {
             let value = match word {
                 "ca-file" | "crl-file" => global.ca_path(&at.value),
                 "crt" => global.crt_path(&at.value),
-                // sni-check's own visitor connects without TLS, so `ssl_fc_sni` has no value. Its Host is the
-                // same name.
-                "sni" if is_host && !at.value.contains("hdr(host)") => "req.hdr(host)".to_owned(),
+                // sni-check's own visitor connects without TLS, so `ssl_fc_sni` has no value. The Host that
+                // it sends is the same name.
+                "sni" if of_tls => format!("var({HOST})"),
                 _ => at.value.clone(),
             };
             (word.to_owned(), value)

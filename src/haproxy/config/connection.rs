@@ -64,15 +64,14 @@ impl Sni {
     /// Returns true if the name is the Host of the request, or the SNI of the visitor's own connection.
     /// Browsers send the same name in both.
     pub(crate) fn is_host(&self) -> bool {
-        match self {
-            Sni::PerRequest(expression) => {
-                let is_host = |part| expression.contains(part);
-                is_host("hdr(host)")
-                    || is_host("Host header")
-                    || expression.starts_with("ssl_fc_sni")
-            }
-            Sni::Absent | Sni::Name(_) => false,
-        }
+        let is_host =
+            |part| matches!(self, Sni::PerRequest(expression) if expression.contains(part));
+        is_host("hdr(host)") || is_host("Host header") || self.is_of_visitors_tls()
+    }
+
+    /// Returns true if the name is the SNI of the visitor's own connection. No rule changes this name.
+    pub(crate) fn is_of_visitors_tls(&self) -> bool {
+        matches!(self, Sni::PerRequest(expression) if expression.starts_with("ssl_fc_sni"))
     }
 }
 

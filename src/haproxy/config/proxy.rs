@@ -96,6 +96,11 @@ pub(crate) struct Visitors {
     pub names: Vec<String>,
     /// The names that the conditions of the frontends contain, also in comparisons with a part of a name.
     pub mentions: Vec<String>,
+    /// The Host that all of these frontends give to every request with `http-request set-header`.
+    pub host: Option<At<String>>,
+    /// The line that keeps all visitors from this backend: it gives every request a Host, and the frontend
+    /// leads here only for other Hosts.
+    pub lost: Option<At<String>>,
     /// The `http-request` rules and `acl` lines of a frontend that sends visitors to this backend.
     pub rules: Vec<At<Vec<String>>>,
     /// The `bind` line without TLS of a frontend that also has a `bind` line with TLS, if the frontend sends
@@ -137,11 +142,16 @@ impl Backend {
 
     /// Returns the Host of visitors' requests, if all of them reach the servers with the same Host.
     pub(crate) fn only_host(&self) -> Option<&str> {
-        match (&self.settings.host, self.visitors.names.as_slice()) {
+        match (self.given_host(), self.visitors.names.as_slice()) {
             (Some(host), _) => Some(&host.value),
             (None, [name]) => Some(name),
             _ => None,
         }
+    }
+
+    /// Returns the Host that `http-request set-header` gives to every request.
+    pub(crate) fn given_host(&self) -> Option<&At<String>> {
+        self.settings.host.as_ref().or(self.visitors.host.as_ref())
     }
 
     /// Returns true if visitors' requests or bytes arrive here without TLS. Then only the server line can add

@@ -2,6 +2,7 @@
 //! manual, sections 3 and 4).
 
 use std::collections::{BTreeSet, HashMap};
+use std::iter;
 
 use super::address::{Endpoint, template};
 use super::frontend::{Frontend, introduce};
@@ -346,6 +347,9 @@ impl Reader {
     }
 }
 
+/// The words of a server line that HAProxy doesn't copy from `default-server`. Seen with 2.6, 3.0 and 3.2.
+const NOT_COPIED: [&str; 1] = ["check-proto"];
+
 impl Backend {
     /// Reads a line. Returns what sni-check doesn't understand in the line, as text for the report.
     fn read(&mut self, statement: &Statement) -> Vec<String> {
@@ -381,15 +385,21 @@ impl Backend {
         statement: &Statement,
     ) -> Vec<String> {
         let mut settings = self.settings.server.clone();
+        settings.remove(&NOT_COPIED);
         let unclear = settings.read(&statement.words[from..], &statement.place);
-        let servers = names.into_iter().map(|name| Server {
+        let mut copied = settings.clone();
+        copied.remove(&NOT_COPIED);
+        // HAProxy copies the settings of a template's first server to the others.
+        let settings = iter::once(settings).chain(iter::repeat(copied));
+        let servers = names.into_iter().zip(settings);
+        let servers = servers.map(|(name, settings)| Server {
             name,
             endpoint: Endpoint::parse(address),
             family: address
                 .rfind('@')
                 .map_or("", |at| &address[..=at])
                 .to_owned(),
-            settings: settings.clone(),
+            settings,
             place: statement.place.clone(),
         });
         self.servers.extend(servers);
