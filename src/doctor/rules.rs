@@ -15,6 +15,7 @@ pub(crate) mod hidden;
 pub(crate) mod host;
 pub(crate) mod http_version;
 pub(crate) mod names;
+pub(crate) mod own_program;
 pub(crate) mod plain;
 pub(crate) mod program;
 pub(crate) mod requests;

@@ -226,7 +226,7 @@ impl<'a> Watch<'a> {
         let (own, refusals) = match &check {
             // An empty chroot contains no program and no files to examine.
             Check::External(check) if path_options::is_ours(check) && !empty_chroot => {
-                path_options::judge(check, jail)
+                path_options::judge(check, jail, &reading.config.global)
             }
             Check::Serve(check) => serve_options::judge(check, server, serving),
             _ => (None, Vec::new()),
