@@ -13,7 +13,6 @@ use crate::doctor::by_hand::{self, traffic_name};
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
-use crate::haproxy::config::place::At;
 
 /// A word with its new value. `None` removes the word. The value is empty if the word has no value.
 pub(crate) type Edit = (&'static str, Option<String>);
@@ -77,12 +76,8 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
 }
 
 /// Returns the words of the check's `connect` rule.
-fn rule<'a>(watch: &Watch<'a>) -> Option<&'a [String]> {
-    let place = watch.connect_rule()?;
-    let rules = &watch.backend.settings.rules;
-    let mut all = rules.http.all("connect").chain(rules.tcp.all("connect"));
-    let rule: &At<Vec<String>> = all.find(|rule| rule.place == *place)?;
-    Some(&rule.value)
+fn rule<'a>(watch: &'a Watch) -> Option<&'a [String]> {
+    watch.connect_line().map(|line| line.value.as_slice())
 }
 
 fn has(rule: Option<&[String]>, word: &str) -> bool {

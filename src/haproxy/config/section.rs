@@ -380,7 +380,7 @@ impl Backend {
         from: usize,
         statement: &Statement,
     ) -> Vec<String> {
-        let mut settings = self.settings.server.clone();
+        let mut settings = self.settings.server.passed_on();
         let unclear = settings.read(&statement.words[from..], &statement.place);
         let servers = names.into_iter().map(|name| Server {
             name,
