@@ -131,6 +131,17 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
         "option httpchk\n http-check expect string good",
         &["expects-body"],
     ),
+    // `*` is no page, and nginx refuses it.
+    (
+        "",
+        "option httpchk OPTIONS * HTTP/1.1\\r\\nHost:\\ NAME",
+        &["check-request"],
+    ),
+    (
+        "",
+        "option httpchk OPTIONS * HTTP/1.1\\r\\nHost:\\ NAME\n http-check expect string good",
+        &["expects-body"],
+    ),
     // The Host is part of the version, as in old configurations.
     (
         "if ($http_user_agent = \"\") { return 403; }",

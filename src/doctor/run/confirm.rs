@@ -194,16 +194,16 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2. If the
-/// server also serves a visitor, two differences do no harm: a Host that isn't the check's SNI name, and
-/// different roots for check and traffic.
+/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2, and it accepts
+/// the request. If the server also serves a visitor, two differences do no harm: a Host that isn't the check's
+/// SNI name, and different roots for check and traffic.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_up = ran.outcome.is_up();
     let is_served = is_up && matches!(status, Some(200..=399));
     findings.retain(|found| {
         let is_refuted = match found.id {
-            "check-alpn" => is_up,
+            "check-alpn" | "check-request" => is_up,
             "check-other-site" | "traffic-other-roots" => is_served,
             _ => false,
         };

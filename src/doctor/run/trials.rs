@@ -142,13 +142,16 @@ fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
             }
         };
     let method = sent.method.as_deref().unwrap_or("OPTIONS");
-    let refused = format!("the server refuses the method {method} of HAProxy's own check");
+    let refused = match sent.asks_whole_server() {
+        true => format!("the server refuses `{method} *` of HAProxy's own check"),
+        false => format!("the server refuses the method {method} of HAProxy's own check"),
+    };
     let get = |request: &mut http_check::Request| {
         if method != "GET" {
-            request.method = Some("GET".to_owned());
+            request.set_get();
         }
     };
-    add(&[METHOD, "expects-body"], &refused, &get);
+    add(&[METHOD, "expects-body", "check-request"], &refused, &get);
     let hosts = hosts(watch, visitor);
     for host in &hosts {
         let what = match sent.host() {
