@@ -2,10 +2,10 @@
 
 use crate::configuration::{PLAIN, checked, configure, finding, found, json, refuses};
 use crate::own::{Row, defaults, foretells};
-use crate::support::NAME;
 use crate::support::nginx::{Nginx, site};
 use crate::support::peer::wants_http2;
 use crate::support::stage::Stage;
+use crate::support::{NAME, dead_port};
 
 /// Starts a server with two sites. It requires the same name in SNI and Host.
 fn two_sites(stage: &Stage) -> Nginx {
@@ -263,6 +263,27 @@ fn a_check_that_offers_only_http2() {
             .replace("TLS", "ssl verify none sni str(NAME)")
             .replace("NAME", NAME)
     };
+    foretells(&stage, &defaults(""), rows, &fill);
+}
+
+/// HAProxy needs every connection of a check, and visitors need only one of them.
+#[test]
+fn a_check_that_also_connects_elsewhere() {
+    let (stage, health, dead) = (Stage::new(), Nginx::plain(), dead_port());
+    let rows = |_| {
+        let row = |port: u16, status| -> Row<'static> {
+            let asked = format!(
+                " http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n http-check expect status 200\n"
+            );
+            let text = format!(
+                "option httpchk\n http-check connect port {port}\n{asked} http-check connect ssl sni {NAME}\n{asked} \
+                 server s 127.0.0.1:PORT ssl verify none sni str({NAME})"
+            );
+            (text.leak(), &["check-other-port"], status)
+        };
+        vec![row(health.port, &["L7OK"]), row(dead, &["L4CON"])]
+    };
+    let fill = |text: &str| text.replace("PORT", &stage.nginx().port.to_string());
     foretells(&stage, &defaults(""), rows, &fill);
 }
 
