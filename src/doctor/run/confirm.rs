@@ -1,10 +1,10 @@
 //! What a run proves: contradictions between checks and visitors' requests, and the findings that explain them.
 
-use super::observe::{asks, has_host, request};
+use super::observe::{LONGEST, asks, has_host, request};
 use super::outcome::{Doubt, Outcome, Ran, Trap, Trial, Visitor};
 use crate::code::{Code, Layer};
 use crate::doctor::by_hand;
-use crate::doctor::finding::{Effect, Finding, SEEN};
+use crate::doctor::finding::{Effect, Finding, LATE, SEEN};
 use crate::doctor::rules::dialogue;
 use crate::doctor::rules::difference::Pair;
 use crate::doctor::rules::names;
@@ -134,6 +134,7 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
             continue;
         };
         refute(findings, watch, ran);
+        findings.extend(in_time_by_chance(visit, watch, ran));
         if let Some(trial) = &ran.explained {
             explained(findings, watch, (ran, trial));
             continue;
@@ -159,6 +160,35 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
                 .paste(paste.unwrap_or_else(|| shell(["sni-check", "diagnose"])))
         }));
     }
+}
+
+/// Reports a check that is UP although the server answered later than `timeout check`. HAProxy 3.2 and later end such a
+/// check in time.
+fn in_time_by_chance(visit: &Visit, watch: &Watch, ran: &Ran) -> Option<Finding> {
+    let is_own = matches!(ran.outcome, Outcome::Own { .. }) && ran.outcome.is_up();
+    let limit = watch
+        .describes
+        .settings
+        .timeout_check
+        .as_ref()
+        .filter(|_| is_own)?;
+    if ran.time <= limit.value || visit.haproxy.at_least(3, 2) || watch.tracked().is_some() {
+        return None;
+    }
+    let what = format!(
+        "HAProxy's own check took {} ms, but timeout check is {} ms",
+        ran.time.as_millis(),
+        limit.value.as_millis()
+    );
+    Some(
+        Finding::note(Effect::Down, what)
+            .id(LATE)
+            .at(&limit.place)
+            .about([watch.name()])
+            .shows("L7OK or L7TOUT, if the response alone takes so long: before 3.2, HAProxy often waits longer than timeout \
+                 check; later versions don't")
+            .write(format!("timeout check {}s in the backend", LONGEST.as_secs())),
+    )
 }
 
 /// Makes a finding certain if a trial with its fix was UP just now. Adds the finding if no rule found it.

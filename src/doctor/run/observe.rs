@@ -14,7 +14,7 @@ use crate::doctor::visit::own_check;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::ask::{Answer, BROWSER, PAGES, Question, Visit as Request, ask};
 use crate::haproxy::config::address::Endpoint;
-use crate::haproxy::config::backend_lines::ServerLines;
+use crate::haproxy::config::backend_lines::{Rule, ServerLines};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::external::INTER;
@@ -62,7 +62,7 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         if is_own(watch) && watch.tracked().is_none() {
             questions.push(Question {
                 about: (index, About::Check),
-                lines: of_check(&lines),
+                lines: of_check(visit, watch, &lines),
                 fallback: String::new(),
                 is_checked: true,
                 visit: None,
@@ -138,14 +138,44 @@ fn text_of(request: &Request) -> String {
 }
 
 /// Returns the text of a backend with this server's check.
-pub(crate) fn of_check(lines: &ServerLines) -> String {
+pub(crate) fn of_check(visit: &Visit, watch: &Watch, lines: &ServerLines) -> String {
     let words = lines.words.iter();
     let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
-    let rules = lines.rules.iter().filter(|rule| !rule.is_of_visitors());
+    let waits = waits(visit, watch);
+    let is_timeout = |rule: &Rule| rule.words.iter().take(2).eq(["timeout", "check"]);
+    let rules = lines.rules.iter().map(|rule| match &waits {
+        Some(waits) if is_timeout(rule) => waits,
+        _ => rule,
+    });
+    let rules = rules.filter(|rule| !rule.is_of_visitors());
     // `inter` limits the check. An `inter` in the server's words comes later and replaces this one.
     let inter = format!("{}us", INTER.as_micros());
     let before = [("check", ""), ("inter", inter.as_str())];
     lines.backend(rules, before.into_iter().chain(words))
+}
+
+/// Returns `timeout check` as HAProxy before 3.2 obeys it. Such a HAProxy looks at this limit only when the limit of
+/// the connection is over. It looks earlier if the connection succeeds at once, as it sometimes does on loopback, so
+/// the same check is now UP and now DOWN. The result must not depend on this chance.
+fn waits(visit: &Visit, watch: &Watch) -> Option<Rule> {
+    let set = &watch.describes.settings;
+    let check = set.timeout_check.as_ref()?;
+    let inter = watch.server.settings.inter();
+    let inter = inter.map_or(INTER, |inter| inter.value);
+    let connect = set.timeout_connect.as_ref();
+    let connect = connect.map_or(inter, |connect| connect.value.min(inter));
+    let is_late = connect > check.value && !visit.haproxy.at_least(3, 2);
+    let words = || {
+        [
+            "timeout".to_owned(),
+            "check".to_owned(),
+            format!("{}us", connect.as_micros()),
+        ]
+    };
+    is_late.then(|| Rule {
+        place: Some(check.place.clone()),
+        words: words().to_vec(),
+    })
 }
 
 /// Returns the text of a backend for a visitor's request, without the check. `with_rules` keeps the rules

@@ -31,7 +31,7 @@ pub(crate) fn explain(visit: &Visit, failed: &[(&Watch, Outcome)]) -> Vec<Option
             let changed = visit.watch_of(&backend, &server);
             questions.push(Question {
                 about: (index, trial),
-                lines: observe::of_check(&by_hand::lines(visit, &changed)),
+                lines: observe::of_check(visit, &changed, &by_hand::lines(visit, &changed)),
                 fallback: String::new(),
                 is_checked: true,
                 visit: None,
