@@ -337,8 +337,8 @@ fn a_run_refutes_that_the_server_chooses_http2() {
     assert_eq!((code, found(&report)), (0, Vec::new()), "{report}");
 }
 
-/// Before HAProxy 3.2, a check with TLS can't use `proto h2`. With `connect default`, the word is on the server line or
-/// in the rule.
+/// Before HAProxy 3.2, a check with TLS can't use `proto h2`. With `connect default`, the word is on the
+/// server line or in the rule.
 #[test]
 fn the_fix_for_http2_names_the_line_that_has_the_word() {
     let stage = Stage::new();

@@ -187,8 +187,8 @@ fn a_check_that_speaks_http1_to_a_server_for_http2() {
     foretells(&stage, &defaults(""), rows, &fill);
 }
 
-/// HTTP1 is a server that doesn't accept HTTP/2. HAProxy doesn't pass `check-proto` of default-server on, and offers
-/// check-alpn only on the connection of the server line.
+/// HTTP1 is a server that doesn't accept HTTP/2. HAProxy doesn't pass `check-proto` of default-server on, and
+/// offers check-alpn only on the connection of the server line.
 #[test]
 fn a_check_that_offers_only_http2() {
     const SENT: &str =

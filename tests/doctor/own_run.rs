@@ -223,8 +223,8 @@ fn a_run_names_the_part_of_the_request_that_the_server_refuses() {
     }
 }
 
-/// Before 3.2, HAProxy looks at `timeout check` only when the limit of the connection is over. Such a check is often UP,
-/// even if the server answers too late.
+/// Before 3.2, HAProxy looks at `timeout check` only when the limit of the connection is over. Such a check
+/// is often UP, even if the server answers too late.
 #[test]
 fn a_server_that_answers_later_than_timeout_check() {
     let stage = Stage::new();

@@ -1,5 +1,5 @@
-//! The fixes for programs and files that HAProxy can't use. Each test applies the fix, and HAProxy shows that the
-//! check then works.
+//! The fixes for programs and files that HAProxy can't use. Each test applies the fix, and HAProxy shows that
+//! the check then works.
 
 use serde_json::Value;
 

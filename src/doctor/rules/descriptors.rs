@@ -170,8 +170,8 @@ pub(crate) fn too_many(visit: &Visit) -> Vec<Finding> {
         .collect()
 }
 
-/// Returns how many descriptors HAProxy needs at least for this many connections: two for each connection, 10 for
-/// itself and 3 for each thread.
+/// Returns how many descriptors HAProxy needs at least for this many connections: two for each connection, 10
+/// for itself and 3 for each thread.
 fn needed(connections: u64) -> u64 {
     connections.saturating_mul(2).saturating_add(13)
 }

@@ -459,8 +459,8 @@ pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Describes a check with several connections, one of which goes to a different address or port from visitors.
-/// HAProxy needs all of them.
+/// Describes a check with several connections, one of which goes to a different address or port from
+/// visitors. HAProxy needs all of them.
 fn another_endpoint(watch: &Watch, check: &Connection) -> Finding {
     let (other, used) = (
         check.endpoint.to_string(),

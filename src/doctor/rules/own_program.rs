@@ -17,13 +17,15 @@ use crate::doctor::visit::{Visit, Watch, own_check};
 /// Where sni-check is in a chroot, according to the README.
 const IN_CHROOT: &str = "/usr/local/bin/sni-check";
 
-/// Adds the advice to use sni-check as `external-check command`. If `external-check path` isn't for sni-check, the
-/// advice replaces this line, too. In a chroot, the advice copies the files that the check needs.
+/// Adds the advice to use sni-check as `external-check command`. If `external-check path` isn't for
+/// sni-check, the advice replaces this line, too. In a chroot, the advice copies the files that the check
+/// needs.
 pub(crate) fn with_sni_check(visit: &Visit, watch: &Watch, finding: Finding) -> Finding {
     let Check::External(check) = &watch.check else {
         return finding;
     };
-    if !speaks_tls(watch) {
+    let is_ours = is_ours(check);
+    if !is_ours && !speaks_tls(watch) {
         return finding.write(without_tls(visit, watch));
     }
     let jail = visit.jail;
@@ -32,7 +34,7 @@ pub(crate) fn with_sni_check(visit: &Visit, watch: &Watch, finding: Finding) -> 
         true => (IN_CHROOT.to_owned(), own_copy(jail)),
     };
     let mut write = format!("external-check command {command}");
-    if !is_ours(check) {
+    if !is_ours {
         let options = options(visit, watch);
         let words = options.to_words();
         let path = shell(words.iter().map(String::as_str));
@@ -59,8 +61,8 @@ fn without_tls(visit: &Visit, watch: &Watch) -> String {
     }
 }
 
-/// Returns the options with which sni-check connects as visitors' traffic does. The values `NAME` and `FILE` stand
-/// for what only the operator knows.
+/// Returns the options with which sni-check connects as visitors' traffic does. The values `NAME` and `FILE`
+/// stand for what only the operator knows.
 fn options(visit: &Visit, watch: &Watch) -> Options {
     let mut options = own_check::of_traffic(watch, &visit.config.global);
     if options.sni.is_none() && options.verify_host.is_none() {

@@ -162,8 +162,8 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     }
 }
 
-/// Reports a check that is UP although the server answered later than `timeout check`. HAProxy 3.2 and later end such a
-/// check in time.
+/// Reports a check that is UP although the server answered later than `timeout check`. HAProxy 3.2 and later
+/// end such a check in time.
 fn in_time_by_chance(visit: &Visit, watch: &Watch, ran: &Ran) -> Option<Finding> {
     let is_own = matches!(ran.outcome, Outcome::Own { .. }) && ran.outcome.is_up();
     let limit = watch
@@ -185,8 +185,10 @@ fn in_time_by_chance(visit: &Visit, watch: &Watch, ran: &Ran) -> Option<Finding>
             .id(LATE)
             .at(&limit.place)
             .about([watch.name()])
-            .shows("L7OK or L7TOUT, if the response alone takes so long: before 3.2, HAProxy often waits longer than timeout \
-                 check; later versions don't")
+            .shows(
+                "L7OK or L7TOUT, if the response alone takes so long: before 3.2, HAProxy often waits longer than \
+                 timeout check; later versions don't",
+            )
             .write(format!("timeout check {}s in the backend", LONGEST.as_secs())),
     )
 }
@@ -224,9 +226,9 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2, and it accepts
-/// the request. If the server also serves a visitor, two differences do no harm: a Host that isn't the check's
-/// SNI name, and different roots for check and traffic.
+/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2, and it
+/// accepts the request. If the server also serves a visitor, two differences do no harm: a Host that isn't
+/// the check's SNI name, and different roots for check and traffic.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_up = ran.outcome.is_up();

@@ -154,9 +154,9 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Str
     lines.backend(rules, before.into_iter().chain(words))
 }
 
-/// Returns `timeout check` as HAProxy before 3.2 obeys it. Such a HAProxy looks at this limit only when the limit of
-/// the connection is over. It looks earlier if the connection succeeds at once, as it sometimes does on loopback, so
-/// the same check is now UP and now DOWN. The result must not depend on this chance.
+/// Returns `timeout check` as HAProxy before 3.2 obeys it. Such a HAProxy looks at this limit only when the
+/// limit of the connection is over. It looks earlier if the connection succeeds at once, as it sometimes does
+/// on loopback, so the same check is now UP and now DOWN. The result must not depend on this chance.
 fn waits(visit: &Visit, watch: &Watch) -> Option<Rule> {
     let set = &watch.describes.settings;
     let check = set.timeout_check.as_ref()?;

@@ -48,8 +48,8 @@ pub(crate) fn options(
     Some(options)
 }
 
-/// Returns the options with which sni-check connects to the server as visitors' traffic does. Without TLS on the
-/// server line, returns no options.
+/// Returns the options with which sni-check connects to the server as visitors' traffic does. Without TLS on
+/// the server line, returns no options.
 pub(crate) fn of_traffic(watch: &Watch, global: &Global) -> Options {
     let mut options = Options::default();
     let Some(tls) = &watch.traffic.tls else {

@@ -245,8 +245,8 @@ impl OptionFiles<'_> {
         }
     }
 
-    /// Adds the advice to use other roots than `@system-ca`: those of visitors' traffic, if the server line names a
-    /// file, or else Mozilla's.
+    /// Adds the advice to use other roots than `@system-ca`: those of visitors' traffic, if the server line
+    /// names a file, or else Mozilla's.
     fn without_system_ca(&self, finding: Finding) -> Finding {
         let of_traffic = self.check.server.settings.get("ca-file");
         let of_traffic = of_traffic.filter(|file| !file.value.starts_with('@'));
@@ -370,8 +370,8 @@ impl OptionFiles<'_> {
     }
 }
 
-/// Returns the command that copies a file into the chroot. Only root and HAProxy's group can read the copy of a
-/// secret.
+/// Returns the command that copies a file into the chroot. Only root and HAProxy's group can read the copy of
+/// a secret.
 pub(crate) fn copy_into_chroot(jail: &Jail, option: &str, source: &str, file: &str) -> String {
     let outside = jail.outside(file);
     let group = &jail.group;

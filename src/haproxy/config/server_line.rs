@@ -102,8 +102,8 @@ const WITH_VALUE: &[&str] = &[
     "ws",
 ];
 
-/// The words that HAProxy accepts in `default-server`, but doesn't pass on to the servers (`srv_settings_cpy` in its
-/// source).
+/// The words that HAProxy accepts in `default-server`, but doesn't pass on to the servers (`srv_settings_cpy`
+/// in its source).
 const NOT_PASSED_ON: [&str; 4] = ["check-proto", "client-sigalgs", "curves", "sigalgs"];
 
 impl Server {
