@@ -218,8 +218,13 @@ pub(super) const CAUSES: &[Cause] = &[
                 let trial = Trial::new(facts, |options| {
                     options.body = None;
                     options.method = (method != "GET").then(|| method.to_owned());
+                    options.uri.take_if(|uri| uri == WHOLE_SERVER);
                 });
-                trial.counting_progress().with("meant-method", method)
+                let meant = match asks_whole_server(facts) {
+                    true => "GET --uri /",
+                    false => method,
+                };
+                trial.counting_progress().with("meant-method", meant)
             });
             trial.into_iter().collect()
         },
@@ -379,6 +384,7 @@ fn other_method(facts: &Facts) -> Option<&'static str> {
     let is_get = facts.plan.request.method == "GET";
     match facts.failure()? {
         Failure::Status { status: 405, .. } if is_get => Some("HEAD"),
+        Failure::Status { status: 400, .. } if asks_whole_server(facts) => Some("GET"),
         Failure::Status {
             status: 405 | 501, ..
         }
@@ -387,6 +393,13 @@ fn other_method(facts: &Facts) -> Option<&'static str> {
         | Failure::ResponseClosed(_) => (!is_get).then_some("GET"),
         _ => None,
     }
+}
+
+/// The page of a request about the server as a whole. Only OPTIONS may ask for it (RFC 9110, section 9.3.7).
+const WHOLE_SERVER: &str = "*";
+
+fn asks_whole_server(facts: &Facts) -> bool {
+    facts.options.uri.as_deref() == Some(WHOLE_SERVER)
 }
 
 /// Returns true if the request is a plain `GET /`: the options set no method, header or body.

@@ -15,6 +15,7 @@ pub(crate) mod hidden;
 pub(crate) mod host;
 pub(crate) mod http_version;
 pub(crate) mod names;
+pub(crate) mod own_program;
 pub(crate) mod plain;
 pub(crate) mod program;
 pub(crate) mod requests;
@@ -104,7 +105,9 @@ const RULES: &[Rule] = &[
     comparison("traffic-other-tls", tls_versions::other_ciphers),
     check("check-alpn", http_version::offers_http2),
     check("check-proto", http_version::http2_over_tls),
+    check("check-proto", http_version::not_passed_on),
     comparison("check-other-http", http_version::other_version),
+    comparison("check-other-http", http_version::offers_only_http2),
     check("check-other-port", difference::other_endpoint),
     comparison("traffic-other-source", detour::source),
     comparison("traffic-http2", http_version::http2_only),

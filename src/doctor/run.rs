@@ -186,7 +186,7 @@ fn with_haproxy(
                     true => by_hand::diagnose(watch, visit.call),
                     false => None,
                 },
-                ..Ran::new(watch, time)
+                ..Ran::new(watch, checked.time.unwrap_or(time))
             });
         }
         if let Some(followed) = visit.followed(watch)

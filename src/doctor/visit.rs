@@ -226,7 +226,7 @@ impl<'a> Watch<'a> {
         let (own, refusals) = match &check {
             // An empty chroot contains no program and no files to examine.
             Check::External(check) if path_options::is_ours(check) && !empty_chroot => {
-                path_options::judge(check, jail)
+                path_options::judge(check, jail, &reading.config.global)
             }
             Check::Serve(check) => serve_options::judge(check, server, serving),
             _ => (None, Vec::new()),
@@ -287,8 +287,13 @@ impl<'a> Watch<'a> {
         found.map_or(&self.server.place, |at| &at.place)
     }
 
-    /// Returns the `connect` rule of HAProxy's own check, if it has one.
+    /// Returns the place of the `connect` rule of HAProxy's own check, if it has one.
     pub(crate) fn connect_rule(&self) -> Option<&Place> {
+        self.connect_line().map(|line| &line.place)
+    }
+
+    /// Returns the first `connect` rule of HAProxy's own check, if it has one.
+    pub(crate) fn connect_line(&self) -> Option<&At<Vec<String>>> {
         let Check::Own(_) = self.check else {
             return None;
         };
@@ -299,7 +304,7 @@ impl<'a> Watch<'a> {
             "tcp-check" => &rules.tcp,
             _ => return None,
         };
-        list.all("connect").next().map(|line| &line.place)
+        list.all("connect").next()
     }
 
     /// Returns how sni-check connects with these options.

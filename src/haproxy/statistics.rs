@@ -19,6 +19,8 @@ pub(crate) struct Checked {
     pub code: String,
     /// `last_chk`: the reason in HAProxy's words. May be empty.
     pub why: String,
+    /// `check_duration`: how long the check took.
+    pub time: Option<Duration>,
 }
 
 impl Checked {
@@ -143,6 +145,9 @@ pub(super) fn rows_of(text: &str) -> Vec<Row> {
             status,
             code: field("check_code")?,
             why: field("last_chk")?.replace(ECHILD, ""),
+            time: field("check_duration")
+                .and_then(|text| text.parse().ok())
+                .map(Duration::from_millis),
         };
         Some((field("pxname")?, ended.then_some(checked)))
     })

@@ -265,10 +265,8 @@ impl Files {
     pub(crate) fn open(&self, subject: &str, file: &str) -> Result<(OwnedFd, Stat)> {
         let path = Path::new(file);
         let (scope, file) = (self.scope.clone(), path.to_owned());
-        if let Scope::Only(allowed) = &scope
-            && !allowed.names(path)
-        {
-            allowed.below(subject, path)?;
+        if let (Scope::Only(allowed), false) = (&scope, self.may_be_named(path)) {
+            return Err(allowed.outside(subject));
         }
         let opened = self.on_reader_thread(subject, path, move || match scope.open(&file) {
             Ok(fd) => fstat(&fd).map(|stat| Some((fd, stat))),
@@ -284,6 +282,14 @@ impl Files {
             (Some(opened), _) => Ok(opened),
             (None, Scope::Only(allowed)) => Err(allowed.outside(subject)),
             (None, _) => Err(self.unreadable(subject, &Errno::XDEV)),
+        }
+    }
+
+    /// Returns true if options may name this path.
+    pub(crate) fn may_be_named(&self, path: &Path) -> bool {
+        match &self.scope {
+            Scope::Only(allowed) => allowed.names(path) || allowed.split(path).is_some(),
+            _ => true,
         }
     }
 
@@ -352,12 +358,6 @@ impl Allowed {
             let rest = path.strip_prefix(folder).ok()?;
             (!rest.as_os_str().is_empty()).then_some((folder.as_path(), rest))
         })
-    }
-
-    /// Refuses a path that isn't inside an allowed folder.
-    fn below(&self, subject: &str, path: &Path) -> Result<()> {
-        let found = self.split(path);
-        found.map(drop).ok_or_else(|| self.outside(subject))
     }
 
     fn outside(&self, subject: &str) -> Error {

@@ -109,6 +109,20 @@ fn a_name_that_haproxy_sends_literally_becomes_the_name_that_the_operator_meant(
     }
 }
 
+/// nginx refuses `*`, which is valid only for OPTIONS.
+#[test]
+fn a_request_for_the_whole_server_becomes_a_request_for_a_page() {
+    let stage = Stage::new();
+    for method in ["OPTIONS", "GET"] {
+        let backend = own(&stage, "*", &format!("check-sni {NAME}"));
+        let backend = backend.replace("meth GET", &format!("meth {method}"));
+        let broken = Broken::new(&stage, "", &backend);
+        let server = broken.diagnose();
+        let fixed = broken.assert_repaired_by(&server);
+        assert!(fixed.contains("meth GET uri / "), "{server:#}");
+    }
+}
+
 #[test]
 fn a_path_gets_its_first_slash_and_options_get_a_name() {
     let stage = Stage::new();

@@ -337,6 +337,71 @@ fn a_run_refutes_that_the_server_chooses_http2() {
     assert_eq!((code, found(&report)), (0, Vec::new()), "{report}");
 }
 
+/// Before HAProxy 3.2, a check with TLS can't use `proto h2`. With `connect default`, the word is on the
+/// server line or in the rule.
+#[test]
+fn the_fix_for_http2_names_the_line_that_has_the_word() {
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&[NAME], 30);
+    let nginx = Nginx::serve(|folder, port| site((folder, port), "http2", NAME, (&leaf, &[]), ""));
+    let default = " http-check connect default\n";
+    let server = "on the server line";
+    let rule = "in that connect line";
+    for (lines, words, expected, fixed_lines, fixed) in [
+        (
+            default,
+            "check-proto h2",
+            format!("{server}, write check-alpn h2 in place of check-proto h2"),
+            default,
+            "check-alpn h2",
+        ),
+        (
+            default,
+            "check-proto h2 check-alpn h2",
+            format!("{server}, remove check-proto h2, because check-alpn is enough"),
+            default,
+            "check-alpn h2",
+        ),
+        (
+            default,
+            "proto h2",
+            format!("{server}, write alpn h2 check-alpn h2 in place of proto h2"),
+            default,
+            "alpn h2 check-alpn h2",
+        ),
+        (
+            " http-check connect default alpn h2\n",
+            "check-proto h2",
+            format!("{server}, remove check-proto h2, because alpn is enough"),
+            " http-check connect default alpn h2\n",
+            "",
+        ),
+        (
+            " http-check connect default proto h2\n",
+            "",
+            format!("{rule}, write alpn h2 in place of proto h2"),
+            " http-check connect default alpn h2\n",
+            "",
+        ),
+        (
+            " http-check connect default proto h2\n",
+            "check-alpn h2",
+            format!("{rule}, remove proto h2, because check-alpn is enough"),
+            default,
+            "check-alpn h2",
+        ),
+    ] {
+        let config = |lines: &str, words: &str| {
+            let words = format!("check-sni {NAME} {words}");
+            let backend = own(lines, &words).replace("PORT", &nginx.port.to_string());
+            in_chroot(&stage, &backend)
+        };
+        let (report, _) = json(&["-f", &config(lines, words)]);
+        assert_eq!(write(&report, "check-proto"), expected, "{lines}{words}");
+        shows(&config(fixed_lines, fixed), "s", "L7OK", "200");
+    }
+}
+
 /// A rule of a check without TLS may show the status of a failed handshake.
 #[test]
 fn a_run_describes_the_status_that_a_rule_sets() {

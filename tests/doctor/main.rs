@@ -11,6 +11,7 @@ mod launch;
 mod own;
 mod own_rules;
 mod own_run;
+mod programs;
 mod reading;
 mod report;
 mod run;

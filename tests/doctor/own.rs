@@ -262,6 +262,12 @@ fn requests_that_are_not_http() {
         let rows = [
             ("option httpchk /healthz HTTP/1.1", "check-request", "L7STS"),
             ("option httpchk GET", "check-request", "L7STS"),
+            ("option httpchk GET *", "check-request", "L7STS"),
+            (
+                "option httpchk\n http-check send uri * ver HTTP/1.1 hdr Host NAME",
+                "check-request",
+                "L7STS",
+            ),
             ("option httpchk GET healthz", "check-request", "L7STS"),
             (
                 "option httpchk\n http-check send meth get uri / hdr Host NAME",

@@ -2,10 +2,10 @@
 
 use crate::configuration::{PLAIN, checked, configure, finding, found, json, refuses};
 use crate::own::{Row, defaults, foretells};
-use crate::support::NAME;
 use crate::support::nginx::{Nginx, site};
 use crate::support::peer::wants_http2;
 use crate::support::stage::Stage;
+use crate::support::{NAME, dead_port};
 
 /// Starts a server with two sites. It requires the same name in SNI and Host.
 fn two_sites(stage: &Stage) -> Nginx {
@@ -191,6 +191,106 @@ fn a_check_that_speaks_http1_to_a_server_for_http2() {
             .replace("BOTH", &both.port.to_string())
             .replace("NAME", NAME)
     };
+    foretells(&stage, &defaults(""), rows, &fill);
+}
+
+/// HTTP1 is a server that doesn't accept HTTP/2. HAProxy doesn't pass `check-proto` of default-server on, and
+/// offers check-alpn only on the connection of the server line.
+#[test]
+fn a_check_that_offers_only_http2() {
+    const SENT: &str =
+        "option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME\n";
+    const NONE: &[&str] = &[];
+    const FOUND: &[&str] = &["check-other-http"];
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&[NAME], 30);
+    let both = Nginx::serve(|folder, port| site((folder, port), "http2", NAME, (&leaf, &[]), ""));
+    let rows = |is_new| {
+        let row = |check: &str, server: &str, ids, status| -> Row<'static> {
+            let text = format!("{check} server s 127.0.0.1:{server} check-sni NAME");
+            (text.leak(), ids, status)
+        };
+        let http = |rules: &str| SENT.replace("httpchk\n", &format!("httpchk\n{rules}\n"));
+        let refused: &[&str] = &["L6RSP"];
+        let up: &[&str] = &["L7OK"];
+        let in_default = http(" default-server check-proto h2");
+        let by_rule = " http-check connect ssl sni NAME";
+        let spoken: &[&str] = if is_new {
+            &["L7OK"]
+        } else {
+            &["L7TOUT", "SOCKERR"]
+        };
+        vec![
+            row(SENT, "HTTP1 TLS check-alpn h2", FOUND, refused),
+            row("", "HTTP1 TLS check-alpn h2", FOUND, refused),
+            row(
+                " mode tcp\n",
+                "HTTP1 check-ssl verify none check-alpn h2",
+                FOUND,
+                refused,
+            ),
+            row(SENT, "HTTP1 TLS check-alpn http/1.1", NONE, up),
+            row(
+                SENT,
+                "HTTP1 TLS alpn h2,http/1.1 check-alpn h2",
+                FOUND,
+                refused,
+            ),
+            row(
+                SENT,
+                "HTTP1 TLS alpn h2,http/1.1 check-alpn h2,http/1.1",
+                NONE,
+                up,
+            ),
+            row(
+                &http(&format!("{by_rule} alpn h2")),
+                "HTTP1 TLS",
+                FOUND,
+                refused,
+            ),
+            row(&http(by_rule), "HTTP1 TLS check-alpn h2", NONE, up),
+            row(
+                &http(by_rule),
+                "BOTH TLS alpn h2 check-alpn http/1.1",
+                NONE,
+                up,
+            ),
+            row(&in_default, "HTTP1 TLS", &["check-proto"], up),
+            row(
+                SENT,
+                "BOTH TLS alpn h2 check-alpn h2 check-proto h2",
+                if is_new { NONE } else { &["check-proto"] },
+                spoken,
+            ),
+        ]
+    };
+    let fill = |text: &str| {
+        text.replace("HTTP1", &stage.nginx().port.to_string())
+            .replace("BOTH", &both.port.to_string())
+            .replace("TLS", "ssl verify none sni str(NAME)")
+            .replace("NAME", NAME)
+    };
+    foretells(&stage, &defaults(""), rows, &fill);
+}
+
+/// HAProxy needs every connection of a check, and visitors need only one of them.
+#[test]
+fn a_check_that_also_connects_elsewhere() {
+    let (stage, health, dead) = (Stage::new(), Nginx::plain(), dead_port());
+    let rows = |_| {
+        let row = |port: u16, status| -> Row<'static> {
+            let asked = format!(
+                " http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n http-check expect status 200\n"
+            );
+            let text = format!(
+                "option httpchk\n http-check connect port {port}\n{asked} http-check connect ssl sni {NAME}\n{asked} \
+                 server s 127.0.0.1:PORT ssl verify none sni str({NAME})"
+            );
+            (text.leak(), &["check-other-port"], status)
+        };
+        vec![row(health.port, &["L7OK"]), row(dead, &["L4CON"])]
+    };
+    let fill = |text: &str| text.replace("PORT", &stage.nginx().port.to_string());
     foretells(&stage, &defaults(""), rows, &fill);
 }
 

@@ -21,6 +21,7 @@ const LIMITS: &[(&str, &str, &str)] = &[
     ("", "SLOW inter 1s fastinter 3s downinter 3s", "L7TOUT"),
     ("timeout check 2500ms", "SLOW inter 1s", "L7OK"),
     ("timeout check 1s", "SLOW inter 1s", "L7TOUT"),
+    ("timeout connect 1s\n timeout check 500ms", "SLOW", "L7TOUT"),
     ("timeout connect 500ms\n timeout check 1s", "SLOW", "L7TOUT"),
     ("", "SILENT ssl verify none", "L6TOUT"),
     (
@@ -132,6 +133,17 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
         "option httpchk\n http-check expect string good",
         &["expects-body", "check-without-host"],
     ),
+    // `*` is no page, and nginx refuses it.
+    (
+        "",
+        "option httpchk OPTIONS * HTTP/1.1\\r\\nHost:\\ NAME",
+        &["check-request"],
+    ),
+    (
+        "",
+        "option httpchk OPTIONS * HTTP/1.1\\r\\nHost:\\ NAME\n http-check expect string good",
+        &["expects-body"],
+    ),
     // The Host is part of the version, as in old configurations.
     (
         "if ($http_user_agent = \"\") { return 403; }",
@@ -210,4 +222,41 @@ fn a_run_names_the_part_of_the_request_that_the_server_refuses() {
         );
         shows(&config(&fixed), "s", "L7OK", "200");
     }
+}
+
+/// Before 3.2, HAProxy looks at `timeout check` only when the limit of the connection is over. Such a check
+/// is often UP, even if the server answers too late.
+#[test]
+fn a_server_that_answers_later_than_timeout_check() {
+    let stage = Stage::new();
+    let slow = tcp(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        thread::sleep(Duration::from_millis(1300));
+        let _ = stream.write_all(OK.as_bytes());
+    });
+    let text = format!(
+        "defaults\n mode http\n timeout connect 3s\n timeout client 5s\n timeout server 5s\n\
+         frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n option httpchk\n timeout check 1s\n \
+         server s 127.0.0.1:{slow} check inter 4s\n",
+        free_port()
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    with_every_haproxy(|version| {
+        let program = version.program.display().to_string();
+        let (report, code) = json(&["-f", &config, "--haproxy", &program, "--run"]);
+        let (status, mark, exit) = match version.is_since("3.2") {
+            true => ("L7TOUT", "problem", 2),
+            false => ("L7OK", "note", 0),
+        };
+        let what = format!("{version:?}: {report:#}");
+        assert_eq!(
+            report["runs"]["checks"][0]["check_status"], status,
+            "{what}"
+        );
+        assert_eq!(
+            (found(&report), code),
+            (vec![("check-time".to_owned(), mark.to_owned())], exit),
+            "{what}"
+        );
+    });
 }

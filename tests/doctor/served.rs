@@ -434,3 +434,23 @@ fn a_unix_socket_of_a_server_needs_connect() {
         ("L7STS", "2")
     );
 }
+
+/// serve reads only files below its `--files`.
+#[test]
+fn the_fix_for_other_roots_names_a_file_that_serve_may_read() {
+    let stage = Stage::new();
+    let _serve = serve(&stage, "socket", "0666");
+    let text = backend(&format!("--sni {NAME} --timeout 800ms"))
+        .replace("TLS", &format!("TLS ca-file {}", stage.ca_file));
+    let (report, _) = json(&["-f", &in_chroot(&stage, &text)]);
+    let finding = finding(&report, "traffic-other-roots");
+    let write = finding["write"].as_str().expect("text");
+    let (_, write) = write.split_once("otherwise: ").expect(write);
+    let copy = format!(", with a copy of {} there", stage.ca_file);
+    let option = write.strip_suffix(&copy).expect(write);
+    let option = option.split(" in X-Check-Options").next().expect("text");
+    let fixed = text.replace("--timeout", &format!("{option} --timeout"));
+    let (report, _) = json(&["-f", &in_chroot(&stage, &fixed)]);
+    assert!(found(&report).is_empty(), "{report}");
+    crate::configuration::shows(&in_chroot(&stage, &fixed), "s", "L7OK", "0");
+}

@@ -4,11 +4,12 @@ use std::fs;
 
 use crate::configuration::{
     PLAIN, checked, configure, doctor, finding, foretells, found, in_chroot, jail, json, refuses,
+    shows,
 };
-use crate::support::check::stdout;
+use crate::support::check::{BINARY, stdout};
 use crate::support::haproxy::{Haproxy, Mode, with_every_haproxy};
 use crate::support::stage::Stage;
-use crate::support::{NAME, free_port, wait_for};
+use crate::support::{NAME, free_port, program, wait_for};
 
 const NOTE: &str = "note";
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 500ms";
@@ -362,6 +363,52 @@ fn an_open_files_limit_that_haproxy_cannot_have() {
     assert_eq!(report["haproxy"]["accepts"], true, "{report}");
     finding(&report, "ulimit-n");
     assert!(refuses(&config).contains("Cannot raise FD limit to 100000000"));
+}
+
+/// Runs a program that starts with a soft limit of 1024 open files.
+fn limited(words: &[&str]) -> std::process::Output {
+    let mut command = program("sh");
+    command.args(["-c", "ulimit -Sn 1024; exec timeout 10 \"$@\"", "sh"]);
+    command.env("PATH", "/usr/sbin:/usr/bin:/bin");
+    command.args(words).output().expect("sh runs")
+}
+
+/// HAProxy needs two descriptors for each connection, and a few more.
+#[test]
+fn maxconn_needs_more_descriptors_than_the_other_limits_allow() {
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), SERVER);
+    for (lines, said, fixed) in [
+        (
+            "maxconn 800\n ulimit-n 1100",
+            "FD limit (1100) too low for maxconn=800",
+            "remove ulimit-n, because HAProxy computes it from maxconn",
+        ),
+        (
+            "maxconn 800\n fd-hard-limit 1000",
+            "Cannot raise FD limit",
+            "maxconn 450 in global; or write a higher fd-hard-limit",
+        ),
+        ("maxconn 800\n ulimit-n 1700", "", ""),
+        ("maxconn 450\n fd-hard-limit 1000", "", ""),
+        ("maxconn 800", "", ""),
+        ("maxconn 400\n ulimit-n 100", "", ""),
+    ] {
+        let global = format!("{}\n {lines}", jail(&stage));
+        let config = configure(&stage, &global, &backend);
+        let report = limited(&[BINARY, "doctor", "--json", "-f", &config]).stdout;
+        let report: serde_json::Value = serde_json::from_slice(&report).expect("an object");
+        if said.is_empty() {
+            assert!(found(&report).is_empty(), "{lines}: {report}");
+            shows(&config, "s", "PROCOK", "0");
+            continue;
+        }
+        assert_eq!(finding(&report, "ulimit-n")["write"], fixed);
+        let output = limited(&["haproxy", "-db", "-f", &config]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(said), "{lines}: {text}");
+    }
 }
 
 #[test]

@@ -94,6 +94,11 @@ fn step(text: &Text, write: &str, finding: &Finding) -> Option<Text> {
         .any(is_word)
     {
         fixed.sections = with_line(text, write);
+    } else if write.starts_with("write external-check command ") {
+        let lines = write.trim_start_matches("write ").split(" and then ");
+        for line in lines {
+            fixed.sections = with_line(&fixed, line);
+        }
     } else if let Some(line) =
         write.strip_prefix("in the backend, before http-check expect, write ")
     {

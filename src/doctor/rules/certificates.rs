@@ -2,8 +2,10 @@
 //! verified names, revocation lists, client certificates.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::{Sni, Tls, Verified};
 use crate::haproxy::config::place::At;
 use crate::plan::Trust;
@@ -91,12 +93,9 @@ const MANY: usize = 40;
 /// roots.
 fn with_advice(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Finding) -> Finding {
     let carrier = pair.watch.carrier().unwrap_or_default();
-    let copy = match carrier {
-        "external-check path" if visit.jail.is_chroot() => ", with a copy inside the chroot",
-        _ => "",
-    };
     // sni-check doesn't read `ca-base`, so the advice needs the whole path.
     let file = visit.config.global.ca_path(&ca_file.value);
+    let (file, copy) = readable(visit, pair.watch, file);
     finding
         .at(&ca_file.place)
         .shows(format!(
@@ -113,6 +112,37 @@ fn with_advice(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Findin
             },
         )
 }
+
+/// Returns the path with which the check can read this CA file, and what the check needs for that.
+fn readable(visit: &Visit, watch: &Watch, file: String) -> (String, String) {
+    let Check::Serve(check) = &watch.check else {
+        let is_jailed = matches!(watch.check, Check::External(_)) && visit.jail.is_chroot();
+        let copy = is_jailed.then_some(", with a copy inside the chroot");
+        return (file, copy.unwrap_or_default().to_owned());
+    };
+    let path = Path::new(&file);
+    let Some(process) = visit.serving.of(check) else {
+        let limit = "; sni-check serve reads this file only if it is below a folder of --files";
+        return (file, limit.to_owned());
+    };
+    if file.starts_with('@') || process.files().may_be_named(path) {
+        return (file, String::new());
+    }
+    let (folder, more) = match process.folders().first() {
+        Some(folder) => (folder.as_str(), String::new()),
+        None => (
+            FOLDER,
+            format!(", and --files {FOLDER} for sni-check serve"),
+        ),
+    };
+    let name = path.file_name().unwrap_or_default();
+    let inside = Path::new(folder).join(name).display().to_string();
+    let copy = format!(", with a copy of {file} there{more}");
+    (inside, copy)
+}
+
+/// The folder that docs/serve.md uses for CA files.
+const FOLDER: &str = "/etc/haproxy/ca";
 
 /// Returns the public keys of all roots. OpenSSL and sni-check don't trust an intermediate without its root, unless
 /// the file says so (`TRUSTED CERTIFICATE`).

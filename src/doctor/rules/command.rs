@@ -1,7 +1,6 @@
 //! Rules about an `external-check command` that HAProxy's user can't run inside the chroot.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
 
 use rustix::fs::{StatVfsMountFlags, fgetxattr, fstatvfs};
 
@@ -9,11 +8,12 @@ use crate::haproxy::call::own_command;
 
 use crate::haproxy::config::check::Check;
 
+use super::own_program::{copy_of_program, with_sni_check};
 use super::program::Program;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::jail::{Jail, Need, Obstacle};
-use crate::doctor::visit::path_options::in_this_folder;
+use crate::doctor::visit::path_options::{in_this_folder, is_ours};
 use crate::doctor::visit::{Visit, Watch};
 
 /// What HAProxy shows if it can't start the program.
@@ -23,17 +23,14 @@ const NOT_RUN: &str = "PROCERR with code 255, the server is DOWN";
 pub(crate) fn command(visit: &Visit, watch: &Watch) -> Option<Finding> {
     of_check(visit, watch, |command| {
         match located(command, watch, visit.jail) {
-            Some(path) => fault(&path, visit.jail).or_else(|| relative(command, visit.jail)),
-            None => Some(not_run(
-                format!(
+            Some(path) => fault(visit, watch, &path).or_else(|| relative(command, visit.jail)),
+            None => {
+                let what = format!(
                     "external-check command {command} is not an absolute path; HAProxy doesn't find it in the folders \
-                 of external-check path"
-                ),
-                format!(
-                    "write the absolute path: external-check command {}",
-                    own_command()
-                ),
-            )),
+                     of external-check path"
+                );
+                Some(with_sni_check(visit, watch, not_run(what, "")))
+            }
         }
     })
 }
@@ -129,10 +126,11 @@ fn not_run(what: String, write: impl Into<String>) -> Finding {
         .write(write)
 }
 
-fn fault(command: &str, jail: &Jail) -> Option<Finding> {
+fn fault(visit: &Visit, watch: &Watch, command: &str) -> Option<Finding> {
+    let jail = visit.jail;
     let found = match jail.find(command, Need::Execute) {
         Ok(found) => found,
-        Err(obstacle) => return Some(obstructed(command, jail, &obstacle)),
+        Err(obstacle) => return Some(obstructed(visit, watch, command, &obstacle)),
     };
     let noexec =
         fstatvfs(&found.handle).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::NOEXEC));
@@ -143,45 +141,64 @@ fn fault(command: &str, jail: &Jail) -> Option<Finding> {
         ));
     }
     let (opened, _) = jail.files().open(command, command).ok()?;
-    unstartable(command, jail, Program::read(&mut opened.into())?)
+    unstartable(visit, watch, command, Program::read(&mut opened.into())?)
 }
 
 /// Reports a program that the kernel can't start: its loader or interpreter is missing, or it's for another
 /// architecture.
-fn unstartable(command: &str, jail: &Jail, program: Program) -> Option<Finding> {
-    let is_missing = |file: &str| jail.find(file, Need::Execute).is_err();
+fn unstartable(visit: &Visit, watch: &Watch, command: &str, program: Program) -> Option<Finding> {
+    let jail = visit.jail;
+    let is_ours = matches!(&watch.check, Check::External(check) if is_ours(check));
     let where_ = match jail.is_chroot() {
         true => format!("cannot be executed in the chroot {}", jail.root.display()),
         false => "cannot be executed".to_owned(),
     };
-    match program {
-        Program::Dynamic(loader) if is_missing(&loader) => Some(
-            not_run(
-                format!("{command} is not static, and its loader {loader} {where_}"),
+    let what = match (&program, unmet(&program, jail)) {
+        (_, Some(Unmet::Loader(loader))) => {
+            format!("{command} is not static, and its loader {loader} {where_}")
+        }
+        (_, Some(Unmet::Interpreter(name))) => {
+            format!("{command} is a script, and its interpreter `{name}` {where_}")
+        }
+        (Program::Foreign, None) => format!("{command} is a binary for another architecture"),
+        (Program::Unknown, None) => return Some(unknown(visit, watch, command)),
+        _ => return None,
+    };
+    let finding = not_run(what, "");
+    Some(match program {
+        Program::Dynamic(_) if is_ours => finding
+            .write(
                 "install the static sni-check from a release or a package; or build it, and \
                  copy it from ~/.cargo/bin:",
             )
             .paste(env!("STATIC_INSTALL")),
-        ),
-        Program::Script(interpreter) if is_missing(&interpreter) => Some(not_run(
-            format!("{command} is a script, and its interpreter `{interpreter}` {where_}"),
-            "use a static program as external-check command, such as sni-check itself",
-        )),
-        Program::Foreign => Some(not_run(
-            format!("{command} is a binary for another architecture"),
-            "install the sni-check for this architecture",
-        )),
-        Program::Unknown => Some(unknown(command, jail)),
-        Program::Static | Program::Dynamic(_) | Program::Script(_) => None,
+        Program::Foreign if is_ours => finding.write("install the sni-check for this architecture"),
+        _ => with_sni_check(visit, watch, finding),
+    })
+}
+
+/// A file that the kernel needs to start a program, and that HAProxy's user can't execute.
+enum Unmet {
+    Loader(String),
+    Interpreter(String),
+}
+
+/// Returns the file without which the kernel can't start this program.
+fn unmet(program: &Program, jail: &Jail) -> Option<Unmet> {
+    let is_missing = |file: &str| jail.find(file, Need::Execute).is_err();
+    match program {
+        Program::Dynamic(loader) if is_missing(loader) => Some(Unmet::Loader(loader.clone())),
+        Program::Script(name) if is_missing(name) => Some(Unmet::Interpreter(name.clone())),
+        _ => None,
     }
 }
 
 /// Reports a file that is neither a binary nor a script with an interpreter.
-fn unknown(command: &str, jail: &Jail) -> Finding {
+fn unknown(visit: &Visit, watch: &Watch, command: &str) -> Finding {
     let what = format!("{command} is neither a binary nor a script with a #! line");
     let write = "install sni-check again, or give the script its #! line";
-    match jail.find("/bin/sh", Need::Execute) {
-        Err(_) => not_run(what, write),
+    match visit.jail.find("/bin/sh", Need::Execute) {
+        Err(_) => with_sni_check(visit, watch, not_run(what, "")),
         Ok(_) => Finding::note(Effect::Up, what)
             .shows(
                 "HAProxy runs it with /bin/sh; if the file is empty, every server is UP for ever",
@@ -190,27 +207,18 @@ fn unknown(command: &str, jail: &Jail) -> Finding {
     }
 }
 
-fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
+fn obstructed(visit: &Visit, watch: &Watch, command: &str, obstacle: &Obstacle) -> Finding {
+    let jail = visit.jail;
     match obstacle {
-        Obstacle::Missing if jail.is_chroot() => {
-            let root = jail.root.display();
-            let what = format!("external-check command {command} is not in the chroot {root}");
-            match jail.inside(command) {
-                Some(inside) => not_run(
-                    format!("{what}: HAProxy looks for this path inside of the chroot"),
-                    format!("external-check command {inside}"),
-                ),
-                None => not_run(what, "").paste(install(command, jail)),
-            }
+        Obstacle::Missing if jail.is_chroot() => not_in_chroot(visit, watch, command),
+        Obstacle::Missing | Obstacle::NotRegular => {
+            let what = match obstacle {
+                Obstacle::Missing => "does not exist",
+                _ => "is not a regular file",
+            };
+            let what = format!("external-check command {command} {what}");
+            with_sni_check(visit, watch, not_run(what, ""))
         }
-        Obstacle::Missing => not_run(
-            format!("external-check command {command} does not exist"),
-            format!("external-check command {}", own_command()),
-        ),
-        Obstacle::NotRegular => not_run(
-            format!("external-check command {command} is not a regular file"),
-            format!("external-check command {}", own_command()),
-        ),
         Obstacle::Forbidden(at) => not_run(
             format!(
                 "user {} may not execute {command}: see the mode of {}",
@@ -229,20 +237,33 @@ fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
     }
 }
 
-/// Returns the shell command that copies a program into the chroot.
-fn install(command: &str, jail: &Jail) -> String {
-    let source = match Path::new(command).is_file() {
-        true => command.to_owned(),
-        false => own_command(),
-    };
-    shell([
-        "install",
-        "-D",
-        "-m",
-        "755",
-        &source,
-        &jail.outside(command),
-    ])
+/// Reports a command that the chroot doesn't have. The fix copies this host's program into the chroot, if the
+/// program can start there. A script rarely can, because its interpreter is missing, too.
+fn not_in_chroot(visit: &Visit, watch: &Watch, command: &str) -> Finding {
+    let jail = visit.jail;
+    let root = jail.root.display();
+    let what = format!("external-check command {command} is not in the chroot {root}");
+    if let Some(inside) = jail.inside(command) {
+        return not_run(
+            format!("{what}: HAProxy looks for this path inside of the chroot"),
+            format!("external-check command {inside}"),
+        );
+    }
+    let program = File::open(jail.base.join(command.trim_start_matches('/')));
+    let program = program.ok().and_then(|mut file| Program::read(&mut file));
+    match program {
+        None if command.ends_with("sni-check") => {
+            not_run(what, "").paste(copy_of_program(&own_command(), command, jail))
+        }
+        None => with_sni_check(visit, watch, not_run(what, "")),
+        Some(program) => match unmet(&program, jail) {
+            None => not_run(what, "").paste(copy_of_program(command, command, jail)),
+            Some(Unmet::Loader(missing) | Unmet::Interpreter(missing)) => {
+                let what = format!("{what}, and neither is {missing}, which the program needs");
+                with_sni_check(visit, watch, not_run(what, ""))
+            }
+        },
+    }
 }
 
 #[cfg(test)]

@@ -163,48 +163,94 @@ fn slow(closed: Closed, shortest: Duration, cost: f64) -> Option<Finding> {
     Some(finding.write(closed.advice()))
 }
 
-/// Finds a `ulimit-n` or a `maxconn` that needs more descriptors than a process may have here.
+/// Finds a `ulimit-n` or a `maxconn` that needs more descriptors than HAProxy may have.
 pub(crate) fn too_many(visit: &Visit) -> Vec<Finding> {
     exceeds_limit(&visit.config.global, Limits::of(visit))
         .into_iter()
         .collect()
 }
 
-fn exceeds_limit(global: &Global, limits: Limits) -> Option<Finding> {
-    let (word, asked, needed) = match (&global.ulimit_n, &global.maxconn) {
-        (Some(limit), _) => ("ulimit-n", limit, limit.value),
-        // Each connection needs two descriptors.
-        (None, Some(connections)) => ("maxconn", connections, connections.value.saturating_mul(2)),
-        (None, None) => return None,
-    };
-    let most = fs::read_to_string("/proc/sys/fs/nr_open").ok();
-    let most = most.and_then(|text| text.trim().parse().ok());
+/// Returns how many descriptors HAProxy needs at least for this many connections: two for each connection, 10
+/// for itself and 3 for each thread.
+fn needed(connections: u64) -> u64 {
+    connections.saturating_mul(2).saturating_add(13)
+}
+
+/// Returns how many descriptors a process may have here, if this is known.
+fn most(limits: Limits) -> Option<u64> {
     let may_raise =
         capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE));
-    let limit = match (most, may_raise) {
-        (Some(most), true) => most,
-        (_, true) => return None,
-        (_, false) => limits.hard,
-    };
-    if needed <= limit || global.lax_limits {
-        return None;
+    if !may_raise {
+        return Some(limits.hard);
     }
-    let what = format!(
-        "{word} {} needs {needed} file descriptors, but a process may have at most {limit} here",
+    let most = fs::read_to_string("/proc/sys/fs/nr_open").ok()?;
+    most.trim().parse().ok()
+}
+
+fn exceeds_limit(global: &Global, limits: Limits) -> Option<Finding> {
+    let (word, asked, count) = match (&global.ulimit_n, &global.maxconn) {
+        (Some(limit), _) => ("ulimit-n", limit, limit.value),
+        (None, Some(connections)) => ("maxconn", connections, needed(connections.value)),
+        (None, None) => return None,
+    };
+    let most = most(limits).unwrap_or(u64::MAX);
+    let cap = global
+        .fd_hard_limit
+        .as_ref()
+        .map_or(u64::MAX, |cap| cap.value);
+    // HAProxy raises the limit that it starts with to ulimit-n, and never lowers it.
+    let given = count.max(limits.soft);
+    let of_maxconn = global
+        .maxconn
+        .as_ref()
+        .map(|at| (at.value, needed(at.value)));
+    let least = match word {
+        "maxconn" => " at least",
+        _ => "",
+    };
+    let needs = format!(
+        "{word} {} needs{least} {count} file descriptors",
         asked.value
     );
-    let write = match word {
-        "ulimit-n" => "remove ulimit-n, because HAProxy computes it from maxconn".to_owned(),
-        _ => format!("maxconn {} in global", limit / 2 * 9 / 10),
+    let (what, alternative) = match of_maxconn {
+        _ if global.lax_limits => return None,
+        _ if count > cap => (
+            format!("{needs}, but fd-hard-limit allows only {cap}"),
+            "; or write a higher fd-hard-limit".to_owned(),
+        ),
+        _ if count > most => (
+            format!("{needs}, but a process may have at most {most} here"),
+            format!("; or write LimitNOFILE=1024:{count} in HAProxy's unit"),
+        ),
+        Some((connections, wanted)) if wanted > given => (
+            format!(
+                "maxconn {connections} needs at least {wanted} file descriptors, but ulimit-n allows only {given}"
+            ),
+            String::new(),
+        ),
+        _ => return None,
     };
     Some(
         Finding::problem(Effect::NoStart, what)
             .at(&asked.place)
-            .shows("HAProxy does not start: Cannot raise FD limit, or Not enough memory; haproxy -c does not report this")
-            .write(format!(
-                "{write}; or write LimitNOFILE=1024:{needed} in HAProxy's unit",
-            )),
+            .shows(
+                "HAProxy does not start: Cannot raise FD limit, FD limit too low, or Not enough memory; haproxy -c \
+                 does not report this",
+            )
+            .write(fitting(global, most.min(cap)) + &alternative),
     )
+}
+
+/// Returns the advice with which HAProxy needs at most this many descriptors.
+fn fitting(global: &Global, limit: u64) -> String {
+    let connections = global.maxconn.as_ref();
+    let fits = connections.is_none_or(|connections| needed(connections.value) <= limit);
+    let fewer = format!("maxconn {} in global", limit / 2 * 9 / 10);
+    match (&global.ulimit_n, fits) {
+        (Some(_), true) => "remove ulimit-n, because HAProxy computes it from maxconn".to_owned(),
+        (Some(_), false) => format!("remove ulimit-n, and write {fewer}"),
+        (None, _) => fewer,
+    }
 }
 
 #[cfg(test)]
@@ -288,7 +334,8 @@ mod tests {
         };
         // No process may have so many descriptors, with or without CAP_SYS_RESOURCE.
         let found = exceeds_limit(&global(1_500_000_000), limits).expect("a finding");
-        assert!(found.what.contains("needs 3000000000"), "{}", found.what);
+        let what = "needs at least 3000000013";
+        assert!(found.what.contains(what), "{}", found.what);
         assert!(exceeds_limit(&global(100), limits).is_none());
     }
 }

@@ -290,7 +290,8 @@ pub(crate) fn expects_body(_: &Visit, watch: &Watch) -> Option<Finding> {
     let mut expects = rules.http.all("expect");
     let rule = expects.find(|rule| rule.value.iter().skip(2).take(2).any(is_text))?;
     let mut right = rules.sent();
-    let method = right.method.replace("GET".to_owned());
+    let method = right.method.clone();
+    right.set_get();
     if !own.protocol.sends_request() || rules.http.all("send").count() > 1 {
         return None;
     }

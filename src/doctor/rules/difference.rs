@@ -407,14 +407,9 @@ pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if matches!(watch.traffic.endpoint, Endpoint::Tcp(_, 0)) {
         return None;
     }
-    // A check with several connections is fine if one of them goes to visitors' address and port.
     let check = watch.connections.iter().find(other)?;
-    if watch
-        .connections
-        .iter()
-        .any(|check| same_endpoint(check, &watch.traffic))
-    {
-        return None;
+    if Pair::of(watch).is_some() {
+        return Some(another_endpoint(watch, check));
     }
     let (checked, used) = (
         check.endpoint.to_string(),
@@ -462,4 +457,33 @@ pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
             ))
             .write(to_change),
     )
+}
+
+/// Describes a check with several connections, one of which goes to a different address or port from
+/// visitors. HAProxy needs all of them.
+fn another_endpoint(watch: &Watch, check: &Connection) -> Finding {
+    let (other, used) = (
+        check.endpoint.to_string(),
+        watch.traffic.endpoint.to_string(),
+    );
+    let what = format!("the check also connects to {other}, but visitors connect only to {used}");
+    let finding = match watch.backend.settings.http {
+        true => Finding::note(Effect::Down, what),
+        // A database or a mail server often has several ports, and the check looks at all of them.
+        false => Finding::hint(what),
+    };
+    let foretold: &'static [&'static str] = match check.tls {
+        Some(_) => &[
+            "L4CON", "L4TOUT", "L6RSP", "L6TOUT", "L7STS", "L7RSP", "L7TOUT",
+        ],
+        None => &["L4CON", "L4TOUT", "L7STS", "L7RSP", "L7TOUT"],
+    };
+    finding
+        .at(&check.place)
+        .shows(format!("DOWN if {other} is dead or answers differently, while {used} still serves visitors"))
+        .foretells(foretold)
+        .write(format!(
+            "change nothing if the server should be DOWN without {other}; otherwise remove this connect line and the \
+             rules below it, up to the next connect line"
+        ))
 }

@@ -185,10 +185,13 @@ pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     };
     let rules = &watch.backend.settings.rules;
-    let fault = malformed(&rules.sent()).filter(|_| own.protocol.sends_request())?;
-    if accepts(watch, 400) {
+    let sent = rules.sent();
+    if !own.protocol.sends_request() || accepts(watch, 400) {
         return None;
     }
+    let Some(fault) = malformed(&sent) else {
+        return whole_server(watch, &sent);
+    };
     let line = rules.http.all("send").last().map(|line| &line.place);
     let place = line.or(Check::option(watch.backend));
     Some(
@@ -202,6 +205,23 @@ pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
                 false => own_check::sending(watch.backend, &fault.right),
             })
             .request(fault.right),
+    )
+}
+
+/// Finds a check with `OPTIONS *`. This is valid HTTP, but no page of the server.
+fn whole_server(watch: &Watch, sent: &Request) -> Option<Finding> {
+    let place = Check::option(watch.backend).filter(|_| sent.asks_whole_server())?;
+    let mut right = sent.clone();
+    right.set_get();
+    let what = "the check sends `OPTIONS *`, which nginx and some other servers refuse";
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(place)
+            .about([watch.backend.name.clone()])
+            .shows("L7STS 400 or 405 (DOWN) where the server refuses this request, while visitors are served")
+            .foretells(&["L7STS 400", "L7STS 405"])
+            .write(own_check::sending(watch.backend, &right))
+            .request(right),
     )
 }
 
@@ -250,6 +270,12 @@ fn malformed(request: &Request) -> Option<Fault> {
                 true => format!("option httpchk GET {method} {uri}"),
                 false => format!("option httpchk GET {method}"),
             },
+        )
+    } else if request.asks_whole_server() && !method.eq_ignore_ascii_case("OPTIONS") {
+        right.uri = Some("/".to_owned());
+        (
+            format!("the check sends `{method} *`, but only OPTIONS may ask for `*`"),
+            "/ in place of *".to_owned(),
         )
     } else if !is_page(uri) && is_upper(uri) {
         (right.method, right.uri) = (Some(uri.to_owned()), Some("/".to_owned()));

@@ -2,7 +2,7 @@
 
 use crate::haproxy::config::check::{Check, OwnCheck, Protocol};
 use crate::haproxy::config::connection::{Connection, Speaks};
-use crate::haproxy::config::place::Place;
+use crate::haproxy::config::place::{At, Place};
 
 use super::difference::Pair;
 use crate::doctor::finding::{Effect, Finding, Sides};
@@ -21,10 +21,12 @@ fn own<'a>(watch: &'a Watch) -> Option<(&'a OwnCheck, &'a Connection)> {
 }
 
 /// Returns the line on which the check sets `word`, words for this line in advice, and the keyword there. On
-/// the server line, the keyword begins with `check-`.
+/// the server line, the keyword begins with `check-`. With `connect default`, both lines may have the word.
 fn where_set<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str, String) {
-    match watch.connect_rule() {
-        Some(rule) => (rule, "in that connect line", word.to_owned()),
+    let has = |line: &At<Vec<String>>, word: &str| line.value.iter().any(|known| known == word);
+    let rule = watch.connect_line();
+    match rule.filter(|line| has(line, word) || !has(line, "default")) {
+        Some(rule) => (&rule.place, "in that connect line", word.to_owned()),
         None => (
             &watch.server.place,
             "on the server line",
@@ -33,19 +35,26 @@ fn where_set<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str, Stri
     }
 }
 
+fn offers_http2_of(alpn: &str) -> bool {
+    alpn.split(',').any(|name| name == "h2")
+}
+
+fn offers_http1_of(alpn: &str) -> bool {
+    alpn.split(',').any(|name| name.starts_with("http/1"))
+}
+
 /// Finds a check that offers HTTP/2 to the server, and then speaks HTTP/1. Before 3.2, a check offers the
 /// `alpn` of the server line even if the line has no `check-alpn`.
 pub(crate) fn offers_http2(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (own, connection) = own(watch)?;
     let alpn = connection.tls.as_ref()?.alpn.as_ref()?;
-    let mut offered = alpn.value.split(',');
     let speaks_http1 = connection.speaks == Speaks::Http1;
     let sends = own.protocol.sends_request() || own.protocol == Protocol::Dialogue;
-    if !sends || !speaks_http1 || !offered.any(|name| name == "h2") {
+    if !sends || !speaks_http1 || !offers_http2_of(&alpn.value) {
         return None;
     }
     let (_, place, word) = where_set(watch, "alpn");
-    let has_http1 = alpn.value.split(',').any(|name| name == "http/1.1");
+    let has_http1 = offers_http1_of(&alpn.value);
     let is_fixed = watch.server.settings.has("check-proto");
     let needs_http1 = has_http1 || is_fixed || own.protocol == Protocol::Dialogue;
     let version = if needs_http1 { "http/1.1" } else { "h2" };
@@ -69,23 +78,78 @@ pub(crate) fn http2_over_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if !is_http2 || visit.reading.checks_follow_alpn {
         return None;
     }
-    let (place, at, word) = where_set(watch, "alpn");
+    let (of_alpn, _, word) = where_set(watch, "alpn");
+    let (place, at, proto) = where_set(watch, "proto");
     let settings = &watch.server.settings;
     let alpn = connection.tls.as_ref()?.alpn.as_ref();
-    let has_alpn = alpn.is_some_and(|alpn| alpn.place == *place);
-    let write = match (watch.connect_rule(), settings.has("check-proto")) {
-        (Some(_), _) if has_alpn => format!("{at}, remove proto h2, because alpn is enough"),
-        (Some(_), _) => format!("{at}, write alpn h2 in place of proto h2"),
-        (None, true) => format!("{at}, write {word} h2 in place of check-proto h2"),
-        (None, false) => format!("{at}, write alpn h2 {word} h2 in place of proto h2"),
+    let is_own = |alpn: &&At<String>| alpn.place == *of_alpn || settings.has("check-alpn");
+    let is_enough = alpn
+        .filter(is_own)
+        .is_some_and(|alpn| offers_http2_of(&alpn.value));
+    let is_inherited = place == &watch.server.place && !settings.has("check-proto");
+    let write = match (is_inherited, is_enough) {
+        (true, true) => format!("{at}, write alpn h2 in place of proto h2"),
+        (true, false) => format!("{at}, write alpn h2 check-alpn h2 in place of proto h2"),
+        (false, true) => format!("{at}, remove {proto} h2, because {word} is enough"),
+        (false, false) => {
+            let own = proto.replace("proto", "alpn");
+            format!("{at}, write {own} h2 in place of {proto} h2")
+        }
     };
     let what = "before HAProxy 3.2 a check with TLS can't use `proto h2`";
     Some(
         Finding::problem(Effect::Down, what)
             .at(place)
-            .shows("L7TOUT or SOCKERR (DOWN), whatever the server's state")
+            .shows(
+                "DOWN, whatever the server's state: L7TOUT or SOCKERR after a successful handshake",
+            )
             .write(write),
     )
+}
+
+/// Finds a check that offers only HTTP/2 to the server, while traffic also works without HTTP/2.
+pub(crate) fn offers_only_http2(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let (own, _) = own(watch)?;
+    let pair = Pair::of(watch)?;
+    let alpn = pair.check.tls.as_ref()?.alpn.as_ref()?;
+    let is_only = offers_http2_of(&alpn.value) && !offers_http1_of(&alpn.value);
+    // Other rules report these checks.
+    let is_known = own.protocol == Protocol::Dialogue || http2_over_tls(visit, watch).is_some();
+    if !is_only || is_known || pair.traffic.speaks == Speaks::Http2 {
+        return None;
+    }
+    let of_traffic = pair.traffic.tls.as_ref().map(|tls| tls.alpn.as_ref());
+    let (traffic, may_offer) = match of_traffic {
+        Some(None) => ("traffic doesn't offer HTTP/2", false),
+        Some(Some(alpn)) if !offers_http1_of(&alpn.value) => return None,
+        Some(Some(alpn)) if offers_http2_of(&alpn.value) => ("traffic also offers HTTP/1.1", true),
+        Some(Some(_)) => ("traffic doesn't offer HTTP/2", false),
+        None if watch.backend.gets_plain_bytes() => return None,
+        None => ("visitors may speak HTTP/1.1", true),
+    };
+    let (_, place, word) = where_set(watch, "alpn");
+    let what = format!(
+        "HAProxy's own check offers only HTTP/2 to the server (`{word} {}`), but {traffic}",
+        alpn.value
+    );
+    let down = "L6RSP (DOWN) where the server doesn't accept HTTP/2, while visitors are served";
+    let finding = match may_offer {
+        true => Finding::note(Effect::Down, what)
+            .shows(down)
+            .write(format!("{word} h2,http/1.1 {place}")),
+        false => Finding::note(Effect::Either, what)
+            .shows(format!(
+                "{down}; UP where it accepts only HTTP/2, while visitors fail"
+            ))
+            .write_for(
+                "the server speaks only HTTP/2",
+                Sides {
+                    traffic: "alpn h2 on the server line".to_owned(),
+                    check: format!("{word} http/1.1 {place}"),
+                },
+            ),
+    };
+    Some(finding.at(&alpn.place).foretells(&["L6RSP"]))
 }
 
 /// Finds a check and traffic that can't speak the same version of HTTP, whatever the server offers.
@@ -104,10 +168,13 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
     };
     let of_check = alpn(pair.check).unwrap_or_default();
     let only_http2 = alpn(pair.traffic).is_some_and(|alpn| alpn == "h2");
-    let offers = of_check.split(',').any(|name| name == "h2");
+    let offers = offers_http2_of(&of_check);
     let asks = own.protocol.sends_request();
     // A server may refuse the handshake of a check that offers other protocols.
     let needs_http1 = asks || (own.protocol == Protocol::Connect && !of_check.is_empty());
+    let (_, at, proto) = where_set(watch, "proto");
+    let from = at.trim_start_matches("in ").trim_start_matches("on ");
+    let unset = format!("remove `{proto}` from {from}");
     let (what, condition, traffic, check) = match (pair.check.speaks, pair.traffic.speaks) {
         (Speaks::Http1 | Speaks::AsChosen, Speaks::AsChosen)
             if only_http2 && !offers && needs_http1 =>
@@ -135,10 +202,7 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
             "HAProxy's own check speaks HTTP/2 (`proto h2`), but traffic speaks HTTP/1",
             "the server speaks HTTP/2",
             "proto h2 on the server line",
-            match rule {
-                Some(_) => "remove `proto` from that connect line",
-                None => "remove `check-proto` from the server line",
-            },
+            unset.as_str(),
         ),
         _ => return None,
     };
@@ -157,6 +221,33 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
             )
             .foretells(&["L6RSP", "L7RSP", "L7TOUT", "SOCKERR"])
             .write_for(condition, sides),
+    )
+}
+
+/// Finds `check-proto` in a `default-server` line, which HAProxy doesn't pass on to the servers.
+pub(crate) fn not_passed_on(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let (own, connection) = own(watch)?;
+    let proto = watch.backend.settings.server.get("check-proto")?;
+    let is_own = watch.server.settings.has("check-proto");
+    if is_own
+        || proto.value != "h2"
+        || !own.protocol.sends_request()
+        || connection.speaks != Speaks::Http1
+    {
+        return None;
+    }
+    let write = match connection.tls {
+        Some(_) => "check-alpn h2 on the server line",
+        None => "check-proto h2 on the server line",
+    };
+    Some(
+        Finding::note(Effect::Down, "HAProxy ignores `check-proto h2` in default-server: the check speaks HTTP/1")
+            .at(&proto.place)
+            .shows("L7RSP, L7TOUT or SOCKERR (DOWN) where the server speaks only HTTP/2")
+            .foretells(DOWN)
+            .write(format!(
+                "remove `check-proto` from default-server if the server speaks HTTP/1; otherwise write {write}"
+            )),
     )
 }
 

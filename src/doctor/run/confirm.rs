@@ -1,11 +1,11 @@
 //! What a run proves: contradictions between checks and visitors' requests, and the findings that explain
 //! them.
 
-use super::observe::{asks, has_host, knows_host, requests};
+use super::observe::{LONGEST, asks, has_host, knows_host, requests};
 use super::outcome::{Doubt, Outcome, Ran, Trap, Trial, Visitor};
 use crate::code::{Code, Layer};
 use crate::doctor::by_hand;
-use crate::doctor::finding::{Effect, Finding, SEEN};
+use crate::doctor::finding::{Effect, Finding, LATE, SEEN};
 use crate::doctor::rules::dialogue;
 use crate::doctor::rules::difference::Pair;
 use crate::doctor::rules::names;
@@ -140,6 +140,7 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
             continue;
         };
         refute(findings, watch, ran);
+        findings.extend(in_time_by_chance(visit, watch, ran));
         if let Some(trial) = &ran.explained {
             explained(findings, watch, (ran, trial));
             continue;
@@ -165,6 +166,37 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
                 .paste(paste.unwrap_or_else(|| shell(["sni-check", "diagnose"])))
         }));
     }
+}
+
+/// Reports a check that is UP although the server answered later than `timeout check`. HAProxy 3.2 and later
+/// end such a check in time.
+fn in_time_by_chance(visit: &Visit, watch: &Watch, ran: &Ran) -> Option<Finding> {
+    let is_own = matches!(ran.outcome, Outcome::Own { .. }) && ran.outcome.is_up();
+    let limit = watch
+        .describes
+        .settings
+        .timeout_check
+        .as_ref()
+        .filter(|_| is_own)?;
+    if ran.time <= limit.value || visit.haproxy.at_least(3, 2) || watch.tracked().is_some() {
+        return None;
+    }
+    let what = format!(
+        "HAProxy's own check took {} ms, but timeout check is {} ms",
+        ran.time.as_millis(),
+        limit.value.as_millis()
+    );
+    Some(
+        Finding::note(Effect::Down, what)
+            .id(LATE)
+            .at(&limit.place)
+            .about([watch.name()])
+            .shows(
+                "L7OK or L7TOUT, if the response alone takes so long: before 3.2, HAProxy often waits longer than \
+                 timeout check; later versions don't",
+            )
+            .write(format!("timeout check {}s in the backend", LONGEST.as_secs())),
+    )
 }
 
 /// Makes a finding certain if a trial with its fix was UP just now. Adds the finding if no rule found it.
@@ -200,16 +232,16 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2. If the
-/// server also serves a visitor, some differences do no harm: a check without Host, a Host that isn't the
-/// check's SNI name, and different roots for check and traffic.
+/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2, and it
+/// accepts the request. If the server also serves a visitor, some differences do no harm: a check without
+/// Host, a Host that isn't the check's SNI name, and different roots for check and traffic.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_up = ran.outcome.is_up();
     let is_served = is_up && matches!(status, Some(200..=399));
     findings.retain(|found| {
         let is_refuted = match found.id {
-            "check-alpn" => is_up,
+            "check-alpn" | "check-request" => is_up,
             "check-without-host" | "check-other-site" | "traffic-other-roots" => is_served,
             _ => false,
         };

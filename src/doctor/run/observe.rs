@@ -64,7 +64,7 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         if is_own(watch) && watch.tracked().is_none() {
             questions.push(Question {
                 about: (index, About::Check),
-                lines: of_check(&lines),
+                lines: of_check(visit, watch, &lines),
                 fallback: String::new(),
                 is_checked: true,
                 visit: None,
@@ -178,8 +178,14 @@ fn text_of(request: &Request) -> String {
 }
 
 /// Returns the text of a backend with this server's check.
-pub(crate) fn of_check(lines: &ServerLines) -> String {
-    let rules = lines.rules.iter().filter(|rule| !rule.is_of_visitors());
+pub(crate) fn of_check(visit: &Visit, watch: &Watch, lines: &ServerLines) -> String {
+    let waits = waits(visit, watch);
+    let is_timeout = |rule: &Rule| rule.words.iter().take(2).eq(["timeout", "check"]);
+    let rules = lines.rules.iter().map(|rule| match &waits {
+        Some(waits) if is_timeout(rule) => waits,
+        _ => rule,
+    });
+    let rules = rules.filter(|rule| !rule.is_of_visitors());
     checked(lines, rules.collect(), "no-ssl-reuse")
 }
 
@@ -199,6 +205,30 @@ fn checked(lines: &ServerLines, rules: Vec<&Rule>, word: &str) -> String {
     let inter = format!("{}us", INTER.as_micros());
     let before = [(word, ""), ("check", ""), ("inter", inter.as_str())];
     lines.backend(rules.into_iter(), before.into_iter().chain(words))
+}
+
+/// Returns `timeout check` as HAProxy before 3.2 obeys it. Such a HAProxy looks at this limit only when the
+/// limit of the connection is over. It looks earlier if the connection succeeds at once, as it sometimes does
+/// on loopback, so the same check is now UP and now DOWN. The result must not depend on this chance.
+fn waits(visit: &Visit, watch: &Watch) -> Option<Rule> {
+    let set = &watch.describes.settings;
+    let check = set.timeout_check.as_ref()?;
+    let inter = watch.server.settings.inter();
+    let inter = inter.map_or(INTER, |inter| inter.value);
+    let connect = set.timeout_connect.as_ref();
+    let connect = connect.map_or(inter, |connect| connect.value.min(inter));
+    let is_late = connect > check.value && !visit.haproxy.at_least(3, 2);
+    let words = || {
+        [
+            "timeout".to_owned(),
+            "check".to_owned(),
+            format!("{}us", connect.as_micros()),
+        ]
+    };
+    is_late.then(|| Rule {
+        place: Some(check.place.clone()),
+        words: words().to_vec(),
+    })
 }
 
 /// Returns the text of a backend for a visitor's request, without the check. `with_rules` keeps the rules

@@ -31,7 +31,7 @@ pub(crate) fn explain(visit: &Visit, failed: &[(&Watch, Outcome)]) -> Vec<Option
             let changed = visit.watch_of(&backend, &server);
             questions.push(Question {
                 about: (index, trial),
-                lines: observe::of_check(&by_hand::lines(visit, &changed)),
+                lines: observe::of_check(visit, &changed, &by_hand::lines(visit, &changed)),
                 fallback: String::new(),
                 is_checked: true,
                 visit: None,
@@ -141,13 +141,16 @@ fn of_request(watch: &Watch, visitors: &[Request]) -> Vec<Trial> {
             }
         };
     let method = sent.method.as_deref().unwrap_or("OPTIONS");
-    let refused = format!("the server refuses the method {method} of HAProxy's own check");
+    let refused = match sent.asks_whole_server() {
+        true => format!("the server refuses `{method} *` of HAProxy's own check"),
+        false => format!("the server refuses the method {method} of HAProxy's own check"),
+    };
     let get = |request: &mut http_check::Request| {
         if method != "GET" {
-            request.method = Some("GET".to_owned());
+            request.set_get();
         }
     };
-    add(&[METHOD, "expects-body"], &refused, &get);
+    add(&[METHOD, "expects-body", "check-request"], &refused, &get);
     let hosts = hosts(watch, visitors);
     for host in &hosts {
         let what = match sent.host() {

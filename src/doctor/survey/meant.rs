@@ -169,6 +169,7 @@ fn repair(visit: &Visit, watch: &Watch, options: &mut Options) -> Option<&'stati
                 what = Some(WHOLE_URL);
                 format!("/{}", path.map_or("", |(_, path)| path))
             }
+            None if uri == "*" => "/".to_owned(),
             None => format!("/{uri}"),
         };
     }

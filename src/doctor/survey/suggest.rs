@@ -90,12 +90,8 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
 }
 
 /// Returns the words of the check's `connect` rule.
-fn rule<'a>(watch: &Watch<'a>) -> Option<&'a [String]> {
-    let place = watch.connect_rule()?;
-    let rules = &watch.backend.settings.rules;
-    let mut all = rules.http.all("connect").chain(rules.tcp.all("connect"));
-    let rule: &At<Vec<String>> = all.find(|rule| rule.place == *place)?;
-    Some(&rule.value)
+fn rule<'a>(watch: &'a Watch) -> Option<&'a [String]> {
+    watch.connect_line().map(|line| line.value.as_slice())
 }
 
 fn has(rule: Option<&[String]>, word: &str) -> bool {

@@ -91,15 +91,17 @@ impl Jail {
         self.root != Path::new("/")
     }
 
-    /// Returns the host's path of a path in the chroot.
+    /// Returns the host's path of a path in the chroot. A relative path begins at the root of the chroot,
+    /// because this is HAProxy's working folder there.
     pub(crate) fn outside(&self, path: &str) -> String {
-        let root = self.root.display().to_string();
-        format!("{}{path}", root.trim_end_matches('/'))
+        let path = self.root.join(path.trim_start_matches('/'));
+        path.display().to_string()
     }
 
-    /// Returns the host's path of a file in the chroot. A relative path stays unchanged.
+    /// Returns the host's path of a file that HAProxy uses. Without a chroot, a relative path stays
+    /// unchanged.
     pub(crate) fn host_path(&self, path: &str) -> String {
-        match path.starts_with('/') {
+        match path.starts_with('/') || self.is_chroot() {
             true => self.outside(path),
             false => path.to_owned(),
         }

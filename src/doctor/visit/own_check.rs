@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::Watch;
 use crate::deadline::Deadline;
 use crate::haproxy::config::check::{Check, OwnCheck, Protocol};
-use crate::haproxy::config::connection::{Sni, Tls, Verified};
+use crate::haproxy::config::connection::{Connection, Sni, Tls, Verified};
 use crate::haproxy::config::external::INTER;
 use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::proxy::{Backend, Global};
@@ -15,6 +14,8 @@ use crate::haproxy::words::quote;
 use crate::options::Options;
 use crate::options::expect::{Answer, Expectation, Field};
 use crate::options::values::{Alpn, Time, TlsVersion, Verify};
+
+use super::Watch;
 
 /// The longest time for a check. It's short, because an operator waits for the diagnosis.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -33,12 +34,7 @@ pub(crate) fn options(
     };
     of_tls(&mut options, tls, global);
     of_server(&mut options, server);
-    // The server line decides which version of the PROXY protocol HAProxy sends, also with check-send-proxy
-    // and in a `connect` rule.
-    let versions = ["send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"];
-    let is_v2 = versions.iter().any(|word| server.settings.has(word));
-    let is_sent = connection.proxy.is_some();
-    (options.send_proxy, options.send_proxy_v2) = (is_sent && !is_v2, is_sent && is_v2);
+    of_proxy(&mut options, connection, server);
     options.source = connection.source.as_ref().map(|at| at.value.clone());
     match check.protocol {
         Protocol::Http { .. } => of_request(&mut options, backend),
@@ -51,6 +47,28 @@ pub(crate) fn options(
         false => http1(alpn),
     });
     Some(options)
+}
+
+/// Returns the options with which sni-check connects to the server as visitors' traffic does. Without TLS on
+/// the server line, returns no options.
+pub(crate) fn of_traffic(watch: &Watch, global: &Global) -> Options {
+    let mut options = Options::default();
+    let Some(tls) = &watch.traffic.tls else {
+        return options;
+    };
+    of_tls(&mut options, tls, global);
+    of_server(&mut options, watch.server);
+    of_proxy(&mut options, &watch.traffic, watch.server);
+    options
+}
+
+/// Sets the PROXY header. The server line decides which version of the protocol HAProxy sends, also with
+/// check-send-proxy and in a `connect` rule.
+fn of_proxy(options: &mut Options, connection: &Connection, server: &Server) {
+    let versions = ["send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"];
+    let is_v2 = versions.iter().any(|word| server.settings.has(word));
+    let is_sent = connection.proxy.is_some();
+    (options.send_proxy, options.send_proxy_v2) = (is_sent && !is_v2, is_sent && is_v2);
 }
 
 /// Returns how long HAProxy waits for an answer, but at most `LONGEST`.

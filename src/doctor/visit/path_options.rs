@@ -10,6 +10,7 @@ use anyhow::{Error, Result};
 
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::external::ExternalCheck;
+use crate::haproxy::config::proxy::Global;
 use crate::options::Options;
 use crate::options::handed::{self, Carrier};
 use crate::output::mark::Mark;
@@ -34,12 +35,16 @@ pub(crate) fn is_ours(check: &ExternalCheck) -> bool {
 }
 
 /// Returns the options if the check would accept them, and what is wrong with them or their files.
-pub(crate) fn judge(check: &ExternalCheck, jail: &Jail) -> (Option<Accepted>, Vec<Finding>) {
+pub(crate) fn judge(
+    check: &ExternalCheck,
+    jail: &Jail,
+    global: &Global,
+) -> (Option<Accepted>, Vec<Finding>) {
     let mut options = match parse(check) {
         Ok(options) => options,
         Err(error) => return (None, vec![refused(check, &error)]),
     };
-    let mut findings = files(&mut options, check, jail);
+    let mut findings = files(&mut options, check, (jail, global));
     let is_unknown =
         |finding: &Finding| finding.mark == Mark::Problem || finding.foretold == NOT_HERE;
     if findings.iter().any(is_unknown) {
@@ -153,10 +158,15 @@ const SYSTEM_CA: &[&str] = &[
 
 /// Examines the files that the options name. If HAProxy's user can't read a file, removes it from
 /// the options and returns a finding about it.
-fn files(options: &mut Options, check: &ExternalCheck, jail: &Jail) -> Vec<Finding> {
+fn files(
+    options: &mut Options,
+    check: &ExternalCheck,
+    (jail, global): (&Jail, &Global),
+) -> Vec<Finding> {
     let mut files = OptionFiles {
         check,
         jail,
+        global,
         findings: Vec::new(),
     };
     let bundled = |file: &String| file.starts_with('@');
@@ -187,6 +197,7 @@ fn files(options: &mut Options, check: &ExternalCheck, jail: &Jail) -> Vec<Findi
 struct OptionFiles<'a> {
     check: &'a ExternalCheck<'a>,
     jail: &'a Jail,
+    global: &'a Global,
     findings: Vec<Finding>,
 }
 
@@ -226,12 +237,27 @@ impl OptionFiles<'_> {
                     "--ca-file @system-ca: the chroot {} has no CA certificates",
                     self.jail.root.display()
                 );
-                let write = "use --ca-file @bundled, or a PEM file inside the chroot";
-                let finding = self.problem(what).write(write);
+                let finding = self.without_system_ca(self.problem(what));
                 self.findings.push(finding);
             }
             // The plan needs roots, but it doesn't matter which.
             "@bundled".clone_into(source);
+        }
+    }
+
+    /// Adds the advice to use other roots than `@system-ca`: those of visitors' traffic, if the server line
+    /// names a file, or else Mozilla's.
+    fn without_system_ca(&self, finding: Finding) -> Finding {
+        let of_traffic = self.check.server.settings.get("ca-file");
+        let of_traffic = of_traffic.filter(|file| !file.value.starts_with('@'));
+        let Some(file) = of_traffic.map(|file| self.global.ca_path(&file.value)) else {
+            let write = "use --ca-file @bundled, or a PEM file inside the chroot";
+            return finding.write(write);
+        };
+        let finding = finding.write(format!("--ca-file {file} in external-check path"));
+        match self.jail.find(&file, Need::ReadOrList) {
+            Ok(_) => finding,
+            Err(_) => finding.paste(copy_into_chroot(self.jail, "--ca-file", &file, &file)),
         }
     }
 
@@ -262,7 +288,9 @@ impl OptionFiles<'_> {
                     return self.problem(what).write(format!("{option} {inside}"));
                 }
                 return match self.source(file) {
-                    Some(source) => self.problem(what).paste(self.copy(option, &source, file)),
+                    Some(source) => self
+                        .problem(what)
+                        .paste(copy_into_chroot(jail, option, &source, file)),
                     None => self
                         .problem(what)
                         .write(format!("copy the file to {}", jail.outside(file))),
@@ -307,18 +335,6 @@ impl OptionFiles<'_> {
         paths.find(|path| path.starts_with('/') && exists(path))
     }
 
-    /// Returns the command that copies a file into the chroot. Only root and HAProxy's group can read the
-    /// copy of a secret.
-    fn copy(&self, option: &str, source: &str, file: &str) -> String {
-        let outside = self.jail.outside(file);
-        let group = &self.jail.group;
-        let is_secret = matches!(option, "--crt" | "--key" | "--header");
-        match is_secret {
-            true => shell(["install", "-D", "-m", "640", "-g", group, source, &outside]),
-            false => shell(["install", "-D", "-m", "644", source, &outside]),
-        }
-    }
-
     fn hidden(&self, option: &str, file: &str) -> Finding {
         let what = format!("this user can't read {option} {file}");
         self.at_path(Finding::hint(what))
@@ -351,6 +367,18 @@ impl OptionFiles<'_> {
             true => finding.foretells(&["2", "PROCERR 2"]),
             false => finding.foretells(NOT_HERE),
         }
+    }
+}
+
+/// Returns the command that copies a file into the chroot. Only root and HAProxy's group can read the copy of
+/// a secret.
+pub(crate) fn copy_into_chroot(jail: &Jail, option: &str, source: &str, file: &str) -> String {
+    let outside = jail.outside(file);
+    let group = &jail.group;
+    let is_secret = matches!(option, "--crt" | "--key" | "--header");
+    match is_secret {
+        true => shell(["install", "-D", "-m", "640", "-g", group, source, &outside]),
+        false => shell(["install", "-D", "-m", "644", source, &outside]),
     }
 }
 

@@ -111,6 +111,11 @@ impl Process {
         }))
     }
 
+    /// Returns the folders of `--files`.
+    pub(crate) fn folders(&self) -> &[String] {
+        &self.call.own.files
+    }
+
     pub(crate) fn sni_host(&self) -> Option<&str> {
         self.sni_host.as_deref()
     }

@@ -129,7 +129,7 @@ fn spoken(
 ) -> Speaks {
     let is_http = backend.settings.check.as_ref();
     let is_http = is_http.is_some_and(|check| check.value == "httpchk");
-    let follows = own.is_some() || (reading.checks_follow_alpn && alpn.is_some());
+    let follows = alpn.is_some() && (own.is_some() || reading.checks_follow_alpn);
     match (is_http, fixed(proto), follows) {
         // Only httpchk can speak HTTP/2. Other checks ignore ALPN.
         (false, ..) => Speaks::Http1,
@@ -342,13 +342,12 @@ fn by_rule(
     let sni = named.or_else(default_sni).unwrap_or(Sni::Absent);
     let own_proxy = has("send-proxy").then(|| At::new("send-proxy".to_owned(), &rule.place));
     let settings = &server.settings;
-    let own_alpn = after("alpn").map(|alpn| At::new(alpn.to_owned(), &rule.place));
-    // A tcp-check uses check-alpn only with `default`.
-    let is_tcp = words.first().is_some_and(|word| word == "tcp-check");
+    let of_rule = after("alpn").map(|alpn| At::new(alpn.to_owned(), &rule.place));
     let check_alpn = settings.get("check-alpn");
-    let check_alpn = check_alpn.filter(|_| default.is_some() || !is_tcp);
-    let own_alpn = own_alpn.as_ref().or(check_alpn);
-    let alpn = own_alpn.or(settings.get("alpn"));
+    // Without `default`, the check doesn't offer check-alpn, but speaks the version that the server chooses.
+    let offered = check_alpn.filter(|_| default.is_some());
+    let alpn = of_rule.as_ref().or(offered).or(settings.get("alpn"));
+    let own_alpn = of_rule.as_ref().or(check_alpn);
     let word = |word| settings.get(word).map(|at| at.value.as_str());
     let of_server = default.and_then(|_| word("check-proto").or(word("proto")));
     let proto = after("proto").or(of_server);

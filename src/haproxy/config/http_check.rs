@@ -143,6 +143,9 @@ impl Rules {
     }
 }
 
+/// The page of a request about the server as a whole (RFC 9110, section 9.3.7).
+const WHOLE_SERVER: &str = "*";
+
 /// The request of an http-check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Request {
@@ -244,6 +247,19 @@ impl Request {
         self.headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self.headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Changes the method to GET. Only OPTIONS may ask for `*`, so this page becomes `/`.
+    pub(crate) fn set_get(&mut self) {
+        self.method = Some("GET".to_owned());
+        if self.asks_whole_server() {
+            self.uri = Some("/".to_owned());
+        }
+    }
+
+    /// Returns true if the request asks for `*`, the whole server.
+    pub(crate) fn asks_whole_server(&self) -> bool {
+        self.uri.as_deref() == Some(WHOLE_SERVER)
     }
 
     /// Returns this request, with all differences between `base` and `changed` applied to it.

@@ -347,9 +347,6 @@ impl Reader {
     }
 }
 
-/// The words of a server line that HAProxy doesn't copy from `default-server`. Seen with 2.6, 3.0 and 3.2.
-const NOT_COPIED: [&str; 1] = ["check-proto"];
-
 impl Backend {
     /// Reads a line. Returns what sni-check doesn't understand in the line, as text for the report.
     fn read(&mut self, statement: &Statement) -> Vec<String> {
@@ -384,11 +381,9 @@ impl Backend {
         from: usize,
         statement: &Statement,
     ) -> Vec<String> {
-        let mut settings = self.settings.server.clone();
-        settings.remove(&NOT_COPIED);
+        let mut settings = self.settings.server.passed_on();
         let unclear = settings.read(&statement.words[from..], &statement.place);
-        let mut copied = settings.clone();
-        copied.remove(&NOT_COPIED);
+        let copied = settings.passed_on();
         // HAProxy copies the settings of a template's first server to the others.
         let settings = iter::once(settings).chain(iter::repeat(copied));
         let servers = names.into_iter().zip(settings);

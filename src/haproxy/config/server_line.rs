@@ -104,6 +104,10 @@ const WITH_VALUE: &[&str] = &[
     "ws",
 ];
 
+/// The words that HAProxy accepts in `default-server`, but doesn't pass on to the servers (`srv_settings_cpy`
+/// in its source).
+const NOT_PASSED_ON: [&str; 4] = ["check-proto", "client-sigalgs", "curves", "sigalgs"];
+
 impl Server {
     /// Returns true if the server line or `default-server` has the word `check`.
     pub(crate) fn is_checked(&self) -> bool {
@@ -165,6 +169,13 @@ impl Settings {
     /// Returns the words with their values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &At<String>)> {
         self.0.iter().map(|(word, value)| (word.as_str(), value))
+    }
+
+    /// Returns the words that servers get from `default-server` lines with these words.
+    pub(crate) fn passed_on(&self) -> Settings {
+        let mut passed_on = self.clone();
+        passed_on.remove(&NOT_PASSED_ON);
+        passed_on
     }
 
     /// Returns these words, and the words of `defaults` that these words don't override.
