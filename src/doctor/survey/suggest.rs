@@ -15,7 +15,6 @@ use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::http_check::Request;
-use crate::haproxy::config::place::At;
 
 /// A word with its new value. `None` removes the word. The value is empty if the word has no value. The word
 /// [`ADDRESS`] stands for the address of the server line.
