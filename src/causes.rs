@@ -129,7 +129,7 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     weighed.into_iter().map(finding).collect()
 }
 
-/// Returns the trials of every cause of this failure, the most common cause first.
+/// Returns the trials of every cause of this failure, the most common cause first, and then the last resorts.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
     let code = facts.code();
     let failed = facts.verdict.result.is_err();
@@ -145,7 +145,9 @@ pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
         let trials = (cause.trials)(facts);
         trials.into_iter().map(move |trial| (cause, trial))
     });
-    trials.collect()
+    let mut trials: Vec<(&'static Cause, Trial)> = trials.collect();
+    trials.sort_by_key(|(_, trial)| trial.is_last_resort);
+    trials
 }
 
 #[cfg(test)]
