@@ -131,7 +131,7 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
 }
 
 /// Returns the trials of the causes of the check's code and, if the check failed, of the causes of any
-/// failure. The trials of the most common cause come first.
+/// failure. The trials of the most common cause come first, and last resorts come last.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
     let code = facts.code();
     let failed = facts.verdict.result.is_err();
@@ -147,7 +147,9 @@ pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
         let trials = (cause.trials)(facts);
         trials.into_iter().map(move |trial| (cause, trial))
     });
-    trials.collect()
+    let mut trials: Vec<(&'static Cause, Trial)> = trials.collect();
+    trials.sort_by_key(|(_, trial)| trial.is_last_resort);
+    trials
 }
 
 #[cfg(test)]

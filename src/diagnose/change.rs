@@ -408,7 +408,10 @@ impl Change {
             "--crt" => self.word("crt", best.crt.clone()),
             "--source" => {
                 self.word("source", best.source.as_ref().map(ToString::to_string));
-                self.rules.push((SOURCE, Vec::new()));
+                // The word on the server line overrides the line of the backend.
+                if best.source.is_none() {
+                    self.rules.push((SOURCE, Vec::new()));
+                }
             }
             "--send-proxy" | "--send-proxy-v2" if !(best.send_proxy || best.send_proxy_v2) => {
                 for word in PROXY_WORDS

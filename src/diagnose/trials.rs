@@ -110,8 +110,6 @@ pub(super) struct Candidate {
     /// True if the change counts as soon as the check gets further with it. Otherwise, the check must
     /// succeed.
     pub counts_progress: bool,
-    /// True if any other change that gets equally far is better.
-    is_last_resort: bool,
     pub options: Options,
     pub plan: Plan,
     attempt: Attempt,
@@ -127,7 +125,6 @@ impl Candidate {
         Some(Candidate {
             causes,
             counts_progress,
-            is_last_resort: false,
             plan: Plan::new(&options, None, None, Output::default()).ok()?,
             options,
             attempt: Attempt::none(),
@@ -234,8 +231,7 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Fact
     });
     facts.refuted.extend(refuted);
     // Among the changes that get furthest, the first wins.
-    let rank = |candidate: &Candidate| (value(candidate), !candidate.is_last_resort);
-    let best = (0..tried.len()).rev().max_by_key(|at| rank(&tried[*at]));
+    let best = (0..tried.len()).rev().max_by_key(|at| value(&tried[*at]));
     let best = match best.filter(|at| value(&tried[*at]) > before) {
         Some(at) => tried.swap_remove(at),
         None => two_at_once(facts, &failure, &tried)?,
@@ -317,9 +313,7 @@ fn changes(facts: &Facts) -> Vec<Candidate> {
             return None;
         };
         let causes = vec![(cause, trial.values)];
-        let mut candidate = Candidate::new(causes, trial.counts_progress, *options)?;
-        candidate.is_last_resort = trial.is_last_resort;
-        Some(candidate)
+        Candidate::new(causes, trial.counts_progress, *options)
     });
     candidates
         .filter(|candidate| facts.may_send(&candidate.plan) || !arrived)

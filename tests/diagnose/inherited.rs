@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::repairs::{Broken, own};
 use crate::support::check::run_by_hand;
+use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
 
@@ -36,6 +37,21 @@ fn a_printed_expectation_comes_with_the_whole_request_of_defaults() {
         let in_backend = fixed.split_once("backend be").expect("a backend").1;
         assert_eq!(in_backend.contains("option httpchk"), repeats, "{fixed}");
     }
+}
+
+#[test]
+fn a_line_that_only_defaults_can_lose_is_removed_there() {
+    let stage = Stage::new();
+    let server = Nginx::serve(|folder, port| {
+        let more = "allow 127.0.0.1; deny all;";
+        site((folder, port), "", NAME, (&stage.leaf, &[]), more)
+    });
+    let backend = own(&stage, PAGE, &format!("check-sni {NAME}"));
+    let port = stage.nginx().port.to_string();
+    let backend = backend.replace(&port, &server.port.to_string());
+    let broken = Broken::with_defaults(&stage, "", "    source 127.0.0.9\n", &backend);
+    let fixed = broken.assert_repaired_by(&broken.diagnose());
+    assert!(!fixed.contains("source"), "{fixed}");
 }
 
 #[test]

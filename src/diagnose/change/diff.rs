@@ -133,6 +133,14 @@ impl Change {
                     hunks.push(Hunk { place, old, new });
                 }
                 (Some(_), Some(_)) => {}
+                // A backend can't remove a line of `defaults`.
+                (Some(rule), None) if line.new.is_none() && !is_rule(line) => {
+                    hunks.extend(rule.place.as_ref().map(|place| Hunk {
+                        place: place.clone(),
+                        old: place.text(),
+                        new: None,
+                    }));
+                }
                 (Some(_), None) if changes(line) || (replaces && is_repeated(line)) => {
                     hunks.extend(line.new.as_ref().map(|new| Hunk {
                         place: surveyed.lines.backend.clone(),

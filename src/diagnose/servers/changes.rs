@@ -11,7 +11,7 @@ use crate::diagnose::change::Change;
 use crate::diagnose::stage::Stage;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Suggestion, Surveyed, UNVERIFIED};
-use crate::haproxy::ask::{Answered, Question, ask};
+use crate::haproxy::ask::{Answered, Question, Visited, ask};
 use crate::haproxy::program::Haproxy;
 use crate::options::Options;
 
@@ -27,8 +27,8 @@ struct Candidate {
     reason: Option<String>,
     /// True if the configuration suggests the change. Such a change counts only if HAProxy proves it.
     is_suggested: bool,
-    /// True if HAProxy's check is UP with the change, but visitors get an error.
-    fails_visitors: bool,
+    /// What visitors get with the change, if HAProxy's check is UP but visitors get an error.
+    failed_visitor: Option<Visited>,
 }
 
 impl Candidate {
@@ -44,7 +44,7 @@ impl Candidate {
             options: written.cloned().unwrap_or_default(),
             reason: None,
             is_suggested: false,
-            fails_visitors: false,
+            failed_visitor: None,
         })
     }
 
@@ -58,7 +58,7 @@ impl Candidate {
             options: options.clone(),
             reason: (!reasons.is_empty()).then(|| reasons.join(" ")),
             is_suggested: self.is_suggested,
-            fails_visitors: false,
+            failed_visitor: None,
         }
     }
 }
@@ -211,9 +211,9 @@ fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
     // A change that has helped sni-check counts more than the present lines.
     let helps = |candidate: &Candidate| !candidate.is_suggested && !candidate.change.is_empty();
     let helpful = failing().find(|(candidate, _)| helps(candidate));
-    if let Some((candidate, _)) = helpful.or_else(|| failing().next()) {
-        return (!base.fails_visitors).then(|| Candidate {
-            fails_visitors: true,
+    if let Some((candidate, failed)) = helpful.or_else(|| failing().next()) {
+        return base.failed_visitor.is_none().then(|| Candidate {
+            failed_visitor: failed.block.visitor,
             ..(*candidate).clone()
         });
     }
@@ -289,7 +289,7 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
     let asked = subject.written().unwrap_or(&none);
     let best = search.map_or(&none, |search| &search.best().options);
     let mut found = vec![base.clone()];
-    if base.fails_visitors {
+    if let Some(visitor) = base.failed_visitor {
         let changes = base
             .change
             .for_visitors(surveyed, &base.options)
@@ -297,7 +297,8 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
         found.extend(changes.filter_map(|change| {
             let reason = change.reason_for_visitors(surveyed);
             // Only a server that refuses the name needs another Host.
-            (reason.is_none() || subject.refuses_visitors()).then(|| Candidate {
+            let is_refused = !visitor.by_server || visitor.status == 421;
+            (reason.is_none() || is_refused).then(|| Candidate {
                 reason: reason.or(base.reason.clone()),
                 change,
                 ..base.clone()

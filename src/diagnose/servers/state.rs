@@ -332,12 +332,6 @@ impl Subject<'_> {
         self.visitor.is_some()
     }
 
-    /// Returns true if the server refuses visitors' connections, or the site for which they ask.
-    pub fn refuses_visitors(&self) -> bool {
-        let visitor = self.visitor.as_ref();
-        visitor.is_some_and(|visitor| !visitor.by_server || visitor.status == 421)
-    }
-
     /// If the statistics don't show the state, sets it to the result of HAProxy's own check. A server whose
     /// check can't succeed is DOWN.
     pub fn adopt_own_check(&mut self) {

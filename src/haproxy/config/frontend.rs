@@ -135,15 +135,20 @@ impl Frontend {
     /// Returns the names in all criteria about visitors' names that lead to this backend, also in criteria that
     /// compare only a part of a name. Visitors may ask for other names, too.
     fn mentions(&self, backend: &str) -> Vec<String> {
-        let words = self.conditions(backend).flatten();
-        let of_acls = words.flat_map(|word| {
-            let named = self.acls.iter().filter(move |(name, _)| name == word);
-            named.map(|(_, criterion)| criterion.as_slice())
-        });
-        let terms = self
+        let is_negated =
+            |condition: &&[String]| condition.iter().any(|word| word == "unless" || word == "!");
+        let conditions = self
             .conditions(backend)
-            .flat_map(|condition| condition.split(|word| word == "{"));
-        of_acls.chain(terms).flat_map(mentioned_in).collect()
+            .filter(|condition| !is_negated(condition));
+        let criteria = conditions.flat_map(|condition| {
+            let acls = self
+                .acls
+                .iter()
+                .filter(|(name, _)| condition.contains(name));
+            let acls = acls.map(|(_, criterion)| criterion.as_slice());
+            acls.chain(condition.split(|word| word == "{"))
+        });
+        criteria.flat_map(mentioned_in).collect()
     }
 
     /// Returns the names that this condition allows. Returns no names if the condition never holds.
@@ -374,7 +379,10 @@ mod tests {
                 "a.b",
             ),
             ("acl x hdr(host) -m end .a.b;use_backend b if x", "a.b"),
-            ("use_backend b unless { hdr_reg(Host) -i ^a\\.b$ }", "a.b"),
+            ("use_backend b if { hdr_reg(Host) -i ^a\\.b$ }", "a.b"),
+            ("use_backend b unless { hdr_dom(host) a.b }", ""),
+            ("acl x hdr_dom(host) a.b;use_backend b if !x", ""),
+            ("use_backend b if ! { hdr_dom(host) a.b }", ""),
             (
                 "use_backend b if { req.ssl_sni -m sub a.b } or { hdr_beg(host) c. }",
                 "a.b",
