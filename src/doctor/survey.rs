@@ -13,7 +13,7 @@ use super::{findings, read};
 
 pub(crate) use self::meant::Meant;
 pub(crate) use self::steps::Step;
-pub(crate) use self::suggest::{ADDRESS, AtVisitors, Edit, Suggestion, UNVERIFIED};
+pub(crate) use self::suggest::{ADDRESS, AtVisitors, Edit, NewLine, Suggestion, UNVERIFIED};
 use super::by_hand;
 pub(crate) use super::finding::Remark;
 use super::finding::{Effect, Finding};

@@ -21,6 +21,9 @@ use crate::haproxy::config::place::At;
 /// [`ADDRESS`] stands for the address of the server line.
 pub(crate) type Edit = (&'static str, Option<String>);
 
+/// A line of a backend: the first words of the lines that it replaces, and its own words.
+pub(crate) type NewLine = (&'static [&'static str], Vec<String>);
+
 /// In an [`Edit`], the address of the server line. HAProxy has no such word.
 pub(crate) const ADDRESS: &str = "address";
 
@@ -40,8 +43,8 @@ pub(crate) struct Suggestion {
     pub is_http11: bool,
     /// The request of HAProxy's own check.
     pub request: Option<Request>,
-    /// True if `option tcp-check` replaces `option ssl-hello-chk`.
-    pub has_no_hello: bool,
+    /// Lines of the backend.
+    pub lines: Vec<NewLine>,
     /// Why the change helps, if it helps.
     pub what: String,
 }
@@ -83,6 +86,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(http2(watch));
         found.extend(known_values(visit, watch).into_iter().filter_map(known));
     }
+    found.extend(longer(watch));
     found.extend(limits(watch));
     found.extend(global_limits(visit, watch));
     found.extend(other_addresses(watch));
@@ -353,6 +357,28 @@ fn check_alpn(watch: &Watch) -> Option<Suggestion> {
         ),
         ..Suggestion::default()
     })
+}
+
+/// Suggests that HAProxy should wait as long as `sni-check serve` checks the server.
+fn longer(watch: &Watch) -> Option<Suggestion> {
+    let Check::Serve(serve) = &watch.check else {
+        return None;
+    };
+    let own = watch.own.as_ref()?.plan.timeout.as_millis();
+    let limit = serve.limit(watch.server).as_millis();
+    let time = format!("{}ms", own + own.div_ceil(10));
+    (own >= limit).then(|| Suggestion {
+        lines: vec![new_line(&["timeout", "check"], ["timeout", "check", &time])],
+        what: format!(
+            "sni-check serve checks the server for up to {own} ms (--timeout), but HAProxy waits only {limit} ms for \
+             the answer of serve."
+        ),
+        ..Suggestion::default()
+    })
+}
+
+fn new_line<const N: usize>(old: &'static [&'static str], words: [&str; N]) -> NewLine {
+    (old, words.map(str::to_owned).to_vec())
 }
 
 /// Suggests leaving out each word that limits a connection.
