@@ -11,6 +11,7 @@ pub(crate) use self::encryption::{meant_tls, without_tls};
 use crate::causes::facts::{KnownValue, is_name};
 use crate::code::Layer;
 use crate::doctor::by_hand::{self, traffic_name};
+use crate::doctor::rules::names::meant_sni;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
@@ -86,6 +87,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(http2(watch));
         found.extend(known_values(visit, watch).into_iter().filter_map(known));
     }
+    found.extend(expression(visit, watch));
     found.extend(longer(watch));
     found.extend(limits(watch));
     found.extend(global_limits(visit, watch));
@@ -139,6 +141,19 @@ fn name(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
         suggestion.words.push(("sni", Some(format!("str({name})"))));
     }
     Some(suggestion)
+}
+
+/// Suggests the expression that the operator meant, if HAProxy refuses the `sni` of the server line.
+fn expression(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
+    let written = &watch.server.settings.get("sni")?.value;
+    let expression = meant_sni(visit, watch.server)?;
+    Some(Suggestion {
+        what: format!(
+            "HAProxy refuses `sni {written}`, because sni needs an expression: {expression}."
+        ),
+        words: vec![("sni", Some(expression))],
+        ..Suggestion::default()
+    })
 }
 
 /// Returns the name in a text such as `https://NAME/`, `NAME:443`, `NAME.`, `str(NAME)` or `${NAME}`.
