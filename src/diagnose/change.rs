@@ -13,7 +13,7 @@ use ureq::http::header;
 use self::carried::{Carried, carried};
 
 use crate::causes::facts::Way;
-use crate::doctor::survey::{CheckKind, Edit, Surveyed, is_evaluated};
+use crate::doctor::survey::{CheckKind, Edit, NewLine, Surveyed, is_evaluated};
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::config::http_check::Request;
@@ -33,7 +33,6 @@ const SEND: Head = &["http-check", "send"];
 const EXPECT: Head = &["http-check", "expect"];
 const COMMAND: Head = &["external-check", "command"];
 const SEND_STATE: Head = &["http-check", "send-state"];
-const HELLO: Head = &["option", "ssl-hello-chk"];
 const SOURCE: Head = &["source"];
 /// The first words of the line that changes the Host of visitors' requests.
 const SET_HOST: Head = &["http-request", "set-header", "Host"];
@@ -301,10 +300,12 @@ impl Change {
         self
     }
 
-    /// Returns this change, plus `option tcp-check` in place of `option ssl-hello-chk`.
-    pub fn without_hello(mut self) -> Change {
-        let line = ["option", "tcp-check"].map(str::to_owned).to_vec();
-        self.rules.push((HELLO, vec![line]));
+    /// Adds lines of the backend. They replace lines of this change that begin with the same words.
+    pub fn with_lines(mut self, lines: &[NewLine]) -> Change {
+        for (head, line) in lines {
+            self.rules.retain(|(known, _)| known != head);
+            self.rules.push((head, vec![line.clone()]));
+        }
         self
     }
 
@@ -438,6 +439,11 @@ impl Change {
         match surveyed.kind {
             CheckKind::External if has_limit => self.raise_timeout_connect(surveyed, best)?,
             CheckKind::External => {}
+            // HAProxy must wait longer than serve, or it shows no cause.
+            CheckKind::Served => {
+                let line = timeout(TIMEOUT_CHECK, time + SPARE);
+                self.rules.push((TIMEOUT_CHECK, line));
+            }
             _ => self
                 .rules
                 .push((TIMEOUT_CHECK, timeout(TIMEOUT_CHECK, time))),
@@ -530,7 +536,7 @@ impl Change {
         let rules = self.rules.iter();
         let rules = rules.map(|(head, lines)| match lines.as_slice() {
             [] => format!("without {}", head.join(" ")),
-            [line] if *head == HELLO => line.join(" "),
+            [line] if ["option", "timeout"].contains(&head[0]) => line.join(" "),
             _ => head.join(" "),
         });
         words

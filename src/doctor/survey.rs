@@ -13,7 +13,7 @@ use super::{findings, read};
 
 pub(crate) use self::meant::Meant;
 pub(crate) use self::steps::Step;
-pub(crate) use self::suggest::{ADDRESS, AtVisitors, Edit, Suggestion, UNVERIFIED};
+pub(crate) use self::suggest::{ADDRESS, AtVisitors, Edit, NewLine, Suggestion, UNVERIFIED};
 use super::by_hand;
 pub(crate) use super::finding::Remark;
 use super::finding::{Effect, Finding};
@@ -69,6 +69,8 @@ pub(crate) struct Surveyed {
     pub is_checked: bool,
     /// The server that decides the state of this server: the last server in a chain of `track`.
     pub tracks: Option<String>,
+    /// True if HAProxy refuses the server line.
+    pub is_refused: bool,
     /// The unset variables that the lines about the server use.
     pub unset: Vec<String>,
     pub kind: CheckKind,
@@ -221,6 +223,7 @@ fn surveyed(
         place: watch.server.place.clone(),
         address: watch.server.endpoint.to_string(),
         is_checked: watch.is_active(),
+        is_refused: visit.alert_at(&watch.server.place).is_some(),
         tracks: visit.followed(watch).map(Watch::name),
         kind,
         call,

@@ -3,6 +3,8 @@
 
 use std::io::Write;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use crate::servers::{CHECK, apply, assert_changed, config, nginx, object, running};
 use crate::support::check::{BINARY, run_by_hand, stdout};
@@ -272,6 +274,23 @@ fn a_missing_name_of_serve_hides_no_second_fault() {
     assert!(!new.contains("--send-proxy"), "{new}");
     let text = stdout(&run_by_hand(&["diagnose", "-f", &config(&stage, &backend)]));
     assert!(text.contains(&format!("add --sni {NAME} to")), "{text}");
+}
+
+#[test]
+fn haproxy_waits_as_long_as_serve_checks_the_server() {
+    let stage = Stage::new();
+    let (_serve, socket) = serving(&stage);
+    let port = peer::tls_with_head(&stage.leaf, &[], |_, stream| {
+        thread::sleep(Duration::from_millis(800));
+        _ = stream.write_all(peer::OK.as_bytes());
+    });
+    let options = format!("--sni {NAME} --timeout 2s");
+    let limit = "    timeout check 300ms\n";
+    let backend = served(&socket, &options, limit).replace("PORT", &port.to_string());
+    let new = "timeout check 2200ms";
+    let found = assert_changed(&stage, &backend, ("be", "s1"), new);
+    let reason = found["diff_reason"].as_str().expect("a reason");
+    assert!(reason.contains("HAProxy waits only 300 ms"), "{reason}");
 }
 
 #[test]

@@ -438,3 +438,44 @@ fn a_check_of_another_protocol_gets_tls() {
         "{why}"
     );
 }
+
+#[test]
+fn an_sni_that_haproxy_refuses_becomes_an_expression() {
+    let stage = Stage::new();
+    let right = format!("str({NAME})");
+    let unclosed = format!("str({NAME}");
+    let own = own(&stage, "/", &format!("check-sni {NAME}"));
+    for (sni, expression) in [
+        (NAME, &*right),
+        (&unclosed, &right),
+        ("%[req.hdr(host)]", "req.hdr(host)"),
+    ] {
+        let backend = own.replace(&format!(" sni {right}"), &format!(" sni {sni}"));
+        let broken = Broken::new(&stage, "", &backend);
+        // HAProxy doesn't start with this file.
+        let output = run_by_hand(&["diagnose", "--json", "-f", &broken.file]);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+        let server = &report["servers"][0];
+        assert_eq!(server["state"], "DOWN", "{server:#}");
+        assert_eq!(server["diff_visitors"], 200, "{server:#}");
+        let fixed = broken.assert_repaired_by(server);
+        assert!(fixed.contains(&format!(" sni {expression} ")), "{fixed}");
+        fs::write(&broken.file, &broken.text).expect("written");
+        let text = stdout(&run_by_hand(&["diagnose", "-f", &broken.file]));
+        let advice = format!("write sni {expression} in that");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains(&advice), "{text}");
+    }
+}
+
+#[test]
+fn a_disabled_server_gets_no_visitors_although_no_haproxy_runs() {
+    let stage = Stage::new();
+    let own = own(&stage, "/", &format!("check-sni {NAME}"));
+    let broken = Broken::new(&stage, "", &(own + "\n    server s2 127.0.0.1:9 disabled"));
+    let text = stdout(&run_by_hand(&["diagnose", "-f", &broken.file]));
+    assert!(
+        text.contains("no check be/s2: haproxy.cfg has `disabled`"),
+        "{text}"
+    );
+}

@@ -379,19 +379,13 @@ fn suggested(
             false => Change::new(surveyed, asked, best),
         };
         let change = change.map(|change| {
-            let change = change.with_edits(&suggestion.words, &suggestion.connect);
-            match suggestion {
-                Suggestion {
-                    request: Some(request),
-                    ..
-                } => change.with_request(request),
-                Suggestion {
-                    is_http11: true, ..
-                } => change.with_http11(surveyed, options),
-                Suggestion {
-                    has_no_hello: true, ..
-                } => change.without_hello(),
-                _ => change,
+            let change = change
+                .with_edits(&suggestion.words, &suggestion.connect)
+                .with_lines(&suggestion.lines);
+            match (&suggestion.request, suggestion.is_http11) {
+                (Some(request), _) => change.with_request(request),
+                (None, true) => change.with_http11(surveyed, options),
+                (None, false) => change,
             }
         });
         found.extend(change.map(|change| Candidate {

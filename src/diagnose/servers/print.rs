@@ -188,6 +188,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
                 "sni-check finds the server healthy. Its check sends a Host header different from that of HAProxy's \
                  own check. HAProxy has tried its own check with sni-check's Host: see the change below."
             }
+            None if surveyed.is_refused => {
+                "sni-check finds the server healthy, but HAProxy doesn't start with this server line."
+            }
             None if subject.works_in_haproxy == Some(true) => {
                 "sni-check finds the server healthy, and so does HAProxy with these lines. If you have changed haproxy.cfg \
                  or a file that it names, reload HAProxy. HAProxy reports UP after `rise` checks."
@@ -510,6 +513,7 @@ fn listed(text: &mut String, subject: &Subject<'_>) {
              the name."
         }
         State::Unchecked if subject.surveyed.tracks.is_some() => return,
+        State::Unchecked if idle(subject).is_some() => &idle(subject).unwrap_or_default(),
         State::Unchecked if !subject.surveyed.is_checked => {
             "no check runs, because the server line has no `check`. HAProxy sends visitors \
              there even if the server fails."

@@ -373,7 +373,9 @@ impl Subject<'_> {
         };
         match (own, self.shown) {
             (Code::Healthy, Some(shown)) if self.state == State::Down => code_of(shown),
-            (Code::Healthy, None) if self.obstacle().is_some() => Code::Refused,
+            (Code::Healthy, None) if self.obstacle().is_some() || self.surveyed.is_refused => {
+                Code::Refused
+            }
             (Code::Healthy, None) if self.surveyed.waits_without_request => Code::ResponseTimeout,
             (Code::Healthy, None) if self.state == State::Down => Code::Status,
             (code, _) => code,
@@ -383,7 +385,7 @@ impl Subject<'_> {
 
 /// Returns true if the check fails whatever the server does.
 fn is_always_down(surveyed: &Surveyed) -> bool {
-    surveyed.waits_without_request || obstacle(surveyed).is_some()
+    surveyed.is_refused || surveyed.waits_without_request || obstacle(surveyed).is_some()
 }
 
 fn obstacle(surveyed: &Surveyed) -> Option<&Remark> {

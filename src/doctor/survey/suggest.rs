@@ -11,6 +11,7 @@ pub(crate) use self::encryption::{meant_tls, without_tls};
 use crate::causes::facts::{KnownValue, is_name};
 use crate::code::Layer;
 use crate::doctor::by_hand::{self, traffic_name};
+use crate::doctor::rules::names::meant_sni;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
@@ -19,6 +20,9 @@ use crate::haproxy::config::http_check::Request;
 /// A word with its new value. `None` removes the word. The value is empty if the word has no value. The word
 /// [`ADDRESS`] stands for the address of the server line.
 pub(crate) type Edit = (&'static str, Option<String>);
+
+/// A line of a backend: the first words of the lines that it replaces, and its own words.
+pub(crate) type NewLine = (&'static [&'static str], Vec<String>);
 
 /// In an [`Edit`], the address of the server line. HAProxy has no such word.
 pub(crate) const ADDRESS: &str = "address";
@@ -39,8 +43,8 @@ pub(crate) struct Suggestion {
     pub is_http11: bool,
     /// The request of HAProxy's own check.
     pub request: Option<Request>,
-    /// True if `option tcp-check` replaces `option ssl-hello-chk`.
-    pub has_no_hello: bool,
+    /// Lines of the backend.
+    pub lines: Vec<NewLine>,
     /// Why the change helps, if it helps.
     pub what: String,
 }
@@ -82,6 +86,8 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(http2(watch));
         found.extend(known_values(visit, watch).into_iter().filter_map(known));
     }
+    found.extend(expression(visit, watch));
+    found.extend(longer(watch));
     found.extend(limits(watch));
     found.extend(global_limits(visit, watch));
     found.extend(other_addresses(watch));
@@ -132,6 +138,19 @@ fn name(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
         suggestion.words.push(("sni", Some(format!("str({name})"))));
     }
     Some(suggestion)
+}
+
+/// Suggests the expression that the operator meant, if HAProxy refuses the `sni` of the server line.
+fn expression(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
+    let written = &watch.server.settings.get("sni")?.value;
+    let expression = meant_sni(visit, watch.server)?;
+    Some(Suggestion {
+        what: format!(
+            "HAProxy refuses `sni {written}`, because sni needs an expression: {expression}."
+        ),
+        words: vec![("sni", Some(expression))],
+        ..Suggestion::default()
+    })
 }
 
 /// Returns the name in a text such as `https://NAME/`, `NAME:443`, `NAME.`, `str(NAME)` or `${NAME}`.
@@ -357,6 +376,28 @@ fn check_alpn(watch: &Watch) -> Option<Suggestion> {
         ),
         ..Suggestion::default()
     })
+}
+
+/// Suggests that HAProxy should wait as long as `sni-check serve` checks the server.
+fn longer(watch: &Watch) -> Option<Suggestion> {
+    let Check::Serve(serve) = &watch.check else {
+        return None;
+    };
+    let own = watch.own.as_ref()?.plan.timeout.as_millis();
+    let limit = serve.limit(watch.server).as_millis();
+    let time = format!("{}ms", own + own.div_ceil(10));
+    (own >= limit).then(|| Suggestion {
+        lines: vec![new_line(&["timeout", "check"], ["timeout", "check", &time])],
+        what: format!(
+            "sni-check serve checks the server for up to {own} ms (--timeout), but HAProxy waits only {limit} ms for \
+             the answer of serve."
+        ),
+        ..Suggestion::default()
+    })
+}
+
+fn new_line<const N: usize>(old: &'static [&'static str], words: [&str; N]) -> NewLine {
+    (old, words.map(str::to_owned).to_vec())
 }
 
 /// Suggests leaving out each word that limits a connection.

@@ -1,7 +1,7 @@
 //! Suggests TLS for a check or a server line without TLS. The words come from the server line, from
 //! `default-server` lines that HAProxy ignores, or from another server.
 
-use super::{Edit, Suggestion, has, hosts, meant, rule};
+use super::{Edit, NewLine, Suggestion, has, hosts, meant, new_line, rule};
 use crate::causes::facts::is_name;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::{Check, Protocol};
@@ -58,7 +58,7 @@ pub(super) fn encryption(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     }
     let name = check_name(visit, watch);
     let mut suggestion = Suggestion {
-        has_no_hello: is_hello(watch),
+        lines: tcp_check(watch).into_iter().collect(),
         ..Suggestion::default()
     };
     let set = |words: &mut Vec<Edit>, word, value: &Option<String>| {
@@ -251,17 +251,19 @@ pub(super) fn below(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Returns true for `option ssl-hello-chk`.
-fn is_hello(watch: &Watch) -> bool {
-    let kind = watch.backend.settings.check.as_ref();
-    kind.is_some_and(|kind| kind.value == "ssl-hello-chk")
+/// Returns `option tcp-check` in place of `option ssl-hello-chk`, if the backend has that option.
+fn tcp_check(watch: &Watch) -> Option<NewLine> {
+    let kind = watch.backend.settings.check.as_ref()?;
+    let is_hello = kind.value == "ssl-hello-chk";
+    is_hello.then(|| new_line(&["option", "ssl-hello-chk"], ["option", "tcp-check"]))
 }
 
 /// Suggests a check of the TLS connection in place of `option ssl-hello-chk`.
 pub(super) fn without_hello(watch: &Watch) -> Option<Suggestion> {
-    let is_in_tls = watch.connections.first()?.tls.is_some();
-    (is_in_tls && is_hello(watch)).then(|| Suggestion {
-        has_no_hello: true,
+    let tls = watch.connections.first()?.tls.as_ref();
+    let line = tls.and_then(|_| tcp_check(watch))?;
+    Some(Suggestion {
+        lines: vec![line],
         what: "`option ssl-hello-chk` sends its own hello inside of the check's TLS connection, and no TLS server expects \
                a hello there. With `option tcp-check`, HAProxy checks the TLS connection."
             .to_owned(),
