@@ -107,8 +107,10 @@ fn without_any_header_of_serve_haproxy_shows_its_status() {
 /// and HAProxy's statuses for a healthy and for a dead server.
 #[test]
 fn rules_that_tell_a_healthy_server_from_a_dead_server() {
-    const HINT: Option<(&str, &str)> = Some(("note", "none"));
-    const ROWS: [(&str, Option<(&str, &str)>, &str, &str); 9] = [
+    /// The mark and the effect of a finding.
+    type Found = Option<(&'static str, &'static str)>;
+    const HINT: Found = Some(("note", "none"));
+    const ROWS: [(&str, Found, &str, &str); 9] = [
         ("status 200-399", HINT, "L7OK", "L7STS"),
         ("rstatus ^2", HINT, "L7OK", "L7STS"),
         ("! rstatus ^5", HINT, "L7OK", "L7STS"),

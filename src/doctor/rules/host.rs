@@ -167,10 +167,10 @@ pub(crate) fn lost(_: &Visit, backend: &Backend) -> Vec<Finding> {
              at the Host",
             given.value
         );
-        Finding::problem(Effect::Up, what)
+        Finding::note(Effect::Up, what)
             .at(&given.place)
             .about([backend.name.clone()])
-            .shows("503 for visitors, or a page of another backend, even if the check is UP")
+            .shows("503 for visitors, or a page of another backend, even while the check is UP")
             .write("move http-request set-header Host to the backend; or choose the backend by ssl_fc_sni")
     });
     finding.into_iter().collect()

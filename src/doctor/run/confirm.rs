@@ -233,8 +233,9 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
 }
 
 /// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2, and it
-/// accepts the request. If the server also serves a visitor, some differences do no harm: a check without
-/// Host, a Host that isn't the check's SNI name, and different roots for check and traffic.
+/// accepts the request. If the server also serves a visitor, some differences do no harm: a Host that isn't
+/// the check's SNI name, no Host if doctor knows the Host of visitors, and different roots for check and
+/// traffic.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_up = ran.outcome.is_up();
@@ -242,7 +243,8 @@ fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     findings.retain(|found| {
         let is_refuted = match found.id {
             "check-alpn" | "check-request" => is_up,
-            "check-without-host" | "check-other-site" | "traffic-other-roots" => is_served,
+            "check-other-site" | "traffic-other-roots" => is_served,
+            "check-without-host" => is_served && knows_host(watch),
             _ => false,
         };
         !(is_refuted && is_about(found, watch))

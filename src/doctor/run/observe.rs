@@ -353,7 +353,7 @@ fn page(watch: &Watch) -> (String, String) {
 /// Returns the Hosts that visitors may send, the most likely first:
 ///
 /// - a name for which the frontends lead here, if they lead here only for some names,
-/// - otherwise the Host that a frontend gives to every request,
+/// - otherwise the Host that a rule gives to every request,
 /// - otherwise the name of a site in traffic's SNI, and the Host of the check if it is the name of a site,
 /// - otherwise the Host of the check, or else its SNI name. The check may be wrong, so this is only a guess.
 fn hosts(watch: &Watch) -> Vec<String> {
@@ -381,9 +381,8 @@ fn hosts(watch: &Watch) -> Vec<String> {
         let name = visitors.names.iter().find(is_likely);
         return vec![name.unwrap_or(first).clone()];
     }
-    if let Some(given) = &visitors.host
-        && !traffic.is_some_and(Sni::is_of_visitors_tls)
-    {
+    let is_of_tls = traffic.is_some_and(Sni::is_of_visitors_tls);
+    if let Some(given) = watch.backend.given_host().filter(|_| !is_of_tls) {
         return vec![given.value.clone()];
     }
     let Some(fixed) = of_traffic.filter(|name| names::is_site(name)) else {
