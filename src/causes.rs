@@ -131,7 +131,7 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
 
 /// Returns the trials of every cause of this failure, the most common cause first.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
-    let code = facts.code();
+    let code = facts.explaining_code();
     let failed = facts.verdict.result.is_err();
     let mut causes: Vec<_> = all()
         .filter_map(|cause| {

@@ -14,6 +14,7 @@ mod servers;
 mod settings;
 mod situations;
 mod starttls;
+mod statuses;
 #[path = "../support/mod.rs"]
 mod support;
 mod system_ca;
