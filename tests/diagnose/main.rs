@@ -7,6 +7,7 @@ mod contradictions;
 mod elsewhere;
 mod explain;
 mod known;
+mod partial;
 mod readme;
 mod repairs;
 mod report;

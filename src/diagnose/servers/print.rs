@@ -8,6 +8,7 @@ use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::report::{LIMITED, Report};
 use crate::doctor::survey::{CheckKind, Remark, Survey, UNVERIFIED};
+use crate::haproxy::ask::Answer;
 use crate::haproxy::statistics::Shown;
 use crate::output::escape::{pasted, printable};
 use crate::output::mark::paint;
@@ -183,11 +184,14 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
                 "sni-check finds the server healthy. Its check sends a Host header different from that of HAProxy's \
                  own check. HAProxy has tried its own check with sni-check's Host: see the change below."
             }
-            None if subject.works_in_haproxy == Some(true) => {
+            None if subject.partial().is_some() => {
+                "sni-check finds the server healthy, because its check doesn't have all of HAProxy's settings and rules."
+            }
+            None if subject.works_in_haproxy() == Some(true) => {
                 "sni-check finds the server healthy, and so does HAProxy with these lines. If you have changed haproxy.cfg \
                  or a file that it names, reload HAProxy. HAProxy reports UP after `rise` checks."
             }
-            None if subject.works_in_haproxy == Some(false) => {
+            None if subject.works_in_haproxy() == Some(false) => {
                 "sni-check finds the server healthy, but HAProxy doesn't. haproxy.cfg has a setting that sni-check's check \
                  doesn't have. Run sni-check diagnose HOST:PORT, and compare the lines that it prints with haproxy.cfg."
             }
@@ -232,6 +236,12 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     } else if !key.is_empty() && printed.causes.contains(&key) && !is_one {
         paragraph(text, "  cause    ", "the same as for the server above");
     } else {
+        if let Some(partial) = Partial::of(subject, &report) {
+            if misread.as_ref() != Some(&partial.cause) {
+                paragraph(text, "  cause    ", &printable(&partial.cause));
+            }
+            paragraph(text, "  remains  ", &printable(&partial.remains));
+        }
         report.print_findings(text);
         if let Some(reason) = reason.filter(|_| diagnosis.search.changed.is_some()) {
             paragraph(text, "  cause    ", &printable(reason));
@@ -245,8 +255,38 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         backend(text, subject, diagnosis, &report);
     }
     // The details show HAProxy with the options of the check, but without the other settings of haproxy.cfg.
-    if is_one && subject.works_in_haproxy != Some(false) && !subject.compares_no_name() {
+    if is_one && subject.works_in_haproxy() != Some(false) && !subject.compares_no_name() {
         report.print_details(text);
+    }
+}
+
+/// A change with which HAProxy's check gets further, but isn't UP.
+pub(super) struct Partial {
+    /// What the change fixes.
+    pub cause: String,
+    /// Why the check still fails with the change.
+    pub failure: String,
+    /// The failure in a sentence with the change.
+    pub remains: String,
+}
+
+impl Partial {
+    /// Returns the change that HAProxy has tried, if it isn't enough.
+    pub fn of(subject: &Subject<'_>, report: &Report<'_>) -> Option<Partial> {
+        let partial = subject.partial()?;
+        let failure = report.search.best().failure().map(ToString::to_string);
+        let failure = failure.or_else(|| match partial.block.tried.as_ref()? {
+            Answer::Checked(checked) => Some(checked.said()),
+            Answer::Refused(_) | Answer::None => None,
+        })?;
+        let words = &partial.words;
+        Some(Partial {
+            cause: partial.reason.clone()?,
+            remains: format!(
+                "HAProxy's check gets further with the change ({words}), but still fails: {failure}"
+            ),
+            failure,
+        })
     }
 }
 
@@ -338,6 +378,12 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
              site that the server shows to clients without SNI. sni-check's own check fails: {failure}."
         ));
     }
+    if let Some(said) = subject.fails_earlier() {
+        let failure = subject.search()?.asked.failure()?;
+        return Some(format!(
+            "HAProxy's own check fails earlier than sni-check's check: {said}. sni-check's check also fails: {failure}"
+        ));
+    }
     let meant = subject.meant()?;
     // A server that can't be reached fails with and without TLS.
     let reaches = subject
@@ -381,6 +427,9 @@ fn maintenance(name: &str) -> String {
 /// the report may offer a new backend instead.
 fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bool {
     if let Some(failed) = &subject.failed {
+        if let (Err(_), Some(reason)) = (&subject.diagnosis, &failed.reason) {
+            paragraph(text, "  cause    ", &printable(reason));
+        }
         let (words, tried) = (&failed.words, failed.block.tried());
         let sentence = match failed.block.fails_visitors() {
             true => format!(

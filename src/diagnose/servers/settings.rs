@@ -99,6 +99,7 @@ pub(super) fn find(
             reason: Some(reasons.join(" ")),
             version: haproxy.version_text.clone(),
             block,
+            is_move: false,
         })
     };
     let of_global = of_global(lines).into_iter().map(|setting| vec![setting]);

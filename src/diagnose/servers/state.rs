@@ -11,6 +11,7 @@ use crate::diagnose::ask::{Block, Kind, Opinion, missed_serve};
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::change::is_command;
 use crate::diagnose::report::Report;
+use crate::diagnose::stage::Stage;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Meant, Remark, Step, Survey, Surveyed};
 use crate::failure::Failure;
@@ -32,7 +33,8 @@ pub(super) struct Subject<'a> {
     pub diagnosis: Result<Diagnosis, String>,
     /// The change of haproxy.cfg that helps.
     pub change: Option<TriedChange>,
-    /// A change that isn't enough for HAProxy, although sni-check's own check gets further with it.
+    /// A change that isn't enough for HAProxy, although sni-check's own check or HAProxy's check gets further
+    /// with it.
     pub failed: Option<TriedChange>,
     /// A change that helps this server, but that doesn't fit another server.
     pub conflict: Option<Conflict>,
@@ -40,12 +42,11 @@ pub(super) struct Subject<'a> {
     pub visitor: Option<Visited>,
     /// What sni-check finds at the address of visitors' connections, if the check connects elsewhere and gets
     /// no response.
-    pub at_visitors: Option<Search>,
+    pub at_visitors: Option<Diagnosis>,
     /// True if the server answers in plain HTTP, so changes of TLS can't help.
     pub speaks_plain_http: bool,
-    /// True if HAProxy's check is UP with the present lines, and a visitor is served. `None` if HAProxy
-    /// hasn't tried these lines.
-    pub works_in_haproxy: Option<bool>,
+    /// HAProxy's answer about the present lines. `None` if HAProxy hasn't tried them.
+    pub present: Option<Block>,
 }
 
 /// A change of a line that two servers share. The change doesn't fit the other server.
@@ -66,6 +67,7 @@ pub(super) struct Diagnosis {
 }
 
 /// A change of haproxy.cfg, and the result of trying it in HAProxy.
+#[derive(Clone)]
 pub(super) struct TriedChange {
     pub words: String,
     pub hunks: Vec<Hunk>,
@@ -74,6 +76,8 @@ pub(super) struct TriedChange {
     /// The version of the HAProxy that tried the change.
     pub version: Option<String>,
     pub block: Block,
+    /// True if the check connects where visitors connect with the change, and elsewhere without it.
+    pub is_move: bool,
 }
 
 /// The state of a server.
@@ -186,10 +190,54 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns the report about a diagnosis of this server.
-    pub fn report<'d>(&self, diagnosis: &'d Diagnosis) -> Report<'d> {
+    /// Returns the report about a diagnosis of this server. If the check gets further where visitors connect,
+    /// the causes are those of its failure there.
+    pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
         let is_own = self.surveyed.kind == CheckKind::Own;
-        Report::of_server(&diagnosis.search, &diagnosis.opinion, is_own)
+        let report = |diagnosis: &'d Diagnosis| {
+            Report::of_server(&diagnosis.search, &diagnosis.opinion, is_own)
+        };
+        let is_moved = self.partial().is_some_and(|partial| partial.is_move);
+        let there = self.at_visitors.as_ref().filter(|there| {
+            let fails = there.search.asked.failure().is_some();
+            is_moved && fails
+        });
+        let here = report(diagnosis);
+        match there.map(report) {
+            Some(there) => Report {
+                why: here.why,
+                steps: here.steps,
+                ..there
+            },
+            None => here,
+        }
+    }
+
+    /// Returns the change with which HAProxy's check gets further, but isn't UP. The configuration suggests
+    /// the change.
+    pub fn partial(&self) -> Option<&TriedChange> {
+        let failed = self.failed.as_ref()?;
+        (failed.reason.is_some() && !failed.block.fails_visitors()).then_some(failed)
+    }
+
+    /// Returns true if HAProxy's check is UP with the present lines, and a visitor is served. Returns `None`
+    /// if HAProxy hasn't tried these lines.
+    pub fn works_in_haproxy(&self) -> Option<bool> {
+        self.present.as_ref().map(Block::is_up)
+    }
+
+    /// Returns HAProxy's words about its own check, if this check fails earlier than sni-check's check, which
+    /// gets a response.
+    pub fn fails_earlier(&self) -> Option<String> {
+        let asked = &self.search()?.asked;
+        let stage = Stage::of_failure(asked.failure()?, &asked.plan);
+        let answer = self.present.as_ref()?.tried.as_ref()?;
+        let Answer::Checked(checked) = answer else {
+            return None;
+        };
+        let is_own = self.surveyed.kind == CheckKind::Own && self.meant().is_none();
+        let is_earlier = stage.is_rejected_response() && Stage::of_answer(answer) < stage;
+        (is_own && is_earlier).then(|| checked.said())
     }
 
     /// Returns what a check by sni-check found.
@@ -255,7 +303,7 @@ impl Subject<'_> {
     /// Returns true if the server is UP because HAProxy's own check sends no SNI and verifies no name, but
     /// sni-check refuses the certificate because of its names.
     pub fn compares_no_name(&self) -> bool {
-        let is_up = self.state == State::Up && self.works_in_haproxy == Some(true);
+        let is_up = self.state == State::Up && self.works_in_haproxy() == Some(true);
         let failure = self.search().and_then(|search| {
             let is_without =
                 search.asked.options.no_sni && search.asked.options.verify_host.is_none();
@@ -279,7 +327,7 @@ impl Subject<'_> {
             self.state = State::Down;
         }
         let is_tried = present.is_tried();
-        self.works_in_haproxy = is_tried.then(|| present.is_up());
+        self.present = is_tried.then(|| present.clone());
         let is_meant = self.meant().is_some();
         if is_meant && is_tried && self.state == State::Unknown {
             self.state = match present.is_up() {
@@ -416,7 +464,7 @@ pub(super) fn subjects<'a>(
             visitor: None,
             at_visitors: None,
             speaks_plain_http: false,
-            works_in_haproxy: None,
+            present: None,
         }
     };
     servers.into_iter().zip(own).map(subject).collect()
