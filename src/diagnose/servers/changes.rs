@@ -143,12 +143,7 @@ fn try_settings(
         }
         subject.change = found.or(subject.change.take());
     }
-    let serves = |change: &TriedChange| works(change) && change.block.visitor.is_some();
-    if subject.change.as_ref().is_some_and(serves)
-        && let Ok(diagnosis) = &mut subject.diagnosis
-    {
-        diagnosis.search.serves_visitors();
-    }
+    subject.adopt_visitors();
 }
 
 /// Returns the change after which HAProxy sends visitors to a healthy server again: it removes `disabled` or
@@ -161,7 +156,7 @@ fn with_visitors(surveyed: &Surveyed, present: &TriedChange) -> Option<TriedChan
         reason: None,
         version: present.version.clone(),
         block: present.block.clone(),
-        is_move: false,
+        change,
     })
 }
 
@@ -473,6 +468,6 @@ fn tried(
         reason: candidate.reason.clone(),
         version: version.filter(|_| block.is_tried()).map(str::to_owned),
         block,
-        is_move: candidate.change.is_move(),
+        change: candidate.change.clone(),
     }
 }

@@ -9,7 +9,7 @@ use crate::certificate::CertificateFailure;
 use crate::code::{Code, Layer};
 use crate::diagnose::ask::{Block, Kind, Opinion, missed_serve};
 use crate::diagnose::change::diff::Hunk;
-use crate::diagnose::change::is_command;
+use crate::diagnose::change::{Change, is_command};
 use crate::diagnose::report::Report;
 use crate::diagnose::stage::Stage;
 use crate::diagnose::trials::Search;
@@ -76,8 +76,8 @@ pub(super) struct TriedChange {
     /// The version of the HAProxy that tried the change.
     pub version: Option<String>,
     pub block: Block,
-    /// True if the check connects where visitors connect with the change, and elsewhere without it.
-    pub is_move: bool,
+    /// The change itself, without a changed setting of `settings`.
+    pub change: Change,
 }
 
 /// The state of a server.
@@ -197,7 +197,9 @@ impl Subject<'_> {
         let report = |diagnosis: &'d Diagnosis| {
             Report::of_server(&diagnosis.search, &diagnosis.opinion, is_own)
         };
-        let is_moved = self.partial().is_some_and(|partial| partial.is_move);
+        let is_moved = self
+            .partial()
+            .is_some_and(|partial| partial.change.is_move());
         let there = self.at_visitors.as_ref().filter(|there| {
             let fails = there.search.asked.failure().is_some();
             is_moved && fails
@@ -318,9 +320,7 @@ impl Subject<'_> {
 
     /// Records HAProxy's answer about the present lines. Returns true if no line has to change.
     pub fn is_fine_with(&mut self, present: &Block) -> bool {
-        if let Some(visitor) = present.visitor.filter(|_| present.fails_visitors()) {
-            self.fails_visitor(visitor);
-        }
+        self.visitor = present.visitor.filter(|_| present.fails_visitors());
         // Without statistics, HAProxy's answer about the present lines is the best evidence.
         let fails = present.tried.as_ref().is_some_and(|answer| !answer.is_up());
         if fails && self.shown.is_none() && self.surveyed.kind == CheckKind::Own {
@@ -350,18 +350,21 @@ impl Subject<'_> {
         obstacle(self.surveyed)
     }
 
-    /// Records that visitors get an error although the check is UP.
-    pub fn fails_visitor(&mut self, visitor: Visited) {
-        let surveyed = self.surveyed;
-        self.visitor = Some(visitor);
-        let Ok(Diagnosis { search, .. }) = &mut self.diagnosis else {
+    /// Records the causes that the change of haproxy.cfg proves, because visitors are served with it.
+    pub fn adopt_visitors(&mut self) {
+        let (Ok(Diagnosis { search, .. }), Some(tried)) = (&mut self.diagnosis, &self.change)
+        else {
             return;
         };
-        let name = search.best().options.sni.as_ref();
-        let other = surveyed.sni.as_ref().is_some_and(|sni| Some(sni) != name);
-        // If visitors' connections send the check's SNI name, the name isn't the cause.
-        let is_missing = surveyed.has_word("ssl") && (other || !surveyed.sends_sni);
-        if name.is_some() && is_missing {
+        if !tried.block.is_up() || tried.block.visitor.is_none() {
+            return;
+        }
+        search.serves_visitors();
+        // Visitors' connections then send the name that the check sends.
+        let name = tried.change.sni();
+        if let Some(visitor) = self.visitor.filter(|_| name.is_some())
+            && name == search.asked.sni()
+        {
             search.serves_no_visitor(visitor.status);
         }
     }
