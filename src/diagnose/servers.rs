@@ -11,6 +11,7 @@ mod others;
 mod print;
 mod settings;
 mod state;
+mod verdict;
 mod visitor;
 
 use std::io;

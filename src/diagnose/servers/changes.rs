@@ -119,7 +119,8 @@ pub(super) fn try_changes(
     others::spare(subjects, chosen.collect(), checked, haproxy, patience);
     for (subject, (base, partial)) in subjects.iter_mut().zip(bases.into_iter().zip(partial)) {
         try_settings(subject, base, haproxy, patience);
-        if subject.change.is_none() && partial.is_some() {
+        let partial = partial.filter(|partial| !partial.block.fails_visitors());
+        if subject.change.is_none() && subject.conflict.is_none() && partial.is_some() {
             subject.failed = partial;
         }
     }

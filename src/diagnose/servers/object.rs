@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::print::{self, Partial};
+use super::print;
 use super::state::{State, Statistics, Subject};
+use super::verdict::{Partial, misread};
 use crate::code::Code;
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::report::Report;
@@ -85,7 +86,7 @@ fn server(subject: &Subject<'_>) -> Value {
         if let Some(partial) = partial {
             object.insert("remains".to_owned(), json!(printable(&partial.failure)));
         }
-        if let Some(why) = print::misread(subject).filter(|_| subject.diagnosis.is_ok()) {
+        if let Some(why) = misread(subject).filter(|_| subject.diagnosis.is_ok()) {
             object.insert("why".to_owned(), json!(why));
         }
         let is_haproxys = subject.state == State::Down || subject.compares_no_name();

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use super::call::ServersCall;
 use super::state::{Conflict, Diagnosis, State, Statistics, Subject};
+use super::verdict::{Partial, misread};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::report::{LIMITED, Report};
 use crate::doctor::survey::{CheckKind, Remark, Survey, UNVERIFIED};
-use crate::haproxy::ask::Answer;
 use crate::haproxy::statistics::Shown;
 use crate::output::escape::{pasted, printable};
 use crate::output::mark::paint;
@@ -260,36 +260,6 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     }
 }
 
-/// A change with which HAProxy's check gets further, but isn't UP.
-pub(super) struct Partial {
-    /// What the change fixes.
-    pub cause: String,
-    /// Why the check still fails with the change.
-    pub failure: String,
-    /// The failure in a sentence with the change.
-    pub remains: String,
-}
-
-impl Partial {
-    /// Returns the change that HAProxy has tried, if it isn't enough.
-    pub fn of(subject: &Subject<'_>, report: &Report<'_>) -> Option<Partial> {
-        let partial = subject.partial()?;
-        let failure = report.search.best().failure().map(ToString::to_string);
-        let failure = failure.or_else(|| match partial.block.tried.as_ref()? {
-            Answer::Checked(checked) => Some(checked.said()),
-            Answer::Refused(_) | Answer::None => None,
-        })?;
-        let words = &partial.words;
-        Some(Partial {
-            cause: partial.reason.clone()?,
-            remains: format!(
-                "HAProxy's check gets further with the change ({words}), but still fails: {failure}"
-            ),
-            failure,
-        })
-    }
-}
-
 /// Appends what the running HAProxy shows.
 fn shown(text: &mut String, shown: Option<&Shown>) {
     let Some(shown) = shown else {
@@ -358,39 +328,6 @@ fn meaning(subject: &Subject<'_>) -> Option<String> {
         State::Maintenance => maintenance(&name),
         _ => return None,
     })
-}
-
-/// Returns why HAProxy's check isn't the check that diagnose made: for example, HAProxy runs another program.
-/// Returns `None` if the checks are equal.
-pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
-    if let Some(rule) = subject.other_command() {
-        let command = &rule.words[2];
-        return Some(format!(
-            "HAProxy runs {command} for the check, and sni-check doesn't exit with the code that HAProxy shows. \
-             So {command} isn't sni-check, or it can't run sni-check."
-        ));
-    }
-    if subject.compares_no_name() {
-        let search = subject.search()?;
-        let failure = search.asked.failure()?;
-        return Some(format!(
-            "HAProxy's own check is UP, but it sends no SNI, and without SNI HAProxy verifies no name. It checks the \
-             site that the server shows to clients without SNI. sni-check's own check fails: {failure}."
-        ));
-    }
-    if let Some(said) = subject.fails_earlier() {
-        let failure = subject.search()?.asked.failure()?;
-        return Some(format!(
-            "HAProxy's own check fails earlier than sni-check's check: {said}. sni-check's check also fails: {failure}"
-        ));
-    }
-    let meant = subject.meant()?;
-    // A server that can't be reached fails with and without TLS.
-    let reaches = subject
-        .search()
-        .is_none_or(|search| search.asked.reached.is_some());
-    let is_about_tls = subject.surveyed.call.is_err() && subject.surveyed.kind == CheckKind::Own;
-    (reaches || !is_about_tls).then(|| meant.what.clone())
 }
 
 /// Explains the word of the server line that keeps visitors away, if the line has such a word.
@@ -520,7 +457,9 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
     // In mode tcp, visitors bring their own TLS, and the lines would encrypt it once more.
     let surveyed = subject.surveyed;
     let is_passed_through = !surveyed.lines.is_http && !surveyed.has_word("ssl");
-    if surveyed.elsewhere.is_some() || is_passed_through {
+    // The new backend's check ends with the handshake that HAProxy's check has already done.
+    let fails_later = subject.fails_later().is_some();
+    if surveyed.elsewhere.is_some() || is_passed_through || fails_later {
         return;
     }
     let block = blocks

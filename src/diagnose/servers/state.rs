@@ -5,16 +5,13 @@ use std::thread;
 use std::time::Instant;
 
 use crate::causes::facts::Way;
-use crate::certificate::CertificateFailure;
 use crate::code::{Code, Layer};
 use crate::diagnose::ask::{Block, Kind, Opinion, missed_serve};
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::change::{Change, is_command};
 use crate::diagnose::report::Report;
-use crate::diagnose::stage::Stage;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Meant, Remark, Step, Survey, Surveyed};
-use crate::failure::Failure;
 use crate::haproxy::ask::{Answer, Answered, Visited};
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::statistics::{self, Shown};
@@ -191,7 +188,8 @@ impl Subject<'_> {
     }
 
     /// Returns the report about a diagnosis of this server. If the check gets further where visitors connect,
-    /// the causes are those of its failure there.
+    /// the causes are those of its failure there. If nothing explains the failure of HAProxy's check, the report
+    /// names no cause.
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
         let is_own = self.surveyed.kind == CheckKind::Own;
         let report = |diagnosis: &'d Diagnosis| {
@@ -211,35 +209,20 @@ impl Subject<'_> {
                 steps: here.steps,
                 ..there
             },
+            None if self.is_unexplained() => Report {
+                findings: Vec::new(),
+                place: None,
+                fix: None,
+                ..here
+            },
             None => here,
         }
-    }
-
-    /// Returns the change with which HAProxy's check gets further, but isn't UP. The configuration suggests
-    /// the change.
-    pub fn partial(&self) -> Option<&TriedChange> {
-        let failed = self.failed.as_ref()?;
-        (failed.reason.is_some() && !failed.block.fails_visitors()).then_some(failed)
     }
 
     /// Returns true if HAProxy's check is UP with the present lines, and a visitor is served. Returns `None`
     /// if HAProxy hasn't tried these lines.
     pub fn works_in_haproxy(&self) -> Option<bool> {
         self.present.as_ref().map(Block::is_up)
-    }
-
-    /// Returns HAProxy's words about its own check, if this check fails earlier than sni-check's check, which
-    /// gets a response.
-    pub fn fails_earlier(&self) -> Option<String> {
-        let asked = &self.search()?.asked;
-        let stage = Stage::of_failure(asked.failure()?, &asked.plan);
-        let answer = self.present.as_ref()?.tried.as_ref()?;
-        let Answer::Checked(checked) = answer else {
-            return None;
-        };
-        let is_own = self.surveyed.kind == CheckKind::Own && self.meant().is_none();
-        let is_earlier = stage.is_rejected_response() && Stage::of_answer(answer) < stage;
-        (is_own && is_earlier).then(|| checked.said())
     }
 
     /// Returns what a check by sni-check found.
@@ -300,22 +283,6 @@ impl Subject<'_> {
         let search = self.search()?;
         let meant = self.meant();
         Some(meant.map_or(&search.asked.options, |meant| &meant.written))
-    }
-
-    /// Returns true if the server is UP because HAProxy's own check sends no SNI and verifies no name, but
-    /// sni-check refuses the certificate because of its names.
-    pub fn compares_no_name(&self) -> bool {
-        let is_up = self.state == State::Up && self.works_in_haproxy() == Some(true);
-        let failure = self.search().and_then(|search| {
-            let is_without =
-                search.asked.options.no_sni && search.asked.options.verify_host.is_none();
-            search.asked.failure().filter(|_| is_without)
-        });
-        let is_name = matches!(
-            failure,
-            Some(Failure::Certificate(CertificateFailure::OtherName { .. }))
-        );
-        is_up && is_name && self.surveyed.kind == CheckKind::Own
     }
 
     /// Records HAProxy's answer about the present lines. Returns true if no line has to change.
@@ -405,6 +372,12 @@ impl Subject<'_> {
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(_), _) if is_refused => Code::Refused,
             (Ok(_), _) if self.compares_no_name() => Code::Healthy,
+            (Ok(diagnosis), _) if self.fails_later().is_some() => {
+                match diagnosis.search.best().code() {
+                    Code::CertificateForOtherName => Code::Healthy,
+                    code => code,
+                }
+            }
             (Err(_), _) if !self.obstacles().is_empty() => Code::Refused,
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
             (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
