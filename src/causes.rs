@@ -133,7 +133,7 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
 /// Returns the trials of the causes of the check's code and, if the check failed, of the causes of any
 /// failure. The trials of the most common cause come first, and last resorts come last.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
-    let code = facts.code();
+    let code = facts.explaining_code();
     let failed = facts.verdict.result.is_err();
     let mut causes: Vec<_> = all()
         .filter_map(|cause| {

@@ -9,8 +9,8 @@ use rustls::AlertDescription;
 
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
-use crate::options::expect::Part;
 use crate::options::expect::regex::GivenUp;
+use crate::options::expect::{Expectation, Part};
 
 /// Why the check of a server fails.
 #[derive(Clone, Debug)]
@@ -101,9 +101,13 @@ pub enum Failure {
     Header {
         /// The expectation.
         expected: String,
+        /// The response.
+        reply: Reply,
     },
     /// A body expectation isn't met.
     Body {
+        /// The response.
+        reply: Reply,
         /// The expectation.
         expected: String,
         /// How many bytes of the body were read, if the body was longer.
@@ -123,6 +127,8 @@ pub enum Failure {
     NoBody {
         /// The expectation.
         expected: String,
+        /// The response.
+        reply: Reply,
     },
     /// We can't decide whether an expectation is met. This is a limit of sni-check.
     Undecided {
@@ -137,6 +143,22 @@ pub enum Failure {
     AtLimit(String),
     /// Any other error: a bug, or we ran out of a resource.
     Internal(String),
+}
+
+/// The status of a response, and where it redirects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The target of a redirect.
+    pub location: Option<String>,
+}
+
+impl Reply {
+    /// Returns true if the server accepted the request and answered with a page.
+    fn is_page(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
 }
 
 /// How a connection ended.
@@ -184,6 +206,25 @@ impl Failure {
             },
             Failure::AtLimit(_) => Code::AtLimit,
             Failure::Internal(_) => Code::Internal,
+        }
+    }
+
+    /// Returns the status of the response and the target of its redirect, if the status is unexpected. If none
+    /// of the `rules` is about the status, HAProxy and sni-check judge a header or a body whatever the status
+    /// is. A status other than 2xx then explains the failure.
+    pub fn unexpected_status(&self, rules: &[Expectation]) -> Option<(u16, Option<&str>)> {
+        match self {
+            Failure::Status {
+                status, location, ..
+            } => Some((*status, location.as_deref())),
+            Failure::Header { reply, .. }
+            | Failure::Body { reply, .. }
+            | Failure::NoBody { reply, .. } => {
+                let is_judged = rules.iter().any(|rule| rule.part() == Part::Status);
+                let is_unexpected = !is_judged && !reply.is_page();
+                is_unexpected.then_some((reply.status, reply.location.as_deref()))
+            }
+            _ => None,
         }
     }
 
@@ -284,6 +325,26 @@ fn describe(errno: Errno) -> String {
     }
 }
 
+/// Appends the target of a redirect.
+fn redirects(f: &mut fmt::Formatter<'_>, location: Option<&str>) -> fmt::Result {
+    match location {
+        Some(location) => write!(f, " (redirects to {location})"),
+        None => Ok(()),
+    }
+}
+
+/// Shows a status other than 2xx, in front of the expectation that isn't met.
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_page() {
+            return Ok(());
+        }
+        write!(f, "status {}", self.status)?;
+        redirects(f, self.location.as_deref())?;
+        f.write_str(", ")
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -353,10 +414,7 @@ impl fmt::Display for Failure {
                 location,
             } => {
                 write!(f, "status {status}, expected {expected}")?;
-                match location {
-                    Some(location) => write!(f, " (redirects to {location})"),
-                    None => Ok(()),
-                }
+                redirects(f, location.as_deref())
             }
             Failure::ResponseTimeout { head_read: false } => f.write_str("response timed out"),
             Failure::ResponseTimeout { head_read: true } => {
@@ -376,12 +434,17 @@ impl fmt::Display for Failure {
                 "the response is complete, but the connection was {closed} right after it; HAProxy's own check \
                  may be UP (limit of sni-check)"
             ),
-            Failure::Header { expected } => write!(f, "headers do not meet --expect: {expected}"),
+            Failure::Header { expected, reply } => {
+                reply.fmt(f)?;
+                write!(f, "headers do not meet --expect: {expected}")
+            }
             Failure::Body {
                 expected,
+                reply,
                 cut_at,
                 only_here,
             } => {
+                reply.fmt(f)?;
                 match cut_at {
                     None => write!(f, "body does not meet --expect: {expected}")?,
                     Some(bytes) => write!(
@@ -402,7 +465,10 @@ impl fmt::Display for Failure {
                 "connection {closed} before the response was complete, so --expect is undecided: {expected}; \
                  HAProxy's own check judges only the part that arrived, so it may be UP (limit of sni-check)"
             ),
-            Failure::NoBody { expected } => write!(f, "no response body, expected {expected}"),
+            Failure::NoBody { expected, reply } => {
+                reply.fmt(f)?;
+                write!(f, "no response body, expected {expected}")
+            }
             Failure::Undecided {
                 expected, limit, ..
             } => write!(f, "--expect is undecided: {expected}; limit of sni-check: {limit}"),

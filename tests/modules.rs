@@ -235,10 +235,14 @@ fn has_sentence(text: &str) -> bool {
 
 /// The other modules that print whole sentences, each with the subject of its sentences. No sentence in
 /// these modules is about a cause.
-const OTHER_SENTENCES: [(&str, &str); 6] = [
+const OTHER_SENTENCES: [(&str, &str); 7] = [
     ("diagnose", "its --help"),
     ("diagnose/lines", "what to add to the printed lines"),
     ("diagnose/servers/print", "the state of a server in HAProxy"),
+    (
+        "diagnose/servers/verdict",
+        "how HAProxy's check differs from sni-check's",
+    ),
     (
         "explain",
         "its --help, and codes that HAProxy doesn't reset",

@@ -22,11 +22,8 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| match facts.failure() {
             Some(Failure::ClientCertificate { sent, .. }) => Weight::proved_if(!sent),
             Some(_) if !is_asked_and_absent(facts) => Weight::RuledOut,
-            Some(Failure::Status { status, .. }) => {
-                Weight::likely_if(matches!(status, 400 | 401 | 403 | 495 | 496))
-            }
             Some(Failure::ResponseClosed(_) | Failure::HandshakeClosed(_)) => Weight::Likely,
-            _ => Weight::RuledOut,
+            _ => Weight::likely_if(matches!(facts.status(), Some(400 | 401 | 403 | 495 | 496))),
         },
         ..Cause::BASE
     },

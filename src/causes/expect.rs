@@ -115,7 +115,10 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server answers with a good status, but --expect requires another status.",
         confirm: "The check's line shows both statuses.",
         change: "Correct --expect, or check another page (--uri).",
-        weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(100..=399))),
+        weigh: |facts| {
+            let is_good = matches!(facts.status(), Some(100..=399));
+            Weight::likely_if(is_good && facts.expects_other_status())
+        },
         ..Cause::BASE
     },
     Cause {
@@ -149,7 +152,8 @@ fn is_cut_short(facts: &Facts) -> bool {
 /// Returns a trial in which the expectation that isn't met ignores upper and lower case. `None` if the check
 /// failed for another reason, or if the expectation has no such form.
 fn in_any_case(facts: &Facts) -> Option<Trial> {
-    let (Failure::Body { expected, .. } | Failure::Header { expected }) = facts.failure()? else {
+    let (Failure::Body { expected, .. } | Failure::Header { expected, .. }) = facts.failure()?
+    else {
         return None;
     };
     let mut rules = facts.options.expect.iter();
@@ -160,9 +164,11 @@ fn in_any_case(facts: &Facts) -> Option<Trial> {
     Some(trial.with("rule", text))
 }
 
-/// Returns a trial in which the check expects this status.
+/// Returns a trial in which the check expects this status. A check that looks for a text or a header would
+/// still fail.
 pub(super) fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
-    let Ok(rule) = format!("status {status}").parse::<Expectation>() else {
+    let rule = format!("status {status}").parse::<Expectation>();
+    let Some(rule) = rule.ok().filter(|_| facts.expects_other_status()) else {
         return Vec::new();
     };
     let trial = Trial::new(facts, |options| {

@@ -341,9 +341,32 @@ impl Facts {
 
     /// Returns the unexpected status, or `None` if the check is UP or failed for another reason.
     pub fn status(&self) -> Option<u16> {
-        match self.failure() {
-            Some(Failure::Status { status, .. }) => Some(*status),
-            _ => None,
+        self.unexpected().map(|(status, _)| status)
+    }
+
+    /// Returns where an unexpected redirect points.
+    pub fn redirect(&self) -> Option<&str> {
+        let (status, location) = self.unexpected()?;
+        location.filter(|_| (300..400).contains(&status))
+    }
+
+    fn unexpected(&self) -> Option<(u16, Option<&str>)> {
+        let rules = &self.plan.request.expectations;
+        self.failure()?.unexpected_status(rules)
+    }
+
+    /// Returns true if the check fails because it expects another status. It may also fail because it looks for
+    /// a text or a header in a response with an unexpected status.
+    pub fn expects_other_status(&self) -> bool {
+        matches!(self.failure(), Some(Failure::Status { .. }))
+    }
+
+    /// Returns the code whose causes explain the failure. An unexpected status explains why a response lacks
+    /// the text or the header that the check looks for.
+    pub fn explaining_code(&self) -> Code {
+        match self.status() {
+            Some(_) => Code::Status,
+            None => self.code(),
         }
     }
 

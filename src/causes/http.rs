@@ -39,7 +39,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The page redirects to {location} on the same host. The check follows no redirects.",
         confirm: "The check's line shows where the redirect points.",
         change: "Check that page: --uri {location}.",
-        weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
+        weigh: |facts| Weight::possible_if(facts.redirect().is_some()),
         trials: |facts| {
             let uri = facts
                 .plan
@@ -47,14 +47,14 @@ pub(super) const CAUSES: &[Cause] = &[
                 .uri
                 .path_and_query()
                 .map(|uri| uri.as_str());
-            let path = redirect(facts).and_then(|location| same_site(facts, location));
+            let path = facts
+                .redirect()
+                .and_then(|location| same_site(facts, location));
             let path = path.filter(|path| Some(path.as_str()) != uri);
             let trial = path.map(|path| {
                 // The path comes from the server, and the operator pastes it into a shell.
                 let quoted = shlex::try_quote(&path).unwrap_or_default().into_owned();
-                uri_trial(facts, &path)
-                    .counting_progress()
-                    .with("location", quoted)
+                uri_trial(facts, &path).with("location", quoted)
             });
             trial.into_iter().collect()
         },
@@ -83,7 +83,9 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The response is a redirect, and --expect requires another status. A redirect also shows that the server works.",
         confirm: "The check's line shows where the redirect points.",
         change: "Accept the redirect with --expect 'status {status}'.",
-        weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
+        weigh: |facts| {
+            Weight::possible_if(facts.redirect().is_some() && facts.expects_other_status())
+        },
         trials: |facts| match facts.status() {
             // Browsers give up if a page redirects to itself.
             Some(status @ 300..=399) if !redirects_to_itself(facts) => accept(facts, status),
@@ -113,7 +115,7 @@ pub(super) const CAUSES: &[Cause] = &[
             let uri = facts.plan.request.uri.path_and_query();
             let is_root = uri.is_some_and(|uri| uri == "/");
             match (facts.status(), is_root) {
-                (Some(404 | 410), false) => vec![uri_trial(facts, "/").counting_progress()],
+                (Some(404 | 410), false) => vec![uri_trial(facts, "/")],
                 _ => Vec::new(),
             }
         },
@@ -125,7 +127,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The page requires a login (401), which shows that the application works.",
         confirm: "Request the page from this host: {curl} URL",
-        change: "Accept the status with --expect 'status 401'. It is better to check a page without a login (--uri /healthz), or to send credentials with --header @FILE.",
+        change: "Check a page without a login (--uri /healthz), or send credentials with --header @FILE. Or accept the status, with only --expect 'status 401'.",
         // Some servers that require a client certificate answer 401 to clients without one.
         weigh: |facts| {
             let by_page = !facts.client_certificate_asked();
@@ -360,37 +362,26 @@ pub fn redirects_to_itself(facts: &Facts) -> bool {
     let location = match &facts.verdict.result {
         Ok(Some(response)) if (300..400).contains(&response.status) => response.location.as_deref(),
         Ok(_) => None,
-        Err(_) => redirect(facts),
+        Err(_) => facts.redirect(),
     };
     let uri = facts.plan.request.uri.path_and_query();
     let path = location.and_then(|location| same_site(facts, location));
     path.is_some() && path.as_deref() == uri.map(|uri| uri.as_str())
 }
 
-/// Returns the target of an unexpected redirect.
-fn redirect(facts: &Facts) -> Option<&str> {
-    match facts.failure() {
-        Some(Failure::Status {
-            status: 300..=399,
-            location,
-            ..
-        }) => location.as_deref(),
-        _ => None,
-    }
-}
-
 /// Returns a method that the server may accept, if the failure may be due to the check's method.
 fn other_method(facts: &Facts) -> Option<&'static str> {
     let is_get = facts.plan.request.method == "GET";
-    match facts.failure()? {
-        Failure::Status { status: 405, .. } if is_get => Some("HEAD"),
-        Failure::Status { status: 400, .. } if asks_whole_server(facts) => Some("GET"),
-        Failure::Status {
-            status: 405 | 501, ..
-        }
-        | Failure::NotHttp(_)
-        | Failure::ResponseTimeout { head_read: false }
-        | Failure::ResponseClosed(_) => (!is_get).then_some("GET"),
+    match (facts.failure()?, facts.status()) {
+        (_, Some(405)) if is_get => Some("HEAD"),
+        (_, Some(400)) if asks_whole_server(facts) => Some("GET"),
+        (_, Some(405 | 501))
+        | (
+            Failure::NotHttp(_)
+            | Failure::ResponseTimeout { head_read: false }
+            | Failure::ResponseClosed(_),
+            _,
+        ) => (!is_get).then_some("GET"),
         _ => None,
     }
 }
@@ -421,15 +412,8 @@ fn is_broken_http(facts: &Facts) -> bool {
 }
 
 fn is_refused(facts: &Facts) -> bool {
-    matches!(
-        facts.failure(),
-        Some(
-            Failure::Status {
-                status: 400..=499,
-                ..
-            } | Failure::ResponseClosed(_)
-        )
-    )
+    let is_closed = matches!(facts.failure(), Some(Failure::ResponseClosed(_)));
+    is_closed || matches!(facts.status(), Some(400..=499))
 }
 
 /// Returns Accept and User-Agent, each only if the check doesn't send it. Empty if the server doesn't refuse
@@ -482,13 +466,19 @@ fn same_site(facts: &Facts, location: &str) -> Option<String> {
     (same && is_ours).then(|| path.to_owned())
 }
 
+/// Returns a trial of another page. If the check looks for a text or a header, only a page that has it is the
+/// right page.
 fn uri_trial(facts: &Facts, path: &str) -> Trial {
     // A path in the URL would contradict --uri.
     let host = &facts.plan.names.host;
-    Trial::new(facts, |options| {
+    let trial = Trial::new(facts, |options| {
         without_path(options, host);
         options.uri = Some(path.to_owned());
-    })
+    });
+    match facts.expects_other_status() {
+        true => trial.counting_progress(),
+        false => trial,
+    }
 }
 
 /// Shortens the URL to its host and port. If the URL has no host, replaces the URL with `host`.

@@ -8,6 +8,7 @@ use crate::code::{Code, Layer};
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::options::values::Time;
+use crate::probe;
 use crate::probe::connect::Address;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -75,7 +76,18 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "The check's line says no-sni. sni-check diagnose shows the handshakes with and without the name.",
         change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line, or sni-check without --no-sni.",
         weigh: |facts| Weight::possible_if(facts.options.no_sni),
-        trials: with_name,
+        trials: |facts| with_name(facts, false),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "name-not-sent",
+        shows_as: &[at(Code::CertificateForOtherName, 8)],
+        place: Place::Config,
+        what: "The check sends no SNI. The server sends the certificate of {left-out} anyway, but HAProxy verifies no name then, and sni-check verifies {wanted}.",
+        confirm: "The check's line says no-sni, and lists the names of the certificate.",
+        change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line, or sni-check without --no-sni.",
+        weigh: |facts| Weight::possible_if(!with_name(facts, true).is_empty()),
+        trials: |facts| with_name(facts, true),
         ..Cause::BASE
     },
     Cause {
@@ -191,7 +203,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "name-not-verified",
-        shows_as: &[at(Code::CertificateForOtherName, 8)],
+        shows_as: &[at(Code::CertificateForOtherName, 13)],
         place: Place::Config,
         what: "Without SNI (--no-sni) HAProxy verifies no name, but sni-check verifies {wanted}.",
         confirm: "HAProxy's own check is UP. The check's line lists the names of the certificate.",
@@ -277,9 +289,10 @@ fn more_time(facts: &Facts) -> Option<Trial> {
         .then(|| Trial::new(facts, |options| options.timeout = Some(Time(more))))
 }
 
-/// Returns trials that send a name in place of `--no-sni`: each name that the options or haproxy.cfg have for
-/// this server.
-fn with_name(facts: &Facts) -> Vec<Trial> {
+/// Returns trials that send a name in place of `--no-sni`: each name that the options or haproxy.cfg have
+/// for this server. If the check fails only because no name is verified, the server already sends the certificate
+/// of some names without SNI. Returns these names if `is_sent`, and otherwise the other names.
+fn with_name(facts: &Facts, is_sent: bool) -> Vec<Trial> {
     if !facts.options.no_sni {
         return Vec::new();
     }
@@ -291,7 +304,10 @@ fn with_name(facts: &Facts) -> Vec<Trial> {
     let mut names: Vec<String> = names.into_iter().flatten().cloned().collect();
     names.push(facts.host().to_owned());
     names.extend(facts.known("--sni").map(|known| known.value.clone()));
-    names.retain(|name| is_name(name));
+    let leaf = facts.verdict.seen.chain.first();
+    let leaf = leaf.filter(|_| facts.code() == Code::CertificateForOtherName);
+    let has_certificate = |name: &str| leaf.is_some_and(|leaf| probe::is_for(leaf, name));
+    names.retain(|name| is_name(name) && has_certificate(name) == is_sent);
     names.dedup();
     let trial = |name: String| {
         let trial = Trial::new(facts, |options| send(options, &name));

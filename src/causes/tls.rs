@@ -5,7 +5,7 @@ use rustls::AlertDescription;
 use super::cause::{Cause, Place, Sign, Trial, Weight, at};
 use super::facts::{Attempt, Facts, Handshakes, Plain, Way};
 use crate::certificate::CertificateFailure;
-use crate::code::Code;
+use crate::code::{Code, Layer};
 use crate::failure::Failure;
 
 pub(super) const CAUSES: &[Cause] = &[
@@ -179,7 +179,7 @@ pub(super) const CAUSES: &[Cause] = &[
                 return Weight::RuledOut;
             };
             let names = [&tls.bare, &tls.made_up];
-            let by_name = names.iter().any(|attempt| !is_cut(attempt));
+            let by_name = names.iter().any(|attempt| is_answered(attempt));
             Weight::likely_if(!all_are_cut(facts) && !by_name)
         },
         ..Cause::BASE
@@ -406,6 +406,15 @@ pub(super) fn is_cut(attempt: &Attempt) -> bool {
     )
 }
 
+/// Returns true if the server answers the handshake, even with a refusal. An attempt that doesn't connect says
+/// nothing about handshakes.
+fn is_answered(attempt: &Attempt) -> bool {
+    match &attempt.result {
+        Ok(_) => true,
+        Err(failure) => failure.code().layer() > Layer::Connection && !is_cut(attempt),
+    }
+}
+
 /// Returns true if the server refuses the offered TLS versions or ciphers.
 fn refuses_version(attempt: &Attempt) -> bool {
     matches!(attempt.result, Err(Failure::NothingInCommon(_)))
@@ -437,7 +446,7 @@ fn names_of(facts: &Facts, is: impl Fn(&Attempt) -> bool) -> Vec<&'static str> {
 pub(super) fn all_are_cut(facts: &Facts) -> bool {
     facts.tls.is_some()
         && names_of(facts, |attempt| {
-            !is_cut(attempt) && !refuses_version(attempt)
+            is_answered(attempt) && !refuses_version(attempt)
         })
         .is_empty()
 }
@@ -465,7 +474,7 @@ pub(super) fn alike(facts: &Facts) -> Option<String> {
 /// Returns the names of the handshakes that the server answers.
 pub(super) fn answered(facts: &Facts) -> String {
     names_of(facts, |attempt| {
-        !is_cut(attempt) && !refuses_version(attempt)
+        is_answered(attempt) && !refuses_version(attempt)
     })
     .join(", ")
 }
@@ -505,4 +514,23 @@ pub(super) fn name_evidence(facts: &Facts) -> Option<String> {
         (_, Ok(_)) => "A handshake with a made-up name succeeds.".to_owned(),
     };
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Attempt, is_answered};
+    use crate::failure::Failure;
+
+    #[test]
+    fn an_attempt_that_does_not_connect_is_not_answered() {
+        let is_answered = |failure| {
+            is_answered(&Attempt {
+                result: Err(failure),
+                ..Attempt::none()
+            })
+        };
+        assert!(!is_answered(Failure::ConnectTimeout));
+        assert!(!is_answered(Failure::HandshakeTimeout));
+        assert!(is_answered(Failure::UnsafeRenegotiation));
+    }
 }

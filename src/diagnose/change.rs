@@ -156,6 +156,13 @@ impl Change {
         }
     }
 
+    /// Returns true if the check then connects where visitors connect.
+    pub fn is_move(&self) -> bool {
+        let mut edits = self.words.iter().chain(&self.connect);
+        let is_address = |(word, value): &Edit| ["addr", "port"].contains(word) && value.is_none();
+        self.options.is_some() || edits.any(is_address)
+    }
+
     /// Returns true if nothing changes.
     pub fn is_empty(&self) -> bool {
         *self == Change::default()
@@ -292,7 +299,7 @@ impl Change {
         self
     }
 
-    /// Returns this change, plus HTTP/1.1 in the request of HAProxy's own check.
+    /// Returns this change, plus HTTP/1.1 and a Host header in the request of HAProxy's own check.
     pub fn with_http11(mut self, surveyed: &Surveyed, best: &Options) -> Change {
         if !best.handshake_only {
             self.request((best, "HTTP/1.1"), evaluated_host(surveyed));

@@ -2,7 +2,7 @@
 
 use super::head::Head;
 use crate::deadline::Deadline;
-use crate::failure::{Closed, Failure};
+use crate::failure::{Closed, Failure, Reply};
 use crate::options::expect::regex::GivenUp;
 use crate::options::expect::{Answer, Expectation, Part};
 use crate::plan::{Request, Share};
@@ -97,14 +97,28 @@ impl Judge<'_> {
                 expected,
                 location: self.head.location.clone(),
             },
-            Part::Header => Failure::Header { expected },
-            Part::Body if body.bytes.is_empty() => Failure::NoBody { expected },
+            Part::Header => Failure::Header {
+                expected,
+                reply: self.reply(),
+            },
+            Part::Body if body.bytes.is_empty() => Failure::NoBody {
+                expected,
+                reply: self.reply(),
+            },
             Part::Body => Failure::Body {
                 expected,
+                reply: self.reply(),
                 cut_at: body.cut.then_some(self.request.max_body),
                 only_here: rule.is_negated() && self.holds_for_haproxy(rule, body),
             },
         })
+    }
+
+    fn reply(&self) -> Reply {
+        Reply {
+            status: self.head.number(),
+            location: self.head.location.clone(),
+        }
     }
 
     /// Returns true if a rule holds for the part of a body that HAProxy looks at.

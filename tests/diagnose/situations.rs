@@ -256,7 +256,7 @@ fn every_expectation_is_reported() {
     for (uri, advice) in [
         ("/error", "The application is failing"),
         ("/missing", "it has a page at /. Use --uri /"),
-        ("/api", "Accept the status with --expect 'status 401'"),
+        ("/api", "ccept the status, with only --expect 'status 401'"),
         ("/redirect", "Check that page: --uri /elsewhere"),
     ] {
         let report = diagnose(

@@ -216,3 +216,25 @@ fn visitors_get_the_host_of_the_check_if_the_server_refuses_their_name() {
         }
     }
 }
+
+#[test]
+fn visitors_that_fail_because_of_ciphers_do_not_need_the_name_of_the_check() {
+    let stage = Stage::new();
+    let server = nginx(&stage, "", "");
+    let backend = format!(
+        "backend be
+    option external-check
+    external-check command {BINARY}
+    external-check path \"--sni {NAME} --ca-file CA\"
+    server s1 127.0.0.1:{} ssl verify required ca-file CA no-tlsv13 ciphers ECDHE-RSA-AES128-GCM-SHA256 check\n",
+        server.port
+    );
+    let config = config(&stage, &backend);
+    let report = object(&["-f", &config, "be/s1"], 0);
+    let server = &report["servers"][0];
+    assert_eq!(server["visitors"], 503, "{server:#}");
+    let causes = server["causes"].to_string();
+    assert!(!causes.contains("traffic-needs-sni"), "{server:#}");
+    let new = server["diff"][0]["new"].as_str().expect("a line");
+    assert!(new.ends_with("no-tlsv13 check"), "{new}");
+}

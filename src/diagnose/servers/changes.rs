@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::state::{State, Subject, TriedChange};
+use super::state::{Diagnosis, State, Subject, TriedChange};
 use super::{others, settings};
 use crate::causes::facts::{Refused, Way};
 use crate::diagnose::ask::{Block, MARGIN};
@@ -84,6 +84,7 @@ pub(super) fn try_changes(
     let bases = bases.map(|(number, subject)| Candidate::present(number, subject));
     let mut bases: Vec<Option<Candidate>> = bases.collect();
     let mut chosen: Vec<Option<Candidate>> = subjects.iter().map(|_| None).collect();
+    let mut partial: Vec<Option<TriedChange>> = subjects.iter().map(|_| None).collect();
     let mut open: Vec<usize> = (0..subjects.len()).collect();
     for round in 0..ROUNDS {
         let mut candidates: Vec<Candidate> = Vec::new();
@@ -105,7 +106,8 @@ pub(super) fn try_changes(
             }
             let next = furthest(&tried);
             chosen[number] = choose(subject, tried, round > 0).cloned();
-            if let (Some(next), None) = (next, &chosen[number]) {
+            if let (Some((next, change)), None) = (next, &chosen[number]) {
+                partial[number] = next.is_suggested.then_some(change);
                 bases[number] = Some(next);
                 open.push(number);
             }
@@ -115,8 +117,12 @@ pub(super) fn try_changes(
     let chosen = chosen.into_iter();
     let chosen = chosen.map(|chosen| chosen.map(|chosen| (chosen.change, chosen.options)));
     others::spare(subjects, chosen.collect(), checked, haproxy, patience);
-    for (subject, base) in subjects.iter_mut().zip(bases) {
+    for (subject, (base, partial)) in subjects.iter_mut().zip(bases.into_iter().zip(partial)) {
         try_settings(subject, base, haproxy, patience);
+        let partial = partial.filter(|partial| !partial.block.fails_visitors());
+        if subject.change.is_none() && subject.conflict.is_none() && partial.is_some() {
+            subject.failed = partial;
+        }
     }
 }
 
@@ -129,7 +135,7 @@ fn try_settings(
     patience: Duration,
 ) {
     let works = |change: &TriedChange| change.block.is_up();
-    if subject.works_in_haproxy == Some(false) && !subject.change.as_ref().is_some_and(works) {
+    if subject.works_in_haproxy() == Some(false) && !subject.change.as_ref().is_some_and(works) {
         let base = base.filter(|base| !base.change.is_empty());
         let base = base.map(|base| (base.change, base.options, base.reason));
         let found = settings::find(subject, base, haproxy, patience);
@@ -138,12 +144,7 @@ fn try_settings(
         }
         subject.change = found.or(subject.change.take());
     }
-    let serves = |change: &TriedChange| works(change) && change.block.visitor.is_some();
-    if subject.change.as_ref().is_some_and(serves)
-        && let Ok(diagnosis) = &mut subject.diagnosis
-    {
-        diagnosis.search.serves_visitors();
-    }
+    subject.adopt_visitors();
 }
 
 /// Returns the change after which HAProxy sends visitors to a healthy server again: it removes `disabled` or
@@ -156,6 +157,7 @@ fn with_visitors(surveyed: &Surveyed, present: &TriedChange) -> Option<TriedChan
         reason: None,
         version: present.version.clone(),
         block: present.block.clone(),
+        change,
     })
 }
 
@@ -201,7 +203,7 @@ fn ask_about(
 /// must get further than with the base. A change of the options may get only equally far, because it has
 /// helped sni-check's own check. If the check is UP with a change but visitors get an error, returns that
 /// change, so that the next changes are about visitors.
-fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
+fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<(Candidate, TriedChange)> {
     let stage = |tried: &TriedChange| tried.block.tried.as_ref().map(Stage::of_answer);
     let (base, present) = tried.first()?;
     let failing = || {
@@ -211,11 +213,15 @@ fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
     // A change that has helped sni-check counts more than the present lines.
     let helps = |candidate: &Candidate| !candidate.is_suggested && !candidate.change.is_empty();
     let helpful = failing().find(|(candidate, _)| helps(candidate));
-    if let Some((candidate, failed)) = helpful.or_else(|| failing().next()) {
-        return base.failed_visitor.is_none().then(|| Candidate {
-            failed_visitor: failed.block.visitor,
+    if let Some((candidate, change)) = helpful.or_else(|| failing().next()) {
+        let candidate = Candidate {
+            failed_visitor: change.block.visitor,
             ..(*candidate).clone()
-        });
+        };
+        return base
+            .failed_visitor
+            .is_none()
+            .then(|| (candidate, change.clone()));
     }
     // HAProxy can't try the present lines of a check that sends no request.
     let before = stage(present).unwrap_or(Stage::Call);
@@ -229,7 +235,7 @@ fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
     });
     // Among the changes that get equally far, the first wins.
     let furthest = further.rev().max_by_key(|(_, change)| stage(change));
-    furthest.map(|(candidate, _)| (*candidate).clone())
+    furthest.map(|(candidate, change)| ((*candidate).clone(), change.clone()))
 }
 
 /// Chooses the first change with which the check is UP and visitors are served. `tried` begins with the base
@@ -420,7 +426,7 @@ fn where_visitors_connect(
     let moved = Change::default().with_edits(&there.words, &there.connect);
     let reason = surveyed.elsewhere.as_ref().unwrap_or(&there.what);
     let mut found = vec![suggested(moved.clone(), best, reason)];
-    if let Some(search) = &subject.at_visitors {
+    if let Some(Diagnosis { search, .. }) = &subject.at_visitors {
         let mut surveyed = surveyed.clone();
         let is_gone = |word: &str| there.words.iter().any(|(gone, _)| *gone == word);
         surveyed.lines.words.retain(|(word, _)| !is_gone(word));
@@ -482,5 +488,6 @@ fn tried(
         reason: candidate.reason.clone(),
         version: version.filter(|_| block.is_tried()).map(str::to_owned),
         block,
+        change: candidate.change.clone(),
     }
 }

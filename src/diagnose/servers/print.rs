@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::call::ServersCall;
 use super::state::{Conflict, Diagnosis, State, Statistics, Subject};
+use super::verdict::{Partial, misread};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::report::{LIMITED, Report};
@@ -191,11 +192,14 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             None if surveyed.is_refused => {
                 "sni-check finds the server healthy, but HAProxy doesn't start with this server line."
             }
-            None if subject.works_in_haproxy == Some(true) => {
+            None if subject.partial().is_some() => {
+                "sni-check finds the server healthy, because its check doesn't have all of HAProxy's settings and rules."
+            }
+            None if subject.works_in_haproxy() == Some(true) => {
                 "sni-check finds the server healthy, and so does HAProxy with these lines. If you have changed haproxy.cfg \
                  or a file that it names, reload HAProxy. HAProxy reports UP after `rise` checks."
             }
-            None if subject.works_in_haproxy == Some(false) => {
+            None if subject.works_in_haproxy() == Some(false) => {
                 "sni-check finds the server healthy, but HAProxy doesn't. haproxy.cfg has a setting that sni-check's check \
                  doesn't have. Run sni-check diagnose HOST:PORT, and compare the lines that it prints with haproxy.cfg."
             }
@@ -242,6 +246,12 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     } else if !key.is_empty() && printed.causes.contains(&key) && !is_one {
         paragraph(text, "  cause    ", "the same as for the server above");
     } else {
+        if let Some(partial) = Partial::of(subject, &report) {
+            if misread.as_ref() != Some(&partial.cause) {
+                paragraph(text, "  cause    ", &printable(&partial.cause));
+            }
+            paragraph(text, "  remains  ", &printable(&partial.remains));
+        }
         report.print_findings(text);
         if let Some(reason) = reason.filter(|reason| {
             diagnosis.search.changed.is_some() && misread.as_ref() != Some(*reason)
@@ -257,7 +267,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         backend(text, subject, diagnosis, &report);
     }
     // The details show HAProxy with the options of the check, but without the other settings of haproxy.cfg.
-    if is_one && subject.works_in_haproxy != Some(false) && !subject.compares_no_name() {
+    if is_one && subject.works_in_haproxy() != Some(false) && !subject.compares_no_name() {
         report.print_details(text);
     }
 }
@@ -333,32 +343,6 @@ fn meaning(subject: &Subject<'_>) -> Option<String> {
     })
 }
 
-/// Returns why HAProxy's check isn't the check that diagnose made: for example, HAProxy runs another program.
-/// Returns `None` if the checks are equal.
-pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
-    if let Some(rule) = subject.other_command() {
-        let command = &rule.words[2];
-        return Some(format!(
-            "HAProxy runs {command} for the check, and sni-check doesn't exit with the code that HAProxy shows. \
-             So {command} isn't sni-check, or it can't run sni-check."
-        ));
-    }
-    if subject.compares_no_name() {
-        let search = subject.search()?;
-        let failure = search.asked.failure()?;
-        return Some(format!(
-            "HAProxy's own check is UP, but it sends no SNI, and without SNI HAProxy verifies no name. It checks the \
-             site that the server shows to clients without SNI. sni-check's own check fails: {failure}."
-        ));
-    }
-    let meant = subject.meant()?;
-    // A server that can't be reached fails with and without TLS.
-    let reaches = subject
-        .search()
-        .is_none_or(|search| search.asked.reached.is_some());
-    (reaches || !meant.is_plain).then(|| meant.what.clone())
-}
-
 /// Explains the word of the server line that keeps visitors away, if the line has such a word.
 fn idle(subject: &Subject<'_>) -> Option<String> {
     let name = subject.surveyed.name();
@@ -393,6 +377,9 @@ fn maintenance(name: &str) -> String {
 /// the report may offer a new backend instead.
 fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bool {
     if let Some(failed) = &subject.failed {
+        if let (Err(_), Some(reason)) = (&subject.diagnosis, &failed.reason) {
+            paragraph(text, "  cause    ", &printable(reason));
+        }
         let (words, tried) = (&failed.words, failed.block.tried());
         let sentence = match failed.block.fails_visitors() {
             true => format!(
@@ -483,7 +470,9 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
     // In mode tcp, visitors bring their own TLS, and the lines would encrypt it once more.
     let surveyed = subject.surveyed;
     let is_passed_through = !surveyed.lines.is_http && !surveyed.has_word("ssl");
-    if surveyed.elsewhere.is_some() || is_passed_through {
+    // The new backend's check ends with the handshake that HAProxy's check has already done.
+    let fails_later = subject.fails_later().is_some();
+    if surveyed.elsewhere.is_some() || is_passed_through || fails_later {
         return;
     }
     let block = blocks

@@ -39,7 +39,7 @@ pub(crate) struct Suggestion {
     /// True if diagnose tries the change with sni-check first. HAProxy then tries it only if sni-check can't
     /// check the server.
     pub is_known: bool,
-    /// True if the request of HAProxy's own check needs HTTP/1.1.
+    /// True if the request of HAProxy's own check needs HTTP/1.1 and a Host header.
     pub is_http11: bool,
     /// The request of HAProxy's own check.
     pub request: Option<Request>,
@@ -217,17 +217,27 @@ fn request(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests HTTP/1.1 for a check that sends an HTTP/1.0 request.
+/// Suggests HTTP/1.1 for a check that sends an HTTP/1.0 request, and a Host header for a check that sends
+/// no Host header. sni-check always sends both.
 fn http11(watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
     };
-    let is_old = check.protocol.sends_request() && !watch.backend.settings.rules.sent().is_1_1();
-    is_old.then(|| Suggestion {
+    let sent = watch.backend.settings.rules.sent();
+    let what = match (sent.is_1_1(), sent.host()) {
+        (false, _) => {
+            "HAProxy's own check sends a request of HTTP/1.0, because the line with the request has no HTTP/1.1 \
+             (`ver HTTP/1.1` in http-check send). The server refuses HTTP/1.0."
+        }
+        (true, None) => {
+            "HAProxy's own check sends no Host header, because haproxy.cfg has no `hdr Host` in http-check send. The \
+             server refuses the request without Host."
+        }
+        (true, Some(_)) => return None,
+    };
+    check.protocol.sends_request().then(|| Suggestion {
         is_http11: true,
-        what: "HAProxy's own check sends a request of HTTP/1.0, because the line with the request has no HTTP/1.1 \
-               (`ver HTTP/1.1` in http-check send). The server refuses HTTP/1.0."
-            .to_owned(),
+        what: what.to_owned(),
         ..Suggestion::default()
     })
 }

@@ -78,9 +78,7 @@ pub(crate) fn elsewhere(watch: &Watch) -> Option<String> {
     let check = watch.connections.first()?.endpoint.to_string();
     let visitors = watch.server.endpoint.to_string();
     (check != visitors).then(|| {
-        format!(
-            "The check connects to {check}, and fails there. At {visitors}, where visitors connect, the check works."
-        )
+        format!("The check connects to {check}, and fails there. Visitors connect to {visitors}.")
     })
 }
 
