@@ -10,7 +10,7 @@ use crate::diagnose::ask::{Block, MARGIN};
 use crate::diagnose::change::Change;
 use crate::diagnose::stage::Stage;
 use crate::diagnose::trials::Search;
-use crate::doctor::survey::{CheckKind, Suggestion, Surveyed, UNVERIFIED};
+use crate::doctor::survey::{CheckKind, Surveyed, UNVERIFIED};
 use crate::haproxy::ask::{Answered, Question, Visited, ask};
 use crate::haproxy::program::Haproxy;
 use crate::options::Options;

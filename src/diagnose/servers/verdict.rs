@@ -146,6 +146,5 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
     let reaches = subject
         .search()
         .is_none_or(|search| search.asked.reached.is_some());
-    let is_about_tls = subject.surveyed.call.is_err() && subject.surveyed.kind == CheckKind::Own;
-    (reaches || !is_about_tls).then(|| meant.what.clone())
+    (reaches || !meant.is_plain).then(|| meant.what.clone())
 }
