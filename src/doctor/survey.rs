@@ -27,6 +27,7 @@ use crate::haproxy::config::backend_lines::{Rule, ServerLines};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::{Sni, Verified};
 use crate::haproxy::config::place::Place;
+use crate::haproxy::config::written::Written;
 use crate::haproxy::variables::Variables;
 use crate::options::Options;
 use crate::output::mark::Mark;
@@ -95,6 +96,8 @@ pub(crate) struct Surveyed {
     pub idle: Option<&'static str>,
     /// The words of the server that are in a `default-server` line, with the place of that line.
     pub inherited: Vec<(String, Place)>,
+    /// The words of the check's lines that come from variables.
+    pub written: Arc<Written>,
     /// The variables of HAProxy's environment.
     pub variables: Arc<Variables>,
     /// The steps of a check with several `connect` rules.
@@ -242,6 +245,7 @@ fn surveyed(
         hosts: suggest::hosts(watch).cloned().collect(),
         inherited: inherited(watch, &lines),
         idle: idle(watch),
+        written: Arc::new(own_check::written(watch.backend)),
         variables: Arc::clone(variables),
         suggestions: suggest::of(visit, restored),
         known_values: suggest::known_values(visit, watch).into(),

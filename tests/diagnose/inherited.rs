@@ -104,3 +104,25 @@ fn a_check_without_a_request_is_down_without_statistics() {
         broken.assert_repaired_by(server);
     }
 }
+
+#[test]
+fn the_lines_of_defaults_keep_their_variables() {
+    let stage = Stage::new();
+    let server_line = server_line(&stage, &format!("check-sni {NAME}"));
+    let option = format!("    option httpchk GET {PAGE} HTTP/1.1\n");
+    let send = format!("    http-check send hdr Host {NAME} hdr X-Token \"${{TOKEN}}\"\n");
+    let wrong = "    http-check expect string ACTIVE\n";
+    let right = "    http-check expect string Active\n";
+    for (defaults, backend) in [
+        (format!("{option}{send}{wrong}"), server_line.clone()),
+        (format!("{option}{send}"), format!("{right}{server_line}")),
+    ] {
+        let broken =
+            Broken::with_defaults(&stage, "setenv TOKEN not-for-screens", &defaults, &backend);
+        let server = broken.diagnose();
+        let diff = server["diff"].to_string();
+        assert!(diff.contains("hdr X-Token \\\"${TOKEN}\\\""), "{server:#}");
+        assert!(!diff.contains("not-for-screens"), "{server:#}");
+        broken.assert_repaired_by(&server);
+    }
+}

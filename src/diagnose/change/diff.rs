@@ -103,7 +103,11 @@ impl Change {
         let lines = self.changed(surveyed, options.map(|options| options.word.as_str()));
         let write = |word: &str| match options {
             Some(options) if options.word == word => options.written.clone(),
-            _ => word_of(word),
+            // A new line may repeat a word whose value is secret.
+            _ => {
+                let written = surveyed.written.quote_variable(word);
+                written.unwrap_or_else(|| word_of(word))
+            }
         };
         let own = |line: &Line| {
             let place = line.old?.place.as_ref()?;

@@ -1,7 +1,7 @@
 //! Handles checks that sni-check can't make as they are written in haproxy.cfg. Examples are a name such as
 //! `str(www.example.com)`, a path without its first slash, options without a name, a connection without TLS,
-//! and a check without a request. This module finds the check that the operator most likely meant, or the part of the check that
-//! sni-check can make.
+//! and a check without a request. This module finds the check that the operator most likely meant, or the part of
+//! the check that sni-check can make.
 
 use std::net::IpAddr;
 

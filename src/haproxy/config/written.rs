@@ -9,6 +9,9 @@ use super::place::Place;
 const BEGIN: char = '\u{e000}';
 const END: char = '\u{e001}';
 
+/// Stands for a word of a variable with a list of words.
+const LIST: &str = "…";
+
 /// sni-check doesn't look for shorter values inside other words, because they may occur there by chance.
 const SHORTEST: usize = 4;
 
@@ -57,18 +60,29 @@ impl Written {
         let unknown = words.iter().filter(|word| !text.contains(word.as_str()));
         self.0.extend(unknown.map(|value| Word {
             value: value.clone(),
-            marked: format!("{BEGIN}…{END}"),
+            marked: format!("{BEGIN}{LIST}{END}"),
         }));
     }
 
     /// Quotes a word for haproxy.cfg, with the names of variables in place of their values.
     pub(crate) fn quote(&self, word: &str) -> String {
+        self.marked(word)
+            .map_or_else(|| quote(word), |marked| quote_marked(&marked))
+    }
+
+    /// Like `quote`, but returns `None` if the word doesn't come from a variable, or if a variable has a list of
+    /// words.
+    pub(crate) fn quote_variable(&self, word: &str) -> Option<String> {
+        let marked = self.marked(word)?;
+        (!marked.contains(LIST)).then(|| quote_marked(&marked))
+    }
+
+    /// Returns the word with marks around its variables, or `None` if it has no variables.
+    fn marked(&self, word: &str) -> Option<String> {
         let is_in = |known: &&Word| known.value.len() >= SHORTEST && word.contains(&known.value);
         let whole = self.0.iter().find(|known| known.value == word);
-        match whole.or_else(|| self.0.iter().find(is_in)) {
-            Some(known) => quote_marked(&word.replace(&known.value, &known.marked)),
-            None => quote(word),
-        }
+        let known = whole.or_else(|| self.0.iter().find(is_in))?;
+        Some(word.replace(&known.value, &known.marked))
     }
 
     /// Quotes words and joins them into a line.
