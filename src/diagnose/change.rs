@@ -156,11 +156,12 @@ impl Change {
         }
     }
 
-    /// Returns true if the check then connects where visitors connect.
-    pub fn is_move(&self) -> bool {
+    /// Returns true if the check connects where visitors connect with the change, and elsewhere without it.
+    pub fn is_move(&self, surveyed: &Surveyed) -> bool {
         let mut edits = self.words.iter().chain(&self.connect);
         let is_address = |(word, value): &Edit| ["addr", "port"].contains(word) && value.is_none();
-        self.options.is_some() || edits.any(is_address)
+        let moved = Change::without_address(surveyed);
+        edits.any(is_address) || moved.is_some_and(|(moved, _)| moved.options == self.options)
     }
 
     /// Returns true if nothing changes.

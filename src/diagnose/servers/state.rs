@@ -195,9 +195,8 @@ impl Subject<'_> {
         let report = |diagnosis: &'d Diagnosis| {
             Report::of_server(&diagnosis.search, &diagnosis.opinion, is_own)
         };
-        let is_moved = self
-            .partial()
-            .is_some_and(|partial| partial.change.is_move());
+        let partial = self.partial();
+        let is_moved = partial.is_some_and(|partial| partial.change.is_move(self.surveyed));
         let there = self.at_visitors.as_ref().filter(|there| {
             let fails = there.search.asked.failure().is_some();
             is_moved && fails
