@@ -1,10 +1,10 @@
-//! `make demo`: the main job of sni-check, with a real HAProxy.
+//! `make demo` shows the main job of sni-check, with a real HAProxy.
 //!
 //! A backend refuses clients without SNI. HAProxy's built-in check sends no SNI. sni-check does.
 //! `sni-check diagnose` names the cause and the line to change. The demo shows a visitor's request
 //! through HAProxy before and after the change.
 //!
-//! Call: `demo PATH_OF_SNI_CHECK`. It exits 1 if a result isn't the expected result.
+//! Usage: `demo PATH_OF_SNI_CHECK`. The demo exits 1 if a result isn't the expected result.
 #![allow(clippy::print_stdout, reason = "a demonstration prints")]
 
 #[path = "../tests/support/folder.rs"]
@@ -138,7 +138,7 @@ impl Stage {
         let mut stage = Stage {
             backend,
             front,
-            haproxy: Command::new("true").spawn().expect("true"),
+            haproxy: Command::new("true").spawn().expect("true runs"),
             folder,
         };
         stage.folder.file("haproxy.cfg", &stage.config());
@@ -146,7 +146,7 @@ impl Stage {
         stage
     }
 
-    /// Stops a running HAProxy, then starts HAProxy.
+    /// Stops HAProxy if it runs, and starts it.
     fn start(&mut self) {
         _ = self.haproxy.kill();
         _ = self.haproxy.wait();
@@ -254,8 +254,8 @@ impl Stage {
         print!("{}", indented(&String::from_utf8_lossy(&text)));
     }
 
-    /// Waits until both servers have been checked. Returns status, check_status and check_code
-    /// of each.
+    /// Waits until both servers have been checked and the server `builtin` has this status, but not
+    /// forever. Returns status, check_status and check_code of each server, or `?`.
     fn await_verdicts(&self, builtin: &str) -> Vec<[String; 3]> {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -320,8 +320,8 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// Starts the backend. It answers 200 to clients that send its name, and refuses other clients as
-/// CloudFront does.
+/// Starts the backend and returns its port. The backend answers 200 to clients that send its name, and
+/// refuses other clients, as CloudFront does.
 fn serve(leaf: &pki::Leaf) -> u16 {
     let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes()).expect("a key");
     let config =

@@ -1,5 +1,5 @@
-//! A program that never looks at the clock, like a library in an endless loop. A test checks that
-//! the timer ends the program.
+//! A program in an endless loop that never looks at the clock. A test checks that the timer ends the
+//! program.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
 //! Runs a program and measures it, for tests/attack: exit code or signal, duration, processor time
-//! and peak memory. Each run has its own `measure` process, so that the kernel's figures are about
-//! that run only.
+//! and peak memory. Each run has its own `measure` process, so that the kernel's figures are only about
+//! that run.
 //!
-//! `measure RESULT SIGNALS PROGRAM [WORD...]`, where SIGNALS is a list like `100:STOP,400:CONT`
-//! (milliseconds after the start) or empty.
+//! Usage: `measure RESULT SIGNALS PROGRAM [WORD...]`. `measure` writes the figures to the file RESULT.
+//! SIGNALS is a list like `100:STOP,400:CONT` (milliseconds after the start), or empty.
 
 use std::env::args_os;
 use std::os::unix::process::ExitStatusExt;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A program that runs longer than this hangs. `measure` kills it.
+/// `measure` kills a program that runs longer than this.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {

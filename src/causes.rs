@@ -1,6 +1,6 @@
 //! The catalogue of causes: everything that can be wrong, one entry each, grouped by layer.
 //!
-//! An entry holds every sentence about a cause, and the function that weighs the facts for it.
+//! An entry holds the sentences about a cause, and the function that weighs the facts for this cause.
 //! `explain` prints the entries of a code. `diagnose` weighs all entries and reports those that the
 //! facts support best.
 
@@ -47,8 +47,8 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
     LAYERS.into_iter().flatten()
 }
 
-/// Returns the cause `setting-refused`, or `global-setting-refused` for a line of section `global`. Only
-/// HAProxy can prove these causes.
+/// Returns the cause `setting-refused`, or `global-setting-refused` for a line in the `global`
+/// section. Only HAProxy can prove these causes.
 pub fn of_setting(is_global: bool) -> &'static Cause {
     match is_global {
         true => const { &haproxy::GLOBAL_SETTING_REFUSED },
@@ -56,7 +56,7 @@ pub fn of_setting(is_global: bool) -> &'static Cause {
     }
 }
 
-/// Returns the causes of a code or word, the most common first.
+/// Returns the causes of a code or word, the most common cause first.
 pub fn causes_of(sign: Sign) -> Vec<&'static Cause> {
     let mut found: Vec<_> = all()
         .filter_map(|cause| Some((cause.rank(sign)?, cause)))
@@ -73,7 +73,7 @@ pub struct Finding {
     pub what: String,
     pub confirm: String,
     pub change: String,
-    /// A sentence about the facts that support the cause. Empty if the verdict already says everything.
+    /// Sentences about the facts that support the cause. Empty if there is nothing to add to the verdict.
     pub evidence: String,
 }
 
@@ -108,8 +108,9 @@ pub fn in_general(sentence: &str) -> String {
     words::fill(sentence, |_| None)
 }
 
-/// Returns the causes of a code that the facts don't rule out. The best supported causes come first,
-/// and among equally supported causes the most common.
+/// Returns the causes of a code and, if the check failed, the causes of any failure. Leaves out the causes
+/// that the facts or a trial ruled out. The best supported causes come first. Equally supported causes are in
+/// the order of their ranks.
 pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     let failed = facts.verdict.result.is_err();
     let mut weighed: Vec<_> = all()
@@ -129,9 +130,10 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     weighed.into_iter().map(finding).collect()
 }
 
-/// Returns the trials of every cause of this failure, the most common cause first.
+/// Returns the trials of the causes of the check's code and, if the check failed, of the causes of any
+/// failure. The trials of the most common cause come first, and last resorts come last.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
-    let code = facts.code();
+    let code = facts.explaining_code();
     let failed = facts.verdict.result.is_err();
     let mut causes: Vec<_> = all()
         .filter_map(|cause| {
@@ -145,7 +147,9 @@ pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
         let trials = (cause.trials)(facts);
         trials.into_iter().map(move |trial| (cause, trial))
     });
-    trials.collect()
+    let mut trials: Vec<(&'static Cause, Trial)> = trials.collect();
+    trials.sort_by_key(|(_, trial)| trial.is_last_resort);
+    trials
 }
 
 #[cfg(test)]
@@ -209,7 +213,7 @@ mod tests {
         }
     }
 
-    /// sni-check serve and calls by hand run outside HAProxy's chroot.
+    /// sni-check serve and checks on the command line run outside HAProxy's chroot.
     #[test]
     fn only_external_checks_are_said_to_run_in_the_chroot() {
         let causes = Code::ALL.map(|code| causes_of(Sign::Code(code)));
@@ -237,7 +241,7 @@ mod tests {
         }
     }
 
-    /// The sentences of a cause must ask for a change at the cause's place, not elsewhere.
+    /// The sentences of a cause must ask for a change in the place that the cause names.
     #[test]
     fn no_sentence_contradicts_the_place_of_the_fix() {
         let mut wrong = Vec::new();
@@ -270,8 +274,7 @@ mod tests {
                     let there = says(&[
                         "erver",
                         "Start",
-                        "Repair",
-                        "epair",
+                        "Fix",
                         "Allow",
                         "backend",
                         "MTU",
@@ -280,7 +283,6 @@ mod tests {
                         "rule",
                         "application",
                         "issued",
-                        "Fix what",
                     ]);
                     if !there {
                         wrong.push(format!("{}: {text}", cause.id));
@@ -288,7 +290,8 @@ mod tests {
                 }
                 Place::Host => {}
             }
-            // diagnose derives this sentence from the place, so no entry may contain it.
+            // diagnose derives the sentence `Nothing in haproxy.cfg …` from the place, so no entry may
+            // contain the sentence.
             assert!(!text.contains("othing in haproxy.cfg"), "{}", cause.id);
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));

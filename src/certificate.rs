@@ -25,13 +25,13 @@ const SECONDS_PER_DAY: u64 = 86_400;
 /// The facts about a certificate that we print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// The subject's distinguished name (RFC 4514).
+    /// The subject's distinguished name, in the style of RFC 4514.
     pub subject: String,
-    /// The issuer's distinguished name (RFC 4514).
+    /// The issuer's distinguished name, in the style of RFC 4514.
     pub issuer: String,
-    /// The start of its validity, since the Unix epoch.
+    /// When the certificate becomes valid, since the Unix epoch.
     pub not_before: Duration,
-    /// The end of its validity, since the Unix epoch.
+    /// When the certificate expires, since the Unix epoch.
     pub not_after: Duration,
 }
 

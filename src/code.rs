@@ -1,11 +1,11 @@
-//! The exit codes. A code is all that HAProxy keeps of an external check.
+//! The exit codes. The code is all that HAProxy learns from an external check.
 //!
 //! The first digit is the layer, as in HAProxy's own L4/L6/L7 (3 is the name, 5 the certificate).
 //! The second digit is 2 for time-outs only. Released codes never change.
 
 /// An exit code of sni-check.
 ///
-/// HAProxy shows it as `check_code` in its statistics and as `code: N` in its log.
+/// HAProxy shows the code as `check_code` in its statistics and as `code: N` in its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[allow(
@@ -43,7 +43,7 @@ pub enum Code {
     Header = 76,
 }
 
-/// The layer at which a check ended, which is the first digit of its code.
+/// The layer at which a check ended. In a code of two digits, the first digit is the layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
     /// No layer: sni-check refused the options, serve was at its limit, or an internal error occurred.
@@ -164,7 +164,7 @@ impl Code {
                 "certificate otherwise invalid (revoked, bad signature, wrong use, constraints)"
             }
             Code::CertificateExpiresSoon => "certificate expires within `--min-cert-days`",
-            Code::ClientCertificate => "server wants a client certificate, or refused ours",
+            Code::ClientCertificate => "server requires a client certificate, or refused ours",
             Code::HandshakeRefused => {
                 "handshake refused by the server (the check's line names the alert)"
             }
@@ -173,7 +173,7 @@ impl Code {
                 "the peer does not speak TLS, or speaks it in a way that sni-check doesn't understand"
             }
             Code::HandshakeClosed => "connection closed or reset during the handshake",
-            Code::NameRefused => "server refused the SNI name, or wants SNI",
+            Code::NameRefused => "server refused the SNI name, or requires SNI",
             Code::NothingInCommon => "no TLS version or cipher in common",
             Code::Status => "unexpected HTTP status",
             Code::ResponseTimeout => "response timed out",

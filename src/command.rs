@@ -30,7 +30,7 @@ impl Command {
         Command::Explain,
     ];
 
-    /// Returns the first word of a call of this command.
+    /// Returns the name of the command, which is the first word of its call. Empty for a check.
     pub fn name(self) -> &'static str {
         match self {
             Command::Check => "",
@@ -58,7 +58,7 @@ impl Command {
         match self {
             Command::Check => "one check of a server",
             Command::Diagnose => {
-                "what is wrong with a server, or with all that are DOWN, and how to fix it"
+                "what is wrong with a server, or with all servers that are DOWN, and how to fix it"
             }
             Command::Doctor => {
                 "what prevents the checks of a haproxy.cfg from working on this host"

@@ -1,6 +1,6 @@
 //! Writes to descriptors without waiting beyond a deadline, and makes sockets.
 //!
-//! Nothing here allocates, takes a lock or panics, so a signal handler may call it.
+//! Nothing here allocates, takes a lock or panics, so a signal handler may call these functions.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};

@@ -44,11 +44,11 @@ use self::trials::Search;
 /// The text of `diagnose --help`.
 pub const HELP: &str = "\
 Says what is wrong with a server, at which layer, and what to put into
-haproxy.cfg. diagnose runs the check, and more handshakes and requests that find
-the cause. It also starts HAProxy for about a second, as this user and with a
-configuration that diagnose writes. This HAProxy checks the server, and tries
-the lines for haproxy.cfg before diagnose prints them. diagnose changes nothing.
-Its exit code is the check's.
+haproxy.cfg. diagnose runs the check, and then makes more handshakes and
+requests to find the cause. It also starts HAProxy for about a second, as this
+user and with a configuration that diagnose writes. This HAProxy checks the
+server, and tries the lines for haproxy.cfg before diagnose prints them.
+diagnose changes nothing. Its exit code is the check's.
 
 Without a TARGET it finds HAProxy's configuration, reads HAProxy's statistics,
 and diagnoses every server that is DOWN. A TARGET of the form BACKEND/SERVER

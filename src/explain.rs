@@ -221,7 +221,7 @@ mod tests {
     fn words_of_haproxy_for_a_check_that_did_not_run_have_causes() {
         for (word, part) in [
             ("255", "could not run"),
-            ("127", "not to a script"),
+            ("127", "to sni-check itself"),
             ("4294967295", "add server"),
             ("PROCTOUT", "--timeout"),
             ("PROCTOUT", "ignore it"),

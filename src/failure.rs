@@ -1,4 +1,4 @@
-//! Every failure of a check, with its exit code and its words.
+//! Every failure of a check, with its exit code and message.
 
 use std::fmt;
 use std::io;
@@ -9,10 +9,10 @@ use rustls::AlertDescription;
 
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
-use crate::options::expect::Part;
 use crate::options::expect::regex::GivenUp;
+use crate::options::expect::{Expectation, Part};
 
-/// Why a backend isn't healthy. Each variant is a cause that an operator can act on.
+/// Why the check of a server fails.
 #[derive(Clone, Debug)]
 pub enum Failure {
     /// The resolver found no address for the name.
@@ -22,7 +22,7 @@ pub enum Failure {
         /// The resolver's error.
         cause: String,
     },
-    /// The resolver did not answer in time.
+    /// The resolver did not answer before the deadline.
     ResolveTimeout {
         /// The name.
         name: String,
@@ -35,7 +35,7 @@ pub enum Failure {
     Source(SocketAddr, Errno),
     /// The server's certificate isn't acceptable.
     Certificate(CertificateFailure),
-    /// The server wants a client certificate, or refused ours.
+    /// The server requires a client certificate, or refused ours.
     ClientCertificate {
         /// The alert that the server sent.
         alert: AlertDescription,
@@ -51,13 +51,14 @@ pub enum Failure {
     },
     /// The server ended the handshake with another alert.
     HandshakeRefused(AlertDescription),
-    /// The server's alert means that it shares no TLS version or cipher with us.
+    /// The alert most likely means that the server shares no TLS version or cipher with us.
+    /// `handshake_failure` can also mean an unknown name or a limit of sni-check.
     NothingInCommon(AlertDescription),
     /// The server chose a TLS version that we didn't offer.
     OtherVersion(&'static str),
     /// The server speaks TLS 1.2 without secure renegotiation (RFC 5746), which HAProxy refuses.
     UnsafeRenegotiation,
-    /// The handshake wasn't finished in time.
+    /// The handshake wasn't finished before the deadline.
     HandshakeTimeout,
     /// The peer's answer isn't TLS.
     NotTls {
@@ -66,7 +67,7 @@ pub enum Failure {
     },
     /// The peer speaks TLS, but breaks its rules.
     TlsViolated(&'static str),
-    /// The peer uses TLS that we don't support. HAProxy may support it.
+    /// The peer uses a TLS feature that we don't support. HAProxy may support it.
     TlsLimit(&'static str),
     /// The connection was closed or reset during the handshake.
     HandshakeClosed(Closed),
@@ -79,7 +80,7 @@ pub enum Failure {
         /// The target of a redirect.
         location: Option<String>,
     },
-    /// The response wasn't complete in time.
+    /// The response wasn't complete before the deadline.
     ResponseTimeout {
         /// True if the head was complete.
         head_read: bool,
@@ -94,15 +95,19 @@ pub enum Failure {
     /// The connection was closed or reset before the response was complete.
     ResponseClosed(Closed),
     /// The response is complete and healthy, but then an alert or a reset ended the connection. HAProxy's own
-    /// check fails too, if the alert or reset arrives in time.
+    /// check fails too, if it sees the alert or reset before it ends.
     EndedBadly(Closed),
     /// A header expectation isn't met.
     Header {
         /// The expectation.
         expected: String,
+        /// The response.
+        reply: Reply,
     },
     /// A body expectation isn't met.
     Body {
+        /// The response.
+        reply: Reply,
         /// The expectation.
         expected: String,
         /// How many bytes of the body were read, if the body was longer.
@@ -110,7 +115,7 @@ pub enum Failure {
         /// True if the shorter part of the body that HAProxy reads meets the expectation.
         only_here: bool,
     },
-    /// The body ended early, so we can't know if the missing rest contains what a negated expectation
+    /// The body ended early, so we can't know whether the missing rest contains what a negated expectation
     /// forbids.
     CutBody {
         /// How the connection ended.
@@ -122,8 +127,10 @@ pub enum Failure {
     NoBody {
         /// The expectation.
         expected: String,
+        /// The response.
+        reply: Reply,
     },
-    /// We can't decide if an expectation is met. This is a limit of sni-check.
+    /// We can't decide whether an expectation is met. This is a limit of sni-check.
     Undecided {
         /// The expectation.
         expected: String,
@@ -136,6 +143,22 @@ pub enum Failure {
     AtLimit(String),
     /// Any other error: a bug, or we ran out of a resource.
     Internal(String),
+}
+
+/// The status of a response, and where it redirects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The target of a redirect.
+    pub location: Option<String>,
+}
+
+impl Reply {
+    /// Returns true if the server accepted the request and answered with a page.
+    fn is_page(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
 }
 
 /// How a connection ended.
@@ -183,6 +206,25 @@ impl Failure {
             },
             Failure::AtLimit(_) => Code::AtLimit,
             Failure::Internal(_) => Code::Internal,
+        }
+    }
+
+    /// Returns the status of the response and the target of its redirect, if the status is unexpected. If none
+    /// of the `rules` is about the status, HAProxy and sni-check judge a header or a body whatever the status
+    /// is. A status other than 2xx then explains the failure.
+    pub fn unexpected_status(&self, rules: &[Expectation]) -> Option<(u16, Option<&str>)> {
+        match self {
+            Failure::Status {
+                status, location, ..
+            } => Some((*status, location.as_deref())),
+            Failure::Header { reply, .. }
+            | Failure::Body { reply, .. }
+            | Failure::NoBody { reply, .. } => {
+                let is_judged = rules.iter().any(|rule| rule.part() == Part::Status);
+                let is_unexpected = !is_judged && !reply.is_page();
+                is_unexpected.then_some((reply.status, reply.location.as_deref()))
+            }
+            _ => None,
         }
     }
 
@@ -283,6 +325,26 @@ fn describe(errno: Errno) -> String {
     }
 }
 
+/// Appends the target of a redirect.
+fn redirects(f: &mut fmt::Formatter<'_>, location: Option<&str>) -> fmt::Result {
+    match location {
+        Some(location) => write!(f, " (redirects to {location})"),
+        None => Ok(()),
+    }
+}
+
+/// Shows a status other than 2xx, in front of the expectation that isn't met.
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_page() {
+            return Ok(());
+        }
+        write!(f, "status {}", self.status)?;
+        redirects(f, self.location.as_deref())?;
+        f.write_str(", ")
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -303,7 +365,7 @@ impl fmt::Display for Failure {
                 let what = if *sent {
                     "server refused our client certificate"
                 } else {
-                    "server wants a client certificate (--crt)"
+                    "server requires a client certificate (--crt)"
                 };
                 write!(f, "{what} ({})", alert_name(*alert))
             }
@@ -341,7 +403,7 @@ impl fmt::Display for Failure {
             Failure::TlsViolated(what) => write!(f, "the peer violates TLS: {what}"),
             Failure::TlsLimit(what) => write!(
                 f,
-                "limit of sni-check: {what}; use HAProxy's own check-sni if it is UP"
+                "limit of sni-check: {what}; if HAProxy's own check (check-sni) is UP, use that check instead"
             ),
             Failure::HandshakeClosed(closed) => {
                 write!(f, "connection {closed} during the handshake")
@@ -352,14 +414,11 @@ impl fmt::Display for Failure {
                 location,
             } => {
                 write!(f, "status {status}, expected {expected}")?;
-                match location {
-                    Some(location) => write!(f, " (redirects to {location})"),
-                    None => Ok(()),
-                }
+                redirects(f, location.as_deref())
             }
             Failure::ResponseTimeout { head_read: false } => f.write_str("response timed out"),
             Failure::ResponseTimeout { head_read: true } => {
-                f.write_str("response timed out within its body")
+                f.write_str("timed out while reading the response body")
             }
             Failure::NotHttp(cause) => write!(f, "not a valid HTTP response: {cause}"),
             Failure::LongHead { limit } => write!(
@@ -375,12 +434,17 @@ impl fmt::Display for Failure {
                 "the response is complete, but the connection was {closed} right after it; HAProxy's own check \
                  may be UP (limit of sni-check)"
             ),
-            Failure::Header { expected } => write!(f, "headers do not meet --expect: {expected}"),
+            Failure::Header { expected, reply } => {
+                reply.fmt(f)?;
+                write!(f, "headers do not meet --expect: {expected}")
+            }
             Failure::Body {
                 expected,
+                reply,
                 cut_at,
                 only_here,
             } => {
+                reply.fmt(f)?;
                 match cut_at {
                     None => write!(f, "body does not meet --expect: {expected}")?,
                     Some(bytes) => write!(
@@ -390,7 +454,8 @@ impl fmt::Display for Failure {
                 }
                 match only_here {
                     true => f.write_str(
-                        "; limit of sni-check: HAProxy looks at the first 16 kB of a body (tune.bufsize)",
+                        "; HAProxy reads only the first 16 kB (tune.bufsize), and that part meets --expect, \
+                         so its own check may be UP (limit of sni-check)",
                     ),
                     false => Ok(()),
                 }
@@ -398,9 +463,12 @@ impl fmt::Display for Failure {
             Failure::CutBody { closed, expected } => write!(
                 f,
                 "connection {closed} before the response was complete, so --expect is undecided: {expected}; \
-                 limit of sni-check: HAProxy judges the part that arrived"
+                 HAProxy's own check judges only the part that arrived, so it may be UP (limit of sni-check)"
             ),
-            Failure::NoBody { expected } => write!(f, "no response body, expected {expected}"),
+            Failure::NoBody { expected, reply } => {
+                reply.fmt(f)?;
+                write!(f, "no response body, expected {expected}")
+            }
             Failure::Undecided {
                 expected, limit, ..
             } => write!(f, "--expect is undecided: {expected}; limit of sni-check: {limit}"),

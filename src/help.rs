@@ -90,7 +90,7 @@ fn section<'a>(text: &mut String, title: &str, flags: impl Iterator<Item = &'a F
     }
 }
 
-/// Appends `--help`, the last option of every command.
+/// Appends `--help`, which comes last in a list of options.
 fn help_itself(text: &mut String) {
     *text += &format!("{:<COLUMN$}print this help\n", "  -h, --help");
 }

@@ -62,7 +62,7 @@ use crate::plan::{Output, Plan};
 use crate::refusal::refusal;
 use crate::serve::ServeCall;
 
-/// The task that a call describes.
+/// The task that the arguments describe.
 enum Task {
     /// A check.
     Check(Box<Plan>),
@@ -106,7 +106,7 @@ fn refused(caller: Option<&Caller>, output: &Output, error: &anyhow::Error) -> C
     Code::Refused
 }
 
-/// Returns the command that a call names, and the remaining words. If a call names an internal command, this
+/// Returns the command that the words name, and the remaining words. If they name an internal command, this
 /// process becomes another program, and the function doesn't return.
 fn command(words: Vec<OsString>, caller: Option<&Caller>) -> Result<(Command, Vec<String>)> {
     let mut words = words.into_iter().map(word).collect::<Result<Vec<_>>>()?;
@@ -250,7 +250,7 @@ fn version(options: &Options) -> Result<Task> {
     ))
 }
 
-/// Makes a panic on any thread end the process with the documented exit code and one line.
+/// Makes a panic on any thread print one line and end the process with the documented exit code.
 pub fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         write_line(

@@ -1,5 +1,5 @@
-//! The option language, which is the same for every command. It uses HAProxy's own words for
-//! `server` lines and `http-check`.
+//! The options of a check, which the command line, diagnose, serve and haproxy.cfg share. They use HAProxy's
+//! own words for `server` lines and `http-check`.
 //!
 //! This module only reads options, each by itself. [`crate::plan`] resolves them and refuses
 //! conflicts. An option is a field of [`Options`] and a row of [`table`].
@@ -19,8 +19,8 @@ pub use self::parse::{Parsed, parse_as};
 use self::values::{Alpn, Color, Days, Port, Size, SocketPath, Time, TlsVersion, Verify};
 use crate::refusal::refusal;
 
-/// HTTPS health check with SNI, for HAProxy's external-check and by hand. TARGET is a URL or
-/// HOST[:PORT]. HAProxy passes four arguments instead (proxy address and port, server address and
+/// HTTPS health check with SNI, for HAProxy's external-check and for the command line. TARGET is
+/// a URL or HOST[:PORT]. HAProxy passes four arguments instead (proxy address and port, server address and
 /// port), and the options are in `external-check path`.
 #[derive(FromArgs, ArgsInfo, Clone, Debug, Default)]
 #[allow(
@@ -190,7 +190,7 @@ pub struct Options {
     pub target: Vec<String>,
 }
 
-/// Returns what to write instead of a word that is an option without its dashes.
+/// Returns what to write instead of a word that is an option without its dashes. `None` for any other word.
 pub(crate) fn without_dashes(word: &str) -> Option<String> {
     let flags = Options::get_args_info().flags.iter();
     familiar::without_dashes(word, flags.map(|flag| flag.long))
@@ -201,7 +201,7 @@ pub(crate) fn version_checks_nothing() -> anyhow::Error {
     refusal("--version", "checks nothing", "leave it out here")
 }
 
-/// Parses the options of a check from a text, for tests.
+/// Parses the options of a check from text, for tests.
 #[cfg(test)]
 pub(crate) fn of_text(text: &str) -> Options {
     let words = shlex::split(text).expect(text);

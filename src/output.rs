@@ -1,7 +1,7 @@
 //! The output: the line of a check, its JSON object, and the parts that all reports share.
 //!
-//! Under HAProxy, sni-check prints nothing about a healthy backend without notes, and never uses
-//! standard output.
+//! Under HAProxy, sni-check prints nothing if the server is healthy and there are no notes. It never uses
+//! standard output there.
 
 pub(crate) mod date;
 pub(crate) mod escape;
@@ -21,7 +21,7 @@ use crate::haproxy::Caller;
 use crate::plan::{Output, Plan};
 use crate::probe::Verdict;
 
-/// Reports the result of a check in every place that its plan names.
+/// Reports the result of a check on every channel that its plan names.
 pub fn verdict(plan: &Plan, verdict: &Verdict) {
     let notes = line::notes(plan, verdict);
     let worth_logging = verdict.result.is_err() || !notes.is_empty();
@@ -56,8 +56,8 @@ pub fn verdict(plan: &Plan, verdict: &Verdict) {
     }
 }
 
-/// Returns the result of a check in a few words: why the backend isn't healthy, or notes about a
-/// healthy backend.
+/// Returns the result of a check in a few words: why the server isn't healthy, or the notes about a healthy
+/// server.
 pub fn reason(plan: &Plan, verdict: &Verdict) -> String {
     let mut parts = line::notes(plan, verdict);
     if verdict.result.is_err() || parts.is_empty() {

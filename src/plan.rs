@@ -1,5 +1,5 @@
-//! The plan of a check: all values parsed, all files read, and all conflicts refused. Later code
-//! never reads the command line, the environment or a file.
+//! The plan of a check: all values parsed, all files read, and all conflicts refused. The probe
+//! then needs neither the command line nor the files that the options name.
 
 mod files;
 mod host;
@@ -40,8 +40,8 @@ use crate::options::Options;
 use crate::options::values::TlsVersion;
 use crate::refusal::{exclusive, refusal};
 
-/// The check must end before HAProxy's default `inter 2s`. Otherwise HAProxy kills it before it can
-/// report the cause.
+/// The check must end before HAProxy's default `inter 2s`. Otherwise HAProxy kills the
+/// check before it can report the cause.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// Everything that a probe needs.

@@ -62,8 +62,7 @@ pub struct Seen {
     pub client_certificate_asked: bool,
     /// The chain that the server sent, the leaf first.
     pub chain: Vec<CertificateDer<'static>>,
-    /// The certificate of the chain that expires first, if `--min-cert-days` or `--warn-cert-days`
-    /// needs it.
+    /// The certificate that expires first in the chain, if `--min-cert-days` or `--warn-cert-days` needs it.
     pub first_to_expire: Option<Certificate>,
     /// How long each phase took.
     pub times: Times,
@@ -99,13 +98,13 @@ impl Seen {
 pub struct Times {
     /// Resolving a name.
     pub resolve: Option<Duration>,
-    /// Connecting, with the PROXY header.
+    /// Connecting, and sending the PROXY header.
     pub connect: Option<Duration>,
     /// The TLS handshake.
     pub tls: Option<Duration>,
     /// Request and response.
     pub response: Option<Duration>,
-    /// The whole check, from the start of the process.
+    /// The whole check.
     pub total: Duration,
 }
 
@@ -124,8 +123,8 @@ pub fn run(plan: &Plan, start: Instant) -> Verdict {
     run_by_phase(plan, start, |_, _| {})
 }
 
-/// Runs a check and calls `enter` at the start of each phase. `enter` gets the failure to report if
-/// the time runs out in this phase, and the facts collected so far.
+/// Runs a check and calls `enter` at the start of each phase. The arguments of `enter` are the failure to
+/// report if the time runs out in this phase, and the facts collected so far.
 pub fn run_by_phase(plan: &Plan, start: Instant, enter: impl FnMut(Failure, &mut Seen)) -> Verdict {
     let deadline = Deadline::new(start, plan.timeout);
     let mut seen = Seen::default();

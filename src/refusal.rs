@@ -44,7 +44,7 @@ impl fmt::Display for Refusal {
         write!(f, "{} {}", self.subject, self.what)?;
         let mut before = self;
         for other in &self.also {
-            // Consecutive faults with the same advice share it: it follows the last of these faults.
+            // If consecutive faults have the same advice, the advice follows only the last of them.
             let end = match () {
                 () if before.write == other.write => String::from("."),
                 () if before.write.ends_with('?') => format!("; {}", before.write),

@@ -4,7 +4,7 @@
 //! thread. HAProxy shows the code as `check_code` and the reason as `last_chk`.
 
 mod address;
-mod answer;
+pub(crate) mod answer;
 mod defaults;
 mod limits;
 mod listen;
@@ -47,8 +47,8 @@ use crate::start;
 const MAX_CHECKS: usize = 512;
 /// How long a client may take to send the head of its request.
 const HEAD: Duration = Duration::from_secs(1);
-/// How long a client may take to send the head if all places for checks are taken. The answer to a check then
-/// only reports the limit.
+/// How long a client may take to send the head if all places for checks are taken. serve then answers a check
+/// only with the code for the limit.
 const HEAD_AT_LIMIT: Duration = Duration::from_millis(5);
 /// How long serve waits for running checks when it is asked to stop: the longest time limit of a check, and a
 /// little more for a delayed check.
@@ -132,8 +132,8 @@ where
     }
 }
 
-/// Accepts a waiting connection. Returns false if this process has no descriptor, memory or thread
-/// for it.
+/// Accepts a waiting connection. Returns false if this process has no descriptor, memory or thread for the
+/// connection.
 fn accept_from<F>(listener: &Listener, threads: &Threads<F>) -> bool
 where
     F: Fn(Connection) + Send + Sync + 'static,
@@ -156,7 +156,7 @@ struct Service {
 }
 
 impl Service {
-    /// Serves a connection: reads one request, runs one check, and sends one answer.
+    /// Serves a connection: reads one request, and answers with the result of a check, a page or a refusal.
     fn serve(&self, connection: Connection) {
         let Connection {
             fd,
@@ -190,8 +190,8 @@ impl Service {
         }
     }
 
-    /// Returns true if the pages may be shown. They name backends and servers, so a socket that
-    /// other hosts can reach never shows them.
+    /// Returns true if serve may show its pages. The metrics name backends and servers, so serve shows no
+    /// page if other hosts may connect.
     fn shows_pages(&self) -> bool {
         !self.is_remote
     }

@@ -3,7 +3,7 @@
 //! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often
 //! has no `/dev/null`. The first socket would then become descriptor 2, and an error line would go
 //! to the backend. Rust's standard library prevents that by aborting at its start. [`prepare`]
-//! fills the descriptors instead.
+//! opens the descriptors instead.
 //!
 //! A check normally ends by itself at its deadline. Some checks never look at the clock: a library
 //! loops, a file system doesn't answer, or the process was stopped. A kernel timer ends such a check
@@ -52,8 +52,9 @@ macro_rules! main {
     };
 }
 
-/// Prepares the process before anything else runs. Descriptors 0 to 2 are open, an abort exits with
-/// the code for a bug, and writing to a closed pipe or connection is an ordinary error.
+/// Prepares the process before anything else runs. Afterwards, descriptors 0 to 2 are open, an abort exits
+/// with the code for a bug, writing to a closed pipe or connection is an ordinary error, and all threads
+/// share one heap.
 pub fn prepare() {
     occupy_standard_descriptors();
     exit_on_abort();
@@ -127,8 +128,8 @@ fn exit_on_abort() {
 
 /// Makes glibc's resolver use only `/etc/hosts` and DNS, whatever `/etc/nsswitch.conf` says.
 ///
-/// For any other service, glibc loads `libnss_*.so.2`, which brings in the host's libc next to the
-/// libc in this binary. If their versions differ, as in most containers, a signal kills the
+/// For any other service, glibc loads `libnss_*.so.2`, which brings in the host's libc in
+/// addition to the libc in this binary. If their versions differ, as in most containers, a signal kills the
 /// process.
 pub fn resolve_from_files_and_dns() {
     #[cfg(target_env = "gnu")]
@@ -159,7 +160,7 @@ fn ignore_signals_of_writing() {
 const STACK: usize = 256 << 10;
 
 /// Runs `work` on another thread, so that the main thread is always free to handle the timer's
-/// signal. If no thread can be created (`ulimit -u`), the main thread runs it.
+/// signal. If no thread can be created (`ulimit -u`), the main thread runs `work`.
 pub fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     let work = Mutex::new(Some(work));
     MAY_HANG.store(true, Ordering::Relaxed);
@@ -187,11 +188,11 @@ pub struct Expiry {
     pub code: Code,
     /// When the process started.
     pub start: Instant,
-    /// The texts to print or send.
+    /// The messages to print or send.
     pub texts: Vec<Text>,
 }
 
-/// A text that contains the number of milliseconds since the process started.
+/// A message that contains the number of milliseconds since the process started.
 #[derive(Debug)]
 pub struct Text {
     to: Channel,
@@ -199,7 +200,7 @@ pub struct Text {
     rest: Vec<u8>,
 }
 
-/// The destination of a text.
+/// The destination of a message.
 #[derive(Debug)]
 pub enum Channel {
     /// An open descriptor.
@@ -209,7 +210,7 @@ pub enum Channel {
 }
 
 impl Text {
-    /// Returns a text that consists of `before`, the number and `after`.
+    /// Returns a message that consists of `before`, the number and `after`.
     pub fn new(to: Channel, before: &str, after: &str) -> Text {
         // 42 bytes hold the digits of a u128 and a fraction.
         let mut text = Vec::with_capacity(before.len() + 42 + after.len());
@@ -218,7 +219,7 @@ impl Text {
         Text { to, text, rest }
     }
 
-    /// Returns true if the text goes to a Unix socket.
+    /// Returns true if the message goes to a Unix socket.
     fn is_for_a_path(&self) -> bool {
         matches!(&self.to, Channel::Datagram(to) if to.address_family() == AddressFamily::UNIX)
     }
@@ -239,7 +240,7 @@ impl Text {
 /// How much later than the deadline the timer goes off. A check that looks at the clock gets this
 /// time, because it can report more.
 const GRACE: Duration = Duration::from_millis(10);
-/// How long the handler waits for a reader of a text.
+/// How long the handler waits for a reader of a message.
 const LAST_WRITE: Duration = Duration::from_millis(10);
 /// How long after the handler's start the signal kills the process. This happens only if the
 /// handler itself hangs because it writes to a file system that doesn't answer.
@@ -309,7 +310,7 @@ fn set_timer(left: Duration) {
     unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) };
 }
 
-/// Prints and sends the prepared texts and ends the process.
+/// Prints and sends the prepared messages, and ends the process.
 extern "C" fn expire(_signal: libc::c_int) {
     let expiry = EXPIRY.swap(ptr::null_mut(), Ordering::AcqRel);
     // SAFETY: the pointer comes from a box that `on_expiry` leaked, or is null. The swap makes this

@@ -1,4 +1,4 @@
-//! The cost of one check, in figures that are the same in every run. `make bench` measures times.
+//! The cost of one check, in figures that hardly change from run to run. `make bench` measures times.
 //!
 //! The bounds hold for x86-64. Other processors count differently.
 #![cfg(target_arch = "x86_64")]
@@ -14,7 +14,7 @@ use support::pki::Ca;
 use support::stage::Stage;
 use support::{NAME, rsa_key};
 
-/// The bound is slightly higher than we measured, because compilers, libcs and the lengths of ECDSA
+/// The bound is slightly higher than our measurement, because compilers, libcs and the lengths of ECDSA
 /// signatures differ. A real regression (a second key, a buffer of 128 KiB, another verification)
 /// costs much more than this margin.
 const INSTRUCTIONS: u64 = 2_480_000;
@@ -36,8 +36,8 @@ fn a_check_stays_within_its_cost_bounds() {
         )
     });
     // The test runs a copy, as in an image or after `make install`. The number of pages that one
-    // fault maps depends on how the file was written into the page cache, and a linker writes it in
-    // small pieces.
+    // fault maps depends on how the file was written into the page cache. A linker writes its output
+    // in small pieces.
     let binary = stage.folder.join("sni-check");
     std::fs::copy(release_binary(), &binary).expect("a copy");
     let check = || -> Command {

@@ -30,7 +30,7 @@ fn assert_story(demo: &Path, haproxy: &Version) {
         .arg(BINARY)
         .env("HAPROXY", &haproxy.program)
         .output()
-        .expect("it runs");
+        .expect("the demo runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{text}{log}");

@@ -14,7 +14,7 @@ use support::stage::Stage;
 #[test]
 fn a_panic_is_code_1_and_one_line() {
     let panics = example("panic");
-    let output = Command::new(&panics).output().expect("it runs");
+    let output = Command::new(&panics).output().expect("the example runs");
     let text = expect(&output, 1, "internal error");
     assert!(text.contains("on purpose"), "{text}");
     // A full standard error doesn't change the code.
@@ -26,7 +26,7 @@ fn a_panic_is_code_1_and_one_line() {
                 .expect("/dev/full"),
         )
         .status();
-    assert_eq!(status.expect("it runs").code(), Some(1));
+    assert_eq!(status.expect("the example runs").code(), Some(1));
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn an_unwritable_output_does_not_change_the_code() {
         let script = match redirection.contains('|') {
             false => script,
             // The shell prints the exit code of the pipe's first command. The reader of the pipe
-            // has already ended.
+            // has already exited.
             true => "exec 3>&1; { sleep 0.2; \"$0\" \"$@\" 2>&1; echo $? >&3; } | true".to_owned(),
         };
         let script = script.replace("sleep", "/bin/sleep");
@@ -173,12 +173,12 @@ fn no_regular_expression_outruns_the_deadline() {
                 stderr(&output)
             })
             .collect();
-        let told = |text: &String| {
+        let is_reported = |text: &String| {
             let object: serde_json::Value = serde_json::from_str(text).expect(text);
             let total = object["milliseconds"]["total"].as_f64();
             let in_time = total.expect("a number") < 750.0;
             in_time && object["code"] == code && text.contains(phrase)
         };
-        assert!(tries.iter().any(told), "{rule}: {tries:#?}");
+        assert!(tries.iter().any(is_reported), "{rule}: {tries:#?}");
     }
 }

@@ -1,5 +1,5 @@
-//! Runs checks with every installed HAProxy release and a real nginx, in every mode in which people
-//! run HAProxy. Also loads every configuration in haproxy/ unchanged.
+//! Runs checks with every installed HAProxy release and a real nginx, in the foreground and as a
+//! daemon. Also asserts that HAProxy accepts every configuration in haproxy/ unchanged.
 
 mod support;
 
@@ -16,7 +16,7 @@ fn config(name: &str) -> String {
     format!("{}/haproxy/{name}.cfg", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns a file with a client certificate and its key.
+/// Writes a client certificate and its key to a file, and returns its path.
 fn client(stage: &Stage) -> String {
     let client = stage.ca.leaf(&["client.example.test"], 30);
     stage.folder.file("client.pem", &client.both_pem())
@@ -130,7 +130,7 @@ fn haproxy_runs_the_check_as_its_own_user() {
     });
 }
 
-/// The messages and the docs say "reload HAProxy too" because of this.
+/// This behaviour is why the messages and the docs say "reload HAProxy too".
 #[test]
 fn the_check_rereads_a_replaced_ca_file_but_haproxy_needs_a_reload() {
     with_every_haproxy(|version| {
@@ -306,7 +306,7 @@ fn sni_host_reaches_the_check_as_the_page_says() {
     });
 }
 
-/// Keywords of haproxy.cfg, and the release that introduced each.
+/// Releases of HAProxy, each with a new keyword: of the `global` section or of the server line.
 const SINCE: [(&str, &str, &str); 4] = [
     ("2.2", "insecure-fork-wanted", ""),
     ("2.9", "external-check preserve-env", ""),
@@ -324,9 +324,9 @@ fn documented_keywords_exist_since_the_documented_release() {
                  timeout client 1s\n timeout server 1s\n server s 127.0.0.1:1 ssl verify none check {server}\n"
             );
             let config = stage.folder.file("since.cfg", &config);
-            let taken = version.check(&config, &[]).status.success();
+            let accepted = version.check(&config, &[]).status.success();
             let word = format!("{global}{server}");
-            assert_eq!(taken, version.is_since(since), "{word}: {version:?}");
+            assert_eq!(accepted, version.is_since(since), "{word}: {version:?}");
         }
     });
 }

@@ -155,9 +155,10 @@ fn the_schema_is_made_from_the_page() {
     assert!(published == expected, "UPDATE=1 cargo test --test json");
 }
 
-/// An independent validator accepts the objects of every command and refuses wrong objects.
+/// An independent validator accepts objects of the check, diagnose and doctor, and refuses a wrong
+/// object.
 #[test]
-fn a_validator_accepts_the_objects_by_the_schema() {
+fn a_validator_with_the_schema_accepts_the_objects() {
     let stage = Stage::new();
     let port = dead_port().to_string();
     let connect = format!("--connect=127.0.0.1:{port}");
@@ -189,8 +190,8 @@ fn a_validator_accepts_the_objects_by_the_schema() {
         )
     };
     for (at, text) in objects.iter().enumerate() {
-        let (accepted, said) = accepts(&format!("{at}.json"), text);
-        assert!(accepted, "{said}: {}", String::from_utf8_lossy(text));
+        let (accepted, message) = accepts(&format!("{at}.json"), text);
+        assert!(accepted, "{message}: {}", String::from_utf8_lossy(text));
     }
     let mut wrong = object(&objects[0]);
     wrong["code"] = serde_json::json!("41");

@@ -1,5 +1,5 @@
-//! The structure of the source: modules have no circular uses, and all sentences about causes are
-//! in the catalogue or in doctor.
+//! The structure of the source: modules don't use each other in a circle, and all sentences about
+//! causes are in the catalogue or in doctor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -60,8 +60,8 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<Module, String>) {
     }
 }
 
-/// Returns every path in the text that begins with `crate`, `self`, `super` or a module declared in
-/// it. The paths start at the crate's root.
+/// Returns every path in the text that begins with `crate`, `self`, `super` or a module that the
+/// text declares. The paths start at the crate's root.
 fn paths(text: &str, module: &Module) -> Vec<Module> {
     let mut found = Vec::new();
     let declared = text.lines().filter_map(|line| {
@@ -135,8 +135,8 @@ fn branches(base: &Module, text: &str) -> Vec<Module> {
     }
 }
 
-/// Returns the modules that are in a circle of uses, or between two circles, each with the modules that it
-/// uses.
+/// Describes the modules that are in a circle of uses, or between two circles. Each line has a module and the
+/// modules that it uses. The text is empty if there is no circle.
 fn circles(mut graph: BTreeMap<Module, BTreeSet<Module>>) -> String {
     // Remove every module that uses no remaining module, or that no remaining module uses, until
     // nothing changes.
@@ -179,7 +179,7 @@ fn neither_modules_nor_their_folders_have_circular_uses() {
 }
 
 #[test]
-fn the_test_finds_a_circle() {
+fn the_test_finds_used_modules() {
     let module = ["probe".to_owned(), "tls".to_owned()].to_vec();
     let text = "use super::{socket::{Stop, wait}, verify}; use crate::plan::Tls;";
     let found: BTreeSet<String> = paths(text, &module)
@@ -233,12 +233,16 @@ fn has_sentence(text: &str) -> bool {
     })
 }
 
-/// The modules that print whole sentences, apart from the catalogue of causes and doctor, and what their
-/// sentences are about. No sentence in these modules is about a cause.
-const OTHER_SENTENCES: [(&str, &str); 6] = [
+/// The other modules that print whole sentences, each with the subject of its sentences. No sentence in
+/// these modules is about a cause.
+const OTHER_SENTENCES: [(&str, &str); 7] = [
     ("diagnose", "its --help"),
     ("diagnose/lines", "what to add to the printed lines"),
     ("diagnose/servers/print", "the state of a server in HAProxy"),
+    (
+        "diagnose/servers/verdict",
+        "how HAProxy's check differs from sni-check's",
+    ),
     (
         "explain",
         "its --help, and codes that HAProxy doesn't reset",

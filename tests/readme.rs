@@ -49,8 +49,8 @@ fn the_table_of_codes_matches_the_program() {
 #[test]
 fn the_troubleshooting_table_matches_explain() {
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md");
-    let told = explain::troubleshooting().into_iter();
-    let rows = told.map(|(code, what, change)| format!("| {code} | {what} | {change} |\n"));
+    let rows = explain::troubleshooting().into_iter();
+    let rows = rows.map(|(code, what, change)| format!("| {code} | {what} | {change} |\n"));
     let page = std::fs::read_to_string(FILE).expect("the page");
     let (before, table) = page.split_once("|---|---|---|\n").expect("the table");
     let expected = rows.collect::<String>();
@@ -164,7 +164,7 @@ fn files_that_the_pages_name_exist() {
             let file = name.split('#').next().unwrap_or_default();
             assert!(root.join(file).exists(), "{page} names {name}");
         }
-        // Links within a folder.
+        // These links are relative to the page's folder.
         for link in text.split("](").skip(1) {
             let link = link.split([')', '#']).next().unwrap_or_default();
             if link.is_empty() || link.contains("://") {
@@ -203,10 +203,10 @@ fn haproxy_accepts_every_recipe_unchanged() {
             ];
             for version in versions() {
                 let output = version.check(&config, &variables);
-                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                let message = String::from_utf8_lossy(&output.stderr).into_owned();
                 assert!(
-                    output.status.success() && !said.contains("WARNING"),
-                    "{page}, HAProxy {}: {said}",
+                    output.status.success() && !message.contains("WARNING"),
+                    "{page}, HAProxy {}: {message}",
                     version.number
                 );
             }

@@ -20,7 +20,8 @@ fn refusal(output: &Output, context: &str) -> String {
     text
 }
 
-/// The last sentence of a refusal must make sense by itself, because doctor shows it separately.
+/// Asserts that the last part of a refusal says what to do. It must make sense by itself, because
+/// doctor shows it separately.
 #[track_caller]
 fn says_what_to_do(text: &str) {
     const VERBS: [&str; 15] = [
@@ -40,10 +41,10 @@ fn says_what_to_do(text: &str) {
         "use",
         "write",
     ];
-    let (_, cure) = text.trim_end().split_once("; ").expect(text);
+    let (_, fix) = text.trim_end().split_once("; ").expect(text);
     let verb = VERBS
         .iter()
-        .find(|verb| cure.starts_with(&format!("{verb} ")));
+        .find(|verb| fix.starts_with(&format!("{verb} ")));
     let vague = [
         "write one ",
         "write it ",
@@ -51,9 +52,9 @@ fn says_what_to_do(text: &str) {
         "close it",
         "quote it",
     ];
-    let vague = vague.iter().any(|start| cure.starts_with(start));
-    let one_of = cure.starts_with("write one of ");
-    assert!(verb.is_some() && (one_of || !vague), "{cure}");
+    let vague = vague.iter().any(|start| fix.starts_with(start));
+    let one_of = fix.starts_with("write one of ");
+    assert!(verb.is_some() && (one_of || !vague), "{fix}");
 }
 
 #[test]
@@ -425,7 +426,7 @@ fn bad_options_are_refused_by_hand_too() {
     }
 }
 
-/// These calls are typical of people who know curl, openssl or haproxy.cfg, or who are in a hurry.
+/// People who know curl, openssl or haproxy.cfg, or who are in a hurry, make these mistakes.
 #[test]
 fn every_wrong_call_is_answered_with_one_sentence_and_nothing_is_sent() {
     for (call, part) in [

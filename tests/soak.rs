@@ -65,7 +65,7 @@ impl Soak {
         servers.into_iter().map(|(_, server)| server).collect()
     }
 
-    /// Asserts repeatedly during `time` that `right` is true for every server.
+    /// Asserts again and again, for `time`, that `right` is true for every server.
     #[track_caller]
     fn assert_for(&self, time: Duration, what: &str, right: impl Fn(&Server) -> bool) {
         let end = Instant::now() + time;
@@ -212,7 +212,7 @@ impl Figures {
         let (first, last) = self.memory;
         assert!(
             last <= first + first / 10,
-            "HAProxy grew: {first} KiB, {last} KiB"
+            "HAProxy's memory grew: {first} KiB, {last} KiB"
         );
     }
 

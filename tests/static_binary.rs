@@ -29,7 +29,7 @@ fn the_binary_is_small_and_static_and_runs_in_an_empty_chroot() {
                 .args([option, "-W"])
                 .arg(&binary)
                 .output()
-                .expect("readelf"),
+                .expect("readelf runs"),
         )
     };
     assert!(elf("-h").contains("EXEC (Executable file)"));
@@ -78,7 +78,7 @@ fn resolving_a_name_loads_no_library() {
     let module = chroot.join("lib/libnss_sentinel.so.2");
     fs::create_dir(chroot.path().join("lib")).expect("a folder");
     let made = program("mkfifo").arg(&module).status();
-    assert!(made.expect("mkfifo").success());
+    assert!(made.expect("mkfifo runs").success());
 
     let shell = ["/usr/sbin/chroot", &chroot.join("."), "/sni-check"];
     let options = format!("--sni {NAME} --ca-file /ca.pem --connect backend.example.test");

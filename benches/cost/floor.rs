@@ -1,5 +1,5 @@
-//! Measures the cost of the handshake and the request without the start of a process. One process repeats
-//! both, with sni-check's choice of cryptography and rustls's own verification.
+//! Measures the cost of a handshake and a request without the start of a process. One process repeats both,
+//! with sni-check's cryptography and rustls's own verification.
 
 use std::fs;
 use std::io::{Read, Write};

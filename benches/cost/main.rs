@@ -1,6 +1,6 @@
 //! Compares the cost of a check by sni-check with common alternatives. Prints Markdown tables.
 //!
-//! The programs take turns to check one nginx on the loopback, so a slow moment of the machine
+//! The programs take turns to check one nginx on the loopback. A slow moment of the machine therefore
 //! affects all of them. Run the bench on an otherwise idle machine.
 #![allow(clippy::print_stdout, reason = "the result is a table")]
 
@@ -43,8 +43,9 @@ fn main() {
     }
 }
 
-/// Measures one check of a backend by each contender. With `thorough`, it also measures the exact figures of
-/// the contenders other than sni-check. These hardly depend on the backend, and each takes several seconds.
+/// Measures one check of a backend by each contender. Always measures the exact figures of sni-check, and
+/// with `thorough` those of the other contenders too. They hardly depend on the backend, and each takes
+/// several seconds.
 fn one_check(world: &World, backend: &Backend, thorough: bool) {
     let contenders = world.contenders(backend);
     let in_process = InProcess::new(backend);

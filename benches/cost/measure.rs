@@ -1,4 +1,5 @@
-//! Measures the costs of one run. Times and page faults vary from run to run. All other figures are exact.
+//! Measures the costs of one run. Times and page faults vary from run to run. The other figures hardly
+//! change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,8 +34,8 @@ impl Time {
 
 /// Measures the time of `run`. `whose` chooses the processes or threads whose processor time counts.
 ///
-/// The sum of user and system time comes from the scheduler's clock. It is exact even if the kernel
-/// splits the two by ticks.
+/// The sum of user and system time comes from the scheduler's clock. The sum is exact, even if the
+/// kernel divides it between the two by ticks.
 pub fn timed(whose: UsageWho, run: impl FnOnce()) -> Time {
     let before = getrusage(whose).expect("usage");
     let start = Instant::now();
@@ -58,7 +59,7 @@ fn cpu(usage: &Usage) -> Duration {
 pub fn run(contender: &Contender) -> Time {
     let mut command = contender.command();
     timed(UsageWho::RUSAGE_CHILDREN, || {
-        let status = command.status().expect("it runs");
+        let status = command.status().expect("the program runs");
         assert!(status.success(), "{}: {status}", contender.name);
     })
 }
@@ -69,7 +70,7 @@ pub fn median<T: Ord + Copy>(values: impl Iterator<Item = T>) -> T {
     values[values.len() / 2]
 }
 
-/// The figures that are the same in every run.
+/// The figures that hardly change from run to run.
 pub struct Figures {
     pub peak_kib: u64,
     pub calls: usize,
@@ -90,7 +91,7 @@ impl Figures {
     }
 }
 
-/// Returns the peak of resident memory, as GNU time reports it.
+/// Returns the peak of resident memory in KiB, as GNU time reports it.
 fn peak(contender: &Contender) -> u64 {
     let folder = Folder::new();
     let file = folder.join("peak");
@@ -123,8 +124,8 @@ fn traced(contender: &Contender) -> (usize, u64) {
     (calls.count(), opened.values().sum())
 }
 
-/// Returns the file that a traced call opened, if it belongs to the program. Devices and our own
-/// files don't count.
+/// Returns the file that a traced call opened, and the file's size. Devices and the bench's own files
+/// don't count.
 fn opened(call: &str) -> Option<(PathBuf, u64)> {
     let opens = ["execve(", "open(", "openat("];
     if !opens.iter().any(|name| call.contains(name)) || call.contains("= -1 ") {

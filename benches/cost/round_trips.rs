@@ -16,22 +16,22 @@ use crate::world::{Backend, World};
 const ONE_WAY: Duration = Duration::from_millis(50);
 const RUNS: usize = 5;
 
-/// Returns the time of a check through the relay, in round trips.
+/// Returns the median time of a check through the relay, in round trips.
 pub fn measure(world: &World, backend: &Backend) -> f64 {
     let port = relay(backend.port).to_string();
     let path = format!("--sni {NAME} --ca-file {}", backend.ca_file);
     let runs = (0..RUNS).map(|_| {
         let mut check = haproxy_command(&[&world.sni_check], &path, "127.0.0.1", &port);
         let time = timed(UsageWho::RUSAGE_CHILDREN, || {
-            assert!(check.status().expect("it runs").success());
+            assert!(check.status().expect("sni-check runs").success());
         });
         time.wall
     });
     median(runs).as_secs_f64() / (2 * ONE_WAY).as_secs_f64()
 }
 
-/// Passes on every byte after [`ONE_WAY`]. The loopback connects immediately, so the relay adds the
-/// round trip of a TCP handshake before it sends the first byte.
+/// Starts a relay that passes on every byte after [`ONE_WAY`], and returns its port. The loopback connects
+/// immediately, so the relay adds the round trip of a TCP handshake before it sends the first byte.
 fn relay(to: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
@@ -51,7 +51,7 @@ fn relay(to: u16) -> u16 {
 }
 
 /// Relays one direction. One thread records when each piece arrived. Another thread sends the piece
-/// when its time has come.
+/// when it is due.
 fn delay(mut from: TcpStream, mut to: TcpStream, not_before: Instant) {
     let (coming, due) = channel::<(Instant, Vec<u8>)>();
     thread::spawn(move || {

@@ -29,11 +29,12 @@ pub struct Way {
     /// True if each check opens a connection. The bench then counts connections. Otherwise it counts
     /// processes.
     connects: bool,
-    /// The command that starts `sni-check serve`, and the path of its socket.
+    /// The command that starts `sni-check serve`, and the path of its socket. `None` if HAProxy doesn't ask
+    /// serve.
     asks: Option<(Vec<String>, String)>,
 }
 
-/// HAProxy, and the server that it asks.
+/// HAProxy, and `sni-check serve` if HAProxy asks it.
 struct Started {
     haproxy: Haproxy,
     asked: Option<Running>,
@@ -43,7 +44,7 @@ struct Started {
 pub struct Load {
     /// The time between two checks of a server.
     pub inter: Duration,
-    /// The CPU time of HAProxy's child processes, or of the server that HAProxy asks.
+    /// The CPU time of HAProxy's child processes and of `sni-check serve`.
     pub children_ms: f64,
     pub haproxy_ms: f64,
 }
@@ -112,7 +113,7 @@ impl Way {
                 .args(&command[1..])
                 .stderr(Stdio::null())
                 .spawn();
-            let running = Running(child.expect("it runs"));
+            let running = Running(child.expect("serve runs"));
             wait_for("serve to listen", || UnixStream::connect(socket).ok());
             running
         });
@@ -161,7 +162,7 @@ impl Way {
         rungs.checked_sub(1).map_or(0, |rung| LADDER[rung])
     }
 
-    /// Returns true if at this rate every check runs in time and finds its backend healthy.
+    /// Returns true if at this rate every check starts on schedule and succeeds.
     fn keeps(&self, world: &World, backend: &Backend, rate: u32) -> bool {
         let inter = Duration::from_secs(1) * SERVERS / rate;
         let Started {
@@ -177,7 +178,7 @@ impl Way {
         thread::sleep(TRIAL);
         let planned = f64::from(rate) * start.elapsed().as_secs_f64();
         let done = self.done(backend) - done;
-        // The measuring window may cut an interval in two.
+        // The measurement may start or end in the middle of an interval.
         done as f64 >= planned * 0.97 && failures(&haproxy) == failed && all_healthy(&haproxy)
     }
 
@@ -190,7 +191,8 @@ impl Way {
     }
 }
 
-/// Waits until the last check of every server was successful. Returns false if this doesn't happen in time.
+/// Waits until the last check of every server was successful. Returns false if this takes more than twelve
+/// seconds.
 fn all_healthy(haproxy: &Haproxy) -> bool {
     let end = Instant::now() + Duration::from_secs(12);
     while Instant::now() < end {
@@ -220,15 +222,15 @@ fn column(haproxy: &Haproxy, name: &str) -> Vec<String> {
     let mut lines = csv.lines().filter(|line| !line.is_empty());
     let head = lines.next().unwrap_or_default();
     let at = head.split(',').position(|field| field == name);
-    let at = at.expect("a column of that name");
+    let at = at.expect("a column with this name");
     lines
         .filter_map(|line| line.split(',').nth(at).map(str::to_owned))
         .collect()
 }
 
 impl Started {
-    /// Returns the CPU time of HAProxy's worker, and the CPU time of the processes that check for it: its
-    /// children that have ended, and the server that it asks.
+    /// Returns the CPU time of HAProxy's worker, and the CPU time of the processes that run its checks: its
+    /// children that have exited, and `sni-check serve`.
     fn spent(&self) -> (u64, u64) {
         let info = self.haproxy.ask("show info").unwrap_or_default();
         let pid = info.lines().find_map(|line| line.strip_prefix("Pid: "));
@@ -241,7 +243,7 @@ impl Started {
     }
 }
 
-/// Returns the CPU time of a process, and of its children that have ended, in ticks.
+/// Returns the CPU time of a process, and of its children that have exited, in ticks.
 fn spent(pid: &str) -> (u64, u64) {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
     let (_, fields) = stat.rsplit_once(") ").expect("fields");

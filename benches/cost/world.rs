@@ -1,4 +1,4 @@
-//! The backend, and the programs that check it.
+//! The backends, and the programs that check them.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ impl Contender {
         command
     }
 
-    /// Returns the standard input. Only one contender reads it.
+    /// Returns the standard input: a request for `openssl s_client`, and nothing for the others.
     pub fn input(&self) -> Stdio {
         match &self.input {
             Some(file) => Stdio::from(File::open(file).expect("the request")),
@@ -92,8 +92,8 @@ impl World {
             }
             servers
         });
-        // Copies the program, as `install` or the build of an image does. How much one page fault loads
-        // depends on how the file came into the page cache.
+        // The bench runs copies, as in an image or after `make install`. The number of pages that one page
+        // fault maps depends on how the file was written into the page cache.
         let copy = |program: PathBuf| {
             let name = program.file_name().expect("a name");
             let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -183,7 +183,7 @@ fn server(folder: &Folder, port: u16, version: &str, kind: &str, leaf: &Leaf) ->
     )
 }
 
-/// Returns a command that runs `program` in the same way as HAProxy.
+/// Returns a function that makes the command with which HAProxy runs `program`.
 fn haproxy(program: &str, path: &str, port: &str) -> impl Fn() -> Command + 'static {
     let [program, path, port] = [program, path, port].map(str::to_owned);
     move || haproxy_command(&[&program], &path, "127.0.0.1", &port)

@@ -11,7 +11,7 @@ use sni_check::options::{Parsed, parse};
 use sni_check::plan::{Output, Plan, Verification};
 use sni_check::probe::faults;
 
-/// A time at which the good certificates are valid, independent of the clock.
+/// The fixed time of the verification, at which the good certificates are valid.
 const NOW: u64 = 1_800_000_000;
 
 /// The name that is verified.
@@ -28,10 +28,10 @@ static GOOD: [&[u8]; 6] = [
     REVOKED,
 ];
 
-/// A certificate that is good except that the revocation list revokes it.
+/// A certificate that is good without the revocation list. The list revokes it.
 const REVOKED: &[u8] = include_bytes!("../certificates/revoked.der");
 
-/// Two verifications with the same trusted certificates. The second one also uses a revocation list.
+/// Two verifications with the same trusted certificates. The second verification also uses a revocation list.
 static VERIFICATIONS: LazyLock<[Arc<Verification>; 2]> = LazyLock::new(|| {
     let trust = file("trust.pem");
     let list = file("list.pem");
@@ -58,7 +58,7 @@ pub fn hold(input: &[u8]) {
             let text = fault.to_string();
             assert!(
                 !text.contains("Exceeded") || text.contains("Depth"),
-                "it took long: {text}"
+                "the verification reached a limit: {text}"
             );
         }
         faults.is_empty()
@@ -80,7 +80,7 @@ pub fn hold(input: &[u8]) {
         );
         assert!(
             Certificate::read(leaf).is_some(),
-            "its dates cannot be read"
+            "the dates of the accepted leaf cannot be read"
         );
     }
 }

@@ -85,7 +85,7 @@ fn assert_negation_reverses_the_verdict(text: &str, rule: &Expectation, response
     }
 }
 
-/// A pattern that is quoted as in HAProxy's manual, section 2.2, must match only the same text.
+/// Asserts that a pattern in quotes (HAProxy's manual, section 2.2) matches exactly its own text.
 fn assert_quoted_patterns_are_literal(pattern: &str, response: &Response<'_>) {
     // A line break in single quotes ends the rule, and a NUL ends a pattern.
     if pattern.is_empty() || pattern.contains(['\r', '\n', '\0']) {
@@ -120,7 +120,7 @@ fn in_single_quotes(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// Compares the verdict of `status LIST` with that of a second, simple implementation.
+/// Compares the verdict of `status LIST` with the verdict of a second, simple implementation.
 fn assert_status_lists_match_the_simple_reader(rule: &str, response: &Response<'_>) {
     let list = rule
         .bytes()

@@ -60,7 +60,7 @@ fn assert_message_is_not_empty(error: &anyhow::Error) {
     assert!(!format!("{error:#}").trim().is_empty());
 }
 
-/// If one word is removed, the remaining words must be refused, or must result in different options.
+/// Asserts that every word has an effect: without it, the words are refused, or the options differ.
 fn assert_no_word_is_lost(words: &[String], options: &Options) {
     let whole = format!("{options:?}");
     for index in 0..words.len() {

@@ -30,7 +30,7 @@ fn assert_message_is_not_empty(error: &anyhow::Error) {
     assert!(!format!("{error:#}").trim().is_empty());
 }
 
-/// The bytes may arrive in pieces. A decision must not change when more bytes arrive.
+/// Asserts that a decision doesn't change when more bytes arrive, because the bytes may arrive in pieces.
 fn assert_pieces_change_nothing(input: &[u8], all: &anyhow::Result<Option<Asked>>) {
     for length in (0..input.len()).step_by(1 + input.len() / 64) {
         match parse(&input[..length]) {
@@ -44,8 +44,8 @@ fn assert_pieces_change_nothing(input: &[u8], all: &anyhow::Result<Option<Asked>
     }
 }
 
-/// Each of the two fields must occur on exactly one line, and the request must have that line's
-/// value.
+/// Asserts that each of the two fields occurs on exactly one line, and that the request has the values
+/// of these lines.
 fn assert_is_what_was_sent(input: &[u8], request: &Request) {
     let text = String::from_utf8_lossy(input);
     let values = |name: &str| -> Vec<&str> {

@@ -57,7 +57,7 @@ fn is_chunked(bytes: &[u8]) -> bool {
         .contains("chunked")
 }
 
-/// Returns true if a rule looks for something in the body.
+/// Returns true if a rule without `!` is about the body.
 fn looks_for_something(request: &Request) -> bool {
     let mut rules = request.expectations.iter();
     rules.any(|rule| rule.part() == Part::Body && !rule.is_negated())
@@ -137,7 +137,8 @@ fn ask(bytes: &[u8], piece: usize, end: End, request: &Request) -> Result<Respon
     verdict
 }
 
-/// Asserts that exactly one whole request was sent, without lost or additional bytes.
+/// Asserts that exactly one complete request was sent, with its body and the right number of header
+/// fields.
 fn assert_is_the_request(sent: &[u8], request: &Request) {
     let sent = String::from_utf8_lossy(sent);
     let (head, body) = sent.split_once("\r\n\r\n").expect("a whole head");
@@ -160,7 +161,7 @@ fn assert_is_the_request(sent: &[u8], request: &Request) {
     assert_eq!(fields.count(), ours.count());
 }
 
-/// Checks the bytes a second time, with an independent reader.
+/// Asserts that the response is healthy according to an independent reader.
 fn assert_is_healthy(bytes: &[u8], end: End, request: &Request, response: &Response) {
     let (status, head, rest) = final_head(bytes).expect("a status line and a whole head");
     assert_eq!(response.status, status);
@@ -187,7 +188,7 @@ fn assert_is_healthy(bytes: &[u8], end: End, request: &Request, response: &Respo
             let all = complete && seen == body.len();
             assert!(
                 all || present,
-                "a part of the body cannot prove that a text is absent"
+                "an incomplete body cannot prove that a text is absent"
             );
         }
     }

@@ -17,13 +17,13 @@ pub struct Cause {
     pub shows_as: &'static [(Sign, u8)],
     /// Where the operator fixes the problem.
     pub place: Place,
-    /// The sentence that says what is wrong.
+    /// The sentences that say what is wrong.
     pub what: &'static str,
     /// How to make sure that this is the cause.
     pub confirm: &'static str,
-    /// The sentence that says what to change.
+    /// The sentences that say what to change.
     pub change: &'static str,
-    /// A sentence about the facts that support the cause. Empty if the verdict already says everything.
+    /// Sentences about the facts that support the cause. Empty if there is nothing to add to the verdict.
     pub evidence: &'static str,
     /// Weighs the facts for and against the cause.
     pub weigh: fn(&Facts) -> Weight,
@@ -32,7 +32,8 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// The defaults of an entry: the cause is always possible, and there is nothing to try.
+    /// The defaults of an entry: the operator fixes the problem at the server, the cause is always possible,
+    /// and there is nothing to try.
     pub(super) const BASE: Cause = Cause {
         id: "",
         shows_as: &[],
@@ -63,17 +64,17 @@ pub enum Sign {
     AnyFailure,
 }
 
-/// Returns a code and the rank of the cause for it.
+/// Returns an element of `shows_as`: a code, and the rank of the cause for this code.
 pub(super) const fn at(code: Code, rank: u8) -> (Sign, u8) {
     (Sign::Code(code), rank)
 }
 
-/// Returns one of HAProxy's words and the rank of the cause for that word.
+/// Returns an element of `shows_as`: one of HAProxy's words, and the rank of the cause for this word.
 pub(super) const fn word(word: &'static str, rank: u8) -> (Sign, u8) {
     (Sign::Word(word), rank)
 }
 
-/// Where a cause is fixed.
+/// Where the operator fixes the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// In haproxy.cfg, with values that diagnose knows.
@@ -173,14 +174,15 @@ impl Weight {
     }
 }
 
-/// A change that proves a cause if the check succeeds, or gets further, with it.
+/// A change to try. It proves its cause if the check then succeeds or, with `counts_progress`, gets further.
 pub struct Trial {
     /// The change of the options.
     pub change: Change,
-    /// True if the cause is proved as soon as the check gets further. Otherwise the check must
-    /// succeed.
+    /// True if the cause is proved as soon as the check gets further. Otherwise the check must succeed.
     pub counts_progress: bool,
-    /// Placeholders of the cause's sentences, with their values for this change.
+    /// True if any other trial that gets equally far is better.
+    pub is_last_resort: bool,
+    /// The placeholders of the cause's sentences that depend on this change, with their values.
     pub values: Vec<(&'static str, String)>,
 }
 
@@ -193,22 +195,24 @@ pub enum Change {
 }
 
 impl Trial {
-    /// Creates a trial with changed options. It proves the cause only if the check succeeds.
+    /// Creates a trial with changed options. The trial proves the cause only if the check succeeds.
     pub(super) fn new(facts: &Facts, change: impl FnOnce(&mut Options)) -> Trial {
         let mut options = facts.options.clone();
         change(&mut options);
         Trial {
             change: Change::Options(Box::new(options)),
             counts_progress: false,
+            is_last_resort: false,
             values: Vec::new(),
         }
     }
 
-    /// Returns one trial in which HAProxy's own check talks to the server in this way.
+    /// Returns a list with one trial, in which HAProxy's own check talks to the server in this way.
     pub(super) fn way(way: Way) -> Vec<Trial> {
         vec![Trial {
             change: Change::Way(way),
             counts_progress: false,
+            is_last_resort: false,
             values: Vec::new(),
         }]
     }
@@ -217,6 +221,14 @@ impl Trial {
     pub(super) fn counting_progress(self) -> Trial {
         Trial {
             counts_progress: true,
+            ..self
+        }
+    }
+
+    /// Prefers any other trial that gets equally far, if the condition holds.
+    pub(super) fn last_resort_if(self, is_last_resort: bool) -> Trial {
+        Trial {
+            is_last_resort,
             ..self
         }
     }

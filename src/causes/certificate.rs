@@ -71,7 +71,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Host,
         what: "The clock of this host is ahead.",
         confirm: "date -u",
-        change: "Set the clock and keep it set (NTP).",
+        change: "Set this host's clock, and keep it correct with NTP.",
         ..Cause::BASE
     },
     Cause {
@@ -80,14 +80,14 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Host,
         what: "The clock of this host is behind.",
         confirm: "date -u",
-        change: "Set this host's clock and keep it set (NTP).",
+        change: "Set this host's clock, and keep it correct with NTP.",
         ..Cause::BASE
     },
     Cause {
         id: "certificate-of-tomorrow",
         shows_as: &[at(Code::CertificateNotYetValid, 2)],
         what: "The certificate is not valid yet, or the clock of the host that issued it is ahead.",
-        confirm: "sni-check diagnose --verbose shows from when each certificate is valid.",
+        confirm: "sni-check diagnose --verbose shows when each certificate becomes valid.",
         change: "Install a currently valid certificate at the server.",
         ..Cause::BASE
     },
@@ -96,7 +96,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateForOtherName, 4)],
         what: "{wildcard} covers only one label, so it does not cover {wanted}.",
         confirm: "sni-check diagnose shows all names of the certificate.",
-        change: "Have a certificate issued for {wanted} too.",
+        change: "Have a certificate issued that also covers {wanted}.",
         weigh: |facts| Weight::proved_if(wildcard(facts).is_some()),
         ..Cause::BASE
     },
@@ -132,7 +132,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "issuer-not-sent",
         shows_as: &[at(Code::IssuerUnknown, 2)],
-        what: "The server doesn't send the certificate of {issuer}. If that CA is an intermediate, its certificate links the server's own certificate to a trusted CA. Browsers fetch it themselves, which hides the problem.",
+        what: "The server doesn't send the certificate of {issuer}. If that CA is an intermediate, its certificate links the server's own certificate to a trusted CA. Many browsers fetch that certificate themselves, which hides the problem.",
         confirm: "{issuer} is an intermediate if the CA's documentation lists it below a root.",
         change: "Install the full chain at the server (fullchain.pem).",
         weigh: |facts| match unknown_issuer(facts) {
@@ -150,7 +150,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::IssuerUnknown, 1)],
         place: Place::Value,
         what: "{issuer} signed the certificate, but this CA is not in {roots}.",
-        confirm: "Find out if {issuer} is a CA of your company.",
+        confirm: "Find out whether {issuer} is a CA of your company.",
         change: "Get the certificate of that CA. Give it with --ca-file FILE, and with ca-file FILE on the server line. An external check reads FILE inside HAProxy's chroot. {reload}",
         weigh: |facts| match unknown_issuer(facts) {
             // A leaf of a public CA says where its issuer's certificate can be fetched. The default
@@ -182,9 +182,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "self-signed",
         shows_as: &[at(Code::IssuerUnknown, 4)],
         place: Place::Value,
-        what: "The certificate is self-signed: no CA vouches for the server ({issuer}). It may be the server's default certificate.",
+        what: "The certificate is self-signed ({issuer}): no CA vouches for the server. It may be the server's default certificate.",
         confirm: "The check's line says self-signed.",
-        change: "Install a certificate of a CA. If the certificate is meant to be self-signed, copy it from the server into a file, and trust that file: --ca-file FILE, and ca-file FILE on the server line.",
+        change: "Install a certificate from a CA. If the certificate is meant to be self-signed, copy it from the server into a file, and trust that file: --ca-file FILE, and ca-file FILE on the server line.",
         weigh: |facts| {
             let issuer = unknown_issuer(facts);
             let own = issuer.is_some_and(|issuer| issuer.self_signed && facts.chain().len() < 2);
@@ -251,7 +251,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "signature-wrong",
         shows_as: &[at(Code::CertificateInvalid, 6)],
-        what: "A signature in the chain is wrong: an issuer's certificate has the right name, but not the key that signed.",
+        what: "A signature in the chain is wrong: an issuer's certificate has the right name, but its key didn't make the signature.",
         confirm: "openssl verify -CAfile FILE -untrusted CHAIN CERTIFICATE says `signature failure`.",
         change: "Install the certificate and its chain at the server together, as the CA sent them.",
         weigh: |facts| {
@@ -265,7 +265,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateInvalid, 3)],
         what: "A certificate of the chain can't be used here. It may be only for clients (extended key usage), not for TLS or not for issuing (key usage, basic constraints), or it has a key or signature that HAProxy's library refuses as unsafe.",
         confirm: "The check's line names the certificate and what is wrong. openssl x509 -text -in FILE shows its extensions.",
-        change: "Have a server certificate issued, by a CA that may issue certificates.",
+        change: "Get a server certificate from a CA that is allowed to issue certificates.",
         weigh: |facts| {
             let invalid =
                 |fault: &CertificateFailure| matches!(fault, CertificateFailure::Invalid(_));
@@ -276,7 +276,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "issuer-constrained",
         shows_as: &[at(Code::CertificateInvalid, 7)],
-        what: "The issuer may not issue certificates for this name, or may not have another CA below it (constraints).",
+        what: "The issuer isn't allowed to issue certificates for this name, or isn't allowed to have another CA below it (constraints).",
         confirm: "openssl x509 -text -in FILE, with the issuer's file, shows name constraints and path length.",
         change: "Have the certificate issued by the right CA.",
         weigh: |facts| {
@@ -306,7 +306,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "A certificate of the chain expires within --min-cert-days. The renewal is late or doesn't work. HAProxy sends the server no visitors, because the check is DOWN.",
         confirm: "The check's line names the certificate and how many days are left. Look at the log of the renewal at the server.",
-        change: "Renew the certificate at the server. If it was renewed, reload the server. Until then, use --warn-cert-days {days} in place of --min-cert-days: the server is UP, and the check only warns.",
+        change: "Renew the certificate at the server. If it was renewed, reload the server. Until then, use --warn-cert-days {days} in place of --min-cert-days: the server is then UP, and the check only warns.",
         trials: warning,
         ..Cause::BASE
     },
@@ -502,7 +502,7 @@ fn is_by_another(signed: &Parts<'_>, ca: &Parts<'_>) -> bool {
     other_id || other_root || !ca.key_signs(signed.signature)
 }
 
-/// Returns a trial that warns instead of reporting DOWN.
+/// Returns a trial in which the check only warns about a certificate that expires soon.
 fn warning(facts: &Facts) -> Vec<Trial> {
     let mut faults = facts.faults().into_iter();
     let limit = faults.find_map(|fault| match fault {

@@ -16,17 +16,14 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::HandshakeClosed, 6),
         ],
         place: Place::Value,
-        what: "The server wants a client certificate, and the check has none. nginx says so with status 400 after the handshake.",
+        what: "The server requires a client certificate, and the check has no client certificate. nginx reports this with status 400 after the handshake.",
         confirm: "The check's line says certificate_required, or notes that the server asked for a client certificate.",
         change: "Get a client certificate from the server's operator. Give it with --crt FILE (chain and key in one PEM), and with crt FILE on the server line. An external check reads FILE inside HAProxy's chroot.",
         weigh: |facts| match facts.failure() {
             Some(Failure::ClientCertificate { sent, .. }) => Weight::proved_if(!sent),
             Some(_) if !is_asked_and_absent(facts) => Weight::RuledOut,
-            Some(Failure::Status { status, .. }) => {
-                Weight::likely_if(matches!(status, 400 | 401 | 403 | 495 | 496))
-            }
             Some(Failure::ResponseClosed(_) | Failure::HandshakeClosed(_)) => Weight::Likely,
-            _ => Weight::RuledOut,
+            _ => Weight::likely_if(matches!(facts.status(), Some(400 | 401 | 403 | 495 | 496))),
         },
         ..Cause::BASE
     },
@@ -36,7 +33,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "The client certificate in --crt {crt} expired {client-end}.",
         confirm: "openssl x509 -enddate -in FILE",
-        change: "Have the certificate renewed and put the new one into that file. Then reload HAProxy, which reads files only when it starts.",
+        change: "Have the certificate renewed and put the new certificate into that file. Then reload HAProxy, which reads files only when it starts.",
         weigh: |facts| {
             Weight::proved_if(
                 is_client_certificate_refused(facts) && expired_client(facts).is_some(),
@@ -49,7 +46,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ClientCertificate, 3), at(Code::Status, 9)],
         place: Place::Value,
         what: "The server refuses the client certificate (--crt {crt}), because the server doesn't trust the certificate's CA or considers the certificate revoked.",
-        confirm: "The alert in the check's line says which. The server's log says more, and so does the page that curl --cert FILE gets (nginx: `The SSL certificate error`).",
+        confirm: "The alert in the check's line gives the reason. The server's log gives more detail, and so does the page that curl --cert FILE gets (nginx: `The SSL certificate error`).",
         change: "Give another certificate with --crt FILE, and crt FILE on the server line. Or let the server trust this certificate's CA. {reload}",
         weigh: |facts| {
             Weight::likely_if(
@@ -63,7 +60,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ClientCertificate, 5), at(Code::Status, 28)],
         place: Place::Files,
         what: "The file {crt} has only the client certificate. If {client-issuer} is an intermediate, the server can't build a chain from this certificate to a CA that the server trusts.",
-        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME lists the CAs that the server trusts (Acceptable client certificate CA names). {client-issuer} isn't among them.",
+        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME lists the CAs that the server trusts (Acceptable client certificate CA names), and {client-issuer} isn't among them.",
         change: "Append the certificate of {client-issuer} to that file, after the client certificate. {reload}",
         weigh: |facts| {
             let fits = expired_client(facts).is_none() && client_issuer(facts).is_some();
@@ -136,7 +133,7 @@ pub(super) fn client_issuer(facts: &Facts) -> Option<String> {
     (!leaf.is_self_issued()).then(|| leaf.issuer_text())
 }
 
-/// Returns the certificate in `--crt` that has expired.
+/// Returns the first certificate in `--crt` that has expired.
 pub(super) fn expired_client(facts: &Facts) -> Option<Certificate> {
     let identity = facts.plan.tls.identity.as_ref()?;
     let mut chain = identity.cert.iter().filter_map(Certificate::read);

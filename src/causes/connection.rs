@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use super::cause::{Cause, Place, Trial, Weight, at};
-use super::facts::Facts;
+use super::facts::{Facts, KnownValue};
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::probe::connect::Address;
@@ -32,6 +32,35 @@ pub(super) const CAUSES: &[Cause] = &[
         trials: |facts| match &facts.options.source {
             Some(_) => vec![Trial::new(facts, |options| options.source = None).counting_progress()],
             None => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "source-elsewhere",
+        shows_as: &[
+            at(Code::Unreachable, 9),
+            at(Code::ConnectTimeout, 6),
+            at(Code::ConnectionRefused, 6),
+            at(Code::HandshakeTimeout, 14),
+            at(Code::HandshakeClosed, 18),
+            at(Code::HandshakeRefused, 13),
+            at(Code::ResponseClosed, 16),
+            at(Code::Status, 33),
+        ],
+        place: Place::Config,
+        what: "The server accepts a connection only from certain addresses. It accepts {meant}, the `source` of {other}.",
+        confirm: "Run the check with --source {meant}.",
+        change: "Connect from that address: --source {meant}, and source {meant} on the server line.",
+        weigh: |_| Weight::RuledOut,
+        trials: |facts| {
+            let known = facts.known("--source");
+            let others = known.filter(|known| facts.options.source.as_ref() != Some(&known.value));
+            let trial = |known: &KnownValue| {
+                let trial = Trial::new(facts, |options| options.source = Some(known.value.clone()));
+                let trial = trial.counting_progress().with("other", &*known.of);
+                trial.with("meant", &*known.value)
+            };
+            others.map(trial).collect()
         },
         ..Cause::BASE
     },
@@ -68,7 +97,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The name on the server line has a new address. Without `resolvers` HAProxy keeps the address that it found when it started.",
         confirm: "Compare the address in the check's line with getent ahosts NAME.",
-        change: "Reload HAProxy. With `resolvers` on the server line, HAProxy follows the name.",
+        change: "Reload HAProxy. With `resolvers` on the server line, HAProxy updates the address itself.",
         // diagnose resolves the name itself, so its address can't be old.
         weigh: |facts| Weight::possible_if(facts.plan.caller.is_some()),
         ..Cause::BASE
@@ -107,7 +136,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "no-ipv6",
         shows_as: &[at(Code::Unreachable, 2)],
         place: Place::Value,
-        what: "This host has no route to the server's IPv6 address, as in many containers.",
+        what: "This host has no route to the server's IPv6 address, which is common in containers.",
         confirm: "ip -6 route get ADDRESS",
         change: "Write the server's IPv4 address on the server line, or give this host IPv6.",
         weigh: |facts| {
@@ -156,7 +185,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "socket-locked",
         shows_as: &[at(Code::Unreachable, 7)],
         place: Place::Host,
-        what: "The check's user may not connect to the unix socket.",
+        what: "The check's user isn't allowed to connect to the unix socket.",
         confirm: "ls -l PATH (CHROOT/PATH for an external check), and the mode of each folder above it.",
         change: "Give that user access to the socket and its folder.",
         weigh: |facts| {
@@ -174,7 +203,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::HandshakeClosed, 4),
         ],
         what: "A proxy, load balancer or port forwarder accepts the connection (or resets it at once), but its own backend is down.",
-        confirm: "Look at its log, or run sni-check diagnose --connect with the address of its backend.",
+        confirm: "Look at the proxy's log, or run sni-check diagnose --connect with the address of the proxy's backend.",
         change: "Start the backend behind the proxy, or correct the address to which the proxy forwards.",
         evidence: "{handshakes-alike}",
         weigh: |facts| match facts.failure() {

@@ -12,7 +12,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "expectation-wrong",
         shows_as: &[at(Code::Body, 1), at(Code::Header, 1)],
         place: Place::Value,
-        what: "The page is right, but --expect doesn't match it. It may differ in upper and lower case, line ends, compression or language. hdr compares each comma-separated element, and fhdr compares the whole value. Both need an exact match unless -m says otherwise.",
+        what: "The page is right, but --expect doesn't match it. The difference may be in upper and lower case, line ends, compression or language. hdr compares each comma-separated element, and fhdr compares the whole value. Both need an exact match unless -m says otherwise.",
         confirm: "Request the page ({curl} --include URL) and compare it with --expect letter by letter.",
         change: "Correct --expect, for example 'hdr name Via value -m sub cache'.",
         weigh: |facts| match facts.failure() {
@@ -36,7 +36,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "another-site-answers",
         shows_as: &[at(Code::Body, 2), at(Code::Header, 2)],
         place: Place::Value,
-        what: "Another site answered, or a login or maintenance page, a captive portal, or a proxy in front of the server.",
+        what: "The response comes from another site, a login or maintenance page, a captive portal, or a proxy in front of the server.",
         confirm: "Request the page and read it: {curl} URL. sni-check diagnose --verbose shows the Server header and whether the response depends on Host.",
         change: "Use --header 'Host: NAME', or correct --uri or the server line's address.",
         weigh: |facts| match facts.failure() {
@@ -50,7 +50,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Body, 10)],
         what: "The server compresses the body (header Content-Encoding), though the check doesn't ask for that. HAProxy and sni-check look for the text in the compressed bytes.",
         confirm: "{curl} --include URL shows Content-Encoding.",
-        change: "Let the server compress only for clients that send Accept-Encoding. Or expect a status or a header (--expect) instead of a text.",
+        change: "Let the server compress only for clients that send Accept-Encoding. Or expect a status or a header (--expect) instead of text.",
         weigh: |facts| {
             let encoded = facts
                 .answers
@@ -65,7 +65,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "response-without-body",
         shows_as: &[at(Code::Body, 4)],
         place: Place::Value,
-        what: "The response has no body (204, a redirect). A rule about the body never holds then, not even a negated rule.",
+        what: "The response has no body (204 or a redirect, for example). Then no rule about the body holds, not even a negated rule.",
         confirm: "The check's line says `no response body`.",
         change: "Check a page that has a body (--uri), or expect only a status (--expect).",
         weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::NoBody { .. }))),
@@ -76,7 +76,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Body, 6)],
         place: Place::Config,
         what: "The text comes after the part of the body that the check reads (--max-body, 64k by default). HAProxy's own check reads only its buffer (tune.bufsize, 16 kB).",
-        confirm: "The check's line says that it read only the first bytes.",
+        confirm: "The check's line says that the check read only the first bytes of the body.",
         change: "Raise --max-body, or check a smaller page.",
         weigh: |facts| Weight::possible_if(is_cut_short(facts)),
         trials: |facts| match is_cut_short(facts) {
@@ -93,7 +93,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The regular expression needs more time or memory than sni-check allows (a limit of sni-check).",
         confirm: "The check's line says `limit of sni-check`.",
-        change: "Simplify --expect: write [\\s\\S]* instead of (.|\\n)*, and a plain text instead of nested repetitions.",
+        change: "Simplify --expect: write [\\s\\S]* instead of (.|\\n)*, and plain text instead of nested repetitions.",
         weigh: |facts| {
             Weight::proved_if(matches!(facts.failure(), Some(Failure::Undecided { .. })))
         },
@@ -102,9 +102,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "application-reports-problem",
         shows_as: &[at(Code::Body, 3)],
-        what: "The application reports a problem in the body, with a good status.",
+        what: "The application reports a problem in the body, although the status is good.",
         confirm: "Request the page and read it: {curl} URL",
-        change: "Fix the problem that it reports.",
+        change: "Fix the problem that the application reports.",
         weigh: |facts| Weight::possible_if(matches!(facts.failure(), Some(Failure::Body { .. }))),
         ..Cause::BASE
     },
@@ -112,10 +112,13 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "status-not-expected",
         shows_as: &[at(Code::Status, 22)],
         place: Place::Value,
-        what: "The server answers with a good status, but --expect wants another status.",
+        what: "The server answers with a good status, but --expect requires another status.",
         confirm: "The check's line shows both statuses.",
         change: "Correct --expect, or check another page (--uri).",
-        weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(100..=399))),
+        weigh: |facts| {
+            let is_good = matches!(facts.status(), Some(100..=399));
+            Weight::likely_if(is_good && facts.expects_other_status())
+        },
         ..Cause::BASE
     },
     Cause {
@@ -123,7 +126,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ResponseTimeout, 3)],
         place: Place::Value,
         what: "The page never ends (it is a stream), and an expectation reads its body.",
-        confirm: "The check's line says `within its body`.",
+        confirm: "The check's line says `timed out while reading the response body`.",
         change: "Check another page (--uri), or expect only a status (--expect).",
         weigh: |facts| {
             let read = matches!(
@@ -146,9 +149,11 @@ fn is_cut_short(facts: &Facts) -> bool {
     )
 }
 
-/// Returns a trial in which the expectation that isn't met ignores upper and lower case.
+/// Returns a trial in which the expectation that isn't met ignores upper and lower case. `None` if the check
+/// failed for another reason, or if the expectation has no such form.
 fn in_any_case(facts: &Facts) -> Option<Trial> {
-    let (Failure::Body { expected, .. } | Failure::Header { expected }) = facts.failure()? else {
+    let (Failure::Body { expected, .. } | Failure::Header { expected, .. }) = facts.failure()?
+    else {
         return None;
     };
     let mut rules = facts.options.expect.iter();
@@ -159,9 +164,11 @@ fn in_any_case(facts: &Facts) -> Option<Trial> {
     Some(trial.with("rule", text))
 }
 
-/// Returns a trial in which the check expects this status.
+/// Returns a trial in which the check expects this status. A check that looks for a text or a header would
+/// still fail.
 pub(super) fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
-    let Ok(rule) = format!("status {status}").parse::<Expectation>() else {
+    let rule = format!("status {status}").parse::<Expectation>();
+    let Some(rule) = rule.ok().filter(|_| facts.expects_other_status()) else {
         return Vec::new();
     };
     let trial = Trial::new(facts, |options| {

@@ -21,31 +21,34 @@ pub struct Facts {
     pub plan: Plan,
     /// The options that the plan was made from.
     pub options: Options,
-    /// The result of the check, which ran exactly as HAProxy would run it.
+    /// The result of the check itself, with these options.
     pub verdict: Verdict,
     /// How long resolving took.
     pub resolve: Duration,
     /// Each tried address with the result of connecting, or why there is no address.
     pub addresses: Result<Vec<(Address, Attempt)>, Failure>,
-    /// The number of addresses that were not tried.
+    /// The number of the name's addresses that were not tried.
     pub untried: usize,
-    /// The first address that accepted a connection. The following facts are about this address.
+    /// The first address that accepted a connection. `tls`, `answers`, `plain` and `hangs_up` are about this
+    /// address.
     pub reached: Option<Address>,
-    /// Handshakes, if an address accepted a connection.
+    /// The handshakes. `None` if no address accepted a connection, or if these are the facts about a change
+    /// with which the check succeeded.
     pub tls: Option<Handshakes>,
-    /// The server's answers to requests. `None` if diagnose sent no request: for example, because the check's
-    /// own handshake failed or the response timed out.
+    /// The server's answers to requests. `None` if diagnose sent no further request: for example, because the
+    /// check's handshake failed, or because the check's response had already timed out.
     pub answers: Option<Answers>,
-    /// The answer to a request without TLS, if no handshake succeeded.
+    /// The answer to a request without TLS. `None` if a handshake succeeded, or if the answer was not HTTP.
     pub plain: Option<Plain>,
-    /// True if the server also closes an idle connection. diagnose finds out only if all handshakes fail and
-    /// the server closes the connection during the check's own handshake. Otherwise `None`.
+    /// True if the server also closes an idle connection. diagnose tests this only if all handshakes fail and
+    /// the server closes the connection during the handshake with the check's settings. `None` if diagnose
+    /// didn't test it.
     pub hangs_up: Option<bool>,
-    /// The results of the same check at the other addresses of the name.
+    /// The results of the same check at the other addresses of the name that accepted a connection.
     pub elsewhere: Vec<(Address, Attempt)>,
     /// HAProxy's answers. `None` if diagnose hasn't asked HAProxy, or has found no HAProxy.
     pub haproxy: Option<HaproxyFacts>,
-    /// Values that haproxy.cfg has elsewhere and that may be right for this server, too.
+    /// Values from elsewhere in haproxy.cfg that may also be right for this server.
     pub known_values: Arc<[KnownValue]>,
     /// The causes whose trials didn't help.
     pub refuted: Vec<Refuted>,
@@ -59,15 +62,23 @@ pub struct KnownValue {
     /// sni-check's option for this value.
     pub option: &'static str,
     pub value: String,
-    /// Where the value is in use, in words: `be/s2`, for example, or `visitors' connections`.
+    /// What the value comes from, for messages: a server (`be/s2`), a phrase such as `visitors' connections`,
+    /// or the start of the line in haproxy.cfg that adds a header.
     pub of: String,
+}
+
+impl KnownValue {
+    /// Returns true if visitors use the value.
+    pub fn is_of_visitors(&self) -> bool {
+        self.of.starts_with("visitors'")
+    }
 }
 
 /// A cause whose trials didn't help.
 #[derive(Clone, Copy, Debug)]
 pub struct Refuted {
     pub id: &'static str,
-    /// True if the check failed in every trial with the same code as without a change.
+    /// True if every trial failed with the same code as the unchanged check.
     pub alike: bool,
 }
 
@@ -92,7 +103,7 @@ pub type Faults = Vec<CertificateFailure>;
 
 /// Handshakes that accept every certificate, so that a bad certificate hides no other problem.
 pub struct Handshakes {
-    /// The check's own handshake.
+    /// With the check's own settings.
     pub named: Attempt,
     /// Without SNI.
     pub bare: Attempt,
@@ -107,10 +118,10 @@ pub struct Handshakes {
     /// The roots that judge the chain: the check's roots, or with `--verify none` the roots that
     /// `--verify required` would use. `None` if there is no name to verify.
     pub trust: Option<Arc<Trust>>,
-    /// The faults of the chain, judged with these roots. Empty if there is no name to verify.
+    /// The faults of the chain, judged with the roots in `trust`. Empty if there is no name to verify.
     pub faults: Faults,
-    /// The faults of the chain, judged with the system's roots. `None` if the host has no such roots, or if
-    /// the operator chose roots.
+    /// The faults of the chain, judged with the system's roots. `None` if the host has no such roots, if the
+    /// operator chose roots other than `@bundled`, or if there is no name to verify.
     pub system_faults: Option<Faults>,
     /// The faults of the chain that the server sends without SNI. A wrong name is not among them, because
     /// HAProxy verifies no name without SNI.
@@ -142,8 +153,8 @@ impl SniNeed {
 }
 
 impl Handshakes {
-    /// Returns what HAProxy finds wrong with the chain. HAProxy uses the system's roots unless the
-    /// operator gave a file.
+    /// Returns what HAProxy would find wrong with the chain. HAProxy uses the system's roots unless the
+    /// operator names a file.
     pub fn haproxy_faults(&self) -> &Faults {
         self.system_faults.as_ref().unwrap_or(&self.faults)
     }
@@ -172,7 +183,7 @@ impl Handshakes {
         self.made_up.result.is_ok() && leaf(&self.named) == leaf(&self.made_up)
     }
 
-    /// Returns true if the server agrees to HTTP/2.
+    /// Returns true if the server accepted HTTP/2 by ALPN.
     pub fn speaks_http2(&self) -> bool {
         self.http2.seen.alpn.as_deref() == Some("h2")
     }
@@ -188,7 +199,7 @@ impl Handshakes {
         ]
     }
 
-    /// Returns true if the server answers in TLS, even if it only refuses.
+    /// Returns true if the server answered a handshake in TLS, even if only to refuse the handshake.
     pub fn is_answered_in_tls(&self) -> bool {
         self.all().iter().any(|attempt| match &attempt.result {
             Ok(_) => true,
@@ -205,7 +216,7 @@ impl Handshakes {
         })
     }
 
-    /// Returns true if any handshake succeeded.
+    /// Returns true if any of the handshakes in `all` succeeded.
     pub fn any_succeeded(&self) -> bool {
         self.all().iter().any(|attempt| attempt.result.is_ok())
     }
@@ -213,9 +224,10 @@ impl Handshakes {
 
 /// The server's answers to requests.
 pub struct Answers {
-    /// The response to the check's own request, and the result of each expectation.
+    /// The response to the check's own request with the result of each expectation, or why there was no
+    /// response.
     pub asked: Result<(Response, Examined), Failure>,
-    /// How long the response took.
+    /// How long request and response took. `None` if no request was sent.
     pub took: Option<Duration>,
     /// The same request with the address as Host. `None` if the request may change something at the
     /// server.
@@ -283,7 +295,7 @@ pub enum Way {
     Http2,
 }
 
-/// What HAProxy's own check rejects at a server.
+/// What HAProxy's own check rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     Certificate,
@@ -294,7 +306,7 @@ pub enum Refused {
 /// HAProxy's answers about a server.
 #[derive(Clone, Debug)]
 pub struct HaproxyFacts {
-    /// The result of HAProxy's own check with the options of the call. The text of a failure has HAProxy's
+    /// The result of HAProxy's own check with the options of the check. The text of a failure has HAProxy's
     /// status and reason. `None` if HAProxy didn't run this check.
     pub own_check: Option<Result<(), String>>,
     /// True if HAProxy's handshake with the check's SNI name succeeds when HAProxy accepts every certificate.
@@ -316,26 +328,50 @@ impl Facts {
         self.verdict.code()
     }
 
-    /// Returns the values that haproxy.cfg has elsewhere for this option.
+    /// Returns the known values for this option.
     pub fn known<'a>(&'a self, option: &'a str) -> impl Iterator<Item = &'a KnownValue> {
         let values = self.known_values.iter();
         values.filter(move |known| known.option == option)
     }
 
-    /// Returns why the check is DOWN.
+    /// Returns why the check is DOWN, or `None` if it is UP.
     pub fn failure(&self) -> Option<&Failure> {
         self.verdict.result.as_ref().err()
     }
 
-    /// Returns the unexpected status.
+    /// Returns the unexpected status, or `None` if the check is UP or failed for another reason.
     pub fn status(&self) -> Option<u16> {
-        match self.failure() {
-            Some(Failure::Status { status, .. }) => Some(*status),
-            _ => None,
+        self.unexpected().map(|(status, _)| status)
+    }
+
+    /// Returns where an unexpected redirect points.
+    pub fn redirect(&self) -> Option<&str> {
+        let (status, location) = self.unexpected()?;
+        location.filter(|_| (300..400).contains(&status))
+    }
+
+    fn unexpected(&self) -> Option<(u16, Option<&str>)> {
+        let rules = &self.plan.request.expectations;
+        self.failure()?.unexpected_status(rules)
+    }
+
+    /// Returns true if the check fails because it expects another status. It may also fail because it looks for
+    /// a text or a header in a response with an unexpected status.
+    pub fn expects_other_status(&self) -> bool {
+        matches!(self.failure(), Some(Failure::Status { .. }))
+    }
+
+    /// Returns the code whose causes explain the failure. An unexpected status explains why a response lacks
+    /// the text or the header that the check looks for.
+    pub fn explaining_code(&self) -> Code {
+        match self.status() {
+            Some(_) => Code::Status,
+            None => self.code(),
         }
     }
 
-    /// Returns everything that is wrong with the certificates, the check's own verdict first.
+    /// Returns everything that is wrong with the certificates. The fault that the check itself reported comes
+    /// first.
     pub fn faults(&self) -> Vec<&CertificateFailure> {
         let first = match self.failure() {
             Some(Failure::Certificate(fault)) => Some(fault),
@@ -357,12 +393,12 @@ impl Facts {
         self.chain().iter().filter_map(|der| Parts::read(der))
     }
 
-    /// Returns the check's Host.
+    /// Returns the value of the check's Host header.
     pub fn host(&self) -> &str {
         host(&self.plan)
     }
 
-    /// Returns the name that the check sends as SNI.
+    /// Returns the name that the check sends as SNI, or `None` if it sends no SNI.
     pub fn sni(&self) -> Option<&str> {
         self.plan.names.sni.as_ref().map(|name| name.as_ref())
     }
@@ -389,8 +425,8 @@ impl Facts {
         self.speaks_plain_http() && self.plain.as_ref().is_some_and(is_answer)
     }
 
-    /// Returns true if HAProxy's own check is UP with the options of the call, or `None` if diagnose
-    /// hasn't asked HAProxy.
+    /// Returns true if HAProxy's own check is UP with the options of the check, or `None` if HAProxy didn't
+    /// run its own check.
     pub fn own_check_is_up(&self) -> Option<bool> {
         let haproxy = self.haproxy.as_ref()?;
         haproxy.own_check.as_ref().map(Result::is_ok)
@@ -410,8 +446,7 @@ impl Facts {
         haproxy.is_some_and(|haproxy| haproxy.way == Some(way))
     }
 
-    /// Returns what HAProxy's own check rejects at a server whose TLS or HTTP sni-check doesn't
-    /// speak.
+    /// Returns what HAProxy's own check rejects, if sni-check itself can't use the server's TLS or HTTP.
     pub fn own_check_refuses(&self) -> Option<Refused> {
         let haproxy = self.haproxy.as_ref()?;
         if self.code().layer() == Layer::Certificate {
@@ -429,8 +464,8 @@ impl Facts {
     }
 
     /// Returns true if diagnose may send a changed check's request. HAProxy repeats the check's own
-    /// request at every interval, so diagnose may repeat it too. diagnose never sends a request that may
-    /// change something at the server to another page or site.
+    /// request at every interval, so diagnose may repeat it too. If a request may change something at
+    /// the server, diagnose never sends it to another page or site.
     pub fn may_send(&self, changed: &Plan) -> bool {
         let (asked, request) = (&self.plan.request, &changed.request);
         let is_same = (&asked.method, &asked.uri, &asked.body)
@@ -445,12 +480,13 @@ pub fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
 }
 
-/// Returns a plan's Host.
+/// Returns the value of the Host header of a plan's request.
 pub fn host(plan: &Plan) -> &str {
     header_value(plan, &header::HOST).unwrap_or_default()
 }
 
-/// Returns the value of a request's header field, if the value is text.
+/// Returns the value of a header field of a plan's request. `None` if the request doesn't have the field, or
+/// if the value isn't text.
 pub fn header_value<'a>(plan: &'a Plan, name: &HeaderName) -> Option<&'a str> {
     let mut headers = plan.request.headers.iter();
     let found = headers.find(|(given, _)| given == name);

@@ -36,7 +36,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "port-missing",
         shows_as: &[at(Code::Refused, 4)],
         place: Place::Value,
-        what: "The server line has no port, or an address that nothing can connect to.",
+        what: "The server line has no port, or it has an address that sni-check can't connect to.",
         confirm: "The check's line shows what HAProxy passed.",
         change: "Write the port on the server line, or use --port or --connect.",
         ..Cause::BASE
@@ -77,27 +77,27 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "fork-not-allowed",
         shows_as: &[word("SOCKERR", 1)],
         place: Place::Config,
-        what: "insecure-fork-wanted is missing in section global, so HAProxy 2.2 and later starts no process.",
-        confirm: "HAProxy's alert `Failed to fork process for external health check` says `(likely caused by missing 'insecure-fork-wanted')`. sni-check doctor -f haproxy.cfg reports it beforehand.",
-        change: "Add a line to section global: insecure-fork-wanted.",
+        what: "insecure-fork-wanted is missing in the `global` section, so HAProxy 2.2 or later starts no processes.",
+        confirm: "HAProxy's alert `Failed to fork process for external health check` says `(likely caused by missing 'insecure-fork-wanted')`. sni-check doctor -f haproxy.cfg reports the missing line, too.",
+        change: "Add insecure-fork-wanted to the `global` section.",
         ..Cause::BASE
     },
     Cause {
         id: "no-socket-for-check",
         shows_as: &[word("SOCKERR", 3)],
         place: Place::Config,
-        what: "HAProxy couldn't open a socket for its own check. It has too few descriptors, or the source address does not belong to this host.",
-        confirm: "Compare ulimit-n and maxconn in global with the number of servers. Look at `source` on the server line.",
-        change: "Raise ulimit-n in section global, or correct `source` on the server line.",
+        what: "HAProxy couldn't open a socket for its own check. HAProxy has too few descriptors, or the source address does not belong to this host.",
+        confirm: "Compare ulimit-n and maxconn in the `global` section with the number of servers. Look at `source` on the server line.",
+        change: "Raise ulimit-n in the `global` section, or correct `source` on the server line.",
         ..Cause::BASE
     },
     Cause {
         id: "server-added-at-run-time",
         shows_as: &[word("4294967295", 2)],
         place: Place::Config,
-        what: "The server was added at run time (add server … check). HAProxy doesn't prepare external checks for such servers. It shows this code for ever, or crashes.",
+        what: "The server was added at run time (add server … check). HAProxy doesn't prepare external checks for such servers. It shows this code in every check, or crashes.",
         confirm: "The server is not in haproxy.cfg, and only such servers show this code.",
-        change: "Use add server without `check`, or use option httpchk in that backend, which can check added servers.",
+        change: "Use add server without `check`, or use option httpchk in that backend: HAProxy's own check works for added servers.",
         ..Cause::BASE
     },
     Cause {
@@ -106,7 +106,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "MAINT (resolution): the server's name has no address, because its `resolvers` don't know the name or don't answer. HAProxy runs no check without an address.",
         confirm: "show resolvers on the stats socket counts the answers. Ask one of the name servers yourself: dig @NAMESERVER NAME.",
-        change: "Correct the name, or the name servers in the section resolvers.",
+        change: "Correct the name, or the name servers in the `resolvers` section.",
         ..Cause::BASE
     },
     Cause {
@@ -129,21 +129,21 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Like `SETTING_REFUSED`, but for a setting in section `global`.
+/// Like `SETTING_REFUSED`, but for a setting in the `global` section.
 pub(super) const GLOBAL_SETTING_REFUSED: Cause = Cause {
     id: "global-setting-refused",
     shows_as: &[at(Code::Healthy, 16)],
-    what: "With `{setting}` in section global ({place}), HAProxy can't use the server. It can use the server with the change below. The change affects every server.",
+    what: "With `{setting}` in the `global` section ({place}), HAProxy can't use the server. It can use the server with the change below. The change affects every server.",
     ..SETTING_REFUSED
 };
 
-/// A setting that HAProxy has and sni-check's check doesn't have.
+/// The cause for a setting in haproxy.cfg that affects HAProxy's connections but not sni-check's.
 pub(super) const SETTING_REFUSED: Cause = Cause {
     id: "setting-refused",
     shows_as: &[at(Code::Healthy, 14)],
     place: Place::Config,
     what: "HAProxy can't use the server because of `{setting}` ({place}). It can use the server with the change below.",
-    confirm: "sni-check diagnose BACKEND/SERVER lets HAProxy try the backend without each such line, one line at a time.",
+    confirm: "sni-check diagnose BACKEND/SERVER lets HAProxy try the backend several times, each time without one such line.",
     change: "Remove `{setting}` from haproxy.cfg, or give it a value that suits the server.",
     // Only HAProxy, with the lines of haproxy.cfg, can prove this cause.
     weigh: |_| Weight::RuledOut,

@@ -18,7 +18,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Internal, 2)],
         place: Place::Host,
         what: "The host has no memory, descriptors or threads left, or HAProxy's unit or container has reached its limit.",
-        confirm: "Look at ulimit -a of HAProxy's user, at the memory limit of the unit or container, and for OOM in the kernel's log.",
+        confirm: "Look at ulimit -a of HAProxy's user, and at the memory limit of the unit or container. Look for OOM in the kernel's log.",
         change: "Raise the limit, or free memory on the host.",
         ..Cause::BASE
     },
@@ -26,9 +26,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "serve-at-limit",
         shows_as: &[at(Code::AtLimit, 1)],
         place: Place::Host,
-        what: "sni-check serve already ran as many checks as it may (--max-checks, default 512). It did not ask the server, which may be healthy.",
+        what: "sni-check serve was already running as many checks as --max-checks allows (default 512). It did not contact the server, which may be healthy.",
         confirm: "Compare the number of servers with --max-checks. Checks that time out keep their places longest.",
-        change: "Raise --max-checks, lower the check's --timeout, or spread the checks with spread-checks in global.",
+        change: "Raise --max-checks, lower the check's --timeout, or spread the checks with spread-checks in the `global` section.",
         ..Cause::BASE
     },
     Cause {
@@ -36,7 +36,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::AtLimit, 2)],
         place: Place::Host,
         what: "Something other than HAProxy connects to the socket and sends no request.",
-        confirm: "ss -xp (or ss -tp) shows which process is connected to it.",
+        confirm: "ss -xp (or ss -tp) shows which process is connected to the socket.",
         change: "Let only HAProxy's group connect: --mode 0660 --group haproxy.",
         ..Cause::BASE
     },
@@ -44,7 +44,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "serve-memory",
         shows_as: &[at(Code::AtLimit, 3)],
         place: Place::Host,
-        what: "sni-check serve has no memory left. Files, options and bodies of its checks may use 12 MiB together, and the system may refuse serve another thread.",
+        what: "sni-check serve has no memory left: the files, options and bodies of its checks share 12 MiB, which may be used up. Or the system didn't let serve start another thread.",
         confirm: "The reason says `all memory for files, options and bodies is in use`. If it doesn't, look at ulimit -v of serve, and at MemoryMax= and TasksMax= of its unit.",
         change: "Name fewer or smaller CA files and revocation lists in the requests, or name them on serve's own command line, where they don't count. If the system refused a thread, raise the limit of the unit.",
         ..Cause::BASE
@@ -62,7 +62,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "command-not-executable",
         shows_as: &[word("255", 2)],
         place: Place::Host,
-        what: "HAProxy's user may not execute the program, because of the file's mode or because its file system is mounted noexec.",
+        what: "HAProxy's user isn't allowed to execute the program, because of the file's mode or because its file system is mounted noexec.",
         confirm: "chroot --userspec=$(id -u USER) CHROOT COMMAND --version",
         change: "chmod 0755 the file and the folders above it, or mount the file system without noexec.",
         ..Cause::BASE
@@ -71,9 +71,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "command-foreign",
         shows_as: &[word("255", 3)],
         place: Place::Host,
-        what: "The program is built for another processor, or it is a script or a dynamic program whose interpreter is not in the chroot.",
-        confirm: "file CHROOT/COMMAND shows which. It should say `statically linked` and this host's processor.",
-        change: "Install the static sni-check for this processor.",
+        what: "The program is built for a different CPU architecture. Or it is a script whose interpreter is not in the chroot, or a dynamically linked program whose loader is not in the chroot.",
+        confirm: "Run `file CHROOT/COMMAND`. It should say `statically linked` and this host's CPU architecture.",
+        change: "Install the static sni-check for this CPU architecture.",
         ..Cause::BASE
     },
     Cause {
@@ -89,7 +89,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "check-killed",
         shows_as: &[word("4294967295", 1)],
         place: Place::Host,
-        what: "The kernel killed the check: out of memory (OOM killer), or a seccomp filter or memory limit of HAProxy's unit or container.",
+        what: "The kernel killed the check. Possible reasons are the OOM killer, a seccomp filter, and a memory limit of HAProxy's unit or container.",
         confirm: "Look in the kernel's log (dmesg) and in the unit's journal at that time.",
         change: "Raise the memory limit, or allow the system call.",
         ..Cause::BASE
@@ -100,7 +100,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Host,
         what: "external-check command names another program, and that program aborts. An ordinary Rust program does so in a chroot without /dev/null.",
         confirm: "Look at external-check command in haproxy.cfg.",
-        change: "Set it to sni-check, which ends with code 1 instead of aborting.",
+        change: "Set external-check command to sni-check, which works without /dev/null and exits with code 1 instead of aborting.",
         ..Cause::BASE
     },
     Cause {
@@ -108,7 +108,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[word("PROCTOUT", 2)],
         place: Place::Host,
         what: "HAProxy was started with a huge soft limit on open files, and it closes every possible descriptor before it starts a check.",
-        confirm: "grep 'open files' /proc/PID/limits, with the PID of HAProxy. Containers often have a million or more. sni-check doctor says how long that takes.",
+        confirm: "grep 'open files' /proc/PID/limits, with the PID of HAProxy. Containers often have a million or more. sni-check doctor reports how long closing the descriptors takes.",
         change: "Set LimitNOFILE=1024:524288 in HAProxy's unit, or --ulimit nofile=1024:524288 for its container. ulimit-n and fd-hard-limit don't lower the soft limit.",
         ..Cause::BASE
     },
@@ -116,16 +116,16 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "host-busy",
         shows_as: &[word("PROCTOUT", 3)],
         place: Place::Host,
-        what: "The host is too busy to start the check in time.",
+        what: "The host is too busy to finish the check before HAProxy kills it.",
         confirm: "Look at the host's load, and at how many servers HAProxy checks at the same moment.",
-        change: "Raise inter, or spread the checks with spread-checks in global.",
+        change: "Raise inter, or spread the checks with spread-checks in the `global` section.",
         ..Cause::BASE
     },
     Cause {
         id: "process-limit",
         shows_as: &[word("SOCKERR", 2)],
         place: Place::Host,
-        what: "HAProxy's user, unit or container may not start more processes.",
+        what: "HAProxy's user, unit or container can't start more processes.",
         confirm: "HAProxy's alert is `Failed to fork process for external health check` without `likely caused by`. Look at ulimit -u of that user, TasksMax= of the unit and the pids limit of the container.",
         change: "Raise the limit.",
         ..Cause::BASE
@@ -143,7 +143,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "serve-hangs",
         shows_as: &[word("L7TOUT", 1)],
         place: Place::Host,
-        what: "http-check asks sni-check serve, and serve hangs, or `timeout check` is not longer than the --timeout of the check. The server itself may be healthy.",
+        what: "http-check asks sni-check serve. Either serve hangs, or `timeout check` is not longer than the check's --timeout. The server itself may be healthy.",
         confirm: "http-check connect in haproxy.cfg names the socket of serve. sni-check doctor -f haproxy.cfg --run asks serve as HAProxy does.",
         change: "Make `timeout check` longer than --timeout (1800ms by default). If serve hangs: systemctl restart sni-check.",
         ..Cause::BASE

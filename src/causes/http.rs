@@ -19,7 +19,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 1)],
         what: "The application is failing. The check is right: visitors get the same answer.",
         confirm: "Read the server's log.",
-        change: "Repair the application.",
+        change: "Fix the application.",
         weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(500..))),
         ..Cause::BASE
     },
@@ -27,8 +27,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "gateway-without-backend",
         shows_as: &[at(Code::Status, 2)],
         what: "The server is a proxy (a load balancer, an ingress, a CDN) that has no healthy backend for this name, or does not know the name.",
-        confirm: "Look at the proxy's log. The application's own errors look like its pages, and a proxy's errors are bare.",
-        change: "Repair the proxy's backend, or set up the name in the proxy.",
+        confirm: "Look at the proxy's log. The application's error pages usually look like its other pages. A proxy's error pages are plain.",
+        change: "Fix the proxy's backend, or set up the name in the proxy.",
         weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(502..=504 | 521..=526))),
         ..Cause::BASE
     },
@@ -39,7 +39,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The page redirects to {location} on the same host. The check follows no redirects.",
         confirm: "The check's line shows where the redirect points.",
         change: "Check that page: --uri {location}.",
-        weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
+        weigh: |facts| Weight::possible_if(facts.redirect().is_some()),
         trials: |facts| {
             let uri = facts
                 .plan
@@ -47,14 +47,14 @@ pub(super) const CAUSES: &[Cause] = &[
                 .uri
                 .path_and_query()
                 .map(|uri| uri.as_str());
-            let path = redirect(facts).and_then(|location| same_site(facts, location));
+            let path = facts
+                .redirect()
+                .and_then(|location| same_site(facts, location));
             let path = path.filter(|path| Some(path.as_str()) != uri);
             let trial = path.map(|path| {
                 // The path comes from the server, and the operator pastes it into a shell.
                 let quoted = shlex::try_quote(&path).unwrap_or_default().into_owned();
-                uri_trial(facts, &path)
-                    .counting_progress()
-                    .with("location", quoted)
+                uri_trial(facts, &path).with("location", quoted)
             });
             trial.into_iter().collect()
         },
@@ -80,10 +80,12 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "redirect-unexpected",
         shows_as: &[at(Code::Status, 14)],
         place: Place::Config,
-        what: "The response is a redirect, and --expect wants another status. A redirect also shows that the server works.",
+        what: "The response is a redirect, and --expect requires another status. A redirect also shows that the server works.",
         confirm: "The check's line shows where the redirect points.",
         change: "Accept the redirect with --expect 'status {status}'.",
-        weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
+        weigh: |facts| {
+            Weight::possible_if(facts.redirect().is_some() && facts.expects_other_status())
+        },
         trials: |facts| match facts.status() {
             // Browsers give up if a page redirects to itself.
             Some(status @ 300..=399) if !redirects_to_itself(facts) => accept(facts, status),
@@ -96,7 +98,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 3)],
         place: Place::Value,
         what: "The server has no page {uri} for the host {host}, or the request reached another virtual host (404 or 421).",
-        confirm: "sni-check diagnose shows if the response depends on Host. Compare --uri with what the application serves.",
+        confirm: "sni-check diagnose shows whether the response depends on Host. Compare --uri with what the application serves.",
         change: "Correct --uri. If the page exists, correct --header 'Host: NAME' or --sni.",
         weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(404 | 410 | 421))),
         ..Cause::BASE
@@ -105,7 +107,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "path-wrong",
         shows_as: &[at(Code::Status, 15)],
         place: Place::Config,
-        what: "The server has no page {uri}, but it has a start page.",
+        what: "The server has no page {uri}, but it has a page at /.",
         confirm: "Run the check with --uri /.",
         change: "Use --uri /, or the right path.",
         weigh: |facts| Weight::possible_if(matches!(facts.status(), Some(404 | 410))),
@@ -113,7 +115,7 @@ pub(super) const CAUSES: &[Cause] = &[
             let uri = facts.plan.request.uri.path_and_query();
             let is_root = uri.is_some_and(|uri| uri == "/");
             match (facts.status(), is_root) {
-                (Some(404 | 410), false) => vec![uri_trial(facts, "/").counting_progress()],
+                (Some(404 | 410), false) => vec![uri_trial(facts, "/")],
                 _ => Vec::new(),
             }
         },
@@ -123,10 +125,10 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "login-wanted",
         shows_as: &[at(Code::Status, 10)],
         place: Place::Config,
-        what: "The page wants a login (401), which shows that the application works.",
+        what: "The page requires a login (401), which shows that the application works.",
         confirm: "Request the page from this host: {curl} URL",
-        change: "Accept the status with --expect 'status 401'. It is better to check a page without a login (--uri /healthz), or to send credentials with --header @FILE.",
-        // A server that wants a client certificate also answers 401 to clients without one.
+        change: "Check a page without a login (--uri /healthz), or send credentials with --header @FILE. Or accept the status, with only --expect 'status 401'.",
+        // Some servers that require a client certificate answer 401 to clients without one.
         weigh: |facts| {
             let by_page = !facts.client_certificate_asked();
             Weight::likely_if(facts.status() == Some(401) && by_page)
@@ -140,7 +142,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "page-forbidden",
         shows_as: &[at(Code::Status, 17)],
-        what: "The server refuses {uri} to this host (403). It also refuses visitors, who come through HAProxy.",
+        what: "The server denies this host access to {uri} (403). It denies access to visitors too, because their requests come through HAProxy.",
         confirm: "Request the page from this host: {curl} URL",
         change: "Allow HAProxy's address at the server, or check a page that is open to everyone.",
         weigh: |facts| Weight::likely_if(facts.status() == Some(403)),
@@ -152,7 +154,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server refuses the User-Agent that the check sends ({agent}), as web application firewalls (WAFs) do. HAProxy's own check sends no User-Agent.",
         confirm: "{curl} URL gets the same answer. curl with its own User-Agent gets a different answer.",
-        change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let the firewall accept this one.",
+        change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let the firewall accept this User-Agent.",
         weigh: |facts| Weight::possible_if(is_refused(facts) && agent(facts).is_some()),
         trials: |facts| match is_refused(facts) && agent(facts).is_some() {
             true => vec![with_header(facts, "User-Agent", BROWSER)],
@@ -166,13 +168,13 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server refuses requests without the header {field}. Browsers send the header, and so does sni-check by default. HAProxy's own check sends it only if haproxy.cfg says so.",
         confirm: "{curl} --header '{field}:' URL gets the same answer.",
-        change: "Send the header: hdr {field} {meant} in http-check send (--header '{field}: {meant}' for sni-check).",
+        change: "Send the header: hdr {field} {meant-value} in http-check send (--header '{field}: {meant-value}' for sni-check).",
         weigh: |facts| Weight::possible_if(missing_headers(facts).next().is_some()),
         trials: |facts| {
             let missing = missing_headers(facts);
             let trial = |(name, value)| {
                 let trial = with_header(facts, name, value);
-                trial.with("field", name).with("meant", value)
+                trial.with("field", name).with("meant-value", value)
             };
             missing.map(trial).collect()
         },
@@ -182,9 +184,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "header-of-visitors-missing",
         shows_as: &[at(Code::Status, 31), at(Code::ResponseClosed, 14)],
         place: Place::Config,
-        what: "The server refuses requests without the header {meant}. `{other}` adds the header to visitors' requests, but not to the check's request.",
-        confirm: "The check works with the header.",
-        change: "Send the header in the check, too: hdr {meant} in http-check send (--header for sni-check).",
+        what: "The server refuses requests without the header {visitor-field}. `{set-header-rule}` adds the header to visitors' requests, but not to the check's request.",
+        confirm: "Run the check with --header '{visitor-field}: VALUE'.",
+        change: "Send the header in the check, too: hdr {visitor-field} VALUE in http-check send (--header for sni-check).",
         weigh: |_| Weight::RuledOut,
         trials: |facts| {
             let fields = facts.known("--header").filter_map(|known| {
@@ -192,7 +194,8 @@ pub(super) const CAUSES: &[Cause] = &[
                 let is_sent = facts.options.has_header(&name.to_ascii_lowercase());
                 (!is_sent).then(|| {
                     let trial = with_header(facts, name, value);
-                    trial.with("meant", name).with("other", &*known.of)
+                    let trial = trial.with("visitor-field", name);
+                    trial.with("set-header-rule", &*known.of)
                 })
             });
             fields.collect()
@@ -208,9 +211,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::ResponseTimeout, 5),
         ],
         place: Place::Config,
-        what: "The server doesn't answer the method {method}.",
-        confirm: "Run the check with --method {meant}.",
-        change: "Use --method {meant}, which works. For GET, leave out --method.",
+        what: "The server doesn't accept the method {method}.",
+        confirm: "Run the check with --method {meant-method}.",
+        change: "Use a method that the server accepts: --method {meant-method}. For GET, leave out --method.",
         weigh: |facts| Weight::possible_if(other_method(facts).is_some()),
         trials: |facts| {
             let trial = other_method(facts).map(|method| {
@@ -223,7 +226,7 @@ pub(super) const CAUSES: &[Cause] = &[
                     true => "GET --uri /",
                     false => method,
                 };
-                trial.counting_progress().with("meant", meant)
+                trial.counting_progress().with("meant-method", meant)
             });
             trial.into_iter().collect()
         },
@@ -232,9 +235,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "upgrade-wanted",
         shows_as: &[at(Code::Status, 24)],
-        what: "The server wants another protocol for {uri} (426 Upgrade Required), such as HTTP/2 or WebSocket.",
+        what: "The server requires another protocol for {uri} (426 Upgrade Required), such as HTTP/2 or WebSocket.",
         confirm: "The response's Upgrade header names the protocol: {curl} --include URL",
-        change: "Let the server answer {uri} over HTTP/1.1, or check a page that it answers over HTTP/1.1.",
+        change: "Let the server answer {uri} over HTTP/1.1, or check a page that is available over HTTP/1.1.",
         weigh: |facts| {
             let upgraded = facts.is_reached_by(Way::Http2);
             Weight::likely_if(facts.status() == Some(426) && !upgraded)
@@ -255,9 +258,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "request-refused",
         shows_as: &[at(Code::Status, 21), at(Code::ResponseClosed, 3)],
         place: Place::Value,
-        what: "The server refuses the request, because of its method, its headers, its size or its rate.",
+        what: "The server refuses the request, because of its method, headers or size, or because requests come too often.",
         confirm: "Run the check with --method GET --uri / and without other headers.",
-        change: "Compare --method, --uri and --header with a request that the server answers, or accept this answer with --expect 'status {status}'.",
+        change: "Compare --method, --uri and --header with a request that the server answers, or accept this status with --expect 'status {status}'.",
         weigh: |facts| match facts.status() {
             Some(400 | 402 | 405..=409 | 411..=420 | 422..=425 | 427..=428 | 430..=499) => {
                 Weight::Possible
@@ -272,7 +275,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ResponseTimeout, 1), word("L7TOUT", 2)],
         what: "The application is slow or hangs. The handshake was fast.",
         confirm: "Compare the times of tls and response in the check's line, and read the server's log.",
-        change: "Repair the application, or check a cheaper page.",
+        change: "Fix the application, or check a faster page.",
         weigh: |_| Weight::Likely,
         ..Cause::BASE
     },
@@ -280,7 +283,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "another-protocol-in-tls",
         shows_as: &[at(Code::NotHttp, 1)],
         place: Place::Value,
-        what: "The port speaks TLS, but inside TLS it doesn't speak HTTP/1 (it may be SMTPS or a database).",
+        what: "The port speaks TLS, but inside TLS it doesn't speak HTTP/1 (it may be a mail server or a database, for example).",
         confirm: "openssl s_client shows a greeting.",
         change: "Correct the port. If the port is right (mode tcp), end the check after the handshake: --handshake-only.",
         weigh: |facts| match facts.failure() {
@@ -292,9 +295,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "head-broken",
         shows_as: &[at(Code::NotHttp, 3)],
-        what: "The response breaks the rules of HTTP, so HAProxy refuses it as well. One example is a Transfer-Encoding other than chunked.",
+        what: "The response breaks the rules of HTTP, so HAProxy refuses it too. One example is a Transfer-Encoding other than chunked.",
         confirm: "curl -v --http1.1 shows the response. The check's line says what is wrong with it.",
-        change: "Repair the application.",
+        change: "Fix the application.",
         weigh: |facts| match facts.failure() {
             Some(Failure::NotHttp(_)) if has_many_fields(facts) => Weight::RuledOut,
             Some(Failure::NotHttp(_)) if is_broken_http(facts) => Weight::Likely,
@@ -307,9 +310,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "head-of-many-fields",
         shows_as: &[at(Code::NotHttp, 9)],
         place: Place::Config,
-        what: "The response has more than 100 header fields. By default, HAProxy accepts at most 100 (tune.http.maxhdr). Its own check fails then, and visitors get 502.",
+        what: "The response has more than 100 header fields. By default, HAProxy accepts at most 100 (tune.http.maxhdr). HAProxy's own check then fails, and visitors get 502.",
         confirm: "curl --include URL shows the header fields.",
-        change: "Send fewer header fields (most of them are usually cookies). Or raise the limit: tune.http.maxhdr 200 in section global. sni-check accepts more fields with --max-head 15k.",
+        change: "Send fewer header fields (most of them are usually cookies). Or raise the limit: tune.http.maxhdr 200 in the `global` section. sni-check accepts more fields with --max-head 15k.",
         weigh: |facts| Weight::proved_if(has_many_fields(facts)),
         ..Cause::BASE
     },
@@ -317,9 +320,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "head-too-long",
         shows_as: &[at(Code::NotHttp, 4)],
         place: Place::Config,
-        what: "HAProxy answers visitors with 502 here, though its own check may be UP. For visitors, HAProxy accepts a head of 15360 bytes by default (tune.bufsize minus tune.maxrewrite). The head of this response is longer.",
+        what: "The head of the response is longer than 15360 bytes, the most that HAProxy accepts for visitors by default (tune.bufsize minus tune.maxrewrite). Visitors get 502, though HAProxy's own check may be UP.",
         confirm: "The check's line names the limit.",
-        change: "Shorten the head at the server. Cookies usually take up most of it. Or raise both limits: tune.bufsize {buffer} in section global, and --max-head {head}.",
+        change: "Shorten the head at the server. Cookies usually take up most of the head. Or raise both limits: tune.bufsize {buffer} in the `global` section, and --max-head {head}.",
         weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::LongHead { .. }))),
         trials: |facts| match facts.failure() {
             Some(Failure::LongHead { .. }) => [(32768, 31744), (65536, 64512)]
@@ -340,15 +343,15 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ResponseClosed, 1)],
         what: "The application, or the proxy in front of it, crashed or restarted during the response.",
         confirm: "Read the server's log for that moment.",
-        change: "Repair the application or the proxy.",
+        change: "Fix the application or the proxy.",
         ..Cause::BASE
     },
     Cause {
         id: "no-close-notify",
         shows_as: &[at(Code::ResponseClosed, 4)],
-        what: "The server ends TLS without close_notify, so the check can't know if the body is complete.",
-        confirm: "The response has no Content-Length, and --expect needs the whole body, because it has a rule with ! or looks for a text that the body doesn't contain.",
-        change: "Let the server send close_notify or Content-Length, or expect a text that the body contains.",
+        what: "The server ends TLS without close_notify, so the check can't know whether the body is complete.",
+        confirm: "The response has no Content-Length, and --expect needs the whole body, because it has a rule with ! or looks for text that the body doesn't contain.",
+        change: "Let the server send close_notify or Content-Length, or expect text that the body contains.",
         weigh: |facts| Weight::possible_if(facts.plan.request.wants(Part::Body)),
         ..Cause::BASE
     },
@@ -359,37 +362,26 @@ pub fn redirects_to_itself(facts: &Facts) -> bool {
     let location = match &facts.verdict.result {
         Ok(Some(response)) if (300..400).contains(&response.status) => response.location.as_deref(),
         Ok(_) => None,
-        Err(_) => redirect(facts),
+        Err(_) => facts.redirect(),
     };
     let uri = facts.plan.request.uri.path_and_query();
     let path = location.and_then(|location| same_site(facts, location));
     path.is_some() && path.as_deref() == uri.map(|uri| uri.as_str())
 }
 
-/// Returns where an unexpected redirect points.
-fn redirect(facts: &Facts) -> Option<&str> {
-    match facts.failure() {
-        Some(Failure::Status {
-            status: 300..=399,
-            location,
-            ..
-        }) => location.as_deref(),
-        _ => None,
-    }
-}
-
 /// Returns a method that the server may accept, if the failure may be due to the check's method.
 fn other_method(facts: &Facts) -> Option<&'static str> {
     let is_get = facts.plan.request.method == "GET";
-    match facts.failure()? {
-        Failure::Status { status: 405, .. } if is_get => Some("HEAD"),
-        Failure::Status { status: 400, .. } if asks_whole_server(facts) => Some("GET"),
-        Failure::Status {
-            status: 405 | 501, ..
-        }
-        | Failure::NotHttp(_)
-        | Failure::ResponseTimeout { head_read: false }
-        | Failure::ResponseClosed(_) => (!is_get).then_some("GET"),
+    match (facts.failure()?, facts.status()) {
+        (_, Some(405)) if is_get => Some("HEAD"),
+        (_, Some(400)) if asks_whole_server(facts) => Some("GET"),
+        (_, Some(405 | 501))
+        | (
+            Failure::NotHttp(_)
+            | Failure::ResponseTimeout { head_read: false }
+            | Failure::ResponseClosed(_),
+            _,
+        ) => (!is_get).then_some("GET"),
         _ => None,
     }
 }
@@ -401,7 +393,7 @@ fn asks_whole_server(facts: &Facts) -> bool {
     facts.options.uri.as_deref() == Some(WHOLE_SERVER)
 }
 
-/// Returns true if the request is a plain `GET /`, which every server answers.
+/// Returns true if the request is a plain `GET /`: the options set no method, header or body.
 fn is_plain(facts: &Facts) -> bool {
     let options = &facts.options;
     let root = facts.plan.request.uri.path_and_query();
@@ -420,18 +412,12 @@ fn is_broken_http(facts: &Facts) -> bool {
 }
 
 fn is_refused(facts: &Facts) -> bool {
-    matches!(
-        facts.failure(),
-        Some(
-            Failure::Status {
-                status: 400..=499,
-                ..
-            } | Failure::ResponseClosed(_)
-        )
-    )
+    let is_closed = matches!(facts.failure(), Some(Failure::ResponseClosed(_)));
+    is_closed || matches!(facts.status(), Some(400..=499))
 }
 
-/// Returns the headers that browsers send and the check doesn't, if the server refuses the request.
+/// Returns Accept and User-Agent, each only if the check doesn't send it. Empty if the server doesn't refuse
+/// the request.
 fn missing_headers(facts: &Facts) -> impl Iterator<Item = (&'static str, &'static str)> {
     let sent = |name: &HeaderName| header_value(&facts.plan, name).is_some();
     let all = [
@@ -457,12 +443,13 @@ fn has_many_fields(facts: &Facts) -> bool {
     matches!(facts.failure(), Some(Failure::NotHttp(what)) if what.starts_with(count))
 }
 
-/// Returns the User-Agent of the check.
+/// Returns the User-Agent of the check, or `None` if the check sends no User-Agent.
 pub(super) fn agent(facts: &Facts) -> Option<&str> {
     header_value(&facts.plan, &header::USER_AGENT)
 }
 
-/// Returns the path to which a redirect points, if it stays at this name and port.
+/// Returns the path of a redirect, if the redirect stays on this site: the same name, and the same port or
+/// port 443.
 fn same_site(facts: &Facts, location: &str) -> Option<String> {
     if location.starts_with('/') && !location.starts_with("//") {
         return Some(location.to_owned());
@@ -479,16 +466,22 @@ fn same_site(facts: &Facts, location: &str) -> Option<String> {
     (same && is_ours).then(|| path.to_owned())
 }
 
+/// Returns a trial of another page. If the check looks for a text or a header, only a page that has it is the
+/// right page.
 fn uri_trial(facts: &Facts, path: &str) -> Trial {
     // A path in the URL would contradict --uri.
     let host = &facts.plan.names.host;
-    Trial::new(facts, |options| {
+    let trial = Trial::new(facts, |options| {
         without_path(options, host);
         options.uri = Some(path.to_owned());
-    })
+    });
+    match facts.expects_other_status() {
+        true => trial.counting_progress(),
+        false => trial,
+    }
 }
 
-/// Shortens the URL to its host and port. If it has no host, replaces it with `host`.
+/// Shortens the URL to its host and port. If the URL has no host, replaces the URL with `host`.
 fn without_path(options: &mut Options, host: &str) {
     if let [url] = options.target.as_mut_slice() {
         let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);

@@ -142,10 +142,10 @@ fn by_address(facts: &Facts) -> Option<Mixed> {
 
 /// Returns true if a single server may fail like this now and then, because it is slow or busy.
 fn is_temporary(failure: &Failure) -> bool {
-    matches!(
+    let is_slow = matches!(
         failure,
-        Failure::HandshakeTimeout
-            | Failure::ResponseTimeout { .. }
-            | Failure::Status { status: 429, .. }
-    )
+        Failure::HandshakeTimeout | Failure::ResponseTimeout { .. }
+    );
+    let status = failure.unexpected_status(&[]);
+    is_slow || status.is_some_and(|(status, _)| status == 429)
 }

@@ -8,6 +8,7 @@ use crate::code::{Code, Layer};
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::options::values::Time;
+use crate::probe;
 use crate::probe::connect::Address;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "chroot-without-resolver",
         shows_as: &[at(Code::NameNotFound, 2)],
         place: Place::Host,
-        what: "HAProxy's chroot has no /etc/resolv.conf or /etc/hosts, so the name resolves by hand but not in the chroot.",
+        what: "HAProxy's chroot has no /etc/resolv.conf or /etc/hosts, so the name can be resolved outside the chroot, but not inside it.",
         confirm: "ls CHROOT/etc/resolv.conf CHROOT/etc/hosts",
         change: "Give an address instead of a name, or copy these files into the chroot.",
         // Only a check that HAProxy runs is in the chroot.
@@ -75,7 +76,18 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "The check's line says no-sni. sni-check diagnose shows the handshakes with and without the name.",
         change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line, or sni-check without --no-sni.",
         weigh: |facts| Weight::possible_if(facts.options.no_sni),
-        trials: with_name,
+        trials: |facts| with_name(facts, false),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "name-not-sent",
+        shows_as: &[at(Code::CertificateForOtherName, 8)],
+        place: Place::Config,
+        what: "The check sends no SNI. The server sends the certificate of {left-out} anyway, but HAProxy verifies no name then, and sni-check verifies {wanted}.",
+        confirm: "The check's line says no-sni, and lists the names of the certificate.",
+        change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line, or sni-check without --no-sni.",
+        weigh: |facts| Weight::possible_if(!with_name(facts, true).is_empty()),
+        trials: |facts| with_name(facts, true),
         ..Cause::BASE
     },
     Cause {
@@ -92,7 +104,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "{sni} is the wrong name: the server serves {meant}.",
-        confirm: "sni-check diagnose tries the other names in the options and in the certificate.",
+        confirm: "sni-check diagnose tries other names from the options, haproxy.cfg and the certificate.",
         change: "Send {meant} as SNI: --sni {meant}, and sni and check-sni on the server line.",
         weigh: |facts| Weight::possible_if(!other_names(facts).is_empty()),
         trials: other_names,
@@ -142,7 +154,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateForOtherName, 10)],
         place: Place::Config,
         what: "The certificate is for {meant}, the verifyhost of {other}. HAProxy ignores verifyhost if the connection sends SNI. It then compares the certificate with the SNI name {sni}.",
-        confirm: "The check works without check-sni.",
+        confirm: "HAProxy's own check is UP without check-sni.",
         change: "Leave out check-sni on the server line (and sni, for visitors), so that HAProxy compares the certificate with verifyhost {meant}.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| match facts.sni() {
@@ -155,7 +167,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "verify-host-elsewhere",
         shows_as: &[at(Code::CertificateForOtherName, 11)],
         place: Place::Config,
-        what: "The certificate is for {meant}, the verifyhost of {other}. The check compares it with {wanted}.",
+        what: "The certificate is for {meant}, the verifyhost of {other}. The check compares the certificate with {wanted}.",
         confirm: "The check's line shows the names of the certificate.",
         change: "Compare the certificate with that name: --verify-host {meant}.",
         weigh: |_| Weight::RuledOut,
@@ -166,7 +178,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "verify-host-unknown",
         shows_as: &[at(Code::CertificateForOtherName, 12)],
         place: Place::Value,
-        what: "The certificate is for {presented}, and not for --verify-host {verify-host}.",
+        what: "The certificate is for {presented}, not for --verify-host {verify-host}.",
         confirm: "The check's line shows the names of the certificate.",
         change: "Correct --verify-host, and verifyhost on the server line. HAProxy ignores verifyhost on a line with sni.",
         weigh: |facts| Weight::likely_if(verifies_other_name(facts)),
@@ -176,7 +188,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "certificate-for-addresses",
         shows_as: &[at(Code::CertificateForOtherName, 9)],
         place: Place::Config,
-        what: "The certificate has only IP addresses ({presented}), so it fits no SNI name and no verifyhost: HAProxy compares both with DNS names only.",
+        what: "The certificate has only IP addresses ({presented-addresses}), so it matches no SNI name and no verifyhost: HAProxy compares both with DNS names only.",
         confirm: "sni-check diagnose shows all names of the certificate.",
         change: "Leave out sni, check-sni and verifyhost on the server line (--no-sni for sni-check). HAProxy then verifies no name, and sni-check verifies the server's address. Or have a certificate issued that has a DNS name.",
         weigh: |facts| {
@@ -191,9 +203,9 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "name-not-verified",
-        shows_as: &[at(Code::CertificateForOtherName, 8)],
+        shows_as: &[at(Code::CertificateForOtherName, 13)],
         place: Place::Config,
-        what: "Without SNI (--no-sni) HAProxy verifies no name, and sni-check verifies {wanted}.",
+        what: "Without SNI (--no-sni) HAProxy verifies no name, but sni-check verifies {wanted}.",
         confirm: "HAProxy's own check is UP. The check's line lists the names of the certificate.",
         change: "If {meant} is the server's name, verify it: --verify-host {meant}, and verifyhost on the server line.",
         weigh: |facts| Weight::possible_if(facts.options.no_sni),
@@ -218,6 +230,26 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "host-not-of-visitors",
+        shows_as: &[
+            at(Code::Status, 32),
+            at(Code::Header, 7),
+            at(Code::Body, 11),
+            at(Code::ResponseClosed, 15),
+            at(Code::NotHttp, 10),
+        ],
+        place: Place::Config,
+        what: "The check's Host is {host}, but its SNI name is {name}. Visitors use {name}, too, and haproxy.cfg has {host} nowhere else.",
+        confirm: "Compare the check's Host with sni and check-sni on the server line, and with the names in the frontend's conditions.",
+        change: "Send the name of visitors in both: --header 'Host: {name}'.",
+        weigh: |_| Weight::RuledOut,
+        trials: |facts| match is_of_visitors(facts) {
+            true => sni_as_host(facts),
+            false => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "host-unknown",
         shows_as: &[
             at(Code::Status, 6),
@@ -228,21 +260,19 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "The server knows {name}, but not \"Host: {host}\".",
-        confirm: "sni-check diagnose shows if the response depends on Host.",
-        change: "Leave out --header 'Host: {host}'. Host is {name} then.",
+        confirm: "sni-check diagnose shows whether the response depends on Host.",
+        change: "Leave out --header 'Host: {host}'. Host is then {name}.",
         weigh: |facts| Weight::possible_if(facts.host() != facts.plan.names.host),
-        trials: |facts| {
-            let differs = facts.host() != facts.plan.names.host;
-            let trial = differs.then(|| {
-                Trial::new(facts, |options| options.remove_header("host")).counting_progress()
-            });
-            trial.into_iter().collect()
+        trials: |facts| match is_of_visitors(facts) {
+            true => Vec::new(),
+            false => sni_as_host(facts),
         },
         ..Cause::BASE
     },
 ];
 
-/// Returns a trial with more time: at least 5 s, and at most 10 s, because a person waits for the result.
+/// Returns a trial with four times the time limit, but at least 5 s, and at most 10 s, because a person waits
+/// for the result. `None` if the check didn't time out, or already had as much time.
 fn more_time(facts: &Facts) -> Option<Trial> {
     let timed_out = matches!(
         facts.failure(),
@@ -259,9 +289,10 @@ fn more_time(facts: &Facts) -> Option<Trial> {
         .then(|| Trial::new(facts, |options| options.timeout = Some(Time(more))))
 }
 
-/// Returns trials that send a name in place of `--no-sni`: each name that the call or haproxy.cfg has for
-/// this server.
-fn with_name(facts: &Facts) -> Vec<Trial> {
+/// Returns trials that send a name in place of `--no-sni`: each name that the options or haproxy.cfg have
+/// for this server. If the check fails only because no name is verified, the server already sends the certificate
+/// of some names without SNI. Returns these names if `is_sent`, and otherwise the other names.
+fn with_name(facts: &Facts, is_sent: bool) -> Vec<Trial> {
     if !facts.options.no_sni {
         return Vec::new();
     }
@@ -273,7 +304,10 @@ fn with_name(facts: &Facts) -> Vec<Trial> {
     let mut names: Vec<String> = names.into_iter().flatten().cloned().collect();
     names.push(facts.host().to_owned());
     names.extend(facts.known("--sni").map(|known| known.value.clone()));
-    names.retain(|name| is_name(name));
+    let leaf = facts.verdict.seen.chain.first();
+    let leaf = leaf.filter(|_| facts.code() == Code::CertificateForOtherName);
+    let has_certificate = |name: &str| leaf.is_some_and(|leaf| probe::is_for(leaf, name));
+    names.retain(|name| is_name(name) && has_certificate(name) == is_sent);
     names.dedup();
     let trial = |name: String| {
         let trial = Trial::new(facts, |options| send(options, &name));
@@ -341,7 +375,8 @@ pub(super) fn verifies_other_name(facts: &Facts) -> bool {
     verified.is_some() && facts.sni().is_some() && verified != facts.sni()
 }
 
-/// Returns a trial that sends no name and verifies the server's address.
+/// Returns a trial that sends no SNI and verifies the server's address. `None` if diagnose reached no TCP
+/// address.
 fn without_names(facts: &Facts) -> Option<Trial> {
     let Some(Address::Tcp(address)) = &facts.reached else {
         return None;
@@ -363,7 +398,8 @@ fn without_names(facts: &Facts) -> Option<Trial> {
     }))
 }
 
-/// Returns a trial that verifies the certificate's first name, if the check sends no SNI.
+/// Returns a trial that verifies the first host name of the certificate, if the check sends no SNI and that
+/// name isn't a wildcard.
 fn names_to_verify(facts: &Facts) -> Vec<Trial> {
     let names = super::certificate::other_name(facts).filter(|_| facts.options.no_sni);
     let name = names.and_then(|(_, presented)| presented.iter().find(|name| is_name(name)));
@@ -375,7 +411,7 @@ fn names_to_verify(facts: &Facts) -> Vec<Trial> {
     trial.into_iter().collect()
 }
 
-/// Returns the host of the target (a URL or a name). `--sni` takes precedence over it.
+/// Returns the host of the target (a URL or a name). `--sni` takes precedence over this host.
 fn target_name(options: &Options) -> Option<String> {
     let target = options.target.first()?;
     let rest = target
@@ -471,7 +507,27 @@ fn host_as_sni(facts: &Facts) -> Vec<Trial> {
         options.remove_header("host");
         send(options, &host);
     });
-    vec![trial.counting_progress()]
+    // Another SNI name would take visitors' connections to another site.
+    let is_last_resort = is_of_visitors(facts);
+    let trial = trial.counting_progress();
+    vec![trial.last_resort_if(is_last_resort)]
+}
+
+/// Returns the trial that sends the SNI name as Host.
+fn sni_as_host(facts: &Facts) -> Vec<Trial> {
+    let differs = facts.host() != facts.plan.names.host;
+    let trial = Trial::new(facts, |options| options.remove_header("host")).counting_progress();
+    differs.then_some(trial).into_iter().collect()
+}
+
+/// Returns true if visitors use the check's SNI name, and haproxy.cfg has the check's Host nowhere else.
+fn is_of_visitors(facts: &Facts) -> bool {
+    let has = |known: &KnownValue, name: &str| known.value.eq_ignore_ascii_case(name);
+    let mut others = facts.known("--sni");
+    let is_elsewhere = others.any(|known| has(known, facts.host()));
+    let mut known = facts.known("--sni").filter(|known| known.is_of_visitors());
+    let sni = facts.sni().unwrap_or_default();
+    known.any(|known| has(known, sni)) && !is_elsewhere
 }
 
 /// Returns true if the wrong name has one letter too many, one too few, or two swapped letters. A replaced

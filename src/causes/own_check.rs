@@ -1,4 +1,4 @@
-//! Cases in which HAProxy's own check or visitors' traffic has a result different from sni-check's.
+//! Cases in which HAProxy's own check or visitors' traffic gets a result different from sni-check's.
 
 use super::cause::{Cause, Place, Sign, Trial, Weight, at};
 use super::facts::{Facts, Handshakes, Refused, SniNeed, Way};
@@ -16,7 +16,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "{only-haproxy}",
-        confirm: "sni-check diagnose asks HAProxy's own check. sni-check can't check a server that needs one of these: TLS 1.2 with CBC, DHE or RSA key exchange; key exchange by X448, FFDHE or X25519MLKEM768; Ed448 or SHA-224 signatures; in TLS 1.2, an RSA-PSS key. It also can't check a server that sends more than 64 kB of certificates. docs/limits.md lists all limits.",
+        confirm: "sni-check diagnose tries HAProxy's own check. sni-check can't check a server that needs one of these: TLS 1.2 with CBC, DHE or RSA key exchange; key exchange by X448, FFDHE or X25519MLKEM768; Ed448 or SHA-224 signatures; in TLS 1.2, an RSA-PSS key. It also can't check a server that sends more than 64 kB of certificates. docs/limits.md lists all limits.",
         change: "Use HAProxy's own check, with {lines}. Or change the server: the check's line names the part that sni-check can't use.",
         weigh: |facts| {
             let by_days = [Code::CertificateExpiresSoon, Code::CertificateExpired];
@@ -57,7 +57,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[(Sign::AnyFailure, 3)],
         place: Place::Value,
         what: "{only-haproxy} HAProxy gets a response that the check doesn't accept ({own-check}).",
-        confirm: "Compare http-check expect, or the default of status 200-399, with HAProxy's words.",
+        confirm: "Compare http-check expect, or the default of status 200-399, with what HAProxy reports.",
         change: "Use HAProxy's own check, and correct its http-check expect (--expect for diagnose) or its page (--uri).",
         weigh: |facts| Weight::proved_if(facts.own_check_refuses() == Some(Refused::Response)),
         ..Cause::BASE
@@ -82,7 +82,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "sni-check is UP, but HAProxy's own check is not: the text that http-check expect looks for comes after the first 15 kB of the body. HAProxy's own check reads only its buffer (tune.bufsize, 16 kB by default).",
         confirm: "sni-check --max-body 15k doesn't find the text either.",
-        change: "Raise tune.bufsize in section global, for example tune.bufsize 65536. Or check a smaller page, or expect a text that comes earlier.",
+        change: "Raise tune.bufsize in the `global` section, for example tune.bufsize 65536. Or check a smaller page, or expect text that comes earlier.",
         weigh: |facts| Weight::proved_if(is_beyond_buffer(facts)),
         ..Cause::BASE
     },
@@ -90,7 +90,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "own-check-ignores-verifyhost",
         shows_as: &[at(Code::Healthy, 15)],
         place: Place::Config,
-        what: "The check compares the certificate with --verify-host {verify-host}. HAProxy ignores verifyhost if a connection sends SNI, and compares the certificate with {sni}.",
+        what: "The check compares the certificate with --verify-host {verify-host}. HAProxy ignores verifyhost if a connection sends SNI, and compares the certificate with the SNI name {sni}.",
         confirm: "HAProxy's own check says `Server presented an SSL certificate different from the expected one`.",
         change: "For visitors, leave out sni on the server line, and write verifyhost {verify-host} there.",
         weigh: |facts| Weight::proved_if(is_name_ignored(facts)),
@@ -154,9 +154,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "response-cut-for-visitors",
         shows_as: &[at(Code::Healthy, 10)],
-        what: "The server cuts off its response: visitors get only a part of the page. The check reads no more than its expectations need, so it is UP.",
+        what: "The server cuts off its response: visitors get only part of the page. The check reads no more than its expectations need, so it is UP.",
         confirm: "curl says `transfer closed with outstanding read data remaining`.",
-        change: "Repair the application. Until then, use --expect 'string TEXT' with a text from the end of the page. The check is then DOWN when the page is cut off.",
+        change: "Fix the application. Until then, use --expect 'string TEXT' with text from the end of the page. The check is then DOWN when the page is cut off.",
         weigh: |facts| {
             let visitor = facts
                 .haproxy

@@ -5,7 +5,7 @@ use rustls::AlertDescription;
 use super::cause::{Cause, Place, Sign, Trial, Weight, at};
 use super::facts::{Attempt, Facts, Handshakes, Plain, Way};
 use crate::certificate::CertificateFailure;
-use crate::code::Code;
+use crate::code::{Code, Layer};
 use crate::failure::Failure;
 
 pub(super) const CAUSES: &[Cause] = &[
@@ -18,7 +18,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::HandshakeRefused, 7),
         ],
         place: Place::Config,
-        what: "The server wants a PROXY protocol header before TLS, because its configuration says proxy_protocol or accept-proxy. Without the header it closes the connection, stays silent or answers with an error page.",
+        what: "The server requires a PROXY protocol header before TLS (proxy_protocol or accept-proxy in its configuration). Without the header it closes the connection, stays silent or answers with an error page.",
         confirm: "Look for send-proxy on the server line. If visitors' traffic has the header, the check needs it too.",
         change: "Use {option} for the check, and {word} on the server line.",
         weigh: |facts| Weight::possible_if(facts.plan.proxy.is_none()),
@@ -37,7 +37,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::HandshakeRefused, 8),
         ],
         place: Place::Config,
-        what: "The server wants another version of the PROXY protocol header.",
+        what: "The server requires the other version of the PROXY protocol header.",
         confirm: "sni-check diagnose tries both versions.",
         change: "Use {option} for the check, and {word} on the server line.",
         weigh: |facts| Weight::possible_if(facts.plan.proxy.is_some()),
@@ -75,7 +75,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "server-tls-broken",
         shows_as: &[at(Code::HandshakeRefused, 4)],
         what: "The server's TLS is broken or wrongly configured. For example, a name has no certificate, or the server can't read a key.",
-        confirm: "The check's line has the alert's name. The server's log has the reason at the same moment.",
+        confirm: "The check's line has the alert's name. The server's log gives the reason.",
         change: "Correct the TLS configuration of the server.",
         ..Cause::BASE
     },
@@ -98,7 +98,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server accepts no protocol of --alpn (no_application_protocol). Without --alpn the check offers no protocol, and neither do HAProxy's checks.",
         confirm: "Run the check without --alpn. openssl s_client -alpn h2 shows what the server chooses.",
-        change: "Leave out --alpn, or correct it. For a server that knows only h2, write --alpn h2 --handshake-only.",
+        change: "Leave out --alpn, or correct it. For a server that speaks only h2, write --alpn h2 --handshake-only.",
         weigh: |facts| {
             Weight::possible_if(alert(facts) == Some(AlertDescription::NoApplicationProtocol))
         },
@@ -118,7 +118,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "The server closes connections whose handshake doesn't offer HTTP/1.1 by ALPN, a part of the TLS handshake. Neither the check nor HAProxy offers a protocol by default.",
-        confirm: "openssl s_client -alpn http/1.1 gets a response, and openssl s_client without -alpn gets none.",
+        confirm: "openssl s_client -alpn http/1.1 gets a response, and openssl s_client without -alpn gets no response.",
         change: "Offer the protocol: --alpn http/1.1 for sni-check, check-alpn http/1.1 for HAProxy's own check, and alpn http/1.1 on the server line for visitors.",
         weigh: |facts| Weight::possible_if(facts.plan.tls.alpn.is_empty()),
         trials: |facts| match facts.plan.tls.alpn.is_empty() {
@@ -179,7 +179,7 @@ pub(super) const CAUSES: &[Cause] = &[
                 return Weight::RuledOut;
             };
             let names = [&tls.bare, &tls.made_up];
-            let by_name = names.iter().any(|attempt| !is_cut(attempt));
+            let by_name = names.iter().any(|attempt| is_answered(attempt));
             Weight::likely_if(!all_are_cut(facts) && !by_name)
         },
         ..Cause::BASE
@@ -241,8 +241,8 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "tls-violated",
         shows_as: &[at(Code::NotTls, 8)],
-        what: "The server's TLS breaks the rules, so HAProxy's library refuses it as well.",
-        confirm: "The check's line names the rule. sni-check diagnose asks HAProxy's own check.",
+        what: "The server's TLS breaks the rules, so HAProxy's library refuses it too.",
+        confirm: "The check's line names the rule. sni-check diagnose tries HAProxy's own check.",
         change: "Update the server's TLS library.",
         weigh: |facts| match facts.failure() {
             Some(Failure::TlsViolated(_)) => Weight::Likely,
@@ -340,9 +340,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "servers-differ",
         shows_as: &[(Sign::AnyFailure, 0), at(Code::Healthy, 2)],
-        what: "The same check had different results: {mixed-good}; {mixed-bad}. Most likely several servers are behind this name or address, and one of them is not healthy.",
+        what: "The same check had different results: {mixed-good}; {mixed-bad}. Most likely several servers are behind this name or address, and at least one of them is not healthy.",
         confirm: "Diagnose each server by its own address, with --connect.",
-        change: "Repair the server that is not healthy.",
+        change: "Fix each server that is not healthy.",
         weigh: |facts| Weight::proved_if(super::mixed::find(facts).is_some()),
         ..Cause::BASE
     },
@@ -351,7 +351,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Healthy, 5)],
         what: "--verify none hides what is wrong with the certificate.",
         confirm: "Run the check without --verify none.",
-        change: "Repair the certificate, and use `verify required`.",
+        change: "Fix the certificate, and use `verify required`.",
         weigh: |facts| {
             let off = facts.plan.tls.verification.is_none();
             Weight::proved_if(off && !facts.faults().is_empty())
@@ -406,12 +406,21 @@ pub(super) fn is_cut(attempt: &Attempt) -> bool {
     )
 }
 
-/// Returns true if the server says that it doesn't speak the offered version.
+/// Returns true if the server answers the handshake, even with a refusal. An attempt that doesn't connect says
+/// nothing about handshakes.
+fn is_answered(attempt: &Attempt) -> bool {
+    match &attempt.result {
+        Ok(_) => true,
+        Err(failure) => failure.code().layer() > Layer::Connection && !is_cut(attempt),
+    }
+}
+
+/// Returns true if the server refuses the offered TLS versions or ciphers.
 fn refuses_version(attempt: &Attempt) -> bool {
     matches!(attempt.result, Err(Failure::NothingInCommon(_)))
 }
 
-/// Returns the handshakes that diagnose made, each with a short name.
+/// Returns the handshakes to compare, each with a short name.
 fn handshakes<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<(&'static str, &'a Attempt)> {
     let named = facts.sni().map(|_| ("with SNI", &tls.named));
     let others = [
@@ -437,12 +446,13 @@ fn names_of(facts: &Facts, is: impl Fn(&Attempt) -> bool) -> Vec<&'static str> {
 pub(super) fn all_are_cut(facts: &Facts) -> bool {
     facts.tls.is_some()
         && names_of(facts, |attempt| {
-            !is_cut(attempt) && !refuses_version(attempt)
+            is_answered(attempt) && !refuses_version(attempt)
         })
         .is_empty()
 }
 
 /// Returns two sentences: which attempts fail in the same way, and what can therefore not be the cause.
+/// `None` if no handshake was cut.
 pub(super) fn alike(facts: &Facts) -> Option<String> {
     let mut alike = names_of(facts, is_cut);
     if alike.is_empty() {
@@ -464,7 +474,7 @@ pub(super) fn alike(facts: &Facts) -> Option<String> {
 /// Returns the names of the handshakes that the server answers.
 pub(super) fn answered(facts: &Facts) -> String {
     names_of(facts, |attempt| {
-        !is_cut(attempt) && !refuses_version(attempt)
+        is_answered(attempt) && !refuses_version(attempt)
     })
     .join(", ")
 }
@@ -504,4 +514,23 @@ pub(super) fn name_evidence(facts: &Facts) -> Option<String> {
         (_, Ok(_)) => "A handshake with a made-up name succeeds.".to_owned(),
     };
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Attempt, is_answered};
+    use crate::failure::Failure;
+
+    #[test]
+    fn an_attempt_that_does_not_connect_is_not_answered() {
+        let is_answered = |failure| {
+            is_answered(&Attempt {
+                result: Err(failure),
+                ..Attempt::none()
+            })
+        };
+        assert!(!is_answered(Failure::ConnectTimeout));
+        assert!(!is_answered(Failure::HandshakeTimeout));
+        assert!(is_answered(Failure::UnsafeRenegotiation));
+    }
 }

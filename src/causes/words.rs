@@ -10,7 +10,7 @@ use crate::certificate::{days, in_days};
 use crate::output::date::day;
 use crate::plan::USER_AGENT;
 
-/// Every placeholder, with the general words that replace it if its value isn't known.
+/// Every placeholder, with the general words that explain prints instead of a value.
 const GENERAL: &[(&str, &str)] = &[
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),
@@ -33,13 +33,16 @@ const GENERAL: &[(&str, &str)] = &[
     ("left-out", "NAME"),
     (
         "lists",
-        "--crl-file lacks the list of an issuer in the chain, or that list has expired",
+        "--crl-file has no revocation list of an issuer in the chain, or that list has expired",
     ),
     ("lines", "the lines that sni-check diagnose prints"),
     ("location", "PATH"),
-    ("meant", "OTHER"),
+    ("meant", "OTHER_NAME"),
     ("meant-ca-file", "@system-ca"),
+    ("meant-file", "FILE"),
+    ("meant-method", "GET"),
     ("meant-roots", "@system-ca or @bundled"),
+    ("meant-value", "*/*"),
     ("method", "METHOD"),
     ("mixed-bad", "sometimes it fails"),
     ("mixed-good", "sometimes the server is healthy"),
@@ -47,16 +50,19 @@ const GENERAL: &[(&str, &str)] = &[
     ("name-evidence", ""),
     ("namesake", "ISSUER"),
     ("old-root", "ISSUER"),
-    ("other", "another server of haproxy.cfg"),
+    ("other", "another server in haproxy.cfg"),
     (
         "only-haproxy",
         "HAProxy's own check reaches this server, but sni-check can't check it (a limit of sni-check).",
     ),
     ("option", "--send-proxy or --send-proxy-v2"),
     ("other-roots", "a CA in @system-ca or @bundled"),
-    ("own-check", "DOWN"),
+    ("own-check", "for example L7STS"),
     ("place", "FILE:LINE"),
-    ("protocol", "SMTP, IMAP, LDAP, PostgreSQL or MySQL"),
+    (
+        "protocol",
+        "SMTP, IMAP, POP3, FTP, LDAP, PostgreSQL or MySQL",
+    ),
     (
         "protocol-check",
         "option smtpchk, option tcp-check, option ldap-check, option pgsql-check or option mysql-check",
@@ -68,6 +74,7 @@ const GENERAL: &[(&str, &str)] = &[
     ("roots", "--ca-file"),
     ("rule", "http-check expect rstring '(?i)TEXT'"),
     ("setting", "SETTING"),
+    ("set-header-rule", "http-request set-header"),
     ("short-answer", ""),
     ("sni", "NAME"),
     ("source", "ADDRESS"),
@@ -77,15 +84,17 @@ const GENERAL: &[(&str, &str)] = &[
     ("traffic-status", "an error"),
     ("uri", "PATH"),
     ("verify-host", "NAME"),
+    ("visitor-field", "NAME"),
     ("visitor-host", "NAME"),
     ("visitor-status", "4xx or 5xx"),
     ("wanted", "a.b.example.com"),
     ("wildcard", "*.example.com"),
     ("word", "the same word without dashes"),
     ("presented", "other names"),
+    ("presented-addresses", "for example 203.0.113.7"),
 ];
 
-/// Returns the general words for a placeholder.
+/// Returns the general words for a placeholder, or `None` if the placeholder doesn't exist.
 fn general(placeholder: &str) -> Option<&'static str> {
     let mut all = GENERAL.iter();
     let found = all.find(|(name, _)| *name == placeholder);
@@ -118,7 +127,7 @@ pub(super) fn fill(sentence: &str, value: impl Fn(&str) -> Option<String>) -> St
     text.trim().to_owned()
 }
 
-/// Returns the value of a placeholder, if the facts contain it.
+/// Returns the value of a placeholder, or `None` if the facts don't contain the value.
 pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
     let options = &facts.options;
     let plan = &facts.plan;
@@ -157,7 +166,7 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         }
         "protocol" => starttls::name(facts)?.to_owned(),
         "protocol-check" => starttls::check(facts)?.to_owned(),
-        "presented" => other_name(facts)?.1.join(", "),
+        "presented" | "presented-addresses" => other_name(facts)?.1.join(", "),
         "roots" => match options.ca_file.as_slice() {
             [] => "the bundled roots".to_owned(),
             files => format!("--ca-file {}", files.join(", ")),

@@ -106,8 +106,8 @@ impl<'a> PointName<'a> {
         elements.is_empty().then_some(name)
     }
 
-    /// Returns true if both names mean the same place (`idp_check_dp`). A relative name is appended to an
-    /// issuer's name. `own` is that issuer for `self`, and `its` is that issuer for `other`.
+    /// Returns true if both names mean the same place (`idp_check_dp`). A relative name is appended to the
+    /// name of an issuer: to `own` for `self`, and to `its` for `other`.
     pub fn is_same(&self, own: &[u8], other: &PointName<'_>, its: &[u8]) -> bool {
         match (self, other) {
             (PointName::Full(ours), PointName::Full(theirs)) => general_name::names(ours)
@@ -167,7 +167,7 @@ impl<'a> IssuingPoint<'a> {
 }
 
 /// Returns the first two bytes of the content of a BIT STRING, with its unused bits cleared. The first byte
-/// becomes the low byte.
+/// becomes the low byte. Returns `None` if the content isn't valid.
 fn bits_of(content: &[u8]) -> Option<u16> {
     let (unused, bytes) = content.split_first()?;
     if *unused > 7 {
@@ -181,7 +181,8 @@ fn bits_of(content: &[u8]) -> Option<u16> {
     Some(u16::from_le_bytes([byte(0), byte(1)]))
 }
 
-/// Returns the first two bytes of the BIT STRING at the start of `value`. More data may follow it.
+/// Returns the first two bytes of the BIT STRING at the start of `value`, or `None` if there is no valid BIT
+/// STRING. More data may follow it.
 pub fn bits(value: &[u8]) -> Option<u16> {
     bits_of(Elements(value).expect(BIT_STRING)?)
 }

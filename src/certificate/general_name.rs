@@ -24,7 +24,7 @@ const REGISTERED_ID: u8 = 0x88;
 /// A name and its kind.
 #[derive(Clone, Copy, Debug)]
 pub struct GeneralName<'a> {
-    /// The tag of the element: one of the constants above.
+    /// The tag of the element, such as [`DNS`].
     pub kind: u8,
     /// The content of the element.
     pub value: &'a [u8],

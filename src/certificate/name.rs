@@ -55,7 +55,8 @@ impl<'a> Attribute<'a> {
         }
     }
 
-    /// Returns true if OpenSSL can read the attribute: a known type of string with valid bytes.
+    /// Returns true if OpenSSL can read the attribute: a string of a known type with valid bytes, a BIT
+    /// STRING or a SEQUENCE.
     fn readable(&self) -> bool {
         const BITS: u8 = 3;
         match self.tag {
@@ -86,7 +87,7 @@ fn steps(name: &[u8]) -> impl Iterator<Item = Option<(bool, Attribute<'_>)>> {
     })
 }
 
-/// Reads the next element as an attribute.
+/// Reads the next element as an attribute. Returns `None` if it isn't an attribute.
 fn attribute<'a>(elements: &mut Elements<'a>) -> Option<Attribute<'a>> {
     let mut pair = Elements(elements.expect(SEQUENCE)?);
     let kind = pair.expect(OID)?;
@@ -109,8 +110,8 @@ pub fn readable(name: &[u8]) -> bool {
     steps(name).all(|step| step.is_some_and(|(_, attribute)| attribute.readable()))
 }
 
-/// A name in the form that OpenSSL compares (`X509_NAME_cmp`). The comparison ignores the type of
-/// string, ASCII letter case, superfluous spaces, and the order of attributes within a
+/// A name in the form that OpenSSL compares (`X509_NAME_cmp`). The comparison ignores the type of string
+/// (except NumericString), ASCII letter case, superfluous spaces, and the order of attributes within a
 /// RelativeDistinguishedName.
 pub type Canonical = Vec<Vec<(Vec<u8>, u8, Vec<u8>)>>;
 
@@ -170,8 +171,8 @@ fn words(text: &str) -> impl Iterator<Item = char> {
         .map(|c| c.to_ascii_lowercase())
 }
 
-/// Formats a name as in RFC 4514, the most specific part first. A library's `Display` would add a
-/// table of every known OID, which is several times larger than this whole module.
+/// Formats a name in the style of RFC 4514, most specific part first, but without escaping. A library's
+/// `Display` would add a large table of known OIDs to the binary.
 pub fn text(name: &[u8]) -> String {
     let mut texts: Vec<String> = attributes(name)
         .map(|attribute| {

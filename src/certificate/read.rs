@@ -14,7 +14,7 @@ const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];
 const DSA_WITH_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 3];
 const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 
-/// The parts of a certificate that OpenSSL can read.
+/// A certificate that OpenSSL can read, split into its parts.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     /// The whole certificate.
@@ -64,7 +64,8 @@ impl<'a> Parts<'a> {
         rest.is_empty().then_some(parts)
     }
 
-    /// Reads the certificate at the start of `bytes`. Returns the certificate and the bytes that follow it.
+    /// Reads the certificate at the start of `bytes`. Returns the certificate and the bytes that follow it,
+    /// or `None` if OpenSSL can't read the certificate.
     pub fn read_first(bytes: &'a [u8]) -> Option<(Parts<'a>, &'a [u8])> {
         let mut after = Elements(bytes);
         let mut whole = Elements(after.expect(SEQUENCE)?);
@@ -130,7 +131,7 @@ impl<'a> Parts<'a> {
         each(self.extensions, Extension::next)
     }
 
-    /// Returns the value of the extension with this OID.
+    /// Returns the value of the first extension with this OID, or `None` if no readable extension has it.
     pub fn extension(&self, kind: &[u8]) -> Option<&'a [u8]> {
         let mut extensions = self.extensions().map_while(|extension| extension);
         let found = extensions.find(|extension| extension.kind == kind);
@@ -158,12 +159,12 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Returns the issuer's name as text (RFC 4514).
+    /// Returns the issuer's name as text, in the style of RFC 4514.
     pub fn issuer_text(&self) -> String {
         name::text(self.issuer)
     }
 
-    /// Returns the subject's name as text (RFC 4514).
+    /// Returns the subject's name as text, in the style of RFC 4514.
     pub fn subject_text(&self) -> String {
         name::text(self.subject)
     }
@@ -200,8 +201,8 @@ pub fn is_integer(bytes: &[u8]) -> bool {
     }
 }
 
-/// Returns the length of an RSA key's modulus in bits (RFC 8017, appendix A.1.1), or `None` if it
-/// isn't an RSA key. `key` is the content of a SubjectPublicKeyInfo.
+/// Returns the length of an RSA key's modulus in bits (RFC 8017, appendix A.1.1). Returns `None` if the key
+/// isn't an RSA key or can't be read. `key` is the content of a SubjectPublicKeyInfo.
 pub fn rsa_bits(key: &[u8]) -> Option<usize> {
     let mut elements = Elements(key);
     let algorithm = Elements(elements.expect(SEQUENCE)?).expect(OID)?;
@@ -215,7 +216,8 @@ pub fn rsa_bits(key: &[u8]) -> Option<usize> {
     Some((modulus.len() - zeros) * 8 - first.leading_zeros() as usize)
 }
 
-/// Returns the algorithm and size of a certificate's key in the usual form, such as `RSA 2048`.
+/// Returns the algorithm and size of a certificate's key in the usual form, such as `RSA 2048`, or `other
+/// key`.
 pub fn key_type(certificate: &Parts<'_>) -> String {
     if let Some(bits) = rsa_bits(certificate.key) {
         return format!("RSA {bits}");

@@ -22,10 +22,10 @@ const ENTRY_ISSUER: &[u8] = &[0x55, 0x1d, 29];
 pub struct RevocationList<'a> {
     /// The content of the issuer's name.
     pub issuer: &'a [u8],
-    /// The time of issue, in seconds since the epoch. `None` if the time can't be compared with a clock.
+    /// The time of issue, in seconds since the epoch. `None` if the time can't be compared with the clock.
     pub this_update: Option<i64>,
     /// When the next list is due, in seconds since the epoch. The outer `None` means that the list has no
-    /// such field. The inner `None` means that its time can't be compared with a clock.
+    /// such field. The inner `None` means that its time can't be compared with the clock.
     pub next_update: Option<Option<i64>>,
     /// The content of the signature's AlgorithmIdentifier.
     pub signature: &'a [u8],
@@ -54,7 +54,7 @@ pub struct Facts {
     /// True if an entry has a date in a form that newer versions of OpenSSL may not read.
     pub odd_date: bool,
     /// The position of the first entry with an extension that OpenSSL can't read. OpenSSL uses only
-    /// the serial numbers of this entry and of all later entries.
+    /// the serial numbers of all later entries.
     unread_from: Option<usize>,
 }
 
@@ -119,8 +119,8 @@ impl<'a> RevocationList<'a> {
         readable.then_some(list)
     }
 
-    /// Stores the list's extensions. OpenSSL ignores an extension that it can't read or that occurs
-    /// twice.
+    /// Stores the list's extensions. Like OpenSSL, ignores a value that can't be read, and an extension that
+    /// occurs twice. Returns `None` if the list of extensions itself can't be read.
     fn note_extensions(&mut self, extensions: &'a [u8]) -> Option<()> {
         let found = Extension::all(extensions)?;
         let value = |kind: &[u8]| single(&found, kind).and_then(Result::ok);
@@ -155,13 +155,13 @@ impl<'a> RevocationList<'a> {
             if facts.unread_from.is_some() {
                 continue;
             }
-            match meaning(&extensions) {
-                Some(_) => {
+            match meaning(&extensions).is_read {
+                true => {
                     facts.critical |= extensions
                         .iter()
                         .any(|extension| extension.critical && extension.kind != ENTRY_ISSUER);
                 }
-                None => facts.unread_from = Some(place),
+                false => facts.unread_from = Some(place),
             }
         }
         Some(facts)
@@ -177,21 +177,21 @@ impl<'a> RevocationList<'a> {
         // An entry that names no issuer has the same issuer as the previous entry.
         let mut issuers: Option<&[u8]> = None;
         let mut elements = Elements(self.entries);
-        while let Some(content) = elements.expect(SEQUENCE) {
+        loop {
             let place = self.entries.len() - elements.0.len();
-            let Some(entry) = Entry::read(content) else {
+            let Some(entry) = elements.expect(SEQUENCE).and_then(Entry::read) else {
                 break;
             };
+            // After an entry that OpenSSL can't read, all entries have the list's issuer.
             let unread = facts.unread_from.is_some_and(|from| place > from);
-            let extensions = match unread {
-                true => Vec::new(),
-                false => Extension::all(entry.extensions).unwrap_or_default(),
+            let meaning = match unread {
+                true => Meaning::UNREAD,
+                false => meaning(&Extension::all(entry.extensions).unwrap_or_default()),
             };
-            let meaning = meaning(&extensions).unwrap_or_default();
-            issuers = if unread {
-                None
-            } else {
-                meaning.issuers.or(issuers)
+            issuers = match meaning.issuer {
+                Issuer::Previous => issuers,
+                Issuer::Named(names) => Some(names),
+                Issuer::OfList => None,
             };
             if entry.serial != serial || !is_of(issuers, issuer, self.issuer) {
                 continue;
@@ -228,7 +228,7 @@ fn algorithm(content: &[u8]) -> Option<&[u8]> {
 /// An entry of a list.
 struct Entry<'a> {
     serial: &'a [u8],
-    /// True if the entry's date can be compared with a clock.
+    /// True if the entry's date can be compared with the clock.
     dated: bool,
     extensions: &'a [u8],
 }
@@ -249,42 +249,59 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// The issuer of an entry's certificate.
+enum Issuer<'a> {
+    /// The issuer of the previous entry.
+    Previous,
+    /// An issuer that the entry names (GeneralNames).
+    Named(&'a [u8]),
+    /// The list's issuer.
+    OfList,
+}
+
 /// The meaning of an entry's extensions.
-#[derive(Default)]
 struct Meaning<'a> {
-    /// The issuer of the certificate (GeneralNames), if it isn't the list's issuer.
-    issuers: Option<&'a [u8]>,
+    issuer: Issuer<'a>,
     /// True if the entry withdraws an earlier revocation.
     removes_entry: bool,
+    /// False if OpenSSL can't read an extension. OpenSSL then interprets no further extensions and entries.
+    is_read: bool,
 }
 
-/// Interprets an entry's extensions. Returns `None` if OpenSSL can't read one of them.
-/// OpenSSL then interprets no further entries.
-fn meaning<'a>(extensions: &[Extension<'a>]) -> Option<Meaning<'a>> {
+impl Meaning<'_> {
+    const UNREAD: Self = Meaning {
+        issuer: Issuer::OfList,
+        removes_entry: false,
+        is_read: false,
+    };
+}
+
+/// Interprets an entry's extensions in OpenSSL's order (`crl_set_issuers`): the issuer, then the reason.
+fn meaning<'a>(extensions: &[Extension<'a>]) -> Meaning<'a> {
     const ENUMERATED: u8 = 10;
     const REMOVE_FROM_LIST: &[u8] = &[8];
-    let issuers = match single(extensions, ENTRY_ISSUER) {
-        None => None,
-        Some(value) => {
-            let names = first(value.ok()?, SEQUENCE)?;
-            Some(names).filter(|names| general_name::readable(names))?;
-            Some(names)
-        }
+    let names = |value: Result<&'a [u8], ()>| {
+        let names = first(value.ok()?, SEQUENCE)?;
+        Some(names).filter(|names| general_name::readable(names))
     };
-    let removes_entry = match single(extensions, REASON) {
-        None => false,
-        Some(value) => {
-            let reason = first(value.ok()?, ENUMERATED).filter(|reason| is_integer(reason))?;
-            reason == REMOVE_FROM_LIST
-        }
+    let issuer = match single(extensions, ENTRY_ISSUER).map(names) {
+        None => Issuer::Previous,
+        Some(Some(names)) => Issuer::Named(names),
+        Some(None) => return Meaning::UNREAD,
     };
-    Some(Meaning {
-        issuers,
-        removes_entry,
-    })
+    let reason = |value: Result<&'a [u8], ()>| {
+        first(value.ok()?, ENUMERATED).filter(|reason| is_integer(reason))
+    };
+    let reason = single(extensions, REASON).map(reason);
+    Meaning {
+        issuer,
+        removes_entry: reason == Some(Some(REMOVE_FROM_LIST)),
+        is_read: reason != Some(None),
+    }
 }
 
-/// Returns the value of the extension of this kind, or an error if it occurs more than once.
+/// Returns the value of the extension of this kind, an error if the extension occurs more than once, or
+/// `None` if it doesn't occur.
 fn single<'a>(extensions: &[Extension<'a>], kind: &[u8]) -> Option<Result<&'a [u8], ()>> {
     let mut of_kind = extensions.iter().filter(|extension| extension.kind == kind);
     let value = of_kind.next()?.value;

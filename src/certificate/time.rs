@@ -16,7 +16,8 @@ pub fn read(elements: &mut Elements<'_>) -> Option<Option<i64>> {
     }
 }
 
-/// Parses `YYMMDDhhmmssZ`, or the same with a four-digit year.
+/// Parses `YYMMDDhhmmssZ`, or `YYYYMMDDhhmmssZ` if the year has four digits. Returns `None` for other forms,
+/// and for dates that don't exist.
 fn seconds(text: &[u8], year_digits: usize) -> Option<i64> {
     let (year, rest) = text.split_at_checked(year_digits)?;
     let ([month, day, hour, minute, second], b"Z") = rest.as_chunks::<2>() else {

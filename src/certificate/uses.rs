@@ -49,7 +49,7 @@ pub const KEY_CERT_SIGN: u16 = 0x04;
 /// The key may sign revocation lists.
 pub const CRL_SIGN: u16 = 0x02;
 
-/// The content of the extensions.
+/// The contents of the extensions that limit a certificate's use.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Uses<'a> {
     /// True if an extension that OpenSSL interprets is invalid, occurs twice, or contradicts another

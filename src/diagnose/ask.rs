@@ -401,7 +401,7 @@ fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
         return None;
     }
     let own = blocks.iter().filter(|block| block.kind == Kind::Builtin);
-    let refused = own.filter(|block| block.stage() == Stage::Content);
+    let refused = own.filter(|block| block.stage().is_rejected_response());
     let mut refused = refused.filter_map(|block| block.tried.as_ref());
     own_check(refused.next()?)?.err()
 }
@@ -419,7 +419,7 @@ fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
     let works = plain.is_some_and(Block::is_up);
     let stage = plain.map_or(Stage::Call, Block::stage);
     let others = || blocks.iter().filter(|block| block.way != Way::Https);
-    let is_further = |block: &&Block| block.stage() == Stage::Content && block.stage() > stage;
+    let is_further = |block: &&Block| block.stage().is_rejected_response() && block.stage() > stage;
     let way = match asked {
         true if works => None,
         true => others()

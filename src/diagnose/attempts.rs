@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use crate::causes::facts::{Attempt, Plain, host};
 use crate::deadline::Deadline;
-use crate::failure::Failure;
 use crate::haproxy::ask::PAUSE;
 use crate::plan::Plan;
 use crate::probe::connect::{self, Address};
@@ -39,7 +38,14 @@ static STRICT: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// at a time.
 pub(super) fn attempt(trial: Trial<'_>, address: &Address, timeout: Duration) -> Attempt {
     let first = once(trial, address, timeout);
-    if !matches!(first.result, Err(Failure::Status { status: 429, .. })) {
+    let is_limited = |attempt: &Attempt| {
+        let rules = trial.request.map(|request| request.expectations.as_slice());
+        let failure = attempt.result.as_ref().err();
+        let status =
+            failure.and_then(|failure| failure.unexpected_status(rules.unwrap_or_default()));
+        status.is_some_and(|(status, _)| status == 429)
+    };
+    if !is_limited(&first) {
         return first;
     }
     let mut strict = STRICT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,7 +55,7 @@ pub(super) fn attempt(trial: Trial<'_>, address: &Address, timeout: Duration) ->
     }
     thread::sleep(PAUSE);
     let second = once(trial, address, timeout);
-    if matches!(second.result, Err(Failure::Status { status: 429, .. })) {
+    if is_limited(&second) {
         strict.push(name);
     }
     second

@@ -13,9 +13,10 @@ use ureq::http::header;
 use self::carried::{Carried, carried};
 
 use crate::causes::facts::Way;
-use crate::doctor::survey::{CheckKind, Edit, Surveyed, is_evaluated};
+use crate::doctor::survey::{CheckKind, Edit, NewLine, Surveyed, is_evaluated};
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::Rule;
+use crate::haproxy::config::http_check::Request;
 use crate::haproxy::words::split_value;
 use crate::options::Options;
 use crate::options::handed;
@@ -27,6 +28,7 @@ type Head = &'static [&'static str];
 
 const TIMEOUT_CHECK: Head = &["timeout", "check"];
 const TIMEOUT_CONNECT: Head = &["timeout", "connect"];
+const HTTPCHK: Head = &["option", "httpchk"];
 const SEND: Head = &["http-check", "send"];
 const EXPECT: Head = &["http-check", "expect"];
 const COMMAND: Head = &["external-check", "command"];
@@ -152,6 +154,13 @@ impl Change {
             words: vec![(word, None)],
             ..Change::default()
         }
+    }
+
+    /// Returns true if the check then connects where visitors connect.
+    pub fn is_move(&self) -> bool {
+        let mut edits = self.words.iter().chain(&self.connect);
+        let is_address = |(word, value): &Edit| ["addr", "port"].contains(word) && value.is_none();
+        self.options.is_some() || edits.any(is_address)
     }
 
     /// Returns true if nothing changes.
@@ -283,10 +292,26 @@ impl Change {
         (change != *self).then_some(change)
     }
 
-    /// Returns this change, plus HTTP/1.1 in the request of HAProxy's own check.
+    /// Returns this change, but with this request of HAProxy's own check.
+    pub fn with_request(mut self, request: &Request) -> Change {
+        self.rules.retain(|(head, _)| *head != SEND);
+        self.rules.push((SEND, vec![request.words()]));
+        self
+    }
+
+    /// Returns this change, plus HTTP/1.1 and a Host header in the request of HAProxy's own check.
     pub fn with_http11(mut self, surveyed: &Surveyed, best: &Options) -> Change {
         if !best.handshake_only {
             self.request((best, "HTTP/1.1"), evaluated_host(surveyed));
+        }
+        self
+    }
+
+    /// Adds lines of the backend. They replace lines of this change that begin with the same words.
+    pub fn with_lines(mut self, lines: &[NewLine]) -> Change {
+        for (head, line) in lines {
+            self.rules.retain(|(known, _)| known != head);
+            self.rules.push((head, vec![line.clone()]));
         }
         self
     }
@@ -391,7 +416,10 @@ impl Change {
             "--crt" => self.word("crt", best.crt.clone()),
             "--source" => {
                 self.word("source", best.source.as_ref().map(ToString::to_string));
-                self.rules.push((SOURCE, Vec::new()));
+                // The word on the server line overrides the line of the backend.
+                if best.source.is_none() {
+                    self.rules.push((SOURCE, Vec::new()));
+                }
             }
             "--send-proxy" | "--send-proxy-v2" if !(best.send_proxy || best.send_proxy_v2) => {
                 for word in PROXY_WORDS
@@ -418,6 +446,11 @@ impl Change {
         match surveyed.kind {
             CheckKind::External if has_limit => self.raise_timeout_connect(surveyed, best)?,
             CheckKind::External => {}
+            // HAProxy must wait longer than serve, or it shows no cause.
+            CheckKind::Served => {
+                let line = timeout(TIMEOUT_CHECK, time + SPARE);
+                self.rules.push((TIMEOUT_CHECK, line));
+            }
             _ => self
                 .rules
                 .push((TIMEOUT_CHECK, timeout(TIMEOUT_CHECK, time))),
@@ -508,9 +541,10 @@ impl Change {
         let options = self.options.iter();
         let options = options.map(|options| format!("`{}`", options.shown));
         let rules = self.rules.iter();
-        let rules = rules.map(|(head, lines)| match lines.is_empty() {
-            true => format!("without {}", head.join(" ")),
-            false => head.join(" "),
+        let rules = rules.map(|(head, lines)| match lines.as_slice() {
+            [] => format!("without {}", head.join(" ")),
+            [line] if ["option", "timeout"].contains(&head[0]) => line.join(" "),
+            _ => head.join(" "),
         });
         words
             .chain(options)

@@ -171,7 +171,7 @@ impl<'a> Report<'a> {
             notes.extend(left_out(&best.plan, &best.options));
         }
         if asked.failure().is_some() {
-            let number = asked.code().number();
+            let number = asked.explaining_code().number();
             notes.push(format!(
                 "sni-check explain {number} lists every cause, and how to confirm it."
             ));
@@ -215,7 +215,7 @@ fn why(facts: &Facts) -> String {
 /// Returns the causes of a failure that the facts support best, and the best supported cause of each other
 /// fault of the certificates.
 fn causes(facts: &Facts) -> Vec<Finding> {
-    let weighed = weigh(facts, facts.code());
+    let weighed = weigh(facts, facts.explaining_code());
     // A server that only HAProxy's own check reaches may have a fault in its response as well.
     let is_refused = |finding: &&Finding| {
         finding.cause.id == "own-check-refuses-response" && finding.weight == Weight::Proved

@@ -11,6 +11,7 @@ mod others;
 mod print;
 mod settings;
 mod state;
+mod verdict;
 mod visitor;
 
 use std::io;
@@ -26,7 +27,6 @@ use self::state::{Diagnosis, State, Statistics, Subject};
 use super::gather::gather;
 use super::investigate;
 use super::progress::{self, Phase, Progress};
-use super::trials::Search;
 use crate::causes::facts::Handshakes;
 use crate::code::Code;
 use crate::doctor::survey::{Survey, Surveyed, survey};
@@ -176,8 +176,9 @@ fn diagnosis(
     let facts = gather(plan, options, &surveyed.known_values, progress);
     // If the server speaks no TLS, a check without TLS is right, but sni-check can't make such a check.
     let tls = facts.tls.as_ref();
-    let speaks_tls = tls.is_none_or(Handshakes::any_succeeded);
-    if let Some(call) = surveyed.call.as_ref().err().filter(|_| !speaks_tls) {
+    let speaks_tls = tls.is_none_or(Handshakes::is_answered_in_tls);
+    let is_right = subject.meant().is_some_and(|meant| meant.is_plain) && !speaks_tls;
+    if let Some(call) = surveyed.call.as_ref().err().filter(|_| is_right) {
         subject.speaks_plain_http = facts.speaks_plain_http();
         return Err(call.clone());
     }
@@ -191,16 +192,24 @@ fn at_visitors(
     subject: &Subject<'_>,
     haproxy: Option<&Haproxy>,
     progress: &Progress,
-) -> Option<Search> {
-    let there = subject.surveyed.at_visitors.as_ref()?;
-    let options = there.call.as_ref().ok()?;
+) -> Option<Diagnosis> {
+    let surveyed = subject.surveyed;
+    let options = match &surveyed.at_visitors {
+        Some(there) => (**there.call.as_ref().ok()?).clone(),
+        None => {
+            surveyed.elsewhere.as_ref()?;
+            let mut options = (**surveyed.call.as_ref().ok()?).clone();
+            options.connect = Some(surveyed.address.clone());
+            options
+        }
+    };
     if !subject.is_unanswered() {
         return None;
     }
-    let plan = Plan::new(options, None, None, Output::default()).ok()?;
-    let known_values = &subject.surveyed.known_values;
-    let facts = gather(plan, (**options).clone(), known_values, progress);
-    Some(investigate(facts, haproxy, progress).0)
+    let plan = Plan::new(&options, None, None, Output::default()).ok()?;
+    let facts = gather(plan, options, &surveyed.known_values, progress);
+    let (search, opinion) = investigate(facts, haproxy, progress);
+    Some(Diagnosis { search, opinion })
 }
 
 /// Returns the code of the server that the call names, or of the first server that is DOWN.

@@ -75,32 +75,52 @@ impl Stage {
                 Failure::ClientCertificate { .. } => Stage::ClientCertificate,
                 _ => Stage::Certificate,
             },
-            Layer::Http => match failure {
-                Failure::Status {
-                    status: 404 | 410, ..
-                } => Stage::Page,
-                Failure::Status { status: 400.., .. } => Stage::Request,
-                Failure::Status { .. }
-                | Failure::Header { .. }
-                | Failure::Body { .. }
-                | Failure::NoBody { .. }
-                | Failure::Undecided { .. } => Stage::Content,
-                _ => Stage::Response,
-            },
+            Layer::Http => {
+                let status = failure.unexpected_status(&plan.request.expectations);
+                match (status, failure) {
+                    (Some((status, _)), _) => Stage::of_status(status),
+                    (
+                        None,
+                        Failure::Header { .. }
+                        | Failure::Body { .. }
+                        | Failure::NoBody { .. }
+                        | Failure::Undecided { .. },
+                    ) => Stage::Content,
+                    (None, _) => Stage::Response,
+                }
+            }
+        }
+    }
+
+    /// Returns true if a response arrives, and the check rejects it.
+    pub fn is_rejected_response(self) -> bool {
+        (Stage::Request..=Stage::Content).contains(&self)
+    }
+
+    /// Returns the stage of a response with an unexpected status.
+    fn of_status(status: u16) -> Stage {
+        match status {
+            404 | 410 => Stage::Page,
+            400.. => Stage::Request,
+            _ => Stage::Content,
         }
     }
 
     /// Returns the stage that HAProxy's check reached (HAProxy management guide, section 9.1,
-    /// `check_status`). HAProxy's words don't distinguish a missing page from a refused request.
+    /// `check_status`). For a response, HAProxy's code is the status.
     pub fn of_answer(answer: &Answer) -> Stage {
         let Answer::Checked(checked) = answer else {
             return Stage::Call;
         };
         let by_content = checked.why.contains("HTTP content check did not match");
+        let by_status = || {
+            let status = checked.code.parse();
+            status.map_or(Stage::Content, Stage::of_status)
+        };
         match checked.status.as_str() {
             _ if checked.up => Stage::Healthy,
-            "L7STS" => Stage::Content,
-            "L7RSP" if by_content => Stage::Content,
+            "L7STS" => by_status(),
+            "L7RSP" if by_content => by_status(),
             status if status.starts_with("L7") => Stage::Response,
             "PROCERR" => {
                 let code = checked.code.parse().ok().and_then(Code::from_number);

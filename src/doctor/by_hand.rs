@@ -93,7 +93,11 @@ pub(crate) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Opt
         _ => (&watch.server.endpoint, false),
     };
     let (address, port) = match (own, endpoint) {
-        (true, Endpoint::Tcp(host, port)) => (host.clone(), port.to_string()),
+        (true, Endpoint::Tcp(host, port))
+            if watch.server.family.is_empty() || *endpoint != watch.server.endpoint =>
+        {
+            (host.clone(), port.to_string())
+        }
         _ => watch.server.address(),
     };
     let dial = match endpoint {

@@ -27,7 +27,7 @@ use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::external::ExternalCheck;
 
-use self::outcome::{Outcome, Ran, Runs};
+use self::outcome::{Doubt, Outcome, Ran, Runs, Trap, Visitor};
 use super::by_hand;
 use super::visit::jail::Jail;
 use super::visit::path_options::is_ours;
@@ -201,11 +201,34 @@ fn with_haproxy(
         if let Some(ran) = runs.find(|ran| ran.is_of(watch)) {
             let trap = |visitor| confirm::trap(visit, watch, ran.outcome, visitor);
             ran.trap = observed.visitor.as_ref().and_then(trap);
-            ran.visitor = observed.visitor;
+            let is_shown =
+                |visitor: &Visitor| ran.trap.is_some() || !confirm::proves_nothing(watch, visitor);
+            ran.visitor = observed.visitor.filter(is_shown);
         }
     }
+    settle_sessions(visit, &watches, done);
     explain(visit, &watches, done);
     Ok(limits)
+}
+
+/// Finds out if visitors are served while HAProxy resumes the TLS session of its check for them. If they
+/// aren't, it is certain that they fail.
+fn settle_sessions(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
+    let doubted = done.iter_mut().filter_map(|ran| {
+        let watch = watches.iter().copied().find(|watch| ran.is_of(watch))?;
+        let trap = ran.trap.as_mut()?;
+        let visitor = ran.visitor.as_mut()?;
+        (trap.doubt == Some(Doubt::Session)).then_some((watch, (trap, visitor)))
+    });
+    let (watches, doubted): (Vec<&Watch>, Vec<(&mut Trap, &mut Visitor)>) = doubted.unzip();
+    if watches.is_empty() {
+        return;
+    }
+    let statuses = observe::visit_after_check(visit, &watches);
+    for ((trap, visitor), status) in doubted.into_iter().zip(statuses) {
+        trap.doubt = status.and(trap.doubt);
+        visitor.resumed = status;
+    }
 }
 
 /// For each of HAProxy's own checks that contradicts what visitors get, looks for a change that makes the
@@ -252,8 +275,8 @@ pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
     (!outcome.is_up()).then(|| format!("fix the check, which would be {failed}"))
 }
 
-/// Describes the result of HAProxy's own check. `why` is HAProxy's explanation. An `expect` rule may show any status
-/// (`error-status`, `ok-status`).
+/// Describes the result of HAProxy's own check. `why` is HAProxy's explanation. An `expect` rule may show any
+/// status (`error-status`, `ok-status`).
 fn own_meaning(watch: &Watch, outcome: Outcome, why: &str) -> &'static str {
     let is_other = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Other);
     let shakes_hands = is_other || watch.connections.iter().any(|check| check.tls.is_some());

@@ -13,7 +13,7 @@ use super::{findings, read};
 
 pub(crate) use self::meant::Meant;
 pub(crate) use self::steps::Step;
-pub(crate) use self::suggest::{AtVisitors, Edit, Suggestion, UNVERIFIED};
+pub(crate) use self::suggest::{ADDRESS, AtVisitors, Edit, NewLine, Suggestion, UNVERIFIED};
 use super::by_hand;
 pub(crate) use super::finding::Remark;
 use super::finding::{Effect, Finding};
@@ -69,11 +69,15 @@ pub(crate) struct Surveyed {
     pub is_checked: bool,
     /// The server that decides the state of this server: the last server in a chain of `track`.
     pub tracks: Option<String>,
+    /// True if HAProxy refuses the server line.
+    pub is_refused: bool,
     /// The unset variables that the lines about the server use.
     pub unset: Vec<String>,
     pub kind: CheckKind,
     /// The options with which sni-check makes this check by hand, or why it can't make the check.
     pub call: Result<Box<Options>, String>,
+    /// True if HAProxy's own check waits for a response, but sends no request. The server is then always DOWN.
+    pub waits_without_request: bool,
     /// The check that the operator most likely meant, if sni-check can't make the written check.
     pub meant: Option<Box<Meant>>,
     /// What visitors' traffic sends and verifies, in a few words.
@@ -206,16 +210,24 @@ fn surveyed(
     let unset = unset(visit, watch, &lines);
     let call = call(visit, watch, &unset);
     let findings = remarks(watch, found);
-    let meant = meant::of(visit, watch, &call, &findings).filter(|_| unset.is_empty());
+    let waits_without_request = own_check::waits_without_request(watch);
+    let restored = own_check::with_replaced_request(watch.backend);
+    let restored = restored.as_ref().filter(|_| waits_without_request);
+    let restored = restored.map(|backend| visit.watch_of(backend, watch.server));
+    let restored = restored.as_ref().unwrap_or(watch);
+    let meant = meant::of(visit, watch, &call, (&findings, restored));
+    let meant = meant.filter(|_| unset.is_empty());
     Surveyed {
         backend: watch.backend.name.clone(),
         server: watch.server.name.clone(),
         place: watch.server.place.clone(),
         address: watch.server.endpoint.to_string(),
         is_checked: watch.is_active(),
+        is_refused: visit.alert_at(&watch.server.place).is_some(),
         tracks: visit.followed(watch).map(Watch::name),
         kind,
         call,
+        waits_without_request,
         meant: meant.map(Box::new),
         steps: steps::of(visit, watch, |step| self::call(visit, step, &unset)),
         other_steps: Vec::new(),
@@ -231,12 +243,14 @@ fn surveyed(
         inherited: inherited(watch, &lines),
         idle: idle(watch),
         variables: Arc::clone(variables),
-        suggestions: suggest::of(visit, watch),
+        suggestions: suggest::of(visit, restored),
         known_values: suggest::known_values(visit, watch).into(),
         lines,
         findings,
         elsewhere: suggest::elsewhere(watch),
-        at_visitors: suggest::at_visitors(visit, watch, |there| self::call(visit, there, &unset)),
+        at_visitors: suggest::at_visitors(visit, restored, |there| {
+            self::call(visit, there, &unset)
+        }),
         unset,
         is_jailed: visit.jail.is_chroot(),
         obstacles: match kind {
@@ -330,6 +344,9 @@ fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, 
         Check::Own(check) => {
             let names = (watch.backend, watch.server);
             let global = &visit.config.global;
+            if own_check::waits_without_request(watch) {
+                return Err(own_check::WITHOUT_REQUEST.to_owned());
+            }
             let own = own_check::options(check, names, global);
             own.ok_or("its check connects without TLS, and sni-check only looks at TLS")?
         }

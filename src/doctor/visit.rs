@@ -17,7 +17,7 @@ use crate::haproxy::config::connection::{
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::server_line::Server;
-use crate::haproxy::program::{Haproxy, Opinion};
+use crate::haproxy::program::{Haproxy, Opinion, place_in};
 use crate::haproxy::variables::Variables;
 use crate::plan::{ProxyHeader, Target};
 
@@ -96,6 +96,15 @@ impl<'a> Visit<'a> {
     pub(crate) fn says(&self) -> Vec<String> {
         let opinion = self.opinion;
         opinion.map_or_else(Vec::new, |opinion| opinion.says.clone())
+    }
+
+    /// Returns HAProxy's alert about a line.
+    pub(crate) fn alert_at(&self, place: &Place) -> Option<&'a str> {
+        let mut says = self.opinion?.says.iter().map(String::as_str);
+        says.find(|line| {
+            let here = place_in(line) == Some((&*place.file, place.line));
+            here && line.starts_with("[ALERT]")
+        })
     }
 
     /// Returns the check and traffic that a server would have in a changed backend. Rules use them to test

@@ -5,7 +5,7 @@ use rustls::AlertDescription;
 use crate::code::Code;
 use crate::failure::{Failure, Sent, alert_name};
 
-/// Each alert that may end a handshake (RFC 8446, section 6), and its meaning.
+/// Alerts that may end a handshake (RFC 8446, section 6), each with its meaning.
 const ALERTS: [(&str, &str); 25] = [
     (
         "close_notify",
@@ -17,7 +17,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "bad_record_mac",
-        "the server cannot decrypt what it got: something on the way changes the bytes, or one side has a bug",
+        "the server cannot decrypt what the client sent: something on the way changes the bytes, or one side has a bug",
     ),
     (
         "record_overflow",
@@ -25,7 +25,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "handshake_failure",
-        "the server does not accept the TLS versions, the ciphers, the certificate or, at some CDNs, the name that the client offers",
+        "the server accepts none of the offered TLS versions or ciphers, or it rejects the client certificate or (at some CDNs) the name",
     ),
     (
         "bad_certificate",
@@ -51,9 +51,12 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "access_denied",
-        "the client certificate is good, but its owner may not connect",
+        "the client certificate is good, but its owner isn't allowed to connect",
     ),
-    ("decode_error", "the server cannot read what it got"),
+    (
+        "decode_error",
+        "the server cannot read what the client sent",
+    ),
     (
         "decrypt_error",
         "a signature or a checksum of the handshake is wrong",
@@ -64,11 +67,11 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "insufficient_security",
-        "the server wants stronger ciphers than the offered ones",
+        "the server requires stronger ciphers than the client offers",
     ),
     (
         "internal_error",
-        "something failed in the server; often the name has no certificate there",
+        "something failed in the server; often, the server has no certificate for the name",
     ),
     (
         "inappropriate_fallback",
@@ -80,7 +83,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "missing_extension",
-        "the server wants an extension that the client did not send, often the name (SNI)",
+        "the server requires an extension that the client did not send, often the name (SNI)",
     ),
     (
         "unsupported_extension",
@@ -88,11 +91,11 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "unrecognized_name",
-        "the server does not know the name in SNI, or wants a name",
+        "the server does not know the name in SNI, or requires a name",
     ),
     (
         "certificate_required",
-        "the server wants a client certificate",
+        "the server requires a client certificate",
     ),
     (
         "no_application_protocol",

@@ -14,7 +14,7 @@ pub struct Shown {
     pub more: &'static str,
 }
 
-/// Every word, in the order of the table: codes, and then statuses.
+/// The words, in the order of the table: codes, and then statuses.
 pub const SHOWN: [Shown; 24] = [
     Shown {
         word: "255",
@@ -25,14 +25,14 @@ pub const SHOWN: [Shown; 24] = [
     },
     Shown {
         word: "127",
-        brief: "a script found no such command",
+        brief: "a script could not find its command",
         next: "doctor",
         in_log: "",
         more: "127 is a shell's code, so external-check command names a script. Set it to sni-check itself, not to a script.",
     },
     Shown {
         word: "126",
-        brief: "a script may not run its command",
+        brief: "a script is not allowed to run its command",
         next: "doctor",
         in_log: "",
         more: "126 is a shell's code, so external-check command names a script. Set it to sni-check itself, not to a script.",
@@ -42,7 +42,7 @@ pub const SHOWN: [Shown; 24] = [
         brief: "another Rust program panicked",
         next: "doctor",
         in_log: "",
-        more: "sni-check ends with 1 instead, so external-check command names another program.",
+        more: "sni-check exits with code 1 instead, so external-check command names another program.",
     },
     Shown {
         word: "143",
@@ -130,10 +130,10 @@ pub const SHOWN: [Shown; 24] = [
     },
     Shown {
         word: "L7TOUT",
-        brief: "no response in time",
+        brief: "no response before the time limit",
         next: "diagnose",
         in_log: "Layer7 timeout",
-        more: "In sni-check's line it is the word for code 72 (sni-check explain 72). In HAProxy's statistics it has no code: HAProxy's own check got no answer, from the server or from sni-check serve.",
+        more: "In sni-check's line, this word belongs to code 72 (sni-check explain 72). In HAProxy's statistics, it has no code: HAProxy's own check got no answer, from the server or from sni-check serve.",
     },
     Shown {
         word: "L7OK",
@@ -147,7 +147,7 @@ pub const SHOWN: [Shown; 24] = [
         brief: "404 with disable-on-404: no new visitors",
         next: "doctor",
         in_log: "Layer7 check conditionally passed",
-        more: "The server keeps the visitors that it has. It gets new ones only when the check is L7OK again.",
+        more: "The server keeps the visitors that it has. It gets new visitors only when the check is L7OK again.",
     },
     Shown {
         word: "L6OK",

@@ -3,7 +3,8 @@
 
 use std::fs;
 
-/// Returns the numeric id of a user in `/etc/passwd`, or of a group in `/etc/group`.
+/// Returns the numeric id of a user in `/etc/passwd`, or of a group in `/etc/group`. Returns `None` if the
+/// file can't be read, or has no entry with this name.
 pub(crate) fn account(file: &str, name: &str) -> Option<u32> {
     let text = fs::read_to_string(file).ok()?;
     let mut lines = text.lines();

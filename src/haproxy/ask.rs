@@ -2,8 +2,8 @@
 //! servers. HAProxy's statistics show the results.
 //!
 //! This HAProxy runs as the current user. Its configuration is never written to a disk, and no other process
-//! can reach its sockets. sni-check kills it after the last answer, and the kernel kills it when sni-check
-//! ends.
+//! can reach its sockets. sni-check kills it after the last answer. If sni-check ends first, the kernel kills
+//! it.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -33,7 +33,7 @@ pub(crate) enum Answer {
     Checked(Checked),
     /// HAProxy refuses the lines. This is its message.
     Refused(String),
-    /// No result, because a check didn't finish in time, or because the lines have no check.
+    /// No result, because a check didn't finish before the deadline, or because the lines have no check.
     None,
 }
 
@@ -69,8 +69,8 @@ pub(crate) struct Answered<K> {
     pub answer: Answer,
     /// The response to the visitor. `None` if the servers are down, or if no response arrived.
     pub visitor: Option<Visited>,
-    /// True if the server answered 429 because of too many requests at once. The results here are those of a
-    /// second attempt, after a pause.
+    /// True if the server answered only after a pause, because it limits the number of requests. The results
+    /// are those of the second attempt.
     pub was_limited: bool,
 }
 
@@ -80,7 +80,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(1100);
 static AGAIN: AtomicUsize = AtomicUsize::new(12);
 
 /// True if an earlier burst of requests reached a server's limit. HAProxy doesn't show the 429 of an external
-/// check. So every external check with an unexpected status is asked again, too.
+/// check. So sni-check then also repeats every question whose external check reports an unexpected status.
 static IS_LIMITED: AtomicBool = AtomicBool::new(false);
 
 /// Asks HAProxy about servers. A check may take as long as `patience`, unless its lines set a limit. `global`
@@ -88,7 +88,7 @@ static IS_LIMITED: AtomicBool = AtomicBool::new(false);
 /// them.
 ///
 /// All questions together may exceed a server's limit on requests. sni-check repeats the questions that got
-/// 429, one after another, with a pause before each request.
+/// 429, one after another, with a pause before each request. It stops if a server still answers 429.
 ///
 /// # Errors
 ///
@@ -135,8 +135,8 @@ pub(crate) fn ask<K>(
 }
 
 /// Returns true if the server answered 429 to the check or to the visitor. HAProxy shows only the exit code
-/// of an external check, and not the status. `with_external` therefore counts every exit code for an
-/// unexpected status.
+/// of an external check, not the status. So if `with_external` is true, an exit code that means "unexpected
+/// status" counts as a 429.
 fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool) -> bool {
     let external = Code::Status.number().to_string();
     let of_check = match answer {
@@ -161,7 +161,8 @@ fn at_once<K>(
         .context("no HAProxy was found; use --haproxy FILE")?;
     let mut answers = vec![Answer::None; asked.len()];
     let mut visitors = vec![None; asked.len()];
-    // One bad line makes HAProxy refuse the whole configuration. So the next round leaves out the bad lines.
+    // One bad line makes HAProxy refuse the whole configuration. So the next round leaves out the questions
+    // with bad lines, or uses their fallback.
     for _ in 0..ROUNDS {
         let mut run = Run::prepare(asked.len())?;
         let config = Config::new(global, asked, &answers, patience, &run.visits);
@@ -211,7 +212,7 @@ impl Answer {
 /// A configuration, and the questions in it.
 struct Config {
     text: String,
-    /// The line number at which a backend begins, and the number of its question.
+    /// For each backend, the line number at which it begins, and the number of its question.
     begins: Vec<(usize, usize)>,
 }
 
@@ -247,8 +248,8 @@ impl Config {
         Config { text, begins }
     }
 
-    /// Reads HAProxy's alerts, and sets the answer of each question that they refer to. Returns false if they
-    /// refer to no question.
+    /// Reads HAProxy's alerts. Marks each unanswered question that an alert refers to as refused. Returns
+    /// false if the alerts refer to no question.
     fn blame(&self, said: &str, answers: &mut [Answer]) -> bool {
         let mut found = false;
         for line in said.lines().filter(|line| line.contains("[ALERT]")) {
@@ -276,7 +277,7 @@ fn backend(question: usize) -> String {
     format!("{PREFIX}{question}-")
 }
 
-/// Returns the number at the beginning of a text.
+/// Returns the number at the beginning of a text, or `None` if the text doesn't begin with a digit.
 fn number(text: &str) -> Option<usize> {
     let end = text.find(|c: char| !c.is_ascii_digit());
     text[..end.unwrap_or(text.len())].parse().ok()
@@ -334,8 +335,8 @@ impl Run {
             .stdin(Stdio::from(file))
             .stdout(Stdio::from(std::os::fd::OwnedFd::from(listener)))
             .stderr(Stdio::from(self.log.try_clone()?));
-        // LD_LIBRARY_PATH tells the dynamic linker where HAProxy's libraries are. A wrapper script needs
-        // PATH.
+        // LD_LIBRARY_PATH tells the dynamic linker where HAProxy's libraries are. If the program is a wrapper
+        // script, it needs PATH.
         for name in ["PATH", "LD_LIBRARY_PATH"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
@@ -398,9 +399,9 @@ impl Run {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    /// Returns HAProxy's messages about the configuration.
+    /// Stops HAProxy, and returns its messages about the configuration.
     fn says(&mut self) -> String {
-        // The messages are complete after HAProxy has ended.
+        // The messages are complete only after HAProxy has ended.
         self.end();
         let mut text = Vec::new();
         let read = io::Seek::rewind(&mut self.log).and_then(|()| self.log.read_to_end(&mut text));

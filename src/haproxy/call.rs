@@ -44,7 +44,8 @@ impl fmt::Display for Caller {
 }
 
 impl Caller {
-    /// Returns the caller if HAProxy runs this process. Only HAProxy sets `HAPROXY_SERVER_NAME`.
+    /// Returns the caller if HAProxy runs this process, otherwise `None`. Only HAProxy sets
+    /// `HAPROXY_SERVER_NAME`.
     pub fn from_env(var: impl Fn(&str) -> Option<OsString>) -> Option<Caller> {
         let text = |name: &str| var(name).map(|value| value.to_string_lossy().into_owned());
         let server = text("HAPROXY_SERVER_NAME")?;
@@ -63,7 +64,8 @@ const LOOKALIKES: [char; 12] = [
     '\u{2212}', '\u{fe58}', '\u{fe63}', '\u{ff0d}',
 ];
 
-/// Returns true if a text begins with a dash, or with a character that only looks like a dash.
+/// Returns true if a text begins with a dash, or with a character that only looks like a dash. Spaces before
+/// it don't count.
 pub fn begins_with_dash(text: &str) -> bool {
     let first = text.trim_start().chars().next();
     first.is_some_and(|first| first == '-' || LOOKALIKES.contains(&first))
@@ -73,7 +75,7 @@ pub fn begins_with_dash(text: &str) -> bool {
 ///
 /// # Errors
 ///
-/// The word begins with a character that only looks like a dash.
+/// One of the first two characters only looks like a dash.
 pub fn refuse_lookalike(word: &str) -> Result<()> {
     let start = word.chars().take(2);
     let mut dashes = start.take_while(|c| *c == '-' || LOOKALIKES.contains(c));
@@ -88,8 +90,8 @@ pub fn refuse_lookalike(word: &str) -> Result<()> {
     Err(refusal(format!("`{word}`"), what, write))
 }
 
-/// Splits options into words with a shell's quoting. `carrier` is the setting or header that
-/// contains them.
+/// Splits options into words, with shell quoting. `carrier` is the setting or header that contains the
+/// options.
 ///
 /// # Errors
 ///

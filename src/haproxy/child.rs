@@ -48,11 +48,12 @@ impl RunningProgram {
         })
     }
 
-    /// Waits until the program ends. After `longest`, it sends SIGTERM, as HAProxy does, and later SIGKILL.
+    /// Waits until the program ends. After `longest`, sends SIGTERM, as HAProxy does. If the program is still
+    /// running a second later, sends SIGKILL.
     ///
     /// # Errors
     ///
-    /// The program can't be waited for or stopped.
+    /// The kernel refuses to wait for the program, or to stop it.
     pub(crate) fn wait(mut self, longest: Duration) -> io::Result<Ended> {
         let status = self.ended_within(longest)?;
         if status.is_none() {
@@ -121,7 +122,7 @@ impl Drop for RunningProgram {
     }
 }
 
-/// Returns a signal in words: `signal 11 (SIGSEGV)`.
+/// Describes a signal, with its name if it is one of the usual signals: `signal 11 (SIGSEGV)`.
 pub(crate) fn signal(number: i32) -> String {
     let name = match number {
         4 => "SIGILL",
@@ -144,7 +145,7 @@ mod tests {
     fn shell(script: &str) -> RunningProgram {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        RunningProgram::start(command).expect("a shell")
+        RunningProgram::start(command).expect("the shell starts")
     }
 
     #[test]
@@ -152,7 +153,7 @@ mod tests {
         let script = "trap '' TERM; echo here; while :; do :; done";
         let ended = shell(script)
             .wait(Duration::from_millis(100))
-            .expect("an end");
+            .expect("the program ends");
         assert!(ended.status.is_none());
         assert_eq!(ended.written, "here\n");
     }
@@ -160,7 +161,9 @@ mod tests {
     #[test]
     fn large_output_and_background_processes_do_not_delay_the_end() {
         let script = "sleep 5 & head -c 1000000 /dev/zero; exit 3";
-        let ended = shell(script).wait(Duration::from_secs(30)).expect("an end");
+        let ended = shell(script)
+            .wait(Duration::from_secs(30))
+            .expect("the program ends");
         assert_eq!(ended.status.and_then(|status| status.code()), Some(3));
         assert_eq!(ended.written.len(), 256 << 10);
     }

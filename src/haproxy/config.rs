@@ -51,7 +51,8 @@ pub(crate) struct Configuration {
     pub unset: Vec<(String, Place)>,
 }
 
-/// Returns the variables that HAProxy sets before it reads the configuration (manual, section 2.3).
+/// Returns the variables that HAProxy sets before it reads the configuration (manual, section 2.3). Returns
+/// no variables if HAProxy's version isn't known.
 fn set_by_haproxy(files: &[PathBuf], haproxy: &Haproxy) -> Vec<(&'static str, String)> {
     let Some((major, minor)) = haproxy.version else {
         return Vec::new();
@@ -63,7 +64,7 @@ fn set_by_haproxy(files: &[PathBuf], haproxy: &Haproxy) -> Vec<(&'static str, St
     if let Ok(host) = fs::read_to_string("/proc/sys/kernel/hostname") {
         variables.push(("HAPROXY_LOCALPEER", host.trim_end().to_owned()));
     }
-    // The content of the log formats doesn't matter for checks.
+    // Checks don't depend on the log formats, so all of them get the same short value.
     let mut formats = Vec::new();
     if haproxy.at_least(2, 8) {
         variables.push(("HAPROXY_BRANCH", format!("{major}.{minor}")));

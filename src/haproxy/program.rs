@@ -47,6 +47,7 @@ pub(crate) fn text_of(line: &str) -> &str {
 }
 
 /// Returns the file and the line number from a message such as `[WARNING] config : parsing [FILE:12] : …`.
+/// Returns `None` if the message names no line.
 pub(crate) fn place_in(line: &str) -> Option<(&str, usize)> {
     let (_, rest) = line.split_once("] ")?;
     let (_, rest) = rest.split_once('[')?;
@@ -56,7 +57,8 @@ pub(crate) fn place_in(line: &str) -> Option<(&str, usize)> {
 }
 
 impl Haproxy {
-    /// Returns the given binary, or the first `haproxy` in PATH, /usr/sbin or /usr/local/sbin.
+    /// Returns the given binary, or the first `haproxy` in PATH, /usr/sbin or /usr/local/sbin. If no binary
+    /// is given, and none is found or can be run, the result has no binary.
     ///
     /// # Errors
     ///

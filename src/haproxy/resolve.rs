@@ -92,8 +92,8 @@ fn name_of(server: &Server) -> String {
 }
 
 /// Reads a line of `show servers state` (management guide, section 9.3). Returns the names of the backend and
-/// of the server, which are numbers here, and the server's address. Returns `None` if the server has no
-/// address.
+/// of the server, which are numbers here, and the server's address. Returns `None` for other lines, and if
+/// the server has no address.
 fn found(line: &str) -> Option<(usize, usize, Endpoint)> {
     let fields: Vec<&str> = line.split(' ').collect();
     let [_, backend, _, server, address, ..] = fields.as_slice() else {

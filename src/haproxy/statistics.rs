@@ -77,7 +77,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 ///
-/// The socket can't be reached, or doesn't answer.
+/// The socket can't be reached, or doesn't answer with statistics.
 pub(crate) fn read(socket: &str) -> io::Result<Vec<Shown>> {
     match Endpoint::parse(socket) {
         Endpoint::Unix(path) => {
@@ -153,8 +153,8 @@ pub(super) fn rows_of(text: &str) -> Vec<Row> {
     })
 }
 
-/// Calls `row` for each row of the statistics, and returns the results. `row` gets a function that looks up a
-/// field by its name in the first line.
+/// Calls `row` for each row of the statistics, and returns the results. The argument of `row` is a function
+/// that looks up a field by its name in the first line.
 fn rows<T>(text: &str, row: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<T>) -> Vec<T> {
     let mut lines = text.lines().skip_while(|line| !line.starts_with("# "));
     let head = lines.next().map(fields).unwrap_or_default();

@@ -48,7 +48,8 @@ impl FromStr for Time {
     }
 }
 
-/// Writes the time in seconds, milliseconds or microseconds: the largest of these units without a fraction.
+/// Writes the time in seconds, milliseconds or microseconds: the largest of these units that needs no
+/// fraction.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.as_micros();

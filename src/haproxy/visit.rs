@@ -17,7 +17,7 @@ pub(crate) struct Visit {
     pub headers: Vec<(String, String)>,
 }
 
-/// The response that a visitor got.
+/// The response to a visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Visited {
     pub status: u16,
@@ -27,7 +27,7 @@ pub(crate) struct Visited {
     pub by_server: bool,
 }
 
-/// The beginning of every browser's User-Agent.
+/// The beginning of the User-Agent of all usual browsers.
 pub(crate) const BROWSER: &str = "Mozilla/5.0";
 /// An Accept header like that of a browser that loads a page.
 pub(crate) const PAGES: &str = "text/html,*/*";
@@ -36,6 +36,8 @@ pub(crate) const PAGES: &str = "text/html,*/*";
 const BACKEND: &str = "x-sni-check-backend";
 /// The header that marks the server's responses. HAProxy doesn't add it to its own error pages.
 const BY_SERVER: &str = "x-sni-check-by-server";
+/// The variable with the visitor's own Host. A rule may give the request a different Host later.
+pub(crate) const HOST: &str = "txn.sni_check_host";
 /// The maximum number of bytes that are read from a response.
 const LONGEST: usize = 1 << 20;
 
@@ -44,7 +46,8 @@ const LONGEST: usize = 1 << 20;
 pub(super) struct Visits {
     listener: UnixListener,
     waiting: Vec<Option<UnixStream>>,
-    /// The number of the question, true if the response may have a body, and the connection.
+    /// For each request: the number of its question, true if the response may have a body, and the
+    /// connection.
     sent: Vec<(usize, bool, UnixStream)>,
 }
 
@@ -68,6 +71,7 @@ impl Visits {
         format!(
             "frontend sni-check-visits\n    bind fd@{}\n    timeout client {time}\n    \
              timeout http-request {time}\n    http-request set-var(txn.be) req.hdr({BACKEND})\n    \
+             http-request set-var({HOST}) req.hdr(host)\n    \
              http-request del-header {BACKEND}\n    http-response set-header {BY_SERVER} yes\n    \
              use_backend %[var(txn.be)]\n",
             self.listener.as_raw_fd()
@@ -131,7 +135,8 @@ fn read(mut stream: UnixStream, end: Instant) -> Option<Visited> {
     visited(&response, ended)
 }
 
-/// Reads the bytes of a response. `ended` is true if the connection ended after them.
+/// Reads the bytes of a response. `ended` is true if the connection ended after them. Returns `None` if the
+/// head isn't complete or isn't HTTP/1.
 fn visited(response: &[u8], ended: bool) -> Option<Visited> {
     let head_end = response.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let (head, body) = response.split_at(head_end);

@@ -69,7 +69,7 @@ const FAMILIAR: &[(&[&str], &str)] = &[
     (&["--socket", "--bind"], "--listen unix:PATH"),
 ];
 
-/// The options that only one command has, and that people give to other commands. A unit test in `help.rs`
+/// The options that only serve accepts, and the options that only doctor accepts. A unit test in `help.rs`
 /// compares this list with the commands.
 pub(crate) const OWN: &[(&str, &[&str])] = &[
     (

@@ -73,7 +73,7 @@ impl Carrier {
         )
     }
 
-    /// Returns the refusal of a word with a variable of haproxy.cfg that HAProxy hasn't replaced.
+    /// Returns the refusal of a word, if it has a variable of haproxy.cfg that HAProxy hasn't replaced.
     fn variable(self, word: &str) -> Option<Error> {
         let name = variable(word)?;
         Some(refusal(
@@ -127,7 +127,7 @@ pub fn options(carrier: Carrier, text: &OsStr) -> Result<Box<Options>> {
 /// Splits the text of a carrier into words.
 ///
 /// # Errors
-/// An unclosed quote, a comment, bytes that aren't UTF-8, or a text that doesn't begin with an option.
+/// An unclosed quote, a comment, bytes that aren't UTF-8, or text that doesn't begin with an option.
 pub fn words(carrier: Carrier, text: &OsStr) -> Result<Vec<String>> {
     match parts(carrier, text)? {
         (None, words) => Ok(words),
@@ -146,7 +146,7 @@ fn parts(carrier: Carrier, text: &OsStr) -> Result<(Option<Error>, Vec<String>)>
     let is_option = is_option || bytes.starts_with(b"-");
     let what = match carrier {
         _ if is_option || bytes.is_empty() => None,
-        // No ordinary search path contains ` --`. A text with a stray word before its options does.
+        // No ordinary search path contains ` --`, but text with a stray word before its options does.
         Carrier::Path if bytes.windows(3).any(|part| part == b" --") => {
             Some("does not begin with an option, but has one")
         }

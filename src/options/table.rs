@@ -121,7 +121,8 @@ pub fn row(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.name == name)
 }
 
-/// Returns the error for an option that this command doesn't accept.
+/// Returns the error for an option that belongs to another command. `None` if this command accepts the
+/// option.
 pub(super) fn foreign(command: Command, name: &str) -> Option<Error> {
     let row = row(name)?;
     let owner = row.commands.first().filter(|_| !row.is_for(command))?;
@@ -201,7 +202,7 @@ impl Options {
         self.header.iter().any(|field| is_named(field, name))
     }
 
-    /// Returns the value of the field with this name that `--header` gives. Fields in files don't count.
+    /// Returns the last value that `--header` gives for this field. Fields in files don't count.
     pub(crate) fn header_value(&self, name: &str) -> Option<&str> {
         let field = self.header.iter().rfind(|field| is_named(field, name))?;
         Some(field.split_once(':')?.1.trim())
@@ -292,7 +293,7 @@ const CHECK: &[Command] = &[Command::Check];
 const DIAGNOSE: &[Command] = &[Command::Diagnose];
 
 const HANDSHAKE_ONLY: &str = "--handshake-only";
-/// The options that every option about the HTTP request replaces.
+/// The option that every option about the request or the response replaces.
 const HTTP: &[&str] = &[HANDSHAKE_ONLY];
 
 macro_rules! files {

@@ -82,9 +82,9 @@ fn reading(
 pub struct Phases<'a> {
     plan: &'a Plan,
     start: Instant,
-    /// The part of the line that is the same in each phase.
+    /// The server, its address and the names, as the line shows them.
     about: String,
-    /// The address in the line.
+    /// The address that `about` contains.
     address: String,
     /// The prefix of a line on standard error.
     priority: &'static str,
@@ -131,7 +131,8 @@ impl<'a> Phases<'a> {
     }
 }
 
-/// Returns the datagram for the syslog. `after` is the time from now until it is sent.
+/// Returns the datagram for the syslog, or nothing if the output has no syslog. `after` is the time from now
+/// until the datagram is sent.
 fn log(output: &Output, line: &str, after: Duration) -> Vec<Text> {
     let text = output.syslog.as_ref().and_then(|syslog| {
         let to = Channel::Datagram(syslog::address(syslog)?);
@@ -141,7 +142,7 @@ fn log(output: &Output, line: &str, after: Duration) -> Vec<Text> {
     text.into_iter().collect()
 }
 
-/// Returns the text with the JSON object, which has everything that the check saw so far.
+/// Returns the text with the JSON object, which has everything that the check has seen so far.
 fn object(to: Channel, plan: &Plan, timed_out: Failure, seen: &mut Seen) -> Text {
     /// A placeholder for the total time, which is known only at the end.
     const LATER: Duration = Duration::from_millis(u32::MAX as u64);
@@ -160,8 +161,8 @@ fn object(to: Channel, plan: &Plan, timed_out: Failure, seen: &mut Seen) -> Text
     Text::new(to, &format!("{before}{key}"), after)
 }
 
-/// Sets the code of the known verdict. The timer then prints nothing, because the check itself is
-/// about to print the verdict.
+/// Sets the exit code to the code of the known verdict. If the timer goes off now, it prints nothing, because
+/// the check itself is about to print the verdict.
 pub(crate) fn decided(code: Code) {
     on_expiry(Expiry {
         code,

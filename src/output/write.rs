@@ -1,4 +1,4 @@
-//! Writes output without ever panicking or blocking a check.
+//! Writes output without panicking, and without delaying a check past its deadline.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ pub fn write_whole(to: impl AsFd, text: &str, patience: Duration) {
     write_until(to, &line, Deadline::new(Instant::now(), patience));
 }
 
-/// Writes all of a longer text for people (help, a table). Waits for a slow reader such as a pager.
+/// Writes a longer text for people (help, a table) in full. Waits for a slow reader such as a pager.
 /// Never used under HAProxy.
 pub fn write_text(to: impl AsFd, text: &str) {
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! Reads the files that options name, if the options may name them, and detects later changes.
+//! Reads the files that options name, if the options are allowed to name them, and detects later changes.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -40,6 +40,7 @@ const LARGEST_SHARED: u64 = 4 << 20;
 pub struct Files {
     scope: Scope,
     /// The resources that the checks of serve share, and the deadline of the check that reads the files.
+    /// `None` outside of serve.
     shared: Option<(Arc<Library>, Deadline)>,
     read: RefCell<Seen>,
     /// True if a file was not read because of a limit, or because a file system didn't answer.
@@ -63,7 +64,7 @@ enum Scope {
 /// The only files that the options of a request to serve may name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// Every file below these folders, unless a link leads out of them.
+    /// Every file below these folders, unless a link leads out of its folder.
     pub folders: Vec<PathBuf>,
     /// The paths on serve's own command line: a file, or a folder with the files directly in it.
     pub named: Vec<PathBuf>,
@@ -112,7 +113,8 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// The file may not be read, can't be read, isn't a regular file, or is too large.
+    /// The options aren't allowed to name the file, or it can't be read, isn't a regular file or is too
+    /// large.
     pub fn read(&self, subject: &str, file: &str) -> Result<Vec<u8>> {
         let opened = self.open(subject, file)?;
         let (content, share) = self.content(subject, file, opened)?;
@@ -122,8 +124,8 @@ impl Files {
         Ok(content)
     }
 
-    /// Returns what `parse` makes of a regular file. If checks share their files, each file is
-    /// parsed only once and kept.
+    /// Returns the result of `parse` for a regular file. If checks share their files, keeps the result for
+    /// other checks until the file changes.
     ///
     /// # Errors
     ///
@@ -259,7 +261,7 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// The options may not name the path, or it can't be opened.
+    /// The options aren't allowed to name the path, or it can't be opened.
     pub(crate) fn open(&self, subject: &str, file: &str) -> Result<(OwnedFd, Stat)> {
         let path = Path::new(file);
         let (scope, file) = (self.scope.clone(), path.to_owned());

@@ -1,5 +1,5 @@
 //! What the checks of serve share: threads that read files, memory, and the content of files. A stamp
-//! shows if a file has changed since it was read.
+//! shows whether a file has changed since it was read.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;

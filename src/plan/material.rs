@@ -28,7 +28,7 @@ impl Material {
     ///
     /// # Errors
     ///
-    /// A file may not be read, can't be read, or has the wrong content.
+    /// The options aren't allowed to name a file, or a file can't be read or has the wrong content.
     pub fn read(options: &Options, files: &Files) -> Result<Material> {
         Material::read_sharing(options, files, None)
     }

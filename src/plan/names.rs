@@ -161,7 +161,7 @@ fn limit(error: Error) -> Error {
     }
 }
 
-/// Reads a text that is compared with the names of a certificate.
+/// Reads a name that is compared, as text, with the names of a certificate.
 fn verified_name(text: &str) -> Result<VerifiedName> {
     if text.is_empty() {
         return Err(refusal("``", "is empty", SET_THE_VARIABLE));

@@ -125,7 +125,7 @@ fn decode_in_place(
     Ok(end)
 }
 
-/// Returns the first private key of a file.
+/// Returns the first private key of a file, or `None` if the file has no private key.
 pub(super) fn key(subject: &str, text: &[u8]) -> Result<Option<PrivateKeyDer<'static>>> {
     let labels = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
     let sections = sections(subject, text, &labels)?;
@@ -148,8 +148,7 @@ fn subject(option: &str, file: &str) -> Result<String> {
     }
 }
 
-/// Returns what `parse` makes of a file that must be PEM. If checks share their files, the result
-/// is kept.
+/// Returns the result of `parse` for a file that must be PEM. If checks share their files, keeps the result.
 pub(super) fn parsed<T: Send + Sync + 'static>(
     files: &Files,
     option: &str,

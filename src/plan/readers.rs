@@ -33,7 +33,7 @@ struct Shared {
     came: Condvar,
     /// Signalled when a file was read.
     done: Condvar,
-    /// How many checks may wait for hanging files. Each of them keeps its place in serve meanwhile.
+    /// How many checks may wait for hanging files. A check that waits keeps its place in serve.
     most_waiting: usize,
 }
 
@@ -52,7 +52,7 @@ type Work = Box<dyn FnOnce() + Send>;
 /// The reason why a file was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// The file system didn't answer in time.
+    /// The file hangs: the deadline has passed, or enough checks already wait for hanging files.
     Hangs,
     /// Too many files hang, or no thread can be started.
     TooMany,
@@ -87,7 +87,7 @@ impl Readers {
     /// # Errors
     ///
     /// The work isn't done by the deadline, the file hangs and enough checks already wait for hanging files,
-    /// or no reader thread can be started.
+    /// too many files hang, or no reader thread can be started.
     pub fn run<T: Send + 'static>(
         &self,
         path: &Path,

@@ -21,7 +21,7 @@ const DEFAULT_MAX_BODY: u32 = 64 << 10;
 pub struct Request {
     /// The method. The default is `GET`.
     pub method: Method,
-    /// An absolute URI, because ureq needs one. Only path and query are sent.
+    /// The URI. It is absolute, because ureq needs that, but only its path and query are sent.
     pub uri: Uri,
     /// The header fields, without the fields that frame a non-empty body.
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -190,18 +190,18 @@ pub(super) fn headers(options: &Options, files: &Files) -> Result<Vec<Field>> {
 /// The default User-Agent.
 pub const USER_AGENT: &str = concat!("sni-check/", env!("CARGO_PKG_VERSION"));
 
-/// The fields that every request has in addition to Host, unless `--header` sets them.
+/// The fields that a request has in addition to Host, unless `--header` sets them.
 pub const DEFAULTS: [(HeaderName, &str); 3] = [
     (header::USER_AGENT, USER_AGENT),
     (header::ACCEPT, "*/*"),
     (header::CONNECTION, "close"),
 ];
 
-/// Hop-by-hop fields. HAProxy sends only a part of their values (see `hop_by_hop`).
+/// Hop-by-hop fields. HAProxy sends only some words of their values (see `hop_by_hop`).
 const HOP_BY_HOP: [HeaderName; 2] = [header::CONNECTION, header::TE];
 
 /// Fields that aren't sent if their value is empty. So `--header 'User-Agent:'` leaves out the default
-/// field, as curl does.
+/// field, as in curl.
 const LEFT_OUT: [HeaderName; 4] = [
     header::CONNECTION,
     header::TE,
@@ -229,7 +229,8 @@ pub const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// The answer to [`WEBSOCKET_KEY`] (RFC 6455, section 1.3).
 pub const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Returns the given fields, and the default fields that they don't replace.
+/// Returns the given fields, the default fields that they don't replace, and the fields that a WebSocket
+/// handshake or a request without a body needs.
 fn with_defaults(
     given: &[Field],
     names: &Names,

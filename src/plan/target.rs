@@ -35,7 +35,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// The parts of the call's arguments that aren't the address.
+/// The parts of the arguments other than the address to connect to.
 #[derive(Debug)]
 pub(super) struct Arguments {
     /// The host of the URL on the command line. `None` for HAProxy's four arguments.
@@ -142,7 +142,8 @@ fn refuse_options(words: &[String]) -> Result<()> {
 ///
 /// # Errors
 ///
-/// There is no address to connect to: no port, or an abstract unix socket.
+/// The address is empty (an abstract unix socket) or can't be read, there is no port, or `--port` is given
+/// for a unix socket.
 fn of_haproxy(address: &str, port: &str, other_port: Option<Port>) -> Result<Target> {
     if address.is_empty() {
         return Err(refusal(
@@ -169,12 +170,11 @@ fn of_haproxy(address: &str, port: &str, other_port: Option<Port>) -> Result<Tar
     })
 }
 
-/// Reads the port that HAProxy passes. If the server line has no port, HAProxy passes a
-/// placeholder.
+/// Reads the port that HAProxy passes. If the server line has no port, HAProxy passes `0` or `NOT_USED`.
 ///
 /// # Errors
 ///
-/// The port is `0` or `NOT_USED`.
+/// The text isn't a port from 1 to 65535.
 fn server_port(port: &str) -> Result<Port> {
     port.parse().map_err(|_| {
         refusal(
@@ -238,7 +238,8 @@ fn by_hand(text: &str) -> Result<(Arguments, u16)> {
     Ok((call, port.map_or(443, Port::get)))
 }
 
-/// Returns true for `https:/HOST`, `https:HOST` and `https//HOST`. `https:443` is a host and a port.
+/// Returns true for a URL with a misspelled `https://` or `http://`, such as `https:/HOST`, `https:HOST` or
+/// `https//HOST`. `https:443` is a host and a port.
 fn is_broken_url(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     let Some(rest) = text.strip_prefix("http") else {

@@ -1,4 +1,4 @@
-//! What makes a certificate acceptable, and the client certificate.
+//! The requirements for the server's certificate, and the client certificate.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 /// Where `..` and symbolic links may lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bounds {
-    /// They may not leave the folder. The walk fails with `EXDEV` if they do.
+    /// They must not leave the folder. The walk fails with `EXDEV` if they do.
     Beneath,
     /// They stay below the folder, as if it were `/`.
     InRoot,
@@ -34,7 +34,7 @@ pub(crate) struct Reached {
 /// Why a walk fails, and at which path, as seen from outside the root.
 #[derive(Debug)]
 pub(crate) enum Obstacle {
-    /// The kernel refuses this process.
+    /// The path can't be opened, or a link or `..` leads out of the bounds.
     Errno(Errno, PathBuf),
     /// `may_enter` refuses this folder.
     Forbidden(PathBuf),

@@ -100,7 +100,7 @@ impl Chunk {
             Chunk::DataEnd => match bytes {
                 [b'\r', b'\n', ..] => (Chunk::Size, 2),
                 [] | [b'\r'] => return Ok(None),
-                _ => return Err("a chunk of its body is longer than it says".to_owned()),
+                _ => return Err("a chunk of its body is longer than its size line says".to_owned()),
             },
             Chunk::Trailers => match trailers(bytes)? {
                 Some(length) => (Chunk::End, length),
@@ -114,8 +114,8 @@ impl Chunk {
     }
 }
 
-/// Returns the line at the start of `bytes` without its line end, and its length including the line
-/// end.
+/// Returns the line at the start of `bytes` without its line end, and its length including the line end.
+/// Returns `None` if the line isn't complete yet.
 fn line(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, String> {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(end) => match &bytes[..end] {

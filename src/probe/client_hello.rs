@@ -22,7 +22,7 @@ const QUESTION: [u8; 9] = [0, 5, 0, 5, 1, 0, 0, 0, 0];
 
 /// Removes the request from the first ClientHello in these messages. After a HelloRetryRequest, the
 /// hash of the first ClientHello and the HelloRetryRequest precede the second ClientHello (RFC
-/// 8446, section 4.4.1).
+/// 8446, section 4.4.1). Returns `None` if there is nothing to remove.
 fn without_question(messages: &[u8]) -> Option<Vec<u8>> {
     const BEFORE: [u8; 2] = [254, 2];
     let (header, rest) = messages.split_first_chunk::<4>()?;
@@ -66,7 +66,7 @@ fn find(list: &[u8], wanted: u16) -> Option<usize> {
     }
 }
 
-/// Removes the request from records before we send them.
+/// Returns these records without the request, as we send them.
 pub(super) fn remove_status_request(mut records: &[u8]) -> Vec<u8> {
     let mut sent = Vec::with_capacity(records.len());
     while let [kind, major, minor, high, low, rest @ ..] = records {

@@ -24,8 +24,8 @@ use crate::start::resolve_from_files_and_dns;
 /// The delay before a retry if the backlog of a unix socket is full. The kernel doesn't notify us
 /// when it has room.
 const UNIX_RETRY: Duration = Duration::from_millis(5);
-/// The stack of a thread for a blocking call. getaddrinfo needs less than this. The default of 2
-/// MiB is as much memory as the whole check uses.
+/// The size of the stack of a thread for a blocking call. getaddrinfo needs less. The default of 2 MiB would
+/// be a large part of the memory that a check uses.
 const STACK: usize = 256 << 10;
 
 /// Returns all addresses of a target, or the path of its unix socket.
@@ -68,8 +68,8 @@ static RESOLVERS: Calls = Calls::new(512);
 /// file system may not answer.
 static UNIX_CONNECTS: Calls = Calls::new(64);
 
-/// Asks the system's resolver on another thread. getaddrinfo has no deadline, so we abandon the
-/// thread if the resolver doesn't answer in time.
+/// Asks the system's resolver on another thread. getaddrinfo has no deadline, so we abandon the thread if the
+/// resolver doesn't answer before our deadline.
 fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Failure> {
     let question = (name.to_owned(), port);
     let found = RESOLVERS.run(deadline, STACK, move || {
@@ -87,8 +87,8 @@ fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Fa
 }
 
 impl NotDone {
-    /// Returns the failure of a check that couldn't finish a call. `purpose` says what the call's
-    /// thread is for.
+    /// Returns the failure of a check that couldn't finish a blocking call. `purpose` says what the thread of
+    /// this call is for.
     fn into_failure(self, purpose: &str) -> Failure {
         match self {
             NotDone::Late => Failure::ConnectTimeout,
@@ -100,8 +100,8 @@ impl NotDone {
     }
 }
 
-/// Returns why a name has no address. `said` is the resolver's error, or `None` if the resolver
-/// didn't answer in time.
+/// Returns why a name has no address. `said` is the resolver's error, or `None` if the resolver didn't answer
+/// before the deadline.
 fn unresolved(name: &str, said: Option<&str>) -> Failure {
     let configured = Path::new("/etc/resolv.conf").exists();
     unresolved_where(configured, name.to_owned(), said)
@@ -128,8 +128,9 @@ fn unresolved_where(configured: bool, name: String, said: Option<&str>) -> Failu
     }
 }
 
-/// Connects to the first address that answers. Each address gets an equal share of the remaining
-/// time, so an address that drops packets doesn't use up the time of the next one.
+/// Connects to the first address that answers. Each IP address gets an equal share of the remaining time, so
+/// an address that drops packets doesn't use up the time of the next address. If no address answers, returns
+/// the failure of the last address.
 pub fn dial(
     addresses: &[Address],
     source: Option<SocketAddr>,

@@ -134,7 +134,9 @@ mod tests {
         let again = start();
         assert_eq!(again.pub_key(), offered);
         let peer = X25519.start().expect("a key");
-        again.complete(peer.pub_key()).expect("an agreement");
+        again
+            .complete(peer.pub_key())
+            .expect("the key exchange succeeds");
         assert_ne!(start().pub_key(), offered);
     }
 }

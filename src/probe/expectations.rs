@@ -2,7 +2,7 @@
 
 use super::head::Head;
 use crate::deadline::Deadline;
-use crate::failure::{Closed, Failure};
+use crate::failure::{Closed, Failure, Reply};
 use crate::options::expect::regex::GivenUp;
 use crate::options::expect::{Answer, Expectation, Part};
 use crate::plan::{Request, Share};
@@ -27,7 +27,7 @@ pub(super) struct ReadBody {
     found: bool,
     /// The length of the body at the last evaluation of the expectations.
     looked_at: usize,
-    /// The part of the memory limit for all checks that this body uses.
+    /// The memory that this body uses. It counts towards the limit for all checks together.
     pub share: Option<Share>,
 }
 
@@ -77,7 +77,7 @@ impl Judge<'_> {
         if part == Part::Body && body.found {
             return None;
         }
-        // If the body was cut, we can't prove that something is absent.
+        // If the body was truncated, we can't prove that something is absent.
         let provable = !(part == Part::Body && rule.is_negated() && body.cut);
         let expected = rule.to_string();
         match self.holds(rule, &body.bytes) {
@@ -97,14 +97,28 @@ impl Judge<'_> {
                 expected,
                 location: self.head.location.clone(),
             },
-            Part::Header => Failure::Header { expected },
-            Part::Body if body.bytes.is_empty() => Failure::NoBody { expected },
+            Part::Header => Failure::Header {
+                expected,
+                reply: self.reply(),
+            },
+            Part::Body if body.bytes.is_empty() => Failure::NoBody {
+                expected,
+                reply: self.reply(),
+            },
             Part::Body => Failure::Body {
                 expected,
+                reply: self.reply(),
                 cut_at: body.cut.then_some(self.request.max_body),
                 only_here: rule.is_negated() && self.holds_for_haproxy(rule, body),
             },
         })
+    }
+
+    fn reply(&self) -> Reply {
+        Reply {
+            status: self.head.number(),
+            location: self.head.location.clone(),
+        }
     }
 
     /// Returns true if a rule holds for the part of a body that HAProxy looks at.
@@ -113,8 +127,9 @@ impl Judge<'_> {
         self.holds(rule, seen) == Ok(true)
     }
 
-    /// Returns the failure for a body that ended early. If a rule about the body is negated, the failure
-    /// names the first such rule, because the missing rest may contain what the rule forbids.
+    /// Returns the failure for a body that ended early. If the server closed the connection and a rule about
+    /// the body is negated, the failure names this rule, because the missing rest may contain what the rule
+    /// forbids.
     pub fn body_ended(&self, failure: Failure) -> Failure {
         let rules = self.request.expectations.iter();
         let mut rules = rules.filter(|rule| rule.part() == Part::Body);
@@ -127,9 +142,9 @@ impl Judge<'_> {
         }
     }
 
-    /// Returns true if the rest of the body can't change the result. As in HAProxy, a rule that has found its
-    /// text doesn't wait for the end of the body. A negated rule can be decided only when the whole body has
-    /// been read. Regular expressions run again only when the body has doubled.
+    /// Returns true if the rest of the body can't change the result, or if no time is left. As in HAProxy, a
+    /// rule that has found its text doesn't wait for the end of the body. A negated rule can be decided only
+    /// when the whole body has been read. Regular expressions run again only when the body has doubled.
     pub fn is_decided(&self, body: &mut ReadBody) -> bool {
         let rules = self.request.expectations.iter();
         let rules = rules.filter(|rule| rule.part() == Part::Body);

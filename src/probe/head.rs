@@ -48,7 +48,7 @@ pub(super) struct Head {
 /// complete yet.
 ///
 /// # Errors
-/// Returns what is wrong with the head. The head may be incomplete.
+/// Returns what is wrong with the head, even if the head isn't complete yet.
 pub(super) fn read(bytes: &[u8], reading: Reading) -> Result<Option<(Head, usize)>, Failure> {
     let size = reading.max_size.unwrap_or(DEFAULT_SIZE);
     let mut cursor = Cursor::new(bytes);
@@ -177,7 +177,7 @@ impl Head {
         let mut seen = Cow::Borrowed(value);
         if is("transfer-encoding") {
             if lengths.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return wrong("its Transfer-Encoding must be chunked, and only once");
+                return wrong("its Transfer-Encoding is not `chunked`, or occurs twice");
             }
             lengths.chunked = true;
         } else if is("content-length") {

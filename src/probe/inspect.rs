@@ -25,8 +25,8 @@ use Place::{
 /// The extension `signature_algorithms_cert`.
 const SIGNATURE_ALGORITHMS_CERT: u16 = 50;
 
-/// Every extension that OpenSSL 3.0 knows, and the messages in which it accepts the extension after
-/// HAProxy's ClientHello. OpenSSL ignores extensions that it doesn't know.
+/// The extensions that OpenSSL 3.0 knows, except renegotiation_info, and the messages in which it accepts
+/// each of them after HAProxy's ClientHello. OpenSSL ignores extensions that it doesn't know.
 const KNOWN: [(u16, &[Place]); 24] = [
     (0, &[Hello12, Encrypted]),
     (1, &[Hello12, Encrypted]),
@@ -70,12 +70,12 @@ pub(super) fn extensions(place: Place, list: &[u8]) -> Result<(), Failure> {
         };
         if is_misplaced(&KNOWN) || (kind == 65281 && place != Hello12) {
             return Err(Failure::TlsViolated(
-                "an extension in a message where it has no place",
+                "an extension in a message that must not contain it",
             ));
         }
         if is_misplaced(&KNOWN_LATER) {
             return Err(Failure::TlsLimit(
-                "an extension in a message where it has no place",
+                "an extension in a message that must not contain it",
             ));
         }
         if kind == SIGNATURE_ALGORITHMS_CERT && !is_list_of_schemes(content) {
@@ -104,19 +104,20 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
-/// Splits off content with a two-byte length before it. Returns the content and the rest.
+/// Splits off content with a two-byte length before it. Returns the content and the rest, or `None` if bytes
+/// are missing.
 fn vector16(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
-/// Splits off content with a one-byte length before it. Returns the content and the rest.
+/// Splits off content with a one-byte length before it, like [`vector16`].
 fn vector8(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first()?;
     rest.split_at_checked(usize::from(*length))
 }
 
-/// Splits off content with a three-byte length before it. Returns the content and the rest.
+/// Splits off content with a three-byte length before it, like [`vector16`].
 fn vector24(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let ([a, b, c], rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(u32::from_be_bytes([0, *a, *b, *c]) as usize)
@@ -140,7 +141,7 @@ impl Inspector {
         }
     }
 
-    /// Rejects a record that OpenSSL would reject.
+    /// Rejects a record that OpenSSL would reject, and a renegotiation, which sni-check doesn't support.
     pub fn look(&mut self, kind: ContentType, content: &[u8]) -> Result<(), Failure> {
         let is_first = !std::mem::replace(&mut self.begun, true);
         match kind {

@@ -51,7 +51,7 @@ impl Opening {
     }
 
     /// Returns the greeting of another protocol: the text in a packet of MySQL, or the first line if it is
-    /// text.
+    /// text. Otherwise returns `None`.
     pub fn first_line(&self) -> Option<String> {
         if let Some(greeting) = self.mysql() {
             return Some(greeting);
@@ -63,8 +63,8 @@ impl Opening {
         text.then(|| String::from_utf8_lossy(line).into_owned())
     }
 
-    /// Returns the text in the first packet of a MySQL or MariaDB server: its version, or why it
-    /// refuses us.
+    /// Returns the text in the first packet of a MySQL or MariaDB server: its version, or why it refuses us.
+    /// Returns `None` if the bytes aren't such a packet.
     fn mysql(&self) -> Option<String> {
         // The first packet starts with its length and its number, 0. The protocol version 10 or an error
         // follows.
@@ -147,7 +147,7 @@ struct ServerHello<'a> {
 }
 
 impl<'a> ServerHello<'a> {
-    /// Reads the body of the message (RFC 5246, section 7.4.1.3).
+    /// Reads the body of the message (RFC 5246, section 7.4.1.3). Returns `None` if the body is too short.
     fn read(body: &'a [u8]) -> Option<ServerHello<'a>> {
         let (version, rest) = body.split_first_chunk()?;
         let (random, rest) = rest.split_at_checked(32)?;
@@ -197,7 +197,7 @@ const HANDSHAKE: u8 = 22;
 /// How many bytes of a line are shown.
 const LONGEST_LINE: usize = 64;
 
-/// Returns the joined contents of all handshake records.
+/// Returns the joined contents of all handshake records. The last record may be incomplete.
 fn handshake(mut records: &[u8]) -> Vec<u8> {
     let mut messages = Vec::new();
     while let [kind, _, _, high, low, rest @ ..] = records {

@@ -91,7 +91,7 @@ impl TlsStream {
         self.opening.judge(self.offers_tls13)
     }
 
-    /// Sends the rest of the handshake if no request follows. Doesn't wait for the server's
+    /// Sends the rest of the handshake, for a check without a request. Doesn't wait for the server's
     /// reaction, for example to our certificate in TLS 1.3. HAProxy doesn't wait either.
     pub fn complete(mut self) -> Result<(), Failure> {
         self.flush().map_err(ended_handshake)
@@ -169,7 +169,7 @@ impl TlsStream {
         &self.tls
     }
 
-    /// Returns the verifier, which knows the refused chain and the first certificate to expire.
+    /// Returns the verifier, which has the refused chain and the certificate that expires first.
     pub(super) fn verifier(&self) -> &Verifier {
         &self.verifier
     }
@@ -226,8 +226,8 @@ impl TlsStream {
         }
     }
 
-    /// Returns the failure in the peer's last messages before the connection broke, if they contain
-    /// one.
+    /// Returns the failure that the peer's last messages before the end of the connection report, if they
+    /// report one.
     fn last_words(&mut self) -> Option<TlsStop> {
         loop {
             match self.read_once() {

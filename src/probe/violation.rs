@@ -90,7 +90,7 @@ fn violated(what: &PeerMisbehaved) -> &'static str {
         | Peer::IllegalHelloRetryRequestWithUnofferedCipherSuite
         | Peer::IllegalHelloRetryRequestWithUnsupportedVersion
         | Peer::IllegalHelloRetryRequestWithWrongSessionId => {
-            "a HelloRetryRequest for something that is not new or was not offered"
+            "a HelloRetryRequest that changes nothing, or asks for something that was not offered"
         }
         Peer::DuplicateServerHelloExtensions
         | Peer::DuplicateEncryptedExtensions

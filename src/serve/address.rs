@@ -16,11 +16,11 @@ pub(super) enum ListenAddress {
 }
 
 impl ListenAddress {
-    /// Reads `unix:/PATH` or `ADDR:PORT`.
+    /// Reads `ADDR:PORT`, or the path of a unix socket: `unix:/PATH`, `unix@/PATH` or `/PATH`.
     ///
     /// # Errors
     ///
-    /// The text has neither form.
+    /// The text has none of these forms.
     pub(super) fn parse(text: &str) -> Result<ListenAddress> {
         let path = text
             .strip_prefix("unix:")

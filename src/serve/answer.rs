@@ -46,17 +46,21 @@ impl Answer {
     }
 
     fn to_http(&self) -> String {
-        let Answer { code, reason } = self;
-        let (status, phrase) = match code {
-            Code::Healthy => (200, "OK"),
-            _ => (503, reason.as_str()),
-        };
-        format!(
-            "HTTP/1.1 {status} {phrase}\r\nX-Check-Code: {}\r\nX-Check-Reason: {reason}\r\n\
-             content-length: 0\r\nconnection: close\r\n\r\n",
-            code.number()
-        )
+        response(self.code, &self.reason)
     }
+}
+
+/// Returns the response with this code.
+pub(crate) fn response(code: Code, reason: &str) -> String {
+    let (status, phrase) = match code {
+        Code::Healthy => (200, "OK"),
+        _ => (503, reason),
+    };
+    format!(
+        "HTTP/1.1 {status} {phrase}\r\nX-Check-Code: {}\r\nX-Check-Reason: {reason}\r\n\
+         content-length: 0\r\nconnection: close\r\n\r\n",
+        code.number()
+    )
 }
 
 /// Sends a page of text, and closes the connection.

@@ -30,7 +30,7 @@ pub(super) fn raise(checks: usize) -> Result<()> {
     if limit.maximum.is_some_and(|maximum| maximum < needed)
         || setrlimit(Resource::Nofile, limit).is_err()
     {
-        let what = format!("needs {needed} descriptors, more than this process may have");
+        let what = format!("needs {needed} descriptors, more than this process is allowed to have");
         let write = "write a lower number, or raise the limit (LimitNOFILE=, ulimit -n)";
         return Err(refusal(format!("--max-checks {checks}"), what, write));
     }

@@ -41,7 +41,7 @@ pub(super) struct Listener {
 ///
 /// # Errors
 ///
-/// No address is given, or serve can't or may not listen on an address.
+/// No address is given, or serve can't listen on an address, or isn't allowed to.
 pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
     let wanted = options.listen.iter().map(|text| ListenAddress::parse(text));
     let wanted = wanted.collect::<Result<Vec<_>>>()?;

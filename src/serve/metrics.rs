@@ -49,11 +49,10 @@ impl Metrics {
         *self.lock().checks.entry(code.number()).or_default() += 1;
     }
 
-    /// Counts a check, and remembers when its server's certificate expires.
+    /// Counts a check, and remembers when the first certificate of its server's chain expires.
     pub fn add(&self, plan: &Plan, verdict: &Verdict) {
         let chain = verdict.seen.chain.iter();
         let ends = chain.filter_map(|der| Some(Certificate::read(der)?.not_after));
-        // Dates in certificates start in 1950, so the seconds may be negative.
         let end = ends
             .map(|end| i64::try_from(end.as_secs()).unwrap_or(i64::MAX))
             .min();
@@ -118,7 +117,7 @@ impl Figures {
             let label = format!("code=\"{}\"", code.number());
             line(text, "checks_total", &label, &number.to_string());
         }
-        let help = "How long checks took, from HAProxy's connection on.";
+        let help = "How long checks took, counted from HAProxy's connection.";
         about(text, "check_duration_seconds", "histogram", help);
         let bucket = "check_duration_seconds_bucket";
         for (most, number) in BUCKETS.into_iter().zip(self.buckets) {
@@ -161,8 +160,7 @@ fn line(text: &mut String, name: &str, labels: &str, value: &str) {
     };
 }
 
-/// Escapes the value of a label. The format has three escapes. Names in HAProxy contain no other control
-/// characters.
+/// Escapes the value of a label. The format has escapes only for the backslash, the quote and the line feed.
 fn escaped(value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"");
     value.replace('\n', "\\n")

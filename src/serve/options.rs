@@ -142,8 +142,8 @@ impl FromStr for Network {
 ///
 /// # Errors
 ///
-/// An error of [`options::parse`], an option that has no meaning for serve, or a target. Each request names
-/// its own target.
+/// An error of [`options::parse`], an option that has no meaning for serve, a `--timeout` that is too long
+/// for serve, or a target. Each request names its own target.
 pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     let command = ["sni-check", Command::Serve.name()];
     let (own, others) = part(words, ServeOptions::get_args_info().flags);

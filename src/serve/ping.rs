@@ -18,7 +18,8 @@ const USUAL: &str = "unix:/run/sni-check/socket";
 /// How long each step may take. A working server answers immediately.
 const STEP: Duration = Duration::from_secs(1);
 
-/// Asks the server at the first address of `--listen`. The code is 0 only if the server answers.
+/// Asks the server at the first address of `--listen`. The code is 0 only if the server answers with status
+/// 200.
 ///
 /// # Errors
 ///

@@ -107,7 +107,8 @@ impl Plans {
         Ok(plans)
     }
 
-    /// Refuses defaults that would make serve refuse even a request that adds only a name and expectations.
+    /// Refuses defaults that can't work. To find out, makes the plan of a request that completes the defaults
+    /// with a name.
     fn refuse_defaults(&self, prepared: Prepared) -> Result<()> {
         let mut options = prepared.options;
         if options.sni.is_none() && !options.no_sni {
@@ -384,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn large_options_are_refused_and_cached_bytes_are_limited() {
+    fn large_options_are_refused_and_the_memory_of_the_cache_is_limited() {
         let plans = plans("");
         let rules = " --expect 'rstring ((a{1,90}|b){1,9}){1,9}'".repeat(60);
         let error = plan(&plans, &format!("--sni a.example{rules}")).expect_err("too large");

@@ -53,7 +53,7 @@ pub struct Server {
 ///
 /// # Errors
 ///
-/// The head doesn't arrive in time or is too long, the bytes aren't a request that serve accepts,
+/// The head doesn't arrive before the deadline or is too long, the bytes aren't a request that serve accepts,
 /// or a field is missing.
 pub(super) fn read(socket: &Socket) -> Result<Option<Asked>> {
     let mut head = [0; MAX_HEAD];
@@ -136,8 +136,8 @@ pub fn parse(head: &[u8]) -> Result<Option<Asked>> {
     })))
 }
 
-/// Returns the page that the request asks for. A request with a header of a check never gets a page, because
-/// HAProxy could mistake the page's status 200 for a healthy server.
+/// Returns the page that the request asks for, or `None` if it asks for a check. A request with a header of a
+/// check never gets a page, because HAProxy could mistake the page's status 200 for a healthy server.
 fn page(request: &httparse::Request<'_, '_>) -> Option<Asked> {
     let of_check =
         |name: &str| name.eq_ignore_ascii_case(OPTIONS) || name.eq_ignore_ascii_case(STATE);
@@ -151,7 +151,7 @@ fn page(request: &httparse::Request<'_, '_>) -> Option<Asked> {
     }
 }
 
-/// Returns the value of a field that may occur only once.
+/// Returns the value of a field, or `None` if the request doesn't have it. Refuses a field that occurs twice.
 fn field<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Result<Option<&'a str>> {
     let mut found = request
         .headers
@@ -178,7 +178,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The address or the name is missing.
+    /// The address, the port or the name is missing, or the address isn't an IP address.
     pub fn parse(state: &str) -> Result<Server> {
         let mut fields = state
             .split(';')

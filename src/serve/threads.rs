@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The stack size of a thread. A check needs only a fraction of it, and only the used part takes memory.
+/// The stack size of a thread. A check uses only a fraction of it, and only the used part needs memory.
 const STACK: usize = 256 << 10;
 /// How many idle threads wait for the next check. Further idle threads end.
 const IDLE: usize = 16;
@@ -60,7 +60,7 @@ struct State {
 
 impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
     /// Starts threads that call `serve`, for at most `limit` connections at once. One more thread calls
-    /// `serve` for connections that got no place in time.
+    /// `serve` for connections that have waited too long for a place.
     ///
     /// # Errors
     ///
@@ -163,7 +163,8 @@ impl<F: Fn(Connection)> Shared<F> {
         }
     }
 
-    /// Refuses connections that got no place in time, and the oldest connections if too many wait.
+    /// Refuses connections that have waited too long for a place, and the oldest connections if too many
+    /// wait.
     fn refuse(&self) {
         let mut state = self.lock();
         loop {

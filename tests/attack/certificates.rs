@@ -40,7 +40,7 @@ pub struct Certificates {
     pub ca: Ca,
     /// A valid certificate.
     pub leaf: Leaf,
-    /// A CA that no test trusts.
+    /// A CA that the checks don't trust.
     stranger: Ca,
     of_stranger: Leaf,
     /// 58 copies of each of three issuers with the same name.
@@ -94,8 +94,8 @@ impl Certificates {
         server(dice, vec![der(&self.leaf.certificate)], &self.leaf)
     }
 
-    /// Returns the settings of a server with a hostile chain, its description, and its leaf if exit
-    /// code 0 could be right.
+    /// Returns the settings of a server with a hostile chain, and a description of the chain. If exit
+    /// code 0 could be right, also returns the first certificate.
     pub fn hostile(&self, dice: &mut Dice) -> (Arc<ServerConfig>, String, Option<Vec<u8>>) {
         let good = der(&self.leaf.certificate);
         let noise = |dice: &mut Dice, size| CertificateDer::from(dice.bytes(size));
@@ -131,7 +131,7 @@ impl Certificates {
                 let count = dice.below(60);
                 let mut chain = vec![good];
                 chain.extend((0..count).map(|_| noise(dice, 300)));
-                ("noise after it", chain, &self.leaf, true)
+                ("noise after the leaf", chain, &self.leaf, true)
             }
             6 => (
                 "huge",
@@ -148,7 +148,7 @@ impl Certificates {
                     false,
                 )
             }
-            8 => ("none", Vec::new(), &self.leaf, false),
+            8 => ("no certificate", Vec::new(), &self.leaf, false),
             9 => {
                 let mut bytes = good.to_vec();
                 dice.damage(&mut bytes);
@@ -172,7 +172,7 @@ impl Certificates {
         (config, what.to_owned(), first.filter(|_| possible))
     }
 
-    /// Damages a leaf and then signs it with the CA's key, so that the signature is valid.
+    /// Returns a damaged leaf with a valid signature: the CA signs the leaf after the damage.
     fn signed_damage(&self, dice: &mut Dice) -> Vec<u8> {
         let der = self.leaf.certificate.der().to_vec();
         let body = &der[header(&der).0..];
@@ -195,7 +195,7 @@ impl Certificates {
     }
 }
 
-/// Returns true if OpenSSL accepts this leaf for [`NAME`] with this CA.
+/// Returns true if OpenSSL accepts this leaf for [`NAME`] with the CA in this file.
 pub fn openssl_accepts(leaf: &[u8], ca_file: &str) -> bool {
     let folder = Folder::new();
     std::fs::write(folder.join("leaf"), leaf).expect("a file");

@@ -17,12 +17,13 @@ pub struct Judged {
     class: &'static str,
     what: String,
     pub wrong: Vec<String>,
-    /// How long after its deadline the check ended, in milliseconds.
+    /// How long after its deadline the check ended, in milliseconds. Negative if it ended earlier, or
+    /// if it has no deadline.
     overrun: f64,
     outcome: Outcome,
 }
 
-/// Judges an outcome. A check may end `grace` milliseconds after its deadline.
+/// Judges an outcome. A check may end up to `grace` milliseconds after its deadline.
 pub fn judge(attempt: &Try, outcome: Outcome, grace: f64) -> Judged {
     let mut wrong = Vec::new();
     let mut check = |good: bool, what: String| {
@@ -98,8 +99,7 @@ fn judge_output(attempt: &Try, outcome: &Outcome, wrong: &mut Vec<String>) {
         wrong.push("raw control characters".to_owned());
     }
     let json = attempt.request.is_none() && attempt.options.iter().any(|option| option == "--json");
-    // Refusals are sentences, not JSON. The output may be empty: a healthy check under HAProxy
-    // prints nothing.
+    // Codes 1 and 2 come with sentences, not JSON. A healthy check under HAProxy prints nothing.
     if json && outcome.code > 2 {
         for line in outcome.output.lines() {
             if serde_json::from_str::<serde_json::Value>(line).is_err() {

@@ -1,12 +1,12 @@
 //! Random attacks with hostile peers and environments. In every attack, the check exits 0 only for
 //! a healthy backend, every code is documented, and time and memory are limited.
 //!
-//! `make attack` runs the long form and prints the table of SECURITY.md. `SNI_CHECK_SEED=N
-//! SNI_CHECK_CASES=1`, as a failure prints it, runs a single try again.
+//! `make attack` runs the long form and prints the table of SECURITY.md. A failure prints
+//! `SNI_CHECK_SEED=N SNI_CHECK_CASES=1`. These variables repeat a single try.
 
 mod certificates;
 mod judge;
-#[allow(dead_code, reason = "the oracle of tests/never_up uses more of it")]
+#[allow(dead_code, reason = "only tests/never_up uses all of it")]
 #[path = "../never_up/message.rs"]
 mod message;
 mod peers;
@@ -42,8 +42,8 @@ struct Length {
     grace: f64,
 }
 
-/// The attack of `make test`, which takes a few seconds. Other tests keep the machine busy
-/// meanwhile, so the grace is long.
+/// The attack of `make test`, which takes a few seconds. Other tests run at the same time, so the
+/// grace is long.
 const SHORT: Length = Length {
     tries: 400,
     grace: 3000.0,
@@ -118,10 +118,7 @@ fn attack(length: Length) -> Table {
 }
 
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 fn a_few_hundred_attacks_do_no_harm() {
     let table = attack(SHORT);
     println!("{table}");
@@ -130,11 +127,17 @@ fn a_few_hundred_attacks_do_no_harm() {
 
 #[test]
 #[ignore = "20 minutes; `make attack`"]
-#[allow(clippy::print_stdout, reason = "the table is what it is run for")]
+#[allow(
+    clippy::print_stdout,
+    reason = "the test prints the table of SECURITY.md"
+)]
 fn twenty_thousand_attacks_do_no_harm() {
     let table = attack(LONG);
     println!("{table}");
     table.assert();
     let security = include_str!("../../SECURITY.md");
-    assert!(security.contains("20,000 tries"), "SECURITY.md lacks them");
+    assert!(
+        security.contains("20,000 tries"),
+        "SECURITY.md states another number"
+    );
 }

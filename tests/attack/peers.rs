@@ -13,7 +13,7 @@ use crate::support::peer::{self, drip};
 
 pub type Behaviour = Arc<dyn Fn(TcpStream) + Send + Sync>;
 
-/// A port whose behaviour each try sets.
+/// A port. Each try sets the behaviour of the server on this port.
 pub struct Port {
     pub number: u16,
     behaviour: Arc<Mutex<Behaviour>>,
@@ -52,7 +52,7 @@ pub fn hold(mut stream: impl Read) {
 const COMPRESSED: &[u8] = b"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03\
     0123456789abcdef0123456789abcdef\x00\xc0\x2f\x01";
 
-/// The first bytes of servers of other protocols, and beginnings of TLS handshakes.
+/// The first bytes of servers that speak other protocols, and complete or broken TLS records.
 const GREETINGS: [&[u8]; 15] = [
     COMPRESSED,
     b"SSH-2.0-OpenSSH_9.2\r\n",

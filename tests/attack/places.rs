@@ -88,8 +88,8 @@ impl Files {
         if value.ends_with("/held") {
             attempt.timeout = Some(300);
         }
-        // If the damaged CA file is still readable, the additional CA changes nothing. A damaged
-        // header file may still be valid or empty, so it may change nothing either.
+        // The check may still be UP. If the CA file is readable, the check trusts its CAs in addition.
+        // A header file may be valid or empty.
         match option {
             "--ca-file" | "--header" => attempt.maybe(),
             _ => attempt,
@@ -97,7 +97,7 @@ impl Files {
     }
 }
 
-/// Returns random bytes without zeros, because neither arguments nor variables can contain zeros.
+/// Returns hostile bytes without NUL, because arguments and variables can't contain NUL.
 fn text(dice: &mut Dice, longest: usize) -> Vec<u8> {
     let mut bytes = match dice.below(4) {
         0 => dice.bytes(longest),
@@ -183,7 +183,7 @@ pub fn configuration(folder: &Folder, dice: &mut Dice) -> Try {
     attempt
 }
 
-/// Replaces the options with random words, or with bytes that can't be split into words.
+/// Replaces the options with random words, or with random bytes.
 pub fn words(mut attempt: Try, dice: &mut Dice) -> Try {
     let by_chance = |dice: &mut Dice| match dice.below(6) {
         0 => text(dice, 400),
@@ -282,7 +282,8 @@ pub fn pattern(dice: &mut Dice) -> String {
     pattern + "!"
 }
 
-/// Sets a limit that is low but still high enough for a check, except that memory may run out.
+/// Makes a resource scarce, or changes the folder or the umask. A check still works, unless memory
+/// runs out.
 pub fn limits(attempt: Try, dice: &mut Dice) -> Try {
     let script = dice.pick(&[
         "ulimit -n 4",
@@ -337,8 +338,7 @@ pub fn signals(mut attempt: Try, dice: &mut Dice) -> Try {
         attempt.runner = vec!["/usr/bin/env".to_owned(), mask.to_owned()];
         attempt.what = mask.to_owned();
     }
-    // The signal comes only after the program has started, because its deadline counts from its
-    // start.
+    // The check is stopped only after it has started, because the deadline counts from its start.
     let stop = 30 + dice.below(370);
     if dice.percent(70) {
         attempt.goes_on = (stop + dice.below(500)) as u64;

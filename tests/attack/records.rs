@@ -1,4 +1,4 @@
-//! Healthy servers that damage one of their TLS records.
+//! Healthy servers that damage one TLS record before they send it.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

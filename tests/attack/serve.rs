@@ -1,4 +1,4 @@
-//! Hostile requests to serve, and requests about hostile peers.
+//! Requests to serve: damaged requests, and requests to check hostile peers.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -18,7 +18,7 @@ pub struct Serve {
     _folder: Folder,
 }
 
-/// Returns the request head that HAProxy sends.
+/// Returns the request that HAProxy sends to serve for a server on this port.
 pub fn head(port: u16, options: &[String], timeout: u32) -> Vec<u8> {
     let quoted = options
         .iter()
@@ -43,8 +43,8 @@ impl Serve {
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("it runs");
-        wait_for("serve", || UnixStream::connect(&socket).ok());
+            .expect("sni-check runs");
+        wait_for("serve to listen", || UnixStream::connect(&socket).ok());
         Serve {
             process,
             socket,

@@ -1,4 +1,4 @@
-//! A try: a hostile peer or environment, and a check of it.
+//! A try: one run of the program with a hostile peer or in a hostile environment.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -18,11 +18,11 @@ pub enum Up {
     Fine,
     /// Only if this function returns true afterwards.
     If(Box<dyn Fn() -> bool + Send>),
-    /// Code 0 may be right, and so may another code.
+    /// Code 0 and other codes may be right.
     Maybe,
 }
 
-/// Where the program's output goes.
+/// The destination of the program's output.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Outlet {
     Read,
@@ -46,18 +46,18 @@ pub struct Try {
     /// The whole value of `external-check path`. It replaces the options.
     pub path: Option<Vec<u8>>,
     pub environment: Vec<(String, Vec<u8>)>,
-    /// The arguments of the call. They replace the usual arguments.
+    /// The program's arguments. They replace the usual arguments.
     pub words: Option<Vec<Vec<u8>>>,
     pub port: u16,
-    /// The deadline in milliseconds; `None` if this isn't a check.
+    /// The deadline in milliseconds. `None` if the run has no known deadline.
     pub timeout: Option<u64>,
     /// Signals in the notation of examples/measure.rs.
     pub signals: String,
-    /// When a stopped process continues, in milliseconds.
+    /// When a stopped process continues, in milliseconds after the start. 0 if no signal stops it.
     pub goes_on: u64,
     pub outlet: Outlet,
     pub up: Up,
-    /// True if memory may run out, which gives code 1.
+    /// True if memory may run out. Codes 1 and 3 may then be right.
     pub scarce: bool,
     /// A request to serve. If it is set, the test sends it and starts no process.
     pub request: Option<Vec<u8>>,
@@ -183,11 +183,11 @@ impl Measurer {
         let result = self.folder.join("result");
         let mut command = attempt.command(&self.measure, &self.binary, &result);
         let output = match attempt.outlet {
-            Outlet::Read => command.output().expect("it runs"),
+            Outlet::Read => command.output().expect("the program runs"),
             outlet => {
                 let (reader, writer) = nowhere(outlet);
                 command.stdout(writer.try_clone().expect("a descriptor"));
-                let status = command.stderr(writer).status().expect("it runs");
+                let status = command.stderr(writer).status().expect("the program runs");
                 drop(reader);
                 std::process::Output {
                     status,
@@ -213,8 +213,8 @@ impl Measurer {
     }
 }
 
-/// Returns a descriptor that accepts no output, and an object that must live as long as the
-/// descriptor.
+/// Returns a descriptor that accepts no output. For a full pipe, also returns the reading end, which
+/// must live as long as the descriptor.
 fn nowhere(outlet: Outlet) -> (Option<std::io::PipeReader>, std::fs::File) {
     if outlet == Outlet::FullDisk {
         let full = std::fs::File::options().write(true).open("/dev/full");

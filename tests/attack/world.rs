@@ -1,4 +1,4 @@
-//! Draws random tries: which peer or environment, and what it does.
+//! Draws random tries. Chooses the peer or the environment, and its behaviour.
 
 use crate::certificates::{Certificates, openssl_accepts};
 use crate::peers::{self, ENDS, End, Port};
@@ -70,8 +70,8 @@ impl World<'_> {
         }
     }
 
-    /// Draws a server that sends endless KeyUpdate messages, before or after the end of its
-    /// response's head.
+    /// Draws a server that sends endless KeyUpdate messages within the head of its response, or
+    /// after the head.
     fn keys(&self, dice: &mut Dice) -> Try {
         const HEADS: [&str; 2] = ["HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\n\r\n"];
         let head = dice.pick(&HEADS);
@@ -181,8 +181,8 @@ impl World<'_> {
         peers::respond(&self.port, config, head.into(), body.into(), End::InOrder);
         let attempt = Try::new("patterns", &rule, self.port.number);
         let attempt = attempt.with(&["--expect", &rule, "--max-body", dice.pick(&["64k", "1m"])]);
-        // With `! rstring`, the check is UP only if the engine could search the whole body without
-        // finding the pattern.
+        // With `! rstring`, the check is UP if the engine could search the whole body and didn't find
+        // the pattern.
         match kind {
             "! rstring" => attempt.up(Up::Fine).maybe(),
             _ => attempt,
@@ -214,7 +214,7 @@ impl World<'_> {
         places::signals(attempt, dice)
     }
 
-    /// Draws a call of diagnose, which has its own time limit.
+    /// Draws a run of diagnose, which has its own time limit.
     fn diagnose(&self, dice: &mut Dice) -> Try {
         let mut attempt = match dice.below(4) {
             0 => self.tcp(dice),

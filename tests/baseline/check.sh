@@ -1,7 +1,7 @@
 #!/bin/bash
-# The check that sni-check replaces, as people write it: curl in the image, a script as external
-# check. Kept as the baseline of the parity test and of the benchmarks.
-# Environment: SNI_HOST, and CA_FILE for a private CA.
+# The check that sni-check replaces: an external check in bash that runs curl. It is the baseline of
+# the parity test and of the benchmarks.
+# Environment: SNI_HOST; CA_FILE for a private CA; CHECK_URI and CHECK_TIMEOUT have defaults.
 set -u
 PATH=/usr/bin:/bin
 address=$3

@@ -3,8 +3,9 @@
 use rcgen::date_time_ymd;
 
 use crate::report::{Report, diagnose};
+use crate::servers::{assert_changed, config, nginx, object, running};
 use crate::support::NAME;
-use crate::support::check::run_by_hand;
+use crate::support::check::{BINARY, run_by_hand};
 use crate::support::nginx::{Nginx, site};
 use crate::support::peer;
 use crate::support::pki::{Ca, Leaf};
@@ -153,4 +154,47 @@ fn a_screen_without_verbose_fits_a_terminal() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_check_that_verifies_no_name_does_not_fail_because_of_the_name() {
+    let stage = Stage::new();
+    let server = nginx(&stage, "", "");
+    let (ca, port) = (&stage.ca_file, server.port);
+    let line = format!("server s1 127.0.0.1:{port} ssl verify required ca-file {ca} check");
+    let dialogue = "    option tcp-check\n    tcp-check connect default\n    tcp-check send \"GET / HTTP/1.0\\r\\n\\r\\n\"\n    \
+                    tcp-check expect string nowhere";
+    let page = "    option httpchk GET /\n    http-check expect string nowhere";
+    for (rules, code, causes) in [
+        (dialogue, 73, &[][..]),
+        (page, 75, &["name-not-sent", "expectation-wrong"]),
+    ] {
+        let backend =
+            format!("backend be\n{rules}\n    {line}\n    server s2 127.0.0.1:{port} TLS\n");
+        let config = config(&stage, &backend);
+        let _haproxy = running(&config, ("be", "s1"), "DOWN");
+        let report = object(&["-f", &config, "be/s1"], code);
+        let server = &report["servers"][0];
+        let why = server["why"].as_str();
+        let why = why.unwrap_or_else(|| panic!("{server:#}"));
+        assert!(why.contains("HAProxy verifies no name"), "{server:#}");
+        let found = server["causes"].as_array().expect("causes");
+        assert_eq!(found.is_empty(), causes.is_empty(), "{server:#}");
+        for (at, id) in causes.iter().enumerate() {
+            assert_eq!(found[at]["id"], *id, "{server:#}");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_the_server_does_not_need_is_not_called_needed() {
+    let stage = Stage::new();
+    let server = nginx(&stage, "", "");
+    let (ca, port) = (&stage.ca_file, server.port);
+    let backend = format!(
+        "backend be\n    option external-check\n    external-check command {BINARY}\n    external-check path \"--no-sni \
+         --ca-file {ca}\"\n    server s1 127.0.0.1:{port} TLS check\n"
+    );
+    let found = assert_changed(&stage, &backend, ("be", "s1"), &format!("--sni {NAME}"));
+    assert_eq!(found["causes"][0]["id"], "name-not-sent", "{found:#}");
 }

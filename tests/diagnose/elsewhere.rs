@@ -3,6 +3,8 @@
 
 use std::io::Write;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use crate::servers::{CHECK, apply, assert_changed, config, nginx, object, running};
 use crate::support::check::{BINARY, run_by_hand, stdout};
@@ -242,15 +244,59 @@ fn without_statistics_haproxys_answer_about_the_present_lines_decides() {
     assert_eq!(server["diff_visitors"], 200, "{server:#}");
 }
 
-#[test]
-fn a_missing_send_state_is_named_and_added() {
-    let stage = Stage::new();
+/// Starts serve, and returns the path of its socket.
+fn serving(stage: &Stage) -> (Running, String) {
     let socket = stage.folder.join("serve.sock");
     let mut serve = Command::new(BINARY);
     serve.args(["serve", "--listen", &format!("unix:{socket}")]);
     serve.args(["--files", &stage.folder.join("")]);
-    let _serve = Running(serve.spawn().expect("serve runs"));
+    let serve = Running(serve.spawn().expect("serve runs"));
     wait_for("serve to listen", || std::fs::metadata(&socket).ok());
+    (serve, socket)
+}
+
+/// Returns a backend with a check by serve, with these options and these lines.
+fn served(socket: &str, options: &str, lines: &str) -> String {
+    format!(
+        "backend be\n    option httpchk\n    http-check connect addr unix@{socket}\n    http-check send-state
+    http-check send meth GET uri / hdr X-Check-Options \"{options} --ca-file CA\"
+    http-check expect hdr name X-Check-Code value 0\n{lines}    server s1 127.0.0.1:PORT TLS check inter 3s\n"
+    )
+}
+
+#[test]
+fn a_missing_name_of_serve_hides_no_second_fault() {
+    let stage = Stage::new();
+    let (_serve, socket) = serving(&stage);
+    let backend = served(&socket, "--send-proxy", "");
+    let found = assert_changed(&stage, &backend, ("be", "s1"), &format!("--sni {NAME}"));
+    let new = found["diff"][0]["new"].as_str().expect("a line");
+    assert!(!new.contains("--send-proxy"), "{new}");
+    let text = stdout(&run_by_hand(&["diagnose", "-f", &config(&stage, &backend)]));
+    assert!(text.contains(&format!("add --sni {NAME} to")), "{text}");
+}
+
+#[test]
+fn haproxy_waits_as_long_as_serve_checks_the_server() {
+    let stage = Stage::new();
+    let (_serve, socket) = serving(&stage);
+    let port = peer::tls_with_head(&stage.leaf, &[], |_, stream| {
+        thread::sleep(Duration::from_millis(800));
+        _ = stream.write_all(peer::OK.as_bytes());
+    });
+    let options = format!("--sni {NAME} --timeout 2s");
+    let limit = "    timeout check 300ms\n";
+    let backend = served(&socket, &options, limit).replace("PORT", &port.to_string());
+    let new = "timeout check 2200ms";
+    let found = assert_changed(&stage, &backend, ("be", "s1"), new);
+    let reason = found["diff_reason"].as_str().expect("a reason");
+    assert!(reason.contains("HAProxy waits only 300 ms"), "{reason}");
+}
+
+#[test]
+fn a_missing_send_state_is_named_and_added() {
+    let stage = Stage::new();
+    let (_serve, socket) = serving(&stage);
     for name in [NAME, "wwww.example.test"] {
         let backend = format!(
             "backend be\n    option httpchk\n    http-check connect addr unix@{socket}

@@ -53,16 +53,16 @@ fn explain_names_causes_that_operators_met() {
         ("62", behind),
         ("62", "path MTU"),
         ("64", behind),
-        ("71", "nginx says so with status 400 after the handshake"),
+        (
+            "71",
+            "nginx reports this with status 400 after the handshake",
+        ),
         ("71", "--header 'User-Agent: Mozilla/5.0'"),
         (
             "71",
             &format!("curl --user-agent {user_agent} URL gets the same answer"),
         ),
-        (
-            "75",
-            "Another site answered, or a login or maintenance page",
-        ),
+        ("75", "another site, a login or maintenance page"),
         ("L7TOUT", "serve hangs"),
         ("L7TOUT", "sni-check explain 72"),
         ("SOCKERR", "--listen unix:CHROOT/run/sni-check/socket."),

@@ -132,3 +132,35 @@ fn the_other_version_of_the_proxy_header_is_tried() {
     let found = assert_changed(&stage, &backend, ("be", "s1"), "send-proxy-v2");
     assert_eq!(found["diff_visitors"], 200, "{found:#}");
 }
+
+#[test]
+fn a_name_in_a_comparison_with_a_part_of_the_host_is_tried() {
+    let stage = Stage::new();
+    let socket = stage.folder.join("fe.sock");
+    let regex = NAME.replace('.', "\\\\.");
+    let check = CHECK.replace(&format!(" hdr Host {NAME}"), "");
+    for condition in [
+        format!("hdr_dom(host) -i {NAME}"),
+        format!("hdr(host) -m reg ^{regex}$"),
+    ] {
+        let backend = format!(
+            "frontend fe\n    bind {socket}\n    use_backend be if {{ {condition} }}\nbackend be\n{check}    server s1 \
+             127.0.0.1:PORT ssl verify required ca-file CA sni req.hdr(host) check\n"
+        );
+        let new = format!("check check-sni {NAME}\"");
+        assert_changed(&stage, &backend, ("be", "s1"), &new);
+    }
+}
+
+#[test]
+fn the_source_address_of_another_server_is_tried() {
+    let stage = Stage::new();
+    let server = nginx(&stage, "", "allow 127.0.0.9; deny all;");
+    let check = CHECK.replace("uri /", "uri /requests");
+    let line = format!("127.0.0.1:{} TLS check check-sni {NAME}", server.port);
+    let backend =
+        format!("backend be\n{check}    server s1 {line}\n    server s2 {line} source 127.0.0.9\n");
+    let found = assert_changed(&stage, &backend, ("be", "s1"), "source 127.0.0.9\"");
+    assert_eq!(found["causes"][0]["id"], "source-elsewhere", "{found:#}");
+    assert_eq!(found["diff_visitors"], 200, "{found:#}");
+}

@@ -6,7 +6,9 @@ mod connections;
 mod contradictions;
 mod elsewhere;
 mod explain;
+mod inherited;
 mod known;
+mod partial;
 mod readme;
 mod repairs;
 mod report;
@@ -14,6 +16,7 @@ mod servers;
 mod settings;
 mod situations;
 mod starttls;
+mod statuses;
 #[path = "../support/mod.rs"]
 mod support;
 mod system_ca;

@@ -8,23 +8,29 @@ use serde_json::Value;
 use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{Nginx, site};
+use crate::support::peer;
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
 
 /// A configuration with one backend. Its server `s1` is DOWN.
 pub struct Broken {
     text: String,
-    file: String,
+    pub file: String,
 }
 
 impl Broken {
     /// Writes a configuration with the lines `global` in section global, and the lines `backend` in its
     /// backend.
     pub fn new(stage: &Stage, global: &str, backend: &str) -> Broken {
+        Broken::with_defaults(stage, global, "", backend)
+    }
+
+    /// Writes a configuration that also has the lines `more` in its defaults.
+    pub fn with_defaults(stage: &Stage, global: &str, more: &str, backend: &str) -> Broken {
         let socket = stage.folder.join("admin.sock");
         let text = format!(
             "global\n    {global}\n    stats socket {socket} level admin\ndefaults\n    mode http\n    \
-             timeout connect 5s\n    timeout client 5s\n    timeout server 5s\nbackend be\n{backend}\n"
+             timeout connect 5s\n    timeout client 5s\n    timeout server 5s\n{more}backend be\n{backend}\n"
         );
         let file = stage.folder.file("haproxy.cfg", &text);
         Broken { text, file }
@@ -47,22 +53,19 @@ impl Broken {
     /// Applies the diff in a report, and asserts that HAProxy then reports the server UP. Returns the new
     /// text of the file.
     pub fn assert_repaired_by(&self, server: &Value) -> String {
-        let mut text = self.text.clone();
+        let mut lines: Vec<Vec<&str>> = self.text.lines().map(|line| vec![line]).collect();
         let hunks = server["diff"].as_array();
         for hunk in hunks.unwrap_or_else(|| panic!("no diff: {server:#}\n{}", self.text)) {
             let line = hunk["line"].as_u64().expect("a number");
-            let mut lines: Vec<&str> = self.text.lines().collect();
-            let at = usize::try_from(line).expect("a line") - 1;
-            let new = hunk["new"].as_str().unwrap_or_default();
-            let (old, new) = match hunk["old"].as_str() {
-                Some(old) => (old, new.to_owned()),
-                None => (
-                    lines.remove(at),
-                    format!("{}\n{new}", self.text.lines().nth(at).unwrap_or_default()),
-                ),
-            };
-            text = text.replacen(old, &new, 1);
+            let line = &mut lines[usize::try_from(line).expect("a line") - 1];
+            if hunk["old"].is_string() {
+                assert_eq!(hunk["old"], line.remove(0));
+                line.splice(0..0, hunk["new"].as_str());
+            } else {
+                line.extend(hunk["new"].as_str());
+            }
         }
+        let text = lines.concat().join("\n") + "\n";
         fs::write(&self.file, &text).expect("written");
         let haproxy = Haproxy::start(Mode::Single, &self.file, &[]);
         let status = haproxy.wait_for_check("be", "s1").status;
@@ -339,6 +342,140 @@ fn an_unreadable_line_is_named_with_its_place() {
     let text = stderr(&output);
     assert!(
         text.contains("haproxy.cfg:13") && text.contains("write \\$"),
+        "{text}"
+    );
+}
+
+#[test]
+fn variables_in_addresses_need_no_quotes() {
+    let stage = Stage::new();
+    let global = format!(
+        "setenv IP 127.0.0.1\n    setenv PORT {}",
+        stage.nginx().port
+    );
+    let text = own(&stage, "/", "");
+    let address = format!("127.0.0.1:{}", stage.nginx().port);
+    let connect = "    http-check connect addr ${IP} ssl\n    http-check send";
+    for (backend, kept) in [
+        (text.replace(&address, "${IP}:$PORT"), " ${IP}:$PORT "),
+        (
+            text.replace(&address, "'${IP}':\"$PORT\""),
+            " '${IP}':\"$PORT\" ",
+        ),
+        (text.clone() + "addr ${IP}:${PORT}", " addr ${IP}:${PORT}"),
+        (text.replace("    http-check send", connect), " addr ${IP} "),
+    ] {
+        let broken = Broken::new(&stage, &global, &backend);
+        let fixed = broken.assert_repaired_by(&broken.diagnose());
+        assert!(fixed.contains(kept), "{fixed}");
+    }
+}
+
+#[test]
+fn a_check_without_tls_of_a_server_that_needs_a_name_gets_tls_and_the_name() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let backend = format!(
+        "    mode tcp\n    option httpchk GET /\n    server s1 127.0.0.1:{port} check inter 500ms verify none\n\
+         frontend fe\n    mode tcp\n    bind :{}\n    use_backend be if {{ req.ssl_sni -i {NAME} }}",
+        dead_port()
+    );
+    let broken = Broken::new(&stage, "", &backend);
+    let fixed = broken.assert_repaired_by(&broken.diagnose());
+    assert!(
+        fixed.contains(&format!("check-sni {NAME} check-ssl")),
+        "{fixed}"
+    );
+}
+
+#[test]
+fn a_service_at_only_one_address_of_this_host_is_found() {
+    let stage = Stage::new();
+    let check_sni = format!("check-sni {NAME}");
+    let own = own(&stage, "/", &check_sni);
+    let options = format!("--ca-file CA --sni {NAME}");
+    for (global, backend) in [("", own), (EXTERNAL, external(&stage, &options))] {
+        let backend = backend.replace("s1 127.0.0.1:", "s1 [::1]:");
+        let broken = Broken::new(&stage, global, &backend);
+        let fixed = broken.assert_repaired_by(&broken.diagnose());
+        assert!(fixed.contains("server s1 127.0.0.1:"), "{fixed}");
+    }
+}
+
+#[test]
+fn a_hello_inside_of_tls_becomes_a_check_of_the_connection() {
+    let stage = Stage::new();
+    for (words, defaults) in [("", ""), ("check-sni NAME", "    option ssl-hello-chk\n")] {
+        let backend = own(&stage, "/", &words.replace("NAME", NAME));
+        let (_, line) = backend.rsplit_once('\n').expect("a server line");
+        let option = if defaults.is_empty() {
+            "    option ssl-hello-chk\n"
+        } else {
+            ""
+        };
+        let lines = option.to_owned() + line;
+        let broken = Broken::with_defaults(&stage, "", defaults, &lines);
+        let fixed = broken.assert_repaired_by(&broken.diagnose());
+        assert!(fixed.contains("    option tcp-check\n"), "{fixed}");
+        assert!(fixed.contains(&format!("check-sni {NAME}")), "{fixed}");
+    }
+}
+
+#[test]
+fn a_check_of_another_protocol_gets_tls() {
+    let stage = Stage::new();
+    let redis = peer::redis(&stage.leaf);
+    let backend = format!(
+        "    mode tcp\n    option redis-check\n    server s1 127.0.0.1:{redis} check inter 500ms verify none"
+    );
+    let broken = Broken::new(&stage, "", &backend);
+    let server = broken.diagnose();
+    let fixed = broken.assert_repaired_by(&server);
+    assert!(fixed.ends_with("verify none check-ssl\n"), "{fixed}");
+    let why = server["why"].to_string();
+    assert!(
+        why.contains("It needs check-ssl on the server line"),
+        "{why}"
+    );
+}
+
+#[test]
+fn an_sni_that_haproxy_refuses_becomes_an_expression() {
+    let stage = Stage::new();
+    let right = format!("str({NAME})");
+    let unclosed = format!("str({NAME}");
+    let own = own(&stage, "/", &format!("check-sni {NAME}"));
+    for (sni, expression) in [
+        (NAME, &*right),
+        (&unclosed, &right),
+        ("%[req.hdr(host)]", "req.hdr(host)"),
+    ] {
+        let backend = own.replace(&format!(" sni {right}"), &format!(" sni {sni}"));
+        let broken = Broken::new(&stage, "", &backend);
+        // HAProxy doesn't start with this file.
+        let output = run_by_hand(&["diagnose", "--json", "-f", &broken.file]);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+        let server = &report["servers"][0];
+        assert_eq!(server["state"], "DOWN", "{server:#}");
+        assert_eq!(server["diff_visitors"], 200, "{server:#}");
+        let fixed = broken.assert_repaired_by(server);
+        assert!(fixed.contains(&format!(" sni {expression} ")), "{fixed}");
+        fs::write(&broken.file, &broken.text).expect("written");
+        let text = stdout(&run_by_hand(&["diagnose", "-f", &broken.file]));
+        let advice = format!("write sni {expression} in that");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains(&advice), "{text}");
+    }
+}
+
+#[test]
+fn a_disabled_server_gets_no_visitors_although_no_haproxy_runs() {
+    let stage = Stage::new();
+    let own = own(&stage, "/", &format!("check-sni {NAME}"));
+    let broken = Broken::new(&stage, "", &(own + "\n    server s2 127.0.0.1:9 disabled"));
+    let text = stdout(&run_by_hand(&["diagnose", "-f", &broken.file]));
+    assert!(
+        text.contains("no check be/s2: haproxy.cfg has `disabled`"),
         "{text}"
     );
 }

@@ -590,7 +590,7 @@ fn diagnose_reports_the_tracked_server_instead_of_a_tracking_server() {
     }
     let output = run_by_hand(&["diagnose", "-f", &config, "be/s1"]);
     assert!(
-        stdout(&output).starts_with("be/s1 tracks hc/h1 "),
+        stdout(&output).starts_with("be/s1 tracks hc/h1, "),
         "{output:?}"
     );
     drop(haproxy);

@@ -193,7 +193,7 @@ fn a_self_signed_certificate_and_the_size_of_an_rsa_key() {
     let report = diagnose(&Ca::new(), nginx.port, NAME, &[]);
     assert_eq!(report.code, 55);
     report.says("RSA 2048");
-    report.advises("no CA vouches for the server (CN=alone)");
+    report.advises("is self-signed (CN=alone): no CA vouches for the server");
     report.assert_haproxy_agrees();
 }
 
@@ -255,8 +255,8 @@ fn every_expectation_is_reported() {
     report.assert_haproxy_agrees();
     for (uri, advice) in [
         ("/error", "The application is failing"),
-        ("/missing", "it has a start page. Use --uri /"),
-        ("/api", "Accept the status with --expect 'status 401'"),
+        ("/missing", "it has a page at /. Use --uri /"),
+        ("/api", "ccept the status, with only --expect 'status 401'"),
         ("/redirect", "Check that page: --uri /elsewhere"),
     ] {
         let report = diagnose(

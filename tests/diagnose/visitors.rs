@@ -145,15 +145,22 @@ fn visitors_ask_for_a_name_that_the_frontend_accepts() {
         site((folder, port), "", NAME, (&leaf, &[]), page)
     });
     let socket = stage.folder.join("fe.sock");
-    let front = format!(
-        "frontend fe\n    bind {socket}\n    use_backend be if {{ hdr(host) -i {NAME} }}\n"
-    );
+    let front = |name| {
+        format!("frontend fe\n    bind {socket}\n    use_backend be if {{ hdr(host) -i {name} }}\n")
+    };
     let end = "sni str(api.example.test) check check-sni api.example.test";
     let down = backend(server.port, "", ("/", NAME), end);
-    let new = format!("sni str({NAME}) check check-sni {NAME}");
-    for front in ["", &front] {
-        let found = assert_changed(&stage, &format!("{front}{down}"), ("be", "s1"), &new);
+    let sni = format!("sni str({NAME}) check check-sni {NAME}");
+    // If only the check's Host differs, visitors' connections stay as they are.
+    let host = "hdr Host api.example.test";
+    for (front, new, cause) in [
+        (front(NAME), &*sni, "sni-wrong"),
+        (front("api.example.test"), host, "host-not-of-visitors"),
+        (String::new(), host, "host-not-of-visitors"),
+    ] {
+        let found = assert_changed(&stage, &format!("{front}{down}"), ("be", "s1"), new);
         assert_eq!(found["diff_visitors"], 200, "{found:#}");
+        assert_eq!(found["causes"][0]["id"], cause, "{found:#}");
     }
 }
 
@@ -173,4 +180,61 @@ fn a_limit_that_only_diagnose_reaches_is_not_the_cause() {
     let text = found.to_string();
     assert!(!text.contains("asked-too-often"), "{text}");
     assert!(!text.contains("visitors-get-error"), "{text}");
+}
+
+#[test]
+fn visitors_get_the_host_of_the_check_if_the_server_refuses_their_name() {
+    let stage = Stage::new();
+    let public = "www.public.test";
+    let socket = stage.folder.join("fe.sock");
+    let front = format!(
+        "frontend fe\n    bind {socket}\n    use_backend be if {{ hdr(host) -i {public} }}\n"
+    );
+    let end = format!("sni req.hdr(host) check check-sni {NAME}");
+    let leaf = stage.ca.leaf(&[public], 30);
+    // This server has visitors' site, too, but only the check's site has the page.
+    let both = Nginx::serve(|folder, port| {
+        let page = "location /health { return 404; }";
+        let site = |name, leaf, more| site((folder, port), "", name, (leaf, &[]), more);
+        site(NAME, &stage.leaf, "") + &site(public, &leaf, page)
+    });
+    for (port, is_changed) in [(stage.nginx().port, true), (both.port, false)] {
+        let backend = backend(port, "", ("/health", NAME), &end);
+        let config = config(&stage, &format!("{front}{backend}"));
+        let _haproxy = running(&config, ("be", "s1"), "UP");
+        let report = object(&["-f", &config, "be/s1"], 0);
+        let server = &report["servers"][0];
+        let text = server["diff"].to_string();
+        let line = format!("http-request set-header Host {NAME}");
+        assert_eq!(text.contains(&line), is_changed, "{server:#}");
+        assert!(
+            !server.to_string().contains("traffic-needs-sni"),
+            "{server:#}"
+        );
+        if is_changed {
+            assert_eq!(server["diff_visitors"], 200, "{server:#}");
+        }
+    }
+}
+
+#[test]
+fn visitors_that_fail_because_of_ciphers_do_not_need_the_name_of_the_check() {
+    let stage = Stage::new();
+    let server = nginx(&stage, "", "");
+    let backend = format!(
+        "backend be
+    option external-check
+    external-check command {BINARY}
+    external-check path \"--sni {NAME} --ca-file CA\"
+    server s1 127.0.0.1:{} ssl verify required ca-file CA no-tlsv13 ciphers ECDHE-RSA-AES128-GCM-SHA256 check\n",
+        server.port
+    );
+    let config = config(&stage, &backend);
+    let report = object(&["-f", &config, "be/s1"], 0);
+    let server = &report["servers"][0];
+    assert_eq!(server["visitors"], 503, "{server:#}");
+    let causes = server["causes"].to_string();
+    assert!(!causes.contains("traffic-needs-sni"), "{server:#}");
+    let new = server["diff"][0]["new"].as_str().expect("a line");
+    assert!(new.ends_with("no-tlsv13 check"), "{new}");
 }

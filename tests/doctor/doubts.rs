@@ -10,13 +10,13 @@ use crate::configuration::{
 use crate::support::NAME;
 use crate::support::check::{BINARY, by_hand, stdout};
 use crate::support::free_port;
-use crate::support::nginx::Nginx;
+use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 
 /// Each row has lines of the frontend, lines of the backend, and the findings of a run in which HAProxy
-/// serves visitors. KEY is the port of a server that requires a header. HEALTH is the port of a server that
-/// is only for checks.
+/// serves visitors. KEY is the port of a server that requires a header. OLD is the port of a server with TLS
+/// 1.2. HEALTH is the port of a server that is only for checks.
 const SERVED: [(&str, &str, &[&str]); 5] = [
     (
         "http-request set-header X-Key k",
@@ -41,11 +41,12 @@ const SERVED: [(&str, &str, &[&str]); 5] = [
          server s 127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem sni req.hdr(host)",
         &["check-other-port"],
     ),
-    // HAProxy 2.6 resumes the TLS session of its check, with the check's SNI.
+    // HAProxy 2.6 resumes the TLS session of its check, with the check's SNI. nginx accepts this with TLS
+    // 1.2.
     (
         "",
         "http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME\n \
-         server s 127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem check-sni NAME",
+         server s 127.0.0.1:OLD ssl verify required ca-file ROOT/ca.pem check-sni NAME",
         &["traffic-without-sni"],
     ),
 ];
@@ -61,6 +62,11 @@ fn a_run_is_not_certain_of_visitors_that_it_does_not_know() {
              location / {{ if ($http_x_key != \"k\") {{ return 503; }} return 200; }} }}"
         )
     });
+    let leaf = stage.ca.leaf(&[NAME], 30);
+    let old = Nginx::serve(|folder, port| {
+        let servers = refusal(port) + &site((folder, port), "", NAME, (&leaf, &[]), "");
+        servers.replacen("ssl_reject", "ssl_protocols TLSv1.2; ssl_reject", 1)
+    });
     for (front, backend, expected) in SERVED {
         let text = format!(
             "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
@@ -70,6 +76,7 @@ fn a_run_is_not_certain_of_visitors_that_it_does_not_know() {
         );
         let text = text
             .replace("KEY", &key.port.to_string())
+            .replace("OLD", &old.port.to_string())
             .replace("HEALTH", &health.port.to_string())
             .replace("PORT", &stage.nginx().port.to_string())
             .replace("ROOT", stage.chroot())

@@ -177,6 +177,13 @@ fn a_check_that_speaks_http1_to_a_server_for_http2() {
                 &["L7OK"],
             ),
             row(SENT, "BOTH alpn h2 check-alpn h2", &[], &["L7OK"]),
+            // HAProxy doesn't copy check-proto to the servers.
+            row(
+                &format!("{SENT}\n default-server check-proto h2"),
+                "BOTH",
+                &[],
+                &["L7OK"],
+            ),
         ]
     };
     let fill = |text: &str| {
@@ -315,7 +322,8 @@ fn expectations_that_errors_meet() {
     let rows = |_| {
         let row = |(page, expect, id, status): &(&str, &str, &'static str, &'static str)| -> Row<'static> {
             let text = format!(
-                "option httpchk GET {page}\n http-check expect {expect}\n server s 127.0.0.1:PORT"
+                "option httpchk\n http-check send meth GET uri {page} hdr Host a.test\n \
+                 http-check expect {expect}\n server s 127.0.0.1:PORT"
             );
             let ids: Vec<&str> = [*id].into_iter().filter(|id| !id.is_empty()).collect();
             (text.leak(), ids.leak(), vec![*status].leak())

@@ -1,4 +1,5 @@
-//! `doctor --run` and HAProxy's own checks: the result, and the difference from a visitor's request that explains it.
+//! `doctor --run` and HAProxy's own checks: the result, and the difference from a visitor's request that
+//! explains it.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -98,7 +99,7 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
     (
         "if ($server_protocol = HTTP/1.0) { return 426; }",
         "option httpchk GET /",
-        &["check-refused-request"],
+        &["check-refused-request", "check-without-host"],
     ),
     // One line fixes both faults.
     (
@@ -125,12 +126,12 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
     (
         "",
         "option httpchk HEAD /\n http-check expect rstring ^good",
-        &["expects-body"],
+        &["expects-body", "check-without-host"],
     ),
     (
         "if ($request_method = OPTIONS) { return 200; }",
         "option httpchk\n http-check expect string good",
-        &["expects-body"],
+        &["expects-body", "check-without-host"],
     ),
     // `*` is no page, and nginx refuses it.
     (

@@ -220,3 +220,16 @@ fn conditions_about_haproxys_own_variables() {
         assert_eq!(about, serde_json::json!(servers), "{version:?}");
     });
 }
+
+#[test]
+fn variables_in_addresses_need_no_quotes() {
+    let folder = Folder::new();
+    let config = "defaults\n mode http\nbackend b\n server s ${ADDRESS}:1 check sni str(${NAME})\n";
+    let config = folder.file("haproxy.cfg", config);
+    let (report, _) = json(&["-f", &config]);
+    let about = &finding(&report, "unset-variables")["about"];
+    // HAProxy sends the words of `sni` as they are, so NAME isn't a variable.
+    assert_eq!(about.to_string(), r#"["ADDRESS"]"#, "{report}");
+    let (report, _) = json(&["-f", &config, "--env", "ADDRESS=127.0.0.1"]);
+    assert!(!report.to_string().contains("unset-variables"), "{report}");
+}

@@ -9,7 +9,7 @@ use crate::configuration::{checked, finding, foretells, found, in_chroot, json};
 use crate::support::check::BINARY;
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::stage::Stage;
-use crate::support::{NAME, Running, wait_for};
+use crate::support::{NAME, Running, dead_port, wait_for};
 
 const PROBLEM: &str = "problem";
 
@@ -99,8 +99,76 @@ fn without_any_header_of_serve_haproxy_shows_its_status() {
     let backend = " option httpchk\n timeout check 900ms\n http-check connect addr unix@/socket\n \
                    http-check send-state\n http-check send meth GET uri /\n http-check expect status 200\n \
                    server s 127.0.0.1:PORT TLS check inter 500ms";
-    let expected = [("serve-options", PROBLEM)];
+    let expected = [("serve-options", PROBLEM), ("serve-expect", "note")];
     foretells(&in_chroot(&stage, backend), &expected, "L7STS", "503");
+}
+
+/// doctor applies `http-check expect` to serve's answers, as HAProxy does. Each row has a rule, the finding,
+/// and HAProxy's statuses for a healthy and for a dead server.
+#[test]
+fn rules_that_tell_a_healthy_server_from_a_dead_server() {
+    /// The mark and the effect of a finding.
+    type Found = Option<(&'static str, &'static str)>;
+    const HINT: Found = Some(("note", "none"));
+    const ROWS: [(&str, Found, &str, &str); 9] = [
+        ("status 200-399", HINT, "L7OK", "L7STS"),
+        ("rstatus ^2", HINT, "L7OK", "L7STS"),
+        ("! rstatus ^5", HINT, "L7OK", "L7STS"),
+        ("! status 500-599", HINT, "L7OK", "L7STS"),
+        ("status 200,301 status-code int(7)", None, "L7OK", "L7STS"),
+        ("string OK", Some((PROBLEM, "down")), "L7RSP", "L7RSP"),
+        ("status 204", Some((PROBLEM, "down")), "L7STS", "L7STS"),
+        (
+            "status 200-599",
+            Some((PROBLEM, "unchecked")),
+            "L7OK",
+            "L7OK",
+        ),
+        (
+            "! hdr name X-Check-Code value 71",
+            Some(("note", "up")),
+            "L7OK",
+            "L7OK",
+        ),
+    ];
+    let stage = Stage::new();
+    let _serve = serve(&stage, "socket", "0666");
+    let dead = dead_port();
+    let backends = ROWS.iter().enumerate().map(|(index, (rule, ..))| {
+        let lines = backend(&options());
+        let (before, server) = lines.split_once(" http-check expect").expect("a rule");
+        let (_, server) = server.split_once('\n').expect("a server");
+        let other = server
+            .replace("server s", "server dead")
+            .replace("PORT", &dead.to_string());
+        let head = if index == 0 {
+            String::new()
+        } else {
+            format!("backend b{index}\n")
+        };
+        format!("{head}{before} http-check expect {rule}\n{server}\n{other}\n")
+    });
+    let config = in_chroot(&stage, &backends.collect::<String>());
+    let (report, _) = json(&["-f", &config]);
+    let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+    for (index, (rule, expected, healthy, failed)) in ROWS.iter().enumerate() {
+        let name = if index == 0 {
+            "b".to_owned()
+        } else {
+            format!("b{index}")
+        };
+        let findings = report["findings"].as_array().expect("findings").iter();
+        let mut of_rule = findings.filter(|found| found["id"] == "serve-expect");
+        let found =
+            of_rule.find(|found| found["about"].to_string().contains(&format!("\"{name}\"")));
+        let found = found.map(|found| (found["mark"].as_str(), found["effect"].as_str()));
+        let expected = expected.map(|(mark, effect)| (Some(mark), Some(effect)));
+        assert_eq!(found, expected, "{rule}: {report:#}");
+        for (server, status) in [("s", healthy), ("dead", failed)] {
+            let seen = haproxy.wait_for_check(&name, server);
+            assert_eq!(seen.check_status, *status, "{rule}: {server}");
+        }
+    }
 }
 
 #[test]

@@ -587,6 +587,16 @@ fn an_ssl_hello_check_accepts_every_certificate() {
 }
 
 #[test]
+fn an_ssl_hello_check_inside_of_tls_is_down() {
+    let stage = Stage::new();
+    let server = format!("127.0.0.1:PORT TLS check check-sni {NAME} inter 500ms");
+    let backend = format!(" option ssl-hello-chk\n server s {server}");
+    let expected = [("other-protocol-check", NOTE)];
+    let report = foretells(&in_chroot(&stage, &backend), &expected, "L6RSP", "");
+    assert_eq!(finding(&report, "other-protocol-check")["effect"], "down");
+}
+
+#[test]
 fn every_word_that_turns_off_tls_is_named() {
     let stage = Stage::new();
     let own = |words: &str| {

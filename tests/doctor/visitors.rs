@@ -1,9 +1,13 @@
 //! What doctor learns from the frontends about the visitors of a backend.
 
-use crate::configuration::{finding, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::configuration::{finding, found, json};
 use crate::own::{Row, defaults, foretells};
 use crate::support::NAME;
-use crate::support::nginx::Nginx;
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::{dead_port, free_port};
 
@@ -192,6 +196,215 @@ fn a_missing_page_with_disable_on_404_is_no_problem() {
                  http-check send meth GET uri /missing ver HTTP/1.1 hdr Host a.test";
     let report = after_run(&stage, server, check, "check");
     assert_eq!(finding(&report, "seen")["mark"], "note", "{report:#}");
+}
+
+/// A server with two sites and without TLS. Only a.test is a site, and any other Host gets 421.
+const TWO_SITES: &str = "server { listen 127.0.0.1:PORT default_server; return 421; } \
+                         server { listen 127.0.0.1:PORT; server_name a.test; return 200; }";
+
+/// doctor doesn't know the name of the site, so its own request proves nothing.
+#[test]
+fn a_plain_check_without_host_may_fail_although_visitors_are_served() {
+    let stage = Stage::new();
+    let report = after_run(&stage, TWO_SITES, "option httpchk GET /", "check");
+    let found = finding(&report, "check-without-host");
+    assert_eq!(
+        (&found["mark"], &found["effect"]),
+        (&"note".into(), &"down-or-up".into())
+    );
+    let run = &report["runs"]["checks"][0];
+    assert_eq!(
+        (&run["check_status"], &run["check_code"]),
+        (&"L7STS".into(), &421.into())
+    );
+    assert!(run["visitor"].is_null(), "{report:#}");
+    // A run refutes the note if the server serves a visitor whose Host doctor knows.
+    let server = "server { listen 127.0.0.1:PORT; return 200; }";
+    let check = "http-request set-header Host a.test\n option httpchk GET /";
+    let report = after_run(&stage, server, check, "check");
+    assert_eq!(report["findings"], serde_json::json!([]), "{report:#}");
+}
+
+/// HAProxy applies the frontend's `http-request` rules before `use_backend`.
+#[test]
+fn no_visitor_reaches_a_backend_whose_host_the_frontend_changes() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|_, port| TWO_SITES.replace("PORT", &port.to_string()));
+    for (front, visitors, is_lost) in [
+        (
+            "http-request set-header Host b.test\n use_backend b if { hdr(host) a.test }",
+            503,
+            true,
+        ),
+        (
+            "http-request set-header Host a.test\n use_backend b if { hdr(host) a.test }",
+            200,
+            false,
+        ),
+        ("use_backend b if { hdr(host) a.test }", 200, false),
+    ] {
+        let port = free_port();
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{port}\n {front}\nbackend b\n option httpchk\n \
+             http-check send meth GET uri / ver HTTP/1.1 hdr Host a.test\n server s 127.0.0.1:{}\n",
+            defaults(""),
+            nginx.port
+        );
+        let config = stage.folder.file("haproxy.cfg", &text);
+        let (report, code) = json(&["-f", &config, "--run"]);
+        let ids: Vec<String> = found(&report).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(
+            ids.contains(&"lost-visitors".to_owned()),
+            is_lost,
+            "{front}: {report:#}"
+        );
+        assert_eq!(code, 0, "{front}: {report:#}");
+        let visitor = &report["runs"]["checks"][0]["visitor"];
+        assert_eq!(visitor.is_null(), is_lost, "{front}: {report:#}");
+        let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+        assert_eq!(haproxy.wait_for_check("b", "s").check_status, "L7OK");
+        let status = status_of(port, "a.test");
+        assert_eq!(status, visitors, "{front}");
+    }
+}
+
+/// Returns the status that a visitor with this Host gets from the listener on this port.
+fn status_of(port: u16, host: &str) -> u16 {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    let request = format!("GET / HTTP/1.0\r\nHost: {host}\r\n\r\n");
+    stream
+        .write_all(request.as_bytes())
+        .expect("it accepts bytes");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("a response");
+    let status = response.split(' ').nth(1).expect("a status");
+    status.parse().expect("a number")
+}
+
+/// doctor asks with the name in traffic's `sni`, and not with a name that only the check has.
+#[test]
+fn the_visitor_does_not_repeat_the_mistake_of_the_check() {
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&[NAME, "other.example.test"], 30);
+    let nginx = Nginx::serve(|folder, port| {
+        let others = "return 421;";
+        site(
+            (folder, port),
+            "default_server",
+            "other.example.test",
+            (&leaf, &[]),
+            others,
+        ) + &site((folder, port), "", NAME, (&leaf, &[]), "")
+    });
+    let (name, other) = (NAME, "other.example.test");
+    let fixed = format!("sni str({NAME}) check-sni");
+    for (server, host, visitor) in [
+        (format!("{fixed} {other}"), other, Some(name)),
+        (format!("{fixed} {NAME}"), other, Some(name)),
+        (format!("{fixed} {NAME}"), "localhost", Some(name)),
+        (format!("{fixed} {NAME}"), "127.0.0.1", Some(name)),
+        // The check is right, and only its page differs.
+        (
+            format!("sni str({other}) check-sni {other}"),
+            NAME,
+            Some(name),
+        ),
+        // Only the check has a name.
+        (format!("sni req.hdr(host) check-sni {other}"), other, None),
+    ] {
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n option httpchk\n \
+             http-check send meth GET uri / ver HTTP/1.1 hdr Host {host}\n \
+             server s 127.0.0.1:{} ssl verify required ca-file {}/ca.pem {server}\n",
+            defaults(""),
+            free_port(),
+            nginx.port,
+            stage.chroot()
+        );
+        let (report, code) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+        let run = &report["runs"]["checks"][0];
+        let Some(visitor) = visitor else {
+            assert!(run["visitor"].is_null(), "{server}: {report:#}");
+            assert_eq!(finding(&report, "seen")["mark"], "note", "{report:#}");
+            continue;
+        };
+        let request = format!("GET / with Host {visitor}");
+        assert_eq!(run["visitor"]["request"], request, "{server}: {report:#}");
+        assert_eq!(run["visitor"]["status"], 200, "{server}: {report:#}");
+        let is_down = host != visitor;
+        assert_eq!(
+            run["check_status"] == "L7STS",
+            is_down,
+            "{server}: {report:#}"
+        );
+        let problems = found(&report)
+            .into_iter()
+            .filter(|(_, mark)| mark == "problem");
+        assert_eq!(problems.count() > 0, is_down, "{server}: {report:#}");
+        assert_eq!(code, if is_down { 2 } else { 0 }, "{server}: {report:#}");
+    }
+}
+
+/// HAProxy doesn't change the SNI of visitors' own TLS when it changes the Host.
+#[test]
+fn the_sni_of_visitors_tls_survives_a_changed_host() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let front = stage
+        .folder
+        .file("front.pem", &stage.ca.leaf(&[NAME], 30).both_pem());
+    for (of_frontend, of_backend) in [
+        ("", "http-request set-header Host internal.test"),
+        ("http-request set-header Host internal.test", ""),
+    ] {
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{} ssl crt {front}\n {of_frontend}\n default_backend b\nbackend b\n \
+             {of_backend}\n server s 127.0.0.1:{port} ssl sni ssl_fc_sni verify required ca-file {}/ca.pem \
+             check-sni {NAME}\n",
+            defaults(""),
+            free_port(),
+            stage.chroot()
+        );
+        let (report, code) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+        assert_eq!(
+            report["runs"]["checks"][0]["visitor"]["status"], 200,
+            "{report:#}"
+        );
+        assert_eq!((found(&report), code), (Vec::new(), 0), "{report:#}");
+    }
+}
+
+/// HAProxy's `strict-sni` refuses a resumed session without SNI. The server OLD of
+/// `a_run_is_not_certain_of_visitors_that_it_does_not_know` accepts it.
+#[test]
+fn visitors_of_a_server_that_refuses_the_session_of_the_check_fail() {
+    let stage = Stage::new();
+    let pem = stage
+        .folder
+        .file("peer.pem", &stage.ca.leaf(&[NAME], 30).both_pem());
+    let peer = stage.folder.file(
+        "peer.cfg",
+        &format!(
+            "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\nfrontend f\n \
+             bind \"${{LISTEN}}\" ssl crt {pem} strict-sni\n http-request return status 200\n"
+        ),
+    );
+    let peer = Haproxy::start(Mode::Single, &peer, &[]);
+    let port = free_port();
+    let text = format!(
+        "{}frontend f\n bind 127.0.0.1:{port}\n default_backend b\nbackend b\n option httpchk\n \
+         http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n \
+         server s 127.0.0.1:{} ssl verify none check-sni {NAME}\n",
+        defaults(""),
+        peer.port
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let (report, code) = json(&["-f", &config, "--run"]);
+    let found = finding(&report, "traffic-without-sni");
+    assert_eq!((&found["mark"], code), (&"problem".into(), 2), "{report:#}");
+    let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+    assert_eq!(haproxy.wait_for_check("b", "s").check_status, "L7OK");
+    assert_eq!(status_of(port, NAME), 503);
 }
 
 #[test]

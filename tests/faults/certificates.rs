@@ -46,22 +46,22 @@ fn names(stage: &Stage) -> Vec<Fault> {
         ("1 000 other names", &many, 54, "and 990 more"),
         ("another name", &["other.test"], 54, "but for other.test"),
         (
-            "a wildcard a label short",
+            "a wildcard with too few labels",
             &["*.test"],
             54,
             "but for *.test",
         ),
         (
-            "a wildcard a label long",
+            "a wildcard with too many labels",
             &["*.www.example.test"],
             54,
             "not for",
         ),
         ("a wildcard for all", &["*"], 54, "not for"),
-        ("a wildcard within", &["www.*.test"], 54, "not for"),
-        ("a wildcard in part", &["w*.example.test"], 0, ""),
+        ("a wildcard in the middle", &["www.*.test"], 54, "not for"),
+        ("a partial wildcard", &["w*.example.test"], 0, ""),
         (
-            "another wildcard in part",
+            "another partial wildcard",
             &["x*.example.test"],
             54,
             "but for x*",
@@ -69,12 +69,17 @@ fn names(stage: &Stage) -> Vec<Fault> {
         ("two wildcards", &["*.*.test"], 54, "not for"),
         ("the parent", &["example.test"], 54, "but for example.test"),
         (
-            "our name within",
+            "our name at the beginning",
             &["www.example.test.evil.test"],
             54,
             "not for",
         ),
-        ("our name's end", &["evil-www.example.test"], 54, "not for"),
+        (
+            "our name at the end",
+            &["evil-www.example.test"],
+            54,
+            "not for",
+        ),
         ("an address", &["127.0.0.1"], 54, "but for 127.0.0.1"),
         ("a final dot", &["www.example.test."], 54, "not for"),
     ];
@@ -116,7 +121,7 @@ fn addresses(stage: &Stage) -> Vec<Fault> {
     let (by_hand, as_haproxy) = ("--no-sni", "--verify-host 127.0.0.1");
     [
         ("the address", &right, by_hand, 0, ""),
-        ("no subject but the address", &no_subject, by_hand, 0, ""),
+        ("no subject, only the address", &no_subject, by_hand, 0, ""),
         ("the address as a DNS name", &name, by_hand, 0, ""),
         ("another address", &wrong, by_hand, 54, "but for 127.0.0.2"),
         // HAProxy's verifyhost doesn't support addresses.
@@ -156,7 +161,7 @@ fn validity(stage: &Stage) -> Vec<Fault> {
             params.not_after = now + Duration::days(to) + Duration::hours(1);
         })
     };
-    // From 2050 on, dates have another form (RFC 5280, section 4.1.2.5).
+    // From 2050 on, dates have a different form (RFC 5280, section 4.1.2.5).
     let far = stage.ca.leaf_with(&[NAME], |params| {
         params.not_before = rcgen::date_time_ymd(1970, 1, 1);
         params.not_after = rcgen::date_time_ymd(9999, 12, 31);
@@ -208,7 +213,7 @@ fn uses(stage: &Stage) -> Vec<Fault> {
         row(stage, "for servers", &used(&[ServerAuth]), 0, ""),
         row(
             stage,
-            "for servers too",
+            "for clients and servers",
             &used(&[ClientAuth, ServerAuth]),
             0,
             "",
@@ -220,7 +225,13 @@ fn uses(stage: &Stage) -> Vec<Fault> {
             56,
             no_server,
         ),
-        row(stage, "for code", &used(&[CodeSigning]), 56, no_server),
+        row(
+            stage,
+            "for code signing",
+            &used(&[CodeSigning]),
+            56,
+            no_server,
+        ),
         row(
             stage,
             "the use anyExtendedKeyUsage",
@@ -233,7 +244,7 @@ fn uses(stage: &Stage) -> Vec<Fault> {
         row(stage, "an unknown issuer", &other, 55, "CN=Other CA"),
         row(
             stage,
-            "an issuer of the same name",
+            "an issuer with the same name",
             &impostor,
             56,
             "bad signature",

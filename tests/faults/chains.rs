@@ -30,7 +30,7 @@ fn orders(stage: &Stage) -> Vec<Fault> {
     let root = &stage.ca;
     let upper = root.intermediate("Upper CA");
     let lower = upper.intermediate("Lower CA");
-    let ended = Ca::with("Padding", days_ago(9));
+    let expired = Ca::with("Padding", days_ago(9));
     let foreign = Ca::named("Foreign CA");
     let cross = foreign.intermediate("Cross");
     let many: Vec<Ca> = (0..40)
@@ -47,7 +47,7 @@ fn orders(stage: &Stage) -> Vec<Fault> {
         row("twice", &[&lower, &lower, &upper, &upper], 0, ""),
         row(
             "padded with an expired issuer",
-            &[&ended, &lower, &upper],
+            &[&expired, &lower, &upper],
             0,
             "",
         ),
@@ -62,10 +62,10 @@ fn orders(stage: &Stage) -> Vec<Fault> {
             55,
             "CN=Lower CA",
         ),
-        row("40 issuers of the same name", &misled, 55, "CN=Lower CA"),
+        row("40 issuers with the same name", &misled, 55, "CN=Lower CA"),
         row(
-            "padded: no days are counted there",
-            &[&lower, &upper, &ended],
+            "padded with an expired issuer, --min-cert-days",
+            &[&lower, &upper, &expired],
             0,
             "",
         )
@@ -141,7 +141,7 @@ fn limits(stage: &Stage) -> Vec<Fault> {
     let chain = |what, by: &Ca, above: &[&Ca], code, phrase| {
         row(stage, what, by, &[&[by], above].concat(), code, phrase)
     };
-    let may_not = "may not issue";
+    let may_not = "forbid a name of";
     vec![
         chain("an issuer that is no CA", &no_ca, &[], 56, "is not a CA"),
         chain(
@@ -153,8 +153,8 @@ fn limits(stage: &Stage) -> Vec<Fault> {
         ),
         chain("path length", &below_zero, &[&zero], 56, "path length"),
         chain("path length kept", &zero, &[], 0, ""),
-        // In RFC 5280 a root is only a name and a key. HAProxy's TLS library also checks the path
-        // length in the root's certificate.
+        // In RFC 5280, a root is only a name and a key. HAProxy's TLS library also checks the path
+        // length of the root's certificate, so sni-check does too.
         Fault {
             options: stage.trusting(&short, "short.pem"),
             ..chain("path length of the root", &beyond, &[], 56, "path length")
@@ -189,7 +189,7 @@ fn revocation(stage: &Stage) -> Vec<Fault> {
     let (good, bad) = (ca.leaf(&[NAME], 30), ca.leaf(&[NAME], 30));
     let lists = [
         ("list", ca.crl(&[&bad], 3)),
-        ("ended", ca.crl(&[], -1)),
+        ("expired", ca.crl(&[], -1)),
         ("foreign", Ca::named("Other CA").crl(&[], 3)),
         // The issuer's name is right, but the list is signed with a different key.
         ("forged", Ca::new().crl(&[], 3)),
@@ -203,7 +203,13 @@ fn revocation(stage: &Stage) -> Vec<Fault> {
     vec![
         row("not revoked", &good, "list", 0, ""),
         row("revoked", &bad, "list", 56, "revoked"),
-        row("a list that has expired", &good, "ended", 56, "has expired"),
+        row(
+            "a list that has expired",
+            &good,
+            "expired",
+            56,
+            "has expired",
+        ),
         row("a list of another CA", &good, "foreign", 56, "no list"),
         row(
             "a forged list",

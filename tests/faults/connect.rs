@@ -22,7 +22,7 @@ pub fn faults(stage: &Stage) -> Vec<Fault> {
     faults
 }
 
-/// Faults of name resolution. The resolv.conf of a chroot names the test's own DNS server.
+/// Returns faults of name resolution. The resolv.conf of a chroot names the test's own DNS server.
 fn names(stage: &Stage) -> Vec<Fault> {
     let resolver = format!("nameserver {}\n", resolver());
     stage.folder.file("etc/resolv.conf", &resolver);
@@ -47,10 +47,10 @@ fn names(stage: &Stage) -> Vec<Fault> {
             .with(&format!("--ca-file /ca.pem --connect {name}.example.test"))
     })
     .into();
-    let forgotten = Folder::new();
-    forgotten.copy(BINARY, "sni-check", 0o755);
+    let bare = Folder::new();
+    bare.copy(BINARY, "sni-check", 0o755);
     faults.push(Fault {
-        program: within(&forgotten),
+        program: within(&bare),
         ..Fault::new(
             "an empty chroot",
             1,
@@ -59,11 +59,12 @@ fn names(stage: &Stage) -> Vec<Fault> {
         )
         .with("--connect there.example.test")
     });
-    stage.keep(forgotten);
+    stage.keep(bare);
     faults
 }
 
-/// A DNS server (RFC 1035). The first label of a name selects its behaviour.
+/// Starts a DNS server (RFC 1035) and returns its address. The first label of a name selects the
+/// answer.
 fn resolver() -> Ipv4Addr {
     let (address, socket) = peer::resolver();
     thread::spawn(move || {
@@ -129,7 +130,7 @@ fn networks(stage: &Stage) -> Vec<Fault> {
             address: "::1".to_owned(),
             ..Fault::new("refused by IPv6", closed, 41, "connection refused")
         },
-        Fault::new("itself", closed, 41, "connection refused")
+        Fault::new("a connection to itself", closed, 41, "connection refused")
             .with(&format!("--source 127.0.0.1:{closed}")),
         Fault::new("a full backlog", blackhole, 42, "connecting timed out"),
         no_network("203.0.113.7", "network is unreachable"),
@@ -138,7 +139,7 @@ fn networks(stage: &Stage) -> Vec<Fault> {
         refusing_route("blackhole", "invalid argument"),
         refusing_route("prohibit", "permission denied"),
         Fault::new(
-            "a foreign source",
+            "a source address of another host",
             closed,
             43,
             "cannot connect from --source 203.0.113.7",
@@ -213,7 +214,7 @@ fn unix_sockets(stage: &Stage, binary: &str) -> Vec<Fault> {
             "not a directory",
         ),
         at(
-            "too long a path",
+            "a path that is too long",
             folder.join(&"x".repeat(120)),
             43,
             "name too long",

@@ -22,7 +22,7 @@ fn alerts() -> Vec<Fault> {
         (20, 61, "(bad_record_mac)"),
         (22, 61, "(record_overflow)"),
         (40, 66, "(handshake_failure)"),
-        // These alerts are about a client certificate, but the server didn't ask for a client
+        // An alert about a certificate gets code 61 here, because the server didn't ask for a client
         // certificate.
         (42, 61, "(bad_certificate)"),
         (46, 61, "(certificate_unknown)"),
@@ -89,7 +89,7 @@ fn not_a_handshake() -> Vec<Fault> {
             "an empty record",
         ),
         Fault::new(
-            "application data at once",
+            "application data instead of a ServerHello",
             says([23, 3, 3, 0, 1, 0]),
             63,
             "violates TLS",
@@ -150,10 +150,14 @@ fn silence_and_slowness() -> Vec<Fault> {
             "handshake timed out",
         ),
         Fault::new("a reset", resetting, 64, "reset during the handshake"),
-        Fault::new("a reset, nothing read", unread, 64, "during the handshake"),
+        Fault::new(
+            "a reset before the ClientHello is read",
+            unread,
+            64,
+            "during the handshake",
+        ),
         Fault::new("accepted and closed", closed, 64, "during the handshake"),
-        // These peers never stop, so either a rule of the protocol or the deadline must end the
-        // check.
+        // These peers never stop, so a rule of the protocol must end the check.
         Fault::new(
             "endless warnings",
             endless(&[21, 3, 3, 0, 2, 1, 90]),
@@ -210,14 +214,9 @@ fn retries(stage: &Stage) -> Vec<Fault> {
     let once = stage.openssl("leaf", &["-groups", "P-384"]);
     vec![
         Fault::none("one HelloRetryRequest", once).with(&stage.trust),
+        Fault::new("endless HelloRetryRequests", retry(24), 63, "violates TLS"),
         Fault::new(
-            "HelloRetryRequests without end",
-            retry(24),
-            63,
-            "violates TLS",
-        ),
-        Fault::new(
-            "a HelloRetryRequest for what was sent",
+            "a HelloRetryRequest for a group that was already sent",
             retry(29),
             63,
             "violates TLS",
@@ -225,8 +224,8 @@ fn retries(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// Real servers that share no TLS version or cipher with the check, and two that share only one
-/// version.
+/// Returns faults with real servers that share no TLS version or cipher with the check, and with
+/// healthy servers that share only one version.
 fn nothing_in_common(stage: &Stage) -> Vec<Fault> {
     let low = "ALL:@SECLEVEL=0";
     let server = |options: &[&str]| stage.openssl("leaf", options);
@@ -239,8 +238,10 @@ fn nothing_in_common(stage: &Stage) -> Vec<Fault> {
         Fault::new("TLS 1.0 only", old, 66, "(protocol_version)"),
         Fault::new("TLS 1.1 only", older, 66, "(protocol_version)"),
         Fault::new("no common cipher", cbc, 66, "(handshake_failure)"),
-        Fault::new("we insist", only_12, 66, "(protocol_version)").with("--ssl-min-ver TLSv1.3"),
-        Fault::new("we insist", only_13, 66, "(protocol_version)").with("--ssl-max-ver TLSv1.2"),
+        Fault::new("we require TLS 1.3", only_12, 66, "(protocol_version)")
+            .with("--ssl-min-ver TLSv1.3"),
+        Fault::new("we require TLS 1.2", only_13, 66, "(protocol_version)")
+            .with("--ssl-max-ver TLSv1.2"),
         Fault::none("TLS 1.2 only", only_12).with(&stage.trust),
         Fault::none("TLS 1.3 only", only_13).with(&stage.trust),
     ]

@@ -47,7 +47,7 @@ fn statuses(stage: &Stage) -> Vec<Fault> {
         ("503 Busy", 71, "status 503"),
         ("600 X", 71, "status 600"),
         ("999 X", 71, "status 999"),
-        // HAProxy accepts every number as a status.
+        // HAProxy accepts any number of one to three digits as a status.
         ("000 X", 71, "status 0"),
         ("099 X", 71, "status 99"),
         ("20 OK", 71, "status 20"),
@@ -158,7 +158,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
     };
     let complete = "before the response was complete";
     let no_body = "no response body, expected string good";
-    // Together, the chunks say `bad`.
+    // Together, the chunks contain `bad`.
     let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nba\r\n1\r\nd\r\n0\r\n\r\n";
     let not_bad = "--expect '! string bad'";
     vec![
@@ -172,8 +172,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
         chunked("4\r\ngoodXX0\r\n\r\n", WANTS, 73, "chunk"),
         chunked("ffffffffffffffffff\r\ngood", WANTS, 73, "chunk"),
         chunked("4\r\ngo", WANTS, 74, complete),
-        // If the text is found, a rule doesn't need the end of the body. A negated rule needs the
-        // end.
+        // A rule is met as soon as the text is found. A negated rule needs the end of the body.
         chunked("4\r\ngood\r\n", WANTS, 0, ""),
         chunked("4\r\ngood\r\n", not_bad, 74, complete),
         chunked(
@@ -221,7 +220,8 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// Peers that send a beginning and then repeat a part until the client disconnects.
+/// Returns faults with peers that send a beginning and then repeat a part until the client
+/// disconnects.
 fn endless(stage: &Stage) -> Vec<Fault> {
     let row = |begin: &'static str, repeat: &'static str, options: &str, code, phrase| {
         let block = repeat.repeat(4096 / repeat.len() + 1);
@@ -267,8 +267,8 @@ fn endless(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// Describes a peer that sends 50 MB of zeros, compressed to a few kilobytes. The check requests no
-/// encoding, so it unpacks nothing.
+/// Describes a peer that sends 50 MB of zeros, compressed to about 50 kB. The check accepts no
+/// encoding, so it doesn't decompress the body.
 fn gzip_bomb(stage: &Stage) -> Fault {
     let script = "head -c 50000000 /dev/zero | gzip -9";
     let bomb = program("sh")

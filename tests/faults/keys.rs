@@ -1,4 +1,4 @@
-//! Keys and signatures, and client certificates, with a real `openssl s_server`.
+//! Faults of keys, signatures and client certificates, with a real `openssl s_server`.
 
 use std::process::Stdio;
 
@@ -19,12 +19,12 @@ fn run(words: &[&str]) {
         .args(words)
         .stdin(Stdio::null())
         .output()
-        .expect("openssl");
+        .expect("openssl runs");
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{error}");
 }
 
-/// Starts a server with a certificate that rcgen can't make.
+/// Starts a server with a key and a certificate that OpenSSL makes. rcgen can't make all of them.
 fn server(stage: &Stage, name: &str, names: &str, key: &[&str], sign: &[&str]) -> u16 {
     stage.folder.file("ca.key", &stage.ca.key_pem);
     let extensions = format!("subjectAltName={names}\n");
@@ -49,7 +49,7 @@ fn keys(stage: &Stage) -> Vec<Fault> {
     let rsa = |bits| ["-newkey", bits];
     let ec = |curve| ["-newkey", "ec", "-pkeyopt", curve];
     // The key has five primes, because OpenSSL takes a long time to find two large primes. The
-    // number of primes doesn't show in the public key.
+    // public key doesn't show the number of primes.
     let large = ["-newkey", "rsa:8192", "-pkeyopt", "rsa_keygen_primes:5"];
     let rows: [(&str, Words<'_>, Words<'_>, i32, &str); 11] = [
         (
@@ -121,14 +121,14 @@ fn client_certificates(stage: &Stage) -> Vec<Fault> {
     let wrong = Ca::named("Other CA")
         .leaf(&["client.example.test"], 9)
         .both_pem();
-    let ended = stage.ca.leaf(&["client.example.test"], -2).both_pem();
+    let expired = stage.ca.leaf(&["client.example.test"], -2).both_pem();
     let crt = |name: &str, pem: &str| format!("--crt {}", stage.folder.file(name, pem));
     let rows = [
         (
             "none",
             String::new(),
             58,
-            "wants a client certificate (--crt)",
+            "requires a client certificate (--crt)",
         ),
         (
             "wrong",
@@ -138,7 +138,7 @@ fn client_certificates(stage: &Stage) -> Vec<Fault> {
         ),
         (
             "expired",
-            crt("ended", &ended),
+            crt("expired", &expired),
             58,
             "refused our client certificate",
         ),

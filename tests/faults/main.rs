@@ -1,4 +1,4 @@
-//! The fault matrix: everything that can be wrong with a peer or on the way to it. The check must
+//! The fault matrix: what can be wrong with a peer, or on the way to the peer. The check must
 //! report each fault with its exact code and a phrase, within a time limit. The matrix also has
 //! healthy peers that only look faulty.
 
@@ -28,8 +28,7 @@ use support::stage::Stage;
 const DEADLINE: f64 = 1500.0;
 /// How long after its deadline a check may still run, in milliseconds.
 const GRACE: f64 = 50.0;
-/// The time limit for faults that need no waiting, in milliseconds. docs/testing.md states
-/// it.
+/// The time limit for faults that need no waiting, in milliseconds. docs/testing.md states it.
 const AT_ONCE: f64 = 500.0;
 /// The time that a loaded machine may need to start a process and to notice its end.
 const START: Duration = Duration::from_secs(2);
@@ -76,10 +75,7 @@ impl Fault {
 }
 
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 fn every_fault_has_its_code_phrase_and_time_limit() {
     let (stage, elsewhere) = (Stage::new(), Untouched::new());
     let faults: Vec<Fault> = [
@@ -107,7 +103,7 @@ fn every_fault_has_its_code_phrase_and_time_limit() {
     let (real, healthy): (Vec<&Fault>, Vec<&Fault>) =
         faults.iter().partition(|fault| fault.code != 0);
     println!(
-        "{} faults and {} peers that only look like one; the slowest that needs no waiting took {:.1} ms: {}",
+        "{} faults and {} healthy peers; the slowest fault that needs no waiting took {:.1} ms: {}",
         real.len(),
         healthy.len(),
         slowest.0,
@@ -126,8 +122,8 @@ fn every_fault_has_its_code_phrase_and_time_limit() {
     assert_eq!(reached, all.map(|code| i32::from(code.number())).collect());
 }
 
-/// Checks every fault, four at a time, because checks that time out only wait. Returns all errors,
-/// and the slowest fault that needs no waiting.
+/// Checks all faults, four at a time, because a check that times out only waits. Returns all errors,
+/// and the slowest fault that needs no waiting, with its time.
 fn run(faults: &[Fault]) -> (Vec<String>, (f64, String)) {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
@@ -156,8 +152,8 @@ fn run(faults: &[Fault]) -> (Vec<String>, (f64, String)) {
     (inner, slowest.into_inner().expect("a lock"))
 }
 
-/// Runs a check. Returns its duration in milliseconds, as the program measured it, or why the check
-/// is wrong.
+/// Runs a check. Returns its duration in milliseconds, as the program measured it (0 for a healthy
+/// peer), or what is wrong with the result.
 fn judge(fault: &Fault) -> Result<f64, String> {
     let what = format!("{} {}", fault.what, fault.options);
     let sni = match fault.options.contains("--no-sni") {
@@ -203,7 +199,7 @@ fn judge(fault: &Fault) -> Result<f64, String> {
     }
 }
 
-/// Reads the time at the end of a line: `total 3.4ms`.
+/// Reads the time at the end of a line, in milliseconds: `total 3.4ms`.
 fn total(line: &str) -> Option<f64> {
     let (_, total) = line.trim_end().rsplit_once("total ")?;
     total.strip_suffix("ms")?.parse().ok()

@@ -38,7 +38,7 @@ fn say(stream: &mut Stream, text: &str) {
 }
 
 fn waits(stage: &Stage) -> Vec<Fault> {
-    // This peer sends the text and then nothing more.
+    // This peer sends the text, and then nothing.
     let mute = |text: &'static str| {
         behaves(stage, move |stream| {
             say(stream, text);
@@ -52,7 +52,7 @@ fn waits(stage: &Stage) -> Vec<Fault> {
         })
     };
     let head = "response timed out";
-    let body = "timed out within its body";
+    let body = "timed out while reading the response body";
     let row = |what, port, options, code, phrase| {
         Fault::new(what, port, code, phrase)
             .with(&stage.trust)
@@ -69,9 +69,15 @@ fn waits(stage: &Stage) -> Vec<Fault> {
         ),
         row("silence after the head", mute(BARE), WANTS, 72, body),
         row("silence within the body", mute(LONGER), ABSENT, 72, body),
-        row("silence after what was found", mute(LONGER), WANTS, 0, ""),
         row(
-            "silence after what a pattern found",
+            "silence after the text was found",
+            mute(LONGER),
+            WANTS,
+            0,
+            "",
+        ),
+        row(
+            "silence after a pattern matched",
             mute(LONGER),
             "--expect 'rstring ^ok'",
             0,
@@ -154,7 +160,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
             closed,
         ),
         row(
-            "closed after what was found",
+            "closed after the text was found",
             in_order(LONGER),
             WANTS,
             0,
@@ -170,7 +176,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
         row("cut before the head", cut(none), "", 74, closed),
         row("cut within the head", cut(part), "", 74, closed),
         row("cut after the head", cut(LONGER), ABSENT, 74, closed),
-        row("cut after what was found", cut(LONGER), WANTS, 0, ""),
+        row("cut after the text was found", cut(LONGER), WANTS, 0, ""),
         row(
             "cut after a body that only close_notify ends",
             cut("HTTP/1.0 200 OK\r\n\r\nok"),
@@ -190,7 +196,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
             "",
         ),
         row(
-            "a plain record within TLS",
+            "an unencrypted record after the handshake",
             plain(stage),
             "",
             63,
@@ -199,7 +205,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// Breaks TLS with a plain record after the handshake.
+/// Starts a server that breaks TLS with an unencrypted record after the handshake.
 fn plain(stage: &Stage) -> u16 {
     behaves(stage, |stream| {
         let _ = stream.sock.write_all(&[21, 3, 3, 0, 2, 2, 80]);
@@ -207,8 +213,8 @@ fn plain(stage: &Stage) -> u16 {
     })
 }
 
-/// A redirect is only a status, and the check doesn't follow it. The targets are a cloud's metadata
-/// address and `elsewhere`, a port of this test that would notice a connection.
+/// Returns peers that redirect. To the check, a redirect is only a status that it doesn't follow. The
+/// targets are a cloud's metadata address, and the port `elsewhere`, which notices connections.
 fn redirects(stage: &Stage, elsewhere: u16) -> Vec<Fault> {
     let elsewhere = format!("127.0.0.1:{elsewhere}");
     let mut faults = Vec::new();
@@ -229,7 +235,7 @@ fn redirects(stage: &Stage, elsewhere: u16) -> Vec<Fault> {
         }
     }
     let odd = "HTTP/1.1 302 X\r\nLocation: http://[::1\r\nLocation: \u{e9}\r\n\r\n";
-    faults.push(Fault::none("odd places", peer::answer(&stage.leaf, odd)).with(&stage.trust));
+    faults.push(Fault::none("invalid targets", peer::answer(&stage.leaf, odd)).with(&stage.trust));
     faults
 }
 

@@ -1,6 +1,6 @@
 //! Checks with a clock that is wrong by decades. The test never sets this machine's clock. It
 //! traces the program and changes the answer when the program asks the kernel for the time. It also
-//! hides the vDSO, which gives the time without a system call.
+//! hides the vDSO, because the vDSO gives the time without a system call.
 #![cfg(target_arch = "x86_64")]
 
 use std::io::Read as _;
@@ -23,13 +23,13 @@ use crate::support::pki::{Ca, Leaf};
 
 /// Runs a check of a backend with this certificate at different times, in seconds of Unix time.
 /// Each time the check asks for the time, it gets the next value of `times`.
-#[expect(clippy::zombie_processes, reason = "its tracer waits for it")]
+#[expect(clippy::zombie_processes, reason = "the tracer waits for the child")]
 fn check(times: &[i64], ca: &Ca, leaf: &Leaf) -> Output {
     let folder = Folder::new();
     let file = folder.file("ca.pem", &ca.pem);
     let port = answer(leaf, OK).to_string();
     let options = format!("--sni {NAME} --ca-file {file} --min-cert-days 1 --timeout 30s");
-    // The shell waits for its tracer before it becomes the check.
+    // The shell stops until the tracer is attached. Then it executes the check.
     let script = "kill -STOP $$; exec \"$0\" \"$@\"";
     let mut child = haproxy_command(
         &["/bin/sh", "-c", script, BINARY],
@@ -51,7 +51,7 @@ fn check(times: &[i64], ca: &Ca, leaf: &Leaf) -> Output {
     }
 }
 
-/// Continues the stopped shell, and gives these times to the program that the shell becomes.
+/// Continues the stopped shell, and gives these times to the check, which the shell executes.
 fn run_at(times: &[i64], pid: Pid) -> ExitStatus {
     let mut times = times.iter().copied().cycle();
     waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("a child that stops");
@@ -84,23 +84,23 @@ fn run_at(times: &[i64], pid: Pid) -> ExitStatus {
             WaitStatus::Stopped(stopped, signal) => (stopped, Some(signal)),
             _ => continue,
         };
-        // This fails if the thread has exited meanwhile.
+        // This fails if the thread has exited in the meantime.
         let _ = ptrace::syscall(stopped, signal);
     }
 }
 
 fn read(pid: Pid, address: u64) -> c_long {
-    ptrace::read(pid, address as ptrace::AddressType).expect("its memory")
+    ptrace::read(pid, address as ptrace::AddressType).expect("the child's memory")
 }
 
 fn write(pid: Pid, address: u64, value: c_long) {
-    ptrace::write(pid, address as ptrace::AddressType, value).expect("its memory");
+    ptrace::write(pid, address as ptrace::AddressType, value).expect("the child's memory");
 }
 
-/// Hides the vDSO. At a program's start the stack holds the number of arguments, the arguments, 0,
+/// Hides the vDSO. At a program's start, the stack holds the number of arguments, the arguments, 0,
 /// the environment, 0, and pairs. One pair holds the address of the vDSO (getauxval(3)).
 fn hide_vdso(pid: Pid) {
-    let stack = ptrace::getregs(pid).expect("its registers").rsp;
+    let stack = ptrace::getregs(pid).expect("the child's registers").rsp;
     let mut at = stack + 8 * (read(pid, stack) as u64 + 2);
     while read(pid, at) != 0 {
         at += 8;
@@ -113,9 +113,9 @@ fn hide_vdso(pid: Pid) {
     write(pid, at, AT_IGNORE as c_long);
 }
 
-/// Changes the seconds that a successful call has just returned.
+/// Changes the seconds that a successful clock_gettime call has just returned.
 fn set_time(times: &mut impl Iterator<Item = i64>, pid: Pid) {
-    let registers = ptrace::getregs(pid).expect("its registers");
+    let registers = ptrace::getregs(pid).expect("the child's registers");
     let call = registers.orig_rax as c_long;
     if call == SYS_clock_gettime && registers.rdi as i32 == CLOCK_REALTIME && registers.rax == 0 {
         let time = times.next().expect("a time");

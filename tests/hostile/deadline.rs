@@ -14,14 +14,14 @@ use crate::support::check::{BINARY, by_hand, example, expect, haproxy_command};
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, peer, wait_for};
 
-/// The time-out, which is long enough to stop the check before its deadline.
+/// The `--timeout` of the checks. It leaves enough time to stop a check before its deadline.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a check may need to end after it continues.
 const SOON: Duration = Duration::from_millis(1500);
 
 fn signal(child: &Child, signal: Signal) {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    kill_process(pid.expect("a process"), signal).expect("it is there");
+    kill_process(pid.expect("a process"), signal).expect("the process exists");
 }
 
 /// Stops a check once `reached` returns, continues it after its deadline, and returns its output.
@@ -29,7 +29,7 @@ fn stopped(command: Command, reached: impl FnOnce(&Child)) -> Output {
     stopped_for(TIMEOUT, command, reached)
 }
 
-/// Like [`stopped`], for a call that may take up to `longest`.
+/// Like [`stopped`], for a command that may take up to `longest`.
 fn stopped_for(longest: Duration, mut command: Command, reached: impl FnOnce(&Child)) -> Output {
     let start = Instant::now();
     let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -40,7 +40,7 @@ fn stopped_for(longest: Duration, mut command: Command, reached: impl FnOnce(&Ch
     std::thread::sleep(stop.saturating_sub(start.elapsed()));
     signal(&child, Signal::CONT);
     let go_on = Instant::now();
-    let output = child.wait_with_output().expect("an end");
+    let output = child.wait_with_output().expect("the check ends");
     // If the deadline didn't include the stopped time, the check would continue to wait for nearly
     // `longest`.
     assert!(go_on.elapsed() < SOON, "{:?}: {output:?}", go_on.elapsed());
@@ -56,27 +56,27 @@ fn check(port: u16, options: &str) -> Command {
 /// Returns the port of a peer that sends nothing, and a function that waits until a check is in its
 /// handshake.
 fn silent() -> (u16, impl FnOnce(&Child)) {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     let port = peer::tcp(move |mut stream| {
         let _ = stream.read(&mut [0; 16]);
-        let _ = tell.send(());
+        let _ = sender.send(());
         let _ = stream.read_to_end(&mut Vec::new());
     });
     (port, move |_: &Child| {
-        told.recv_timeout(PATIENCE).expect("a handshake")
+        receiver.recv_timeout(PATIENCE).expect("a handshake")
     })
 }
 
 /// Returns the port of a peer that sends nothing after the handshake, and a function that waits
 /// until a check has sent its request.
 fn silent_after_handshake(stage: &Stage) -> (u16, impl FnOnce(&Child)) {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     let port = peer::tls(&stage.leaf, move |stream| {
-        let _ = tell.send(());
+        let _ = sender.send(());
         let _ = stream.read(&mut [0]);
     });
     (port, move |_: &Child| {
-        told.recv_timeout(PATIENCE).expect("a request")
+        receiver.recv_timeout(PATIENCE).expect("a request")
     })
 }
 
@@ -133,8 +133,8 @@ fn a_stopped_check_is_logged_to_the_syslog() {
     );
 }
 
-/// diagnose has a long time limit because it sends many requests and also runs HAProxy. So this is
-/// the slowest test.
+/// diagnose has a long time limit, because it sends many requests and also runs HAProxy. So this test
+/// takes long.
 #[test]
 fn a_stopped_diagnose_ends_too() {
     let (port, reached) = silent();
@@ -166,7 +166,7 @@ fn a_loop_that_never_looks_at_the_clock_ends() {
             }
         };
         let start = Instant::now();
-        let output = command.output().expect("it runs");
+        let output = command.output().expect("the example runs");
         expect(&output, 62, "late by 1");
         assert!(start.elapsed() < PATIENCE);
         assert_eq!(output.status.signal(), None);
@@ -190,9 +190,12 @@ fn an_unread_standard_output_does_not_block_a_call_by_hand() {
             option,
             NAME,
         ];
-        let mut child = by_hand(&words).stdout(writer).spawn().expect("it runs");
+        let mut child = by_hand(&words)
+            .stdout(writer)
+            .spawn()
+            .expect("the program runs");
         let status = wait_for("the check to end", || child.try_wait().expect("a status"));
-        // The check has already found the backend healthy.
+        // At this point, the check has already found the backend healthy.
         assert_eq!(status.code(), Some(0), "{option}: {status}");
     }
 }

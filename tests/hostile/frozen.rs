@@ -9,10 +9,11 @@ use crate::support::freezer::Freezer;
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, peer};
 
-/// The time-out, which is long enough to freeze the check before its deadline.
+/// The `--timeout` of the check. It leaves enough time to freeze the check before its deadline.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Such a response only shows that the server was healthy some time ago.
+/// The response arrived while the check was frozen, so it only shows that the server was healthy some
+/// time ago.
 #[test]
 fn a_response_that_waited_for_a_frozen_check_is_too_late() {
     let stage = Stage::new();
@@ -22,7 +23,10 @@ fn a_response_that_waited_for_a_frozen_check_is_too_late() {
     for _ in 0..3 {
         let start = Instant::now();
         let mut check = haproxy_command(&[BINARY], &path, "127.0.0.1", &server.port.to_string());
-        let child = check.stderr(Stdio::piped()).spawn().expect("it runs");
+        let child = check
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
         let freezer = Freezer::new(child.id());
         server.asked.recv_timeout(PATIENCE).expect("a request");
         freezer.freeze();
@@ -31,7 +35,7 @@ fn a_response_that_waited_for_a_frozen_check_is_too_late() {
         let late = TIMEOUT + Duration::from_millis(200);
         std::thread::sleep(late.saturating_sub(start.elapsed()));
         freezer.thaw();
-        let output = child.wait_with_output().expect("an end");
+        let output = child.wait_with_output().expect("the check ends");
         assert!(start.elapsed() < TIMEOUT + PATIENCE);
         expect(&output, 72, "timed out; ");
     }

@@ -19,15 +19,15 @@ const LATE: Duration = Duration::from_secs(3);
 fn ends_within(longest: Duration, mut command: Command) -> Output {
     let start = Instant::now();
     let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = pipes.spawn().expect("it runs");
+    let mut child = pipes.spawn().expect("the program runs");
     while child.try_wait().expect("a status").is_none() {
         if start.elapsed() > longest {
             let _ = child.kill();
-            panic!("it still runs after {longest:?}");
+            panic!("the program still runs after {longest:?}");
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    child.wait_with_output().expect("its output")
+    child.wait_with_output().expect("the output")
 }
 
 fn check(options: &str) -> Command {
@@ -95,7 +95,7 @@ fn an_alarm_from_before_the_start_changes_nothing() {
     expect(&output, 0, "");
 }
 
-/// For example, root may read /proc/kpageflags, and the duration of one read grows with the machine's memory.
+/// Reading a kernel file can take long. For /proc/kpageflags, the time grows with the machine's memory.
 #[test]
 fn kernel_files_are_refused_at_once() {
     for file in [

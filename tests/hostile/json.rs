@@ -16,8 +16,8 @@ fn expect_whole(text: &str, cause: &str) {
     assert!(!text.contains(raw), "{text:.300}");
     assert_eq!(text.lines().count(), 1);
     let object: Value = serde_json::from_str(text).expect("JSON");
-    let said = object["cause"].as_str().expect("a cause");
-    assert!(said.contains(cause), "{said:.300}");
+    let shown = object["cause"].as_str().expect("a cause");
+    assert!(shown.contains(cause), "{shown:.300}");
 }
 
 #[test]

@@ -63,8 +63,8 @@ fn a_check_works_with_scarce_resources() {
     ] {
         assert_eq!(after(&stage, script, ""), Some(code), "{script}");
     }
-    // This user may not create processes or threads. If the address is literal, the check works
-    // without a second thread.
+    // This user isn't allowed to create processes or threads. If the server has a literal address, the
+    // check works without a second thread.
     let user = "exec /usr/bin/setpriv --reuid 65534 --clear-groups --no-new-privs /bin/bash -c 'ulimit -u 0; exec \"$0\" \"$@\"' \"$0\" \"$@\"";
     let binary = stage.folder.copy(BINARY, "sni-check", 0o755);
     let port = stage.nginx().port;
@@ -102,8 +102,8 @@ fn a_check_works_in_odd_environments() {
             .expect("the program runs")
             .code()
     };
-    // These are all variables that HAProxy sets (manual, `external-check command`), and variables
-    // that other programs read.
+    // These are the variables that HAProxy sets (manual, `external-check command`), except PATH, and
+    // variables that other programs read.
     for name in [
         "HAPROXY_PROXY_ADDR",
         "HAPROXY_PROXY_ID",
@@ -148,7 +148,7 @@ fn a_check_works_in_odd_environments() {
         Some(2)
     );
     assert_eq!(check(&|command| _ = command.env_clear()), Some(2));
-    // A call by hand works with an empty environment.
+    // For a person, the program also works with an empty environment.
     let connect = format!("--connect=127.0.0.1:{port}");
     let by_hand = by_hand(&["--timeout=10s", "--ca-file", &stage.ca_file, &connect, NAME]).output();
     assert_eq!(by_hand.expect("the program runs").status.code(), Some(0));
@@ -169,7 +169,7 @@ fn a_call_without_arguments_and_program_name_is_refused() {
         .arg(BINARY)
         .env_clear()
         .output()
-        .expect("it runs");
+        .expect("the example runs");
     expect(&output, 2, "no target");
 }
 
@@ -201,11 +201,11 @@ fn an_unwritable_standard_error_changes_no_code() {
             let shell = ["/bin/bash", "-c", &script, BINARY];
             let mut command = stage.command(&shell, port, "--verbose");
             let status = command.status().expect("a shell");
-            let told = match script.contains("echo") {
+            let shown = match script.contains("echo") {
                 true => std::fs::read_to_string(folder.join("code")).expect("a code"),
                 false => status.code().unwrap_or(-1).to_string(),
             };
-            assert_eq!(told.trim(), code.to_string(), "{script}");
+            assert_eq!(shown.trim(), code.to_string(), "{script}");
             let _ = std::fs::remove_file(folder.join("pipe"));
         }
     }

@@ -13,11 +13,8 @@ use crate::support::{peer, testing_page_says};
 const ENOUGH: u32 = 5_000;
 
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
-fn little_address_space_is_enough_and_less_gives_a_code() {
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
+fn a_check_needs_little_address_space() {
     let stage = Stage::new();
     let endless = peer::tls(&stage.leaf, |stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
@@ -41,11 +38,11 @@ fn little_address_space_is_enough_and_less_gives_a_code() {
             _ => too_little = middle,
         }
     }
-    println!("a healthy backend is 0 from {enough} kB of address space on");
+    println!("a check of a healthy backend exits 0 with {enough} kB of address space");
     assert!(enough <= ENOUGH, "{enough} kB");
     testing_page_says(&format!("{} MB of address space", ENOUGH / 1_000));
-    // With less than `enough`, the kernel or the C library can't even load the program. With more,
-    // the check always works.
+    // With less, the kernel or the C library can't even load the program. With more, the check always
+    // works.
     for kilobytes in (enough + 8..enough + 2_000).step_by(50) {
         let status = check(kilobytes, "");
         assert_eq!(status.code(), Some(0), "{kilobytes} kB: {status}");
@@ -58,16 +55,13 @@ fn little_address_space_is_enough_and_less_gives_a_code() {
 }
 
 /// The memory that a check may need in addition to the size of its revocation list, in KiB.
-/// docs/costs.md states it.
-const BESIDE_THE_LIST: u64 = 4_000;
+/// docs/costs.md states this figure.
+const BESIDES_THE_LIST: u64 = 4_000;
 
 /// The largest lists of public CAs have more than a million entries. A table of the entries would
 /// need ten times as much memory as the file.
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 fn a_check_needs_little_more_memory_than_its_revocation_list() {
     let stage = Stage::new();
     let [measure, binary] =
@@ -83,16 +77,16 @@ fn a_check_needs_little_more_memory_than_its_revocation_list() {
         let options = format!("--quiet --crl-file {list}");
         let runner = [&measure, &result, "", &binary];
         let mut check = stage.command(&runner, stage.nginx().port, &options);
-        check.status().expect("it runs");
+        check.status().expect("the program runs");
         let figures = std::fs::read_to_string(&result).expect("figures");
         let figures: Vec<&str> = figures.split(' ').collect();
         assert_eq!(figures[0], code, "{entries} entries");
         let (size, cpu) = (text.len() as u64 / 1024, figures[3]);
         let memory: u64 = figures[4].parse().expect("a number");
         println!("{entries} entries, {size} KiB: {memory} KiB of memory, {cpu} µs of CPU");
-        assert!(memory <= size + BESIDE_THE_LIST, "{entries}: {memory} KiB");
+        assert!(memory <= size + BESIDES_THE_LIST, "{entries}: {memory} KiB");
     }
     let page = include_str!("../../docs/costs.md");
-    let most = format!("at most {} MB more than its file", BESIDE_THE_LIST / 1000);
+    let most = format!("at most {} MB more than its file", BESIDES_THE_LIST / 1000);
     assert!(page.contains(&most), "docs/costs.md lacks: {most}");
 }

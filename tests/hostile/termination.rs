@@ -25,12 +25,12 @@ fn expect_end(mut child: Child) {
     assert_eq!(
         child.try_wait().expect("a status"),
         None,
-        "it ended by itself"
+        "the check ended before the signal"
     );
     let kill = program("kill")
         .args(["-TERM", &child.id().to_string()])
         .status();
-    assert!(kill.expect("kill").success());
+    assert!(kill.expect("kill runs").success());
     let start = Instant::now();
     let status = child.wait().expect("a status");
     assert_eq!(status.signal(), Some(15), "{status}");
@@ -46,7 +46,7 @@ fn sigterm_ends_a_check_while_it_resolves() {
     folder.copy(BINARY, "sni-check", 0o755);
     let chroot = ["/usr/sbin/chroot", &folder.join(""), "/sni-check"];
     let child = start(&chroot, "--connect slow.example.test:443", 1);
-    socket.recv(&mut [0; 512]).expect("a question");
+    socket.recv(&mut [0; 512]).expect("a DNS query");
     expect_end(child);
 }
 
@@ -61,7 +61,7 @@ fn sigterm_ends_a_check_while_it_connects() {
 fn wait(reached: &Receiver<()>) {
     reached
         .recv_timeout(PATIENCE)
-        .expect("the phase is reached");
+        .expect("the check reaches the phase");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::support::check::run_by_hand;
 use crate::support::peer;
 use crate::support::stage::Stage;
 
-/// Starts a real server that accepts only these ALPN protocols.
+/// Starts an OpenSSL server that accepts only these ALPN protocols.
 fn server(stage: &Stage, alpn: &str) -> u16 {
     stage.openssl("leaf", &["-alpn", alpn])
 }
@@ -73,7 +73,7 @@ fn handshake_only_is_l6ok() {
 #[test]
 fn handshake_only_sends_no_request_and_waits_for_no_response() {
     let stage = Stage::new();
-    // The server answers only if it gets a request. The check must not send one.
+    // This server panics if a request comes.
     let silent = peer::tls(&stage.leaf, |_| panic!("a request came"));
     let output = stage.check(silent, "--handshake-only");
     assert_eq!(output.status.code(), Some(0), "{}", line(&output));
@@ -85,8 +85,8 @@ fn handshake_only_sends_no_request_and_waits_for_no_response() {
 #[test]
 fn handshake_only_still_verifies_the_certificate() {
     let stage = Stage::new();
-    let ended = peer::answer(&stage.ca.leaf(&[NAME], -2), peer::OK);
-    let output = stage.check(ended, "--handshake-only");
+    let expired = peer::answer(&stage.ca.leaf(&[NAME], -2), peer::OK);
+    let output = stage.check(expired, "--handshake-only");
     assert_eq!(output.status.code(), Some(51), "{}", line(&output));
 }
 

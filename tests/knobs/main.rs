@@ -1,4 +1,4 @@
-//! What the check sends. A backend observes the effect of each option.
+//! What the check sends. A backend records the effects of the options.
 
 mod backend;
 mod handshake;
@@ -59,7 +59,7 @@ fn check(path: &str, backend: &Backend) -> Output {
     )
 }
 
-/// Runs the program by hand with these variables in the environment.
+/// Runs the program as a person would, with these variables in the environment.
 fn run(words: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = by_hand(words);
     command.envs(variables.iter().copied());
@@ -172,7 +172,7 @@ fn by_hand_the_url_beats_the_environment_and_path_is_never_read() {
         "{}",
         seen.request
     );
-    // An address in the URL isn't a name, so the check uses the variable.
+    // An address in the URL isn't a name, so the check takes the name from the variable.
     let backend = serve(&stage, ok());
     let url = format!("https://{}/", backend.address);
     let words = ["--timeout=10s", "--ca-file", ca, &url];
@@ -432,7 +432,7 @@ fn a_check_connects_from_the_source_address() {
 }
 
 #[test]
-fn client_certificates_are_sent_and_missing_ones_reported() {
+fn client_certificates_are_sent_and_missing_certificates_are_reported() {
     let stage = Stage::new();
     let wants = Behaviour {
         wants_client_certificate: true,
@@ -458,7 +458,7 @@ fn client_certificates_are_sent_and_missing_ones_reported() {
     let stranger = stage.folder.file("stranger.pem", &stranger.both_pem());
     for version in ["", "--ssl-max-ver TLSv1.2"] {
         let output = check(&format!("{path} {version}"), &serve(&stage, wants.clone()));
-        expect(&output, 58, "wants a client certificate");
+        expect(&output, 58, "requires a client certificate");
         let options = format!("{path} {version} --crt {stranger}");
         let output = check(&options, &serve(&stage, wants.clone()));
         expect(&output, 58, "refused our client certificate");
@@ -466,7 +466,7 @@ fn client_certificates_are_sent_and_missing_ones_reported() {
 }
 
 #[test]
-fn few_remaining_days_make_the_server_down_or_warn() {
+fn a_certificate_that_expires_soon_is_down_or_gives_a_warning() {
     let stage = Stage::new();
     let path = format!("{} --sni {NAME}", trust(&stage));
     let output = check(&format!("{path} --min-cert-days 31"), &serve(&stage, ok()));
@@ -520,8 +520,8 @@ fn output_goes_to_the_right_stream() {
     }
     assert_eq!(object["code"], 41);
     assert!(object["milliseconds"]["total"].is_number());
-    // In a call by hand, the JSON goes to standard output, where other programs read it, even if
-    // the server is DOWN.
+    // If a person runs the program, the JSON goes to standard output even if the server is DOWN.
+    // Other programs read it there.
     let output = run_by_hand(&["--connect=127.0.0.1:1", "--json", NAME]);
     assert!(expect(&output, 41, "").is_empty() && output.stdout.starts_with(b"{"));
     let backend = serve(&stage, ok());

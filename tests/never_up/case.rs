@@ -70,7 +70,7 @@ pub enum Subject {
     HeaderValue(&'static str, &'static str),
 }
 
-/// The effect of an option on the verdict.
+/// The meaning of an option for the verdict.
 #[derive(Clone, Debug)]
 pub enum Meaning {
     /// The check must refuse the option.
@@ -102,14 +102,14 @@ pub struct Word {
     pub meaning: Meaning,
 }
 
-/// Who calls the program.
+/// Who runs the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// HAProxy checks a server with this name.
     Haproxy(&'static str),
-    /// The caller passes HAProxy's arguments but not its variables.
+    /// The caller passes HAProxy's arguments but not HAProxy's variables.
     Bare,
-    /// A person calls the program with this host.
+    /// A person runs the program with this host.
     ByHand(&'static str),
 }
 

@@ -1,7 +1,7 @@
 //! The check is never UP by accident. The test draws random options, environments and responses. An
 //! independent oracle, made from the documentation, decides when 0 is correct.
 //!
-//! `SNI_CHECK_SEED=N SNI_CHECK_CASES=1`, as a failure prints it, runs one case again.
+//! A failure prints `SNI_CHECK_SEED=N SNI_CHECK_CASES=1`. These variables repeat the case.
 
 mod case;
 mod message;
@@ -34,10 +34,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 fn code_0_is_never_wrong_and_every_other_code_is_documented() {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -94,7 +91,7 @@ fn code_0_is_never_wrong_and_every_other_code_is_documented() {
 
 fn judge(case: &Case, output: &Output) -> Result<(), &'static str> {
     let Some(code) = output.status.code() else {
-        return Err("it died by a signal");
+        return Err("a signal killed the check");
     };
     let asked_for_text = matches!(case.caller, Caller::ByHand(_))
         && case.options.iter().any(|option| {
@@ -108,9 +105,9 @@ fn judge(case: &Case, output: &Output) -> Result<(), &'static str> {
         .iter()
         .any(|known| i32::from(known.number()) == code);
     match code {
-        0 if !oracle::may_be_up(case) => Err("it must not be 0"),
+        0 if !oracle::may_be_up(case) => Err("the code must not be 0"),
         1 => Err("no peer and no option may cause an internal error"),
-        _ if code != 0 && oracle::must_be_up(case) => Err("it should be 0"),
+        _ if code != 0 && oracle::must_be_up(case) => Err("the code should be 0"),
         _ if !documented => Err("the code is not documented"),
         _ => Ok(()),
     }

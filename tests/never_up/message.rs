@@ -33,7 +33,7 @@ impl Response {
 pub fn read(mut bytes: &[u8], ended: bool, head_only: bool) -> Option<Response> {
     loop {
         let (mut response, rest) = head(bytes)?;
-        // Interim responses come before the final one (RFC 9110, section 15.2).
+        // Interim responses come before the final response (RFC 9110, section 15.2).
         if (100..200).contains(&response.status) && response.status != 101 {
             bytes = rest;
             continue;

@@ -11,7 +11,7 @@ fn option(words: &[&str], meaning: Meaning) -> Word {
     }
 }
 
-/// Returns random options. Most of them are options that a check of these peers needs.
+/// Returns random options, usually including the options that a check of these peers needs.
 pub fn by_chance(dice: &mut Dice, places: &Places) -> Vec<Word> {
     let mut options = Vec::new();
     match dice.below(100) {

@@ -39,8 +39,8 @@ fn options_are_sane(case: &Case) -> bool {
     !(has(case, never) || no_version || case.caller == Caller::Bare)
 }
 
-/// Returns true if only repeatable options are given twice, and no two options exclude each other.
-/// Otherwise the check may refuse the options.
+/// Returns true if the options are complete, only repeatable options occur twice, and no two options
+/// exclude each other. Otherwise the check may refuse the options.
 fn nothing_contradicts(case: &Case) -> bool {
     let mut names: Vec<&str> = case
         .options
@@ -78,7 +78,8 @@ fn nothing_contradicts(case: &Case) -> bool {
         && hosts <= 1
 }
 
-/// Checks chain, validity, use and name. `--min-cert-days` has an effect even with `--verify none`.
+/// Returns true if the check accepts the certificate: its chain, validity, use and name. Even with
+/// `--verify none`, `--min-cert-days` has an effect.
 fn acceptable(case: &Case, certificate: Certificate) -> bool {
     let days_left = match certificate {
         Certificate::Expired => 0,
@@ -97,7 +98,7 @@ fn acceptable(case: &Case, certificate: Certificate) -> bool {
     lasts && trusted && good && verified_name_is_right(case)
 }
 
-/// Returns true if the certificate is for the verified name. This is the first of `--verify-host`,
+/// Returns true if the certificate is for the verified name. The verified name is the first of `--verify-host`,
 /// `--sni`, the URL's host, SNI_HOST, and a server name with a dot.
 fn verified_name_is_right(case: &Case) -> bool {
     let given = |name: fn(&Meaning) -> Option<bool>| {
@@ -138,7 +139,7 @@ fn wants_body(case: &Case) -> bool {
     rules(case).any(|rule| matches!(rule.subject, Subject::Contains(_) | Subject::Begins(_)))
 }
 
-/// Judges the response by the rules of `http-check expect`. Without a rule, the status must be
+/// Returns true if the response meets the rules of `--expect`. Without a rule, the status must be
 /// 200-399.
 fn healthy(case: &Case) -> bool {
     let head_only = has(case, |m| matches!(m, Meaning::Head));
@@ -152,8 +153,8 @@ fn healthy(case: &Case) -> bool {
     let limit = limit.unwrap_or(64 << 10);
     let cut = response.body.len() > limit;
     let body = &response.body[..response.body.len().min(limit)];
-    // If the text is found, a rule doesn't need the end of the body. A negated rule can be decided
-    // only at the end.
+    // A rule is met as soon as the text is found. A negated rule can be decided only at the end of
+    // the body.
     let absent = rules(case).any(|rule| {
         rule.negated && matches!(rule.subject, Subject::Contains(_) | Subject::Begins(_))
     });

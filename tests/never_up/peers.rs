@@ -1,4 +1,4 @@
-//! Peers that run during all cases, and behave as each case says.
+//! Peers that run during all cases, and behave as the current case says.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -56,7 +56,7 @@ impl Peers {
                     .tls
                     .iter()
                     .find(|(certificate, _)| *certificate == wanted);
-                found.expect("each has its peer").1
+                found.expect("a peer for each certificate").1
             }
             Peer::Plain => self.plain,
             Peer::Nobody => self.places.closed_port,

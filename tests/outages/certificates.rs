@@ -51,7 +51,7 @@ fn an_expired_root_in_the_ca_file() {
     Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("The CA's own certificate has expired")
-        .is_for_a_file();
+        .assert_fix_in_file();
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn an_expired_old_root_whose_successor_is_not_in_the_ca_file() {
     let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("Put the CA's current root (CN=New Root, self-signed) into that file")
-        .is_for_a_file();
+        .assert_fix_in_file();
     let file = stage.folder.file("new", &new.again("New Root", |_| {}));
     outage.assert_fixed_by(&diagnose(nginx.port, &["--ca-file", &file, NAME]));
 }
@@ -205,7 +205,7 @@ fn an_expired_revocation_list() {
         "The revocation list of CN=Test CA expired on {} (1 day ago). do Get the CA's current list. Put it into --crl-file {crl}",
         yesterday.date()
     ))
-    .is_for_a_file();
+    .assert_fix_in_file();
     list(30);
     outage.assert_over_after_pasting(&said);
 }
@@ -221,7 +221,7 @@ fn an_issuer_without_a_revocation_list() {
     let call = ["--crl-file", &crl, "--ca-file", &stage.ca_file, NAME];
     diagnose(nginx.port, &call)
         .says("--crl-file has no revocation list of CN=Middle.")
-        .is_for_a_file();
+        .assert_fix_in_file();
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_ca_whose_new_key_is_not_trusted_yet() {
                 stage.ca_file
             ))
             .never_says("this CA is not in")
-            .is_for_a_file();
+            .assert_fix_in_file();
     }
 }
 
@@ -275,7 +275,7 @@ fn a_server_that_requires_a_client_certificate() {
     let port = props.start("client-certificate-400").port;
     let outage = Outage::checked(port, &words(&props.stage.ca_file));
     let said = diagnose(port, &["--ca-file", &props.stage.ca_file, NAME]);
-    said.says("The server wants a client certificate")
+    said.says("The server requires a client certificate")
         .says("--crt FILE")
         .assert_asks_for_value();
     outage.assert_fixed_by(&ask_with(&props, port, &props.crt));
@@ -304,7 +304,7 @@ fn an_expired_client_certificate() {
     said.says(&format!(
         "The client certificate in --crt {crt} expired on 2021-01-01 ("
     ))
-    .is_for_a_file();
+    .assert_fix_in_file();
     client(props.clients.leaf(&["client"], 30));
     outage.assert_over_after_pasting(&said);
 }
@@ -323,7 +323,7 @@ fn a_handshake_that_fails_without_a_client_certificate() {
     let port = stage.openssl("leaf", &verify);
     let outage = Outage::checked(port, &words(&stage.ca_file));
     let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("The server wants a client certificate")
+    said.says("The server requires a client certificate")
         .assert_asks_for_value();
     let client = stage.ca.leaf_with(&["client"], |params| {
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];

@@ -18,7 +18,8 @@ fn outage(stage: &Stage, locations: &str, check: &str, page: &str) -> (Nginx, Ou
     (nginx, outage)
 }
 
-/// Starts a HAProxy whose check sends this request. HTTP/1.1 and the site's Host header replace `HOST`.
+/// Starts a HAProxy whose check has these rules. In the rules, `HOST` stands for HTTP/1.1 and the site's Host
+/// header.
 fn checked(stage: &Stage, port: u16, check: &str, page: &str) -> Outage {
     let check = check.replace("HOST", &format!("ver HTTP/1.1 hdr Host {NAME}"));
     let lines = format!(
@@ -134,7 +135,7 @@ fn a_method_that_is_not_allowed() {
     let only_get = "if ($request_method != GET) { return 405; }";
     let (nginx, outage) = outage(&stage, only_get, check, "/");
     let said = ask(&stage, nginx.port, &["--method=OPTIONS"]);
-    said.says("Use --method GET");
+    said.says("Use a method that the server accepts: --method GET");
     outage.assert_fixed_by(&said);
 }
 
@@ -213,7 +214,7 @@ fn a_head_that_is_too_long_only_for_visitors() {
     let outage = checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
     assert_eq!(outage.visit(), Some(502));
     let said = ask(&stage, port, &[]);
-    said.says("HAProxy answers visitors with 502 here, though its own check may be UP")
+    said.says("Visitors get 502, though HAProxy's own check may be UP")
         .says("L7OK option httpchk")
         .says("tune.bufsize 32768")
         .says("--max-head 31744")
@@ -238,7 +239,7 @@ fn a_text_in_a_different_case_and_a_compressed_body() {
         let (nginx, outage) = outage(&stage, rules, &check("/", &rule), "/");
         let said = ask(&stage, nginx.port, &["--expect", &rule]);
         said.says("but with different upper and lower case")
-            .never_says("Another site answered");
+            .never_says("The response comes from another site");
         outage.assert_fixed_by(&said);
     }
     let (nginx, _outage) = outage(&stage, rules, &check("/zip", "string ready"), "/");
@@ -256,7 +257,7 @@ fn a_head_and_a_body_that_exceed_haproxys_limits() {
     let many = peer::OK.replace("\r\n\r\n", &format!("\r\n{fields}\r\n"));
     let port = peer::answer(&stage.leaf, &many);
     checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
-    ask(&stage, port, &[]).says("tune.http.maxhdr 200 in section global");
+    ask(&stage, port, &[]).says("tune.http.maxhdr 200 in the `global` section");
     let body = "x".repeat(30_000) + "ready";
     let late = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",

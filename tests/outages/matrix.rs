@@ -1,7 +1,8 @@
-//! The matrix of outages: every kind of server, combined with every mistake that operators make.
+//! The matrix of outages: each kind of server, combined with each mistake in `MISTAKES`.
 //!
-//! `make outages` runs the whole matrix. `SCENE=strict-names/no-sni` runs one scene. `SEED=7` and
-//! `PAIRS=500` choose other pairs of mistakes. `SCENES=100` runs only 100 scenes, and the seed chooses them.
+//! `make outages` runs all calls with at most one mistake, and a random part of the other scenes.
+//! `SCENE=strict-names/no-sni` runs the scenes whose names begin with this text. `SEED=7` and `PAIRS=500`
+//! choose different pairs of mistakes. `SCENES=100` runs only 100 scenes, which the seed chooses.
 //! `MISTAKE=line-` draws only from scenes with a mistake whose name begins with `line-`.
 
 mod config;
@@ -56,7 +57,7 @@ impl Scene {
     }
 }
 
-/// Returns the scenes without a mistake and with one mistake, for every kind of server.
+/// Returns the scenes with at most one mistake, for every kind of server in this form.
 fn singles(form: Form) -> Vec<Scene> {
     let none = [None].into_iter();
     let fitting = MISTAKES.iter().filter(|mistake| mistake.fits(form));
@@ -160,13 +161,13 @@ fn line(name: &str, score: &Score) -> String {
     text
 }
 
-/// Returns a number from the environment, or `otherwise` if the variable isn't set.
+/// Returns the number in this environment variable, or `otherwise` if the variable isn't set.
 fn variable(name: &str, otherwise: u64) -> u64 {
     let given = std::env::var(name).ok();
     given.map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
-/// Runs the scenes, writes a report about the wrong scenes, and returns the number of wrong scenes.
+/// Runs the scenes, prints those that are diagnosed incorrectly, and returns their number.
 fn report(scenes: &[Scene], seed: u64) -> usize {
     let scores = run(scenes);
     let wrong: Vec<_> = scores
@@ -200,10 +201,10 @@ fn report(scenes: &[Scene], seed: u64) -> usize {
 /// How many scenes with at most one mistake also run with each of the two forms of haproxy.cfg.
 const IN_FILES: usize = 400;
 
-/// How many scenes in a hundred may still be wrong. docs/testing.md describes them.
+/// The percentage of scenes that may still be diagnosed incorrectly.
 const STILL_WRONG: usize = 1;
 
-/// How many scenes of the sample may still be wrong.
+/// How many scenes of the sample may still be diagnosed incorrectly.
 const STILL_WRONG_IN_SAMPLE: usize = 2;
 
 #[test]

@@ -17,7 +17,7 @@ frontend visitors
     default_backend be
 ";
 
-/// A running HAProxy that doesn't serve its visitors.
+/// A running HAProxy whose visitors don't get the page.
 pub struct Outage {
     haproxy: Haproxy,
     config: String,
@@ -57,7 +57,7 @@ impl Outage {
         outage
     }
 
-    /// Starts HAProxy for a server on this port of the loopback address. Its server line has these
+    /// Starts HAProxy for a server on this port of the loopback address. The server line has these
     /// words about TLS, and HAProxy's own check requests a page.
     #[track_caller]
     pub fn checked(port: u16, words: &str) -> Outage {
@@ -68,7 +68,7 @@ impl Outage {
         Outage::start(&lines, "/")
     }
 
-    /// Starts HAProxy for a server on this port. An external check with these options finds it
+    /// Starts HAProxy for a server on this port. An external check with these options reports the server
     /// DOWN.
     #[track_caller]
     pub fn by_external_check(port: u16, words: &str, options: &str) -> Outage {
@@ -94,7 +94,7 @@ impl Outage {
         for (title, lines) in blocks {
             assert!(title.contains("tried: check UP"), "{}", said.text);
             self.paste(&lines);
-            self.is_up(&lines);
+            self.assert_up(&lines);
         }
     }
 
@@ -104,12 +104,12 @@ impl Outage {
     pub fn assert_over_after_pasting(&self, said: &Said) {
         for (_, lines) in said.blocks() {
             self.paste(&lines);
-            self.is_up(&lines);
+            self.assert_up(&lines);
         }
     }
 
     #[track_caller]
-    fn is_up(&self, lines: &str) {
+    fn assert_up(&self, lines: &str) {
         self.haproxy.wait_for_status("be", "s1", "UP");
         wait_for(&format!("a page with\n{lines}"), || {
             (self.haproxy.get(&self.uri) == Some(200)).then_some(())
@@ -179,13 +179,13 @@ impl Said {
 
     /// Asserts that the report says to replace a file on this host, and promises no lines.
     #[track_caller]
-    pub fn is_for_a_file(&self) -> &Said {
+    pub fn assert_fix_in_file(&self) -> &Said {
         self.never_says("tried: check UP");
         self.never_says("nothing in haproxy.cfg fixes this");
         self.says("in a file on this host, not at the server; HAProxy reads files only when it starts or reloads")
     }
 
-    /// Asserts that the report says that a value is missing, and prints no lines.
+    /// Asserts that the report asks for a value and prints no lines.
     #[track_caller]
     pub fn assert_asks_for_value(&self) -> &Said {
         assert!(self.blocks().is_empty(), "{}", self.text);

@@ -9,7 +9,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port, peer};
 
-/// Returns the words of a server line for a correct TLS check.
+/// Returns the words of a server line with a correct TLS check.
 fn correct(stage: &Stage) -> String {
     format!(
         "ssl verify required ca-file {} sni str({NAME}) check-sni {NAME}",
@@ -307,8 +307,8 @@ fn a_server_that_requires_alpn() {
     outage.assert_fixed_by(&said);
 }
 
-/// The server waits for the end of a request, which a handshake doesn't contain, or closes the connection
-/// without a response.
+/// One server waits for the end of a request, which a handshake doesn't contain. The other server closes the
+/// connection without a response.
 #[test]
 fn a_plain_http_port_that_does_not_answer_a_handshake() {
     let stage = Stage::new();

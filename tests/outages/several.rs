@@ -1,4 +1,4 @@
-//! Several servers behind one address. One of the servers is broken.
+//! Outages with two servers behind one address. One of the servers is broken.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};

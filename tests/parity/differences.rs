@@ -3,12 +3,12 @@
 
 use crate::harness::{Case, Differs};
 
-/// The reasons for differences, each with the names of its cases. The reason of a limit is a
-/// quotation from docs/limits.md. In a name, `*` stands for any text.
+/// The reasons for differences, each with the names of its cases. The reason for a limit is quoted
+/// from docs/limits.md. In a name, `*` stands for any text.
 pub struct Differences(pub &'static [(Differs, &'static [&'static str])]);
 
 impl Differences {
-    /// Sets the expected difference of the cases that are listed here.
+    /// Sets the expected difference of each listed case.
     pub fn mark(&self, cases: &mut [Case]) {
         for (differs, patterns) in self.0 {
             for pattern in *patterns {
@@ -19,7 +19,8 @@ impl Differences {
         }
     }
 
-    /// Asserts that docs/limits.md contains this number of cases, and every limit.
+    /// Asserts that docs/limits.md contains `count`, a phrase with the number of cases, and the
+    /// reason for each limit.
     pub fn assert_page_has(&self, count: &str) {
         let page = include_str!("../../docs/limits.md");
         let page = page.split_whitespace().collect::<Vec<_>>().join(" ");

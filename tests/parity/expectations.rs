@@ -1,4 +1,5 @@
-//! Compares how HAProxy and sni-check judge every response by every rule of `http-check expect`.
+//! Compares how HAProxy and sni-check judge responses by rules of `http-check expect`: each response
+//! by each rule.
 
 use crate::harness::{Case, Differs, compare};
 use crate::http::{answering, pair};
@@ -89,7 +90,7 @@ const RULES: [&str; 77] = [
     "hdr Via",
 ];
 
-/// A status line and header fields.
+/// Status lines without the version, with header fields.
 const HEADS: [&str; 14] = [
     "200 OK",
     "201 Created\r\nContent-Type: text/html",

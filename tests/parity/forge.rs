@@ -57,8 +57,8 @@ impl Draft {
 
     /// Adds an extension, or replaces the extension of the same type.
     pub fn with(mut self, extension: Vec<u8>) -> Draft {
-        // The length of the SEQUENCE has one to three bytes, so this searches for the tag of the
-        // OID.
+        // The length of the SEQUENCE takes a varying number of bytes, so this searches for the tag
+        // of the OID.
         let kind = |extension: &[u8]| {
             let start = extension
                 .iter()

@@ -33,8 +33,7 @@ pub struct Case {
     pub differs: Differs,
 }
 
-/// An expected difference between the two verdicts. The test fails if the verdicts differ in a
-/// different way, or agree.
+/// An expected difference between the two verdicts. The test fails if the verdicts don't match it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Differs {
     /// The verdicts must agree.
@@ -62,7 +61,7 @@ pub enum Verdict {
     Up,
     /// DOWN, with the program's message.
     Down(String),
-    /// HAProxy doesn't start with this case. Contains its message.
+    /// HAProxy doesn't start with this case. Contains HAProxy's message.
     Refused(String),
 }
 
@@ -72,9 +71,9 @@ impl Verdict {
     }
 }
 
-/// Runs both checks for every case, and prints the pairs that differ. Fails if a difference isn't
-/// in the table, or if a difference in the table doesn't occur. Returns the largest number of
-/// differences with one version.
+/// Runs both checks for every case, and prints the cases with different verdicts. Fails if the
+/// verdicts of a case don't match its expected difference. Returns the number of differences with
+/// the version of HAProxy that differs most.
 #[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
@@ -119,8 +118,8 @@ pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
     most
 }
 
-/// Asks HAProxy again about cases in which HAProxy timed out although sni-check is UP, because the
-/// machine may have been busy.
+/// Repeats HAProxy's check of the servers that are UP in sni-check but timed out in HAProxy, at most
+/// three times. The machine may have been busy.
 fn ask_again(version: &Version, cases: &[Case], ours: &[Verdict], all: &mut [Verdict]) {
     for _ in 0..3 {
         let ran_out =
@@ -238,7 +237,7 @@ fn theirs(version: &Version, cases: &[Case]) -> Vec<Verdict> {
     (0..cases.len()).map(verdict).collect()
 }
 
-/// Returns the configuration, and for each of its lines the cases that depend on it.
+/// Returns the configuration, and for each line of a backend the cases that depend on the line.
 fn config(
     cases: &[Case],
     refused: &BTreeMap<usize, String>,
@@ -248,7 +247,8 @@ fn config(
          timeout check 20s\n    timeout server 20s\n    timeout client 20s\n\
          frontend nobody\n    bind \"${LISTEN}\"\n    http-request deny\n",
     );
-    // HAProxy spreads the first checks over this time, and each check may take this long.
+    // HAProxy spreads the first checks over this time. It's also a time limit for the connection of
+    // a check.
     let inter = 3000 + 4 * cases.len();
     let mut by_backend: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, case) in cases.iter().enumerate() {
@@ -280,7 +280,7 @@ fn config(
     (text, lines)
 }
 
-/// Returns HAProxy's message about why it doesn't start with a configuration.
+/// Returns HAProxy's message if it doesn't accept this configuration, and `None` if it does.
 fn alerts(version: &Version, config: &str) -> Option<String> {
     let output = Command::new(&version.program)
         .args(["-c", "-f", config])

@@ -1,4 +1,4 @@
-//! Compares how HAProxy and sni-check judge heads and framing of responses.
+//! Compares how HAProxy and sni-check judge the heads and the framing of responses.
 
 use std::io::{Read, Write};
 
@@ -15,12 +15,13 @@ pub fn answering(leaf: &Leaf, response: &[u8]) -> u16 {
         let _ = stream.write_all(&response);
         stream.conn.send_close_notify();
         let _ = stream.flush();
-        // Without this, the kernel might reset the connection while data is in flight.
+        // The server waits until the client closes. If it closed first, the kernel might reset the
+        // connection while data is in flight.
         let _ = stream.sock.read_to_end(&mut Vec::new());
     })
 }
 
-/// Returns a case for a rule about a response.
+/// Returns a case that checks the server on this port with this rule.
 pub fn pair(name: String, port: u16, rule: &str, differs: Differs) -> Case {
     Case {
         name,
@@ -116,11 +117,11 @@ const WITH_A_BODY: [&[u8]; 75] = [
     b"HTTP/1.1 101 C\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nok",
 ];
 
-/// Returns responses that sni-check judges differently by design, or that HAProxy's versions judge
-/// differently.
+/// Returns incomplete or unusual responses, each with a rule. sni-check judges some of them
+/// differently by design. HAProxy's versions judge some of them differently.
 fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
-    const CUT: Differs = Differs::Stricter("the missing part of the body may have the text");
-    const LAX: Differs = Differs::Versions("some take it");
+    const CUT: Differs = Differs::Stricter("the missing part of the body may contain the text");
+    const LAX: Differs = Differs::Versions("some versions accept it");
     const INTERIM: Differs = Differs::Laxer("sni-check waits for the final response");
     vec![
         (
@@ -209,7 +210,8 @@ fn long_heads() -> Vec<(String, Vec<u8>, Differs)> {
     heads
 }
 
-/// Returns responses with lengths of bodies and field names near the limits of HAProxy's integers.
+/// Returns responses with lengths near the limits of HAProxy's integers: in Content-Length, of a
+/// field name, and of a trailer's name.
 fn large_numbers() -> Vec<(String, Vec<u8>)> {
     let lengths = [
         "9223372036854775806",
@@ -287,8 +289,8 @@ fn table(leaf: &Leaf) -> Vec<Case> {
     }
     for (name, response) in large_numbers() {
         let port = answering(leaf, &response);
-        // If only a part of the body arrives, the rest may have the text.
-        let cut = Differs::PerhapsLimit("the missing part of the body may have the text");
+        // If only part of the body arrives, the rest may contain the text.
+        let cut = Differs::PerhapsLimit("the missing part of the body may contain the text");
         let differs =
             match name.contains("922337203685477580") || name.contains("1844674407370955161") {
                 true => Differs::Versions("some versions use signed numbers, or wrap"),

@@ -1,11 +1,11 @@
-//! Compares verdicts about the same servers: those of HAProxy's own check, sni-check, and the
-//! script that sni-check replaces.
+//! Compares HAProxy's own check, sni-check and the script that sni-check replaces: their verdicts
+//! about the same servers, and their requests.
 
 mod certificates;
 mod differences;
 mod expectations;
 mod forge;
-#[allow(dead_code, reason = "each table uses a part of it")]
+#[allow(dead_code, reason = "no table uses all of it")]
 mod harness;
 mod http;
 mod patterns;

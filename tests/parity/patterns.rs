@@ -218,7 +218,7 @@ const RESPONSES: [&[u8]; 3] = [
 
 fn table(leaf: &Leaf) -> Vec<Case> {
     const REFUSED: Differs = Differs::PerhapsStricter("refused: releases read it differently");
-    const GIVEN_UP: Differs = Differs::PerhapsLimit("PCRE2 gives up, or the text is not UTF-8");
+    const LIMIT: Differs = Differs::PerhapsLimit("PCRE2 reaches a limit, or the text is not UTF-8");
     let mut cases = Vec::new();
     for (number, response) in RESPONSES.into_iter().enumerate() {
         let port = answering(leaf, response);
@@ -226,7 +226,7 @@ fn table(leaf: &Leaf) -> Vec<Case> {
             let name = format!("{} | response {number}", rule.escape_debug());
             cases.push(pair(name, port, rule, differs));
         };
-        for (patterns, differs) in [(&ALIKE[..], GIVEN_UP), (&DIFFERENT[..], REFUSED)] {
+        for (patterns, differs) in [(&ALIKE[..], LIMIT), (&DIFFERENT[..], REFUSED)] {
             for pattern in patterns.iter().filter(|pattern| !pattern.contains('\n')) {
                 judge(
                     &format!("rstring '{}'", pattern.replace('\'', "'\\''")),

@@ -1,4 +1,4 @@
-//! HAProxy must read the words that sni-check quotes for haproxy.cfg without any change.
+//! sni-check quotes words for haproxy.cfg. HAProxy must read back exactly these words.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -26,7 +26,7 @@ fn speaking(words: &[String]) -> (Haproxy, Folder) {
     (Haproxy::start(Mode::Foreground, &file, &[]), folder)
 }
 
-/// Returns the body of an answer.
+/// Requests `/N`, where N is `path`, and returns the answer's body.
 fn ask(haproxy: &Haproxy, path: usize) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", haproxy.port)).expect("a connection");
     write!(stream, "GET /{path} HTTP/1.0\r\n\r\n").expect("a request");

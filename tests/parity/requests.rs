@@ -166,8 +166,8 @@ fn table() -> (Vec<Case>, Vec<Heads>) {
     (cases, heads)
 }
 
-/// Returns the sorted lines of a head, with names in lower case and without fields that only
-/// sni-check sends.
+/// Returns the sorted lines of a head, with names in lower case. Unless `fields` sets them, leaves out
+/// User-Agent, Accept and Sec-WebSocket-Key, because they differ between the programs.
 fn lines(head: &[u8], fields: &str) -> Vec<String> {
     let text = String::from_utf8_lossy(head).into_owned();
     let lines = text.split("\r\n").take_while(|line| !line.is_empty());
@@ -177,7 +177,7 @@ fn lines(head: &[u8], fields: &str) -> Vec<String> {
     });
     let ours = |line: &String| {
         (line.starts_with("user-agent: ") && !fields.contains("User-Agent"))
-            // Both programs choose the key themselves.
+            // Each program chooses its own key.
             || (line.starts_with("sec-websocket-key: ") && !fields.contains("Sec-WebSocket-Key"))
             || (line.starts_with("accept: ") && !fields.contains("\"Accept\""))
     };
@@ -194,7 +194,7 @@ fn assert_alike(versions: &[Version], every: usize) {
     let mut different = Vec::new();
     for (case, heads) in cases.iter().zip(heads) {
         let heads = heads.lock().expect("a lock");
-        // sni-check's request came first.
+        // The first request came from sni-check.
         let each: Vec<Vec<String>> = heads.iter().map(|head| lines(head, &case.name)).collect();
         if let Some(theirs) = each.iter().find(|lines| **lines != each[0]) {
             different.push(format!(

@@ -1,5 +1,5 @@
-//! sni-check and the bash + curl script that it replaces must have the same verdicts. If a verdict
-//! differs by design, the row has the reason.
+//! sni-check and the bash + curl script that it replaces must have the same verdicts. If the
+//! verdicts differ by design, the row contains the reason.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ use crate::support::{dead_port, peer, program};
 
 const NAME: &str = "www.example.test";
 
-/// A situation, and the verdict of both checks.
+/// A situation, and the expected verdict of both checks.
 struct Row {
     situation: &'static str,
     port: u16,
@@ -49,7 +49,7 @@ fn sni_check_and_the_script_agree() {
             .arg("--version")
             .stdout(Stdio::null())
             .status()
-            .expect("curl")
+            .expect("curl runs")
             .success()
     );
     let nginx = Nginx::start(&ca, NAME, &leaf);
@@ -73,8 +73,8 @@ fn sni_check_and_the_script_agree() {
             ..at("a name that the server refuses", "/", false)
         },
         row("connection refused", dead_port(), false),
-        row("silence", quiet, false),
-        row("closed at once", closing, false),
+        row("no answer", quiet, false),
+        row("closed immediately", closing, false),
         row("no TLS", plain, false),
         row("expired", peer::answer(&ca.leaf(&[NAME], -2), OK), false),
         row(
@@ -97,7 +97,7 @@ fn sni_check_and_the_script_agree() {
                 false,
             )
         },
-        row("close without an answer", peer::answer(&leaf, ""), false),
+        row("closed without an answer", peer::answer(&leaf, ""), false),
         Row {
             differs: Some((
                 false,
@@ -128,7 +128,7 @@ fn sni_check_and_the_script_agree() {
         let path = format!("--sni {name} --uri {uri} --ca-file {ca_file} --timeout 2s");
         let output = haproxy_command(&[BINARY], &path, "127.0.0.1", &port)
             .output()
-            .expect("ours");
+            .expect("sni-check runs");
         let line = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.success(), ours, "{situation}: {line}");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/baseline/check.sh");
@@ -139,7 +139,7 @@ fn sni_check_and_the_script_agree() {
                 ("CA_FILE", &ca_file),
             ])
             .output()
-            .expect("the script");
+            .expect("the script runs");
         let (theirs, why) = differs.unwrap_or((ours, "they should agree"));
         let line = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(

@@ -22,9 +22,9 @@ use crate::support::nginx::Nginx;
 /// Servers to start, each with its own address and port on the loopback.
 pub struct Sites {
     folder: Folder,
-    /// The servers that nginx runs, with OpenSSL.
+    /// The `server` blocks of nginx, which uses OpenSSL.
     blocks: String,
-    /// The servers that run in this process, which can send any bytes.
+    /// The servers that run in this process. They can send any bytes as certificates.
     odd: Vec<(TcpListener, Arc<ServerConfig>)>,
     port: u16,
 }
@@ -46,13 +46,14 @@ impl Sites {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let id = std::process::id();
         let low = count % 250 + 1;
-        let port = self.port + u16::try_from(count / 250).expect("not that many");
+        let port = self.port + u16::try_from(count / 250).expect("a port");
         let address = format!("127.{}.{}.{low}", 64 + id % 180, (id / 180) % 250);
         (address, port)
     }
 
-    /// Adds a server that sends this chain, and returns its address and port. If OpenSSL made the
-    /// key, nginx is the server, so nginx must be able to read the certificates.
+    /// Adds a server that sends this chain, and returns its address and port. A key straight from
+    /// `Key::new` is used in this process. For other keys, the server is nginx, which must then be
+    /// able to read the certificates.
     pub fn add(&mut self, sent: &[&[u8]], key: &Key) -> (String, u16) {
         if key.quick.is_none() {
             return self.nginx(&chain(sent), &key.pem, "");
@@ -64,8 +65,8 @@ impl Sites {
         (address, port)
     }
 
-    /// Adds an nginx with this chain and key (both PEM) and additional directives. With OpenSSL's
-    /// security level 0, it accepts weak certificates and keys.
+    /// Adds an nginx server with this chain and key (both PEM) and these additional directives. The
+    /// server has OpenSSL's security level 0, so it accepts weak certificates and keys.
     pub fn nginx(&mut self, chain: &str, key: &str, more: &str) -> (String, u16) {
         let (address, port) = self.address();
         let chain = self.folder.file(&format!("{address}-{port}.crt"), chain);

@@ -7,7 +7,7 @@ use crate::peers::{Peer, World};
 use crate::support::NAME;
 use crate::support::dice::Dice;
 
-/// The kind of check that the author wants.
+/// The kind of check that the author of the configuration wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// `option external-check` with sni-check.
@@ -50,11 +50,11 @@ pub struct Case {
     pub number: u64,
     pub kind: Kind,
     pub peer: Peer,
-    /// The unusual features of this configuration.
+    /// The changes that were made to a correct configuration.
     pub tags: Vec<String>,
     /// The lines of `global`.
     pub global: Vec<String>,
-    /// True if HAProxy can run it together with other configurations that have the same `global`.
+    /// True if HAProxy can run this configuration together with others that have the same `global`.
     pub is_common: bool,
     /// True if `SNI_HOST` is set in HAProxy's environment.
     pub has_variables: bool,
@@ -104,7 +104,7 @@ impl Case {
         format!("site{}", self.number)
     }
 
-    /// Returns true if a server line has `ssl`.
+    /// Returns true if the server line has `ssl`.
     pub fn has_ssl(&self) -> bool {
         self.words.iter().any(|word| word == "ssl")
     }

@@ -107,7 +107,7 @@ impl Case {
         }
     }
 
-    /// Removes a word of the server line.
+    /// Removes a word of the server line or of the check.
     pub fn remove(&mut self, name: &str) {
         self.words.retain(|word| key(word) != name);
         self.check_words.retain(|word| key(word) != name);
@@ -132,7 +132,7 @@ impl Case {
         }
     }
 
-    /// Changes the text of sni-check's options, which is in quotes.
+    /// Changes sni-check's options, which are in quotes.
     fn edit(&mut self, edit: impl Fn(&str) -> String) {
         for line in &mut self.option {
             let start = line.find("\"--").or(line.find("'--"));
@@ -159,7 +159,7 @@ impl Case {
         });
     }
 
-    /// Changes a line of the check that starts with `start`.
+    /// Changes the lines of the check that start with `start`. Removes a line if `edit` returns `None`.
     fn line(&mut self, start: &str, edit: impl Fn(&str) -> Option<String>) {
         self.option = self
             .option

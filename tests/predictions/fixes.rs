@@ -1,4 +1,4 @@
-//! Applies the fix that a finding prints, if it consists of a line or a word.
+//! Applies the fix of a finding, if the fix is a line, a word or an option to write.
 
 use crate::reality::Text;
 use crate::said::Finding;
@@ -21,7 +21,7 @@ const WITH_VALUE: &[&str] = &[
 ];
 
 /// Returns the configuration with the fix. Returns `None` if the fix needs knowledge that only the
-/// operator has.
+/// operator has, or if the fix is prose.
 pub fn with_fix(text: &Text, finding: &Finding) -> Option<Text> {
     let write = finding.write.lines().next()?;
     let mut write = write;
@@ -54,7 +54,7 @@ pub fn with_fix(text: &Text, finding: &Finding) -> Option<Text> {
         .try_fold(text, |text, part| step(&text, part, finding))
 }
 
-/// Applies one step of a fix to the servers that the finding is about.
+/// Applies one step of a fix to the servers that the finding is about. Returns `None` if the step is prose.
 fn step(text: &Text, write: &str, finding: &Finding) -> Option<Text> {
     let about = finding.about.as_slice();
     let mut fixed = text.clone();
@@ -124,14 +124,14 @@ fn step(text: &Text, write: &str, finding: &Finding) -> Option<Text> {
     Some(fixed)
 }
 
-/// Phrases after which a fix has named options of sni-check.
+/// Phrases that follow the options of sni-check in a fix.
 const OF_OPTIONS: [&str; 3] = [
     " in external-check path",
     " to external-check path",
     " in X-Check-Options",
 ];
 
-/// Phrases after which a fix has named words of the server line.
+/// Phrases that follow the words of the server line in a fix.
 const OF_SERVER_LINE: [&str; 3] = [
     " on the server line",
     " to the server line",
@@ -215,7 +215,7 @@ fn in_default_server(sections: &str, word: &str) -> String {
     lines.collect()
 }
 
-/// Returns true if a finding about these backends and servers is about the server of this line.
+/// Returns true if `about` (backends and servers) includes the server of this line.
 fn is_about(line: &str, backend: &str, about: &[String]) -> bool {
     let name = line.split_whitespace().nth(1).unwrap_or_default();
     let is_server = |about: &String| match about.split_once('/') {
@@ -226,7 +226,8 @@ fn is_about(line: &str, backend: &str, about: &[String]) -> bool {
     about.is_empty() || about.iter().any(is_server)
 }
 
-/// Returns the sections without this word on server lines and `default-server` lines.
+/// Returns the sections without this word on server lines and `default-server` lines. Returns `None` if
+/// `word` is prose.
 fn without_word(text: &Text, word: &str) -> Option<String> {
     if word.contains(' ') {
         return None;
@@ -242,7 +243,7 @@ fn without_word(text: &Text, word: &str) -> Option<String> {
     Some(lines.collect())
 }
 
-/// Returns a server line without this word, because the fix adds it with another value.
+/// Returns a server line without this word and its value.
 fn without(line: &str, word: &str) -> String {
     let name = word.split(' ').next().unwrap_or_default();
     let mut words = line.split(' ');
@@ -259,7 +260,7 @@ fn without(line: &str, word: &str) -> String {
     left.join(" ")
 }
 
-/// Changes the connect line with this index as the fix says. Returns `None` if the fix is about another line.
+/// Applies a fix of the connect rule with this line index. Returns `None` if the fix is about something else.
 fn in_connect_line(text: &Text, write: &str, line: Option<usize>) -> Option<String> {
     let mut lines: Vec<String> = text.sections.lines().map(str::to_owned).collect();
     let line = lines
@@ -299,7 +300,8 @@ fn without_value(line: &str, name: &str) -> String {
     left.join(" ")
 }
 
-/// Adds options to sni-check's options, or replaces options with the same name.
+/// Adds options to sni-check's options, or replaces options with the same name. Returns `None` if `options`
+/// is prose.
 fn with_options(sections: &str, options: &str) -> Option<String> {
     let names = options
         .split(" --")
@@ -321,7 +323,7 @@ fn in_options(sections: &str, edit: impl Fn(&str) -> String) -> String {
     let lines = sections.lines().map(|line| {
         let is_path = line.trim_start().starts_with("external-check path")
             || line.contains("X-Check-Options");
-        // Some people write a backslash before each space in place of quotes.
+        // Some people write a backslash before each space instead of quotes.
         let escaped = line.split_once(" path --").filter(|_| is_path);
         let line = &match escaped {
             Some((head, rest)) => format!("{head} path \"--{}\"", rest.replace("\\ ", " ")),
@@ -340,7 +342,7 @@ fn in_options(sections: &str, edit: impl Fn(&str) -> String) -> String {
     lines.collect()
 }
 
-/// Returns the options without this option, because the fix adds it with another value.
+/// Returns the options without this option and its value.
 fn without_option(old: &str, option: &str) -> String {
     let name = |part: &str| part.split([' ', '=']).next().unwrap_or_default().to_owned();
     let parts = old.split(" --").filter(|part| !part.trim().is_empty());
@@ -367,7 +369,7 @@ fn with_line(text: &Text, line: &str) -> String {
     sections
 }
 
-/// Adds a line before the first `http-check expect`, in place of a line of the same kind.
+/// Removes the `http-check send` lines, and adds this line before the first `http-check expect`.
 fn before_expect(text: &Text, line: &str) -> String {
     let mut is_new = true;
     let mut sections = String::new();

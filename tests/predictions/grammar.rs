@@ -323,7 +323,7 @@ fn style(dice: &mut Dice, case: &mut Case) {
         6 | 7 => Words::DefaultServer,
         _ => Words::Mixed,
     };
-    // A reader that relies on the order of the words would be wrong.
+    // doctor must not rely on the order of the words.
     if dice.percent(30) {
         case.words.reverse();
     }

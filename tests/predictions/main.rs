@@ -70,7 +70,7 @@ const KNOWN: &[(u64, &str)] = &[];
 
 #[test]
 #[ignore = "takes many minutes: make doctor"]
-#[allow(clippy::print_stdout, reason = "figures for whoever runs it")]
+#[allow(clippy::print_stdout, reason = "prints the figures")]
 fn thousands_of_configurations() {
     let world = World::new();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

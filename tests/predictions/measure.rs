@@ -41,7 +41,7 @@ pub struct Figures {
     pub noted: Vec<String>,
     /// The number of fixes that were applied.
     pub fixes: usize,
-    /// The details of each configuration, if there are only a few configurations.
+    /// The details of each configuration, if there are at most three configurations.
     pub details: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ pub fn parallel<T: Sync, R: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// The number of programs that run at the same time.
+/// How many runs of doctor or `haproxy -c` happen at the same time.
 pub const WORKERS: usize = 2;
 
 pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>) -> Figures {
@@ -187,7 +187,8 @@ impl Figures {
         }
     }
 
-    /// Applies each fix that consists of a line or a word, and records its effect.
+    /// Applies the fixes that `with_fix` understands. Records each fix that does harm or changes nothing, if a
+    /// second measurement confirms it.
     fn try_fixes(
         &mut self,
         (cases, texts): (&[Case], &[Text]),
@@ -354,7 +355,7 @@ fn renamed(text: &Text, number: usize) -> Text {
     }
 }
 
-/// Returns the effect of a fix.
+/// Returns a difference if the fix does harm or changes nothing.
 fn verdict(
     case: &Case,
     finding: &Finding,

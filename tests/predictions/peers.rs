@@ -1,5 +1,5 @@
-//! The servers that the generated configurations name. All of them are real: nginx in many variants, an SSH
-//! banner, a dead port, an agent, and `sni-check serve`.
+//! The servers that the generated configurations name: nginx in many variants, HAProxy for HTTP/2, servers
+//! in this process, a port on which nothing listens, and `sni-check serve`.
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -13,51 +13,51 @@ use crate::support::nginx::Nginx;
 use crate::support::pki::{Ca, Leaf};
 use crate::support::{NAME, Running, dead_port, free_port, peer, wait_for};
 
-/// The name of a second site on the same servers.
+/// The name of a second site. Only `Peer::Strict` has it.
 pub const API: &str = "api.example.test";
 
 /// How a server behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peer {
-    /// It has two sites and refuses every other name and clients without SNI.
+    /// The server has two sites and refuses every other name and clients without SNI.
     Strict,
-    /// Without SNI it sends a certificate for another name.
+    /// Without SNI, the server sends a certificate for another name.
     DefaultCertificate,
-    /// It sends the same certificate to every client.
+    /// The server sends the same certificate to every client.
     OneCertificate,
-    /// It answers 400 without a client certificate.
+    /// The server answers 400 without a client certificate.
     ClientCertificate,
-    /// It expects a PROXY header.
+    /// The server expects a PROXY header.
     Proxy,
-    /// It speaks plain HTTP.
+    /// The server speaks plain HTTP.
     Plain,
-    /// Nothing listens on its port.
+    /// Nothing listens on this port.
     Closed,
-    /// It answers 421 to requests without the site's Host, as CDNs do.
+    /// The server answers 421 to requests without the site's Host, as CDNs do.
     WantsHost,
-    /// It answers 403 to requests without a User-Agent, as firewalls do.
+    /// The server answers 403 to requests without a User-Agent, as firewalls do.
     WantsAgent,
-    /// It answers 401 at `/` and 200 at `/healthz`.
+    /// The server answers 401 at `/` and 200 at `/healthz`.
     Unauthorized,
-    /// It greets with an SSH banner.
+    /// The server greets with an SSH banner.
     Ssh,
-    /// A CA that no client here trusts has signed its certificate.
+    /// A CA that no client here trusts has signed the server's certificate.
     Stranger,
-    /// Its certificate has expired.
+    /// The server's certificate has expired.
     Expired,
-    /// It redirects every request.
+    /// The server redirects every request.
     Redirect,
-    /// It answers 500.
+    /// The server answers 500.
     Failing,
-    /// Its certificate is for every host of the domain.
+    /// The server's certificate is for every host of the domain.
     Wildcard,
-    /// It answers 404 at `/` and 200 at `/healthz`.
+    /// The server answers 404 at `/` and 200 at `/healthz`.
     NoRoot,
-    /// It speaks only TLS 1.2.
+    /// The server speaks only TLS 1.2.
     OldTls,
-    /// It speaks only HTTP/2.
+    /// The server speaks only HTTP/2.
     Http2,
-    /// It answers after 700 ms.
+    /// The server answers after 700 ms.
     Slow,
 }
 
@@ -85,7 +85,7 @@ impl Peer {
         Peer::Slow,
     ];
 
-    /// Returns true if nginx plays this server. nginx then also listens at `[::1]` and at a unix socket.
+    /// Returns true if this server is nginx. nginx also listens at `[::1]` and at a unix socket.
     pub fn is_nginx(self) -> bool {
         !matches!(self, Peer::Closed | Peer::Ssh | Peer::Http2 | Peer::Slow)
     }
@@ -102,10 +102,9 @@ pub struct World {
     pub dns: u16,
     /// A port on which nothing listens.
     pub dead: u16,
-    /// The folder that configurations use as their chroot. It holds `sni-check`, `ca.pem`,
-    /// `other.pem`, `client.pem` and the socket of `sni-check serve`.
+    /// The folder that configurations use as their chroot. It holds `sni-check`,
+    /// certificates, and the sockets of nginx and of `sni-check serve`.
     pub root: String,
-    /// This is the last field, so that the folder is removed last.
     pub folder: Folder,
     _nginx: Nginx,
     _serve: Running,
@@ -122,7 +121,7 @@ impl World {
         let client = ca.leaf(&["client.example.test"], 30);
         folder.file("root/client.pem", &client.both_pem());
         folder.file("root/crl.pem", &ca.crl(&[], 30));
-        // Files that only root may read.
+        // Only root can read these files.
         for (name, text) in [
             ("secret.pem", &client.both_pem()),
             ("secret-ca.pem", &ca.pem),
@@ -177,7 +176,7 @@ impl World {
 
     pub fn port(&self, peer: Peer) -> u16 {
         let found = self.ports.iter().find(|(known, _)| *known == peer);
-        found.expect("every peer has a port").1
+        found.expect("a port for each peer").1
     }
 }
 
@@ -186,7 +185,7 @@ pub fn sni_check() -> String {
     std::env::var("SNI_CHECK").unwrap_or_else(|_| BINARY.to_owned())
 }
 
-/// Starts `sni-check serve` on a socket that HAProxy's user may use.
+/// Starts `sni-check serve` on a socket that HAProxy's user can use.
 fn serve(folder: &Folder) -> Child {
     let root = folder.join("root");
     let socket = format!("{root}/serve");
@@ -212,7 +211,7 @@ fn serve(folder: &Folder) -> Child {
     child
 }
 
-/// Starts a HAProxy that plays a server which speaks only HTTP/2. Returns its port.
+/// Starts a HAProxy as a server that speaks only HTTP/2. Returns its port and the process.
 fn http2(folder: &Folder, ca: &Ca) -> (u16, Running) {
     let port = free_port();
     let crt = folder.file("http2.pem", &ca.leaf(&[NAME], 30).both_pem());

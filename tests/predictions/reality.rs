@@ -1,5 +1,5 @@
-//! How real HAProxy behaves with configurations. One HAProxy runs many configurations, together with copies
-//! that have no checks. Visitors use these copies, so they reach every server.
+//! How HAProxy behaves with configurations. One HAProxy runs many configurations, together with copies
+//! that have no checks. Visitors use these copies, so that they reach every server.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ pub struct Text {
     pub prefix: String,
     pub global: String,
     pub sections: String,
-    /// True if HAProxy can run it together with other configurations that have the same `global`.
+    /// True if HAProxy can run this configuration together with others that have the same `global`.
     pub is_common: bool,
     /// True if `SNI_HOST` is set in HAProxy's environment.
     pub has_variables: bool,
@@ -43,16 +43,15 @@ pub enum Visitor {
 /// The largest number of configurations in one HAProxy.
 const MOST: usize = 24;
 
-/// How many HAProxy processes run at the same time. Each process mostly waits for its
-/// checks.
+/// How many HAProxy processes run at the same time. Each process mostly waits for its checks.
 const HAPROXIES: usize = 4;
 
 /// How HAProxy behaves with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reality {
-    /// `haproxy -c` refuses it.
+    /// `haproxy -c` refuses the configuration.
     Refused(String),
-    /// `haproxy -c` accepts it, but HAProxy doesn't start.
+    /// `haproxy -c` accepts the configuration, but HAProxy doesn't start.
     NotStarted(String),
     Running(BTreeMap<String, Seen>),
 }
@@ -68,7 +67,7 @@ pub struct Seen {
     pub visit: Option<u16>,
 }
 
-/// Returns the environment of every HAProxy.
+/// Returns HAProxy's environment for this configuration.
 pub fn variables(text: &Text) -> Vec<(&'static str, &'static str)> {
     match text.has_variables {
         true => vec![("SNI_HOST", NAME)],
@@ -81,7 +80,7 @@ impl Text {
         format!("{}{}", self.global, self.sections)
     }
 
-    /// Configurations with the same key can run in one HAProxy.
+    /// Returns a key. Configurations with the same key can run in one HAProxy.
     fn key(&self) -> (String, bool) {
         (self.global.clone(), self.has_variables)
     }
@@ -206,7 +205,7 @@ pub fn observe(texts: &[Text], version: &Version, sockets: &str) -> Vec<Reality>
     }
     found
         .into_iter()
-        .map(|reality| reality.expect("each was asked about"))
+        .map(|reality| reality.expect("a result for each configuration"))
         .collect()
 }
 
@@ -217,12 +216,12 @@ fn single(text: &Text, version: &Version, sockets: &str) -> Reality {
     }
 }
 
-/// Returns the message of `haproxy -c` if it refuses the configuration.
+/// Returns the message of `haproxy -c` if HAProxy refuses the configuration.
 fn refusal(text: &Text, version: &Version, sockets: &str) -> Option<Reality> {
     let file = format!("{sockets}/{}.check.cfg", text.prefix);
     fs::write(&file, text.whole()).expect("a file");
     let output = version.check(&file, &variables(text));
-    fs::remove_file(&file).expect("removed");
+    fs::remove_file(&file).expect("the file is removed");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     (!output.status.success()).then(|| Reality::Refused(alerts(&said)))
 }
@@ -391,7 +390,7 @@ fn ask(mut stream: impl Read + Write) -> Option<u16> {
 
 type Rows = BTreeMap<(String, String), Seen>;
 
-/// Waits until every check has finished, and returns the rows of `show stat`.
+/// Waits until every check has a result, at most nine seconds. Returns the rows of `show stat`.
 fn settled(texts: &[&Text], stats: &str) -> Rows {
     let start = Instant::now();
     let mut last = Rows::new();
@@ -416,8 +415,7 @@ fn is_settled(row: &Seen, late: Duration) -> bool {
         .any(|word| row.status.starts_with(word));
     let has_result = !row.check_status.is_empty() && row.check_status != "INI";
     let is_between = row.status.contains('/') && !row.status.contains("via");
-    // A server with only an agent check has no check result, and neither has a server that tracks another
-    // server.
+    // Servers with only an agent check, and servers that track another server, have no check result.
     let without = row.check_status.is_empty() && late > Duration::from_millis(2500);
     !is_checked || ((has_result || without) && !is_between)
 }

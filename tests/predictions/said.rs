@@ -1,4 +1,4 @@
-//! Calls doctor on a configuration, and reads its report.
+//! Runs doctor on a configuration, and reads its report.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -44,7 +44,7 @@ pub struct Run {
     pub code: Option<u64>,
 }
 
-/// Calls doctor on a configuration in one or two files.
+/// Runs doctor on a configuration in one or two files.
 pub fn ask_doctor(text: &Text, version: &Version, sockets: &str, two_files: bool) -> Said {
     let whole = text.whole();
     let cut = match two_files {
@@ -86,7 +86,7 @@ pub fn ask_doctor(text: &Text, version: &Version, sockets: &str, two_files: bool
         .output();
     let output = output.expect("doctor runs");
     for file in &files {
-        fs::remove_file(file).expect("removed");
+        fs::remove_file(file).expect("the file is removed");
     }
     let printed = String::from_utf8_lossy(&output.stdout);
     let object: Value = serde_json::from_str(&printed).unwrap_or_else(|_| {

@@ -72,7 +72,7 @@ pub fn service(seen: &Seen) -> Service {
     }
 }
 
-/// Returns the trap in what HAProxy shows about a server, if there is a trap.
+/// Returns the trap that a server is in, according to HAProxy, if there is a trap.
 pub fn trap(case: &Case, seen: &Seen) -> Option<Trap> {
     match (seen.status.as_str(), service(seen)) {
         ("no check", _) => was_meant_to_be_checked(case).then_some(Trap::Unchecked),
@@ -150,8 +150,8 @@ pub fn compare(case: &Case, reality: &Reality, said: &Said) -> Vec<Difference> {
     differences
 }
 
-/// Returns a problem that doctor reports about the other backend in the file. The author wants no
-/// check there.
+/// Returns a false alarm if doctor reports a problem of the unrelated backend. The author wants no check
+/// there.
 fn elsewhere(said: &Said) -> Option<Difference> {
     let is_other = |about: &String| about.contains("-other");
     let mut findings = said.findings.iter().filter(|finding| finding.is_problem);
@@ -268,7 +268,8 @@ const STATUSES: &[&str] = &[
     "L6TOUT", "L7OK", "L7STS", "L7RSP", "L7TOUT",
 ];
 
-/// Returns a difference if HAProxy contradicts an unconditional statement of the finding.
+/// Returns a difference for each server whose behaviour contradicts an unconditional statement of the
+/// finding.
 fn untrue(case: &Case, finding: &Finding, reality: &Reality) -> Vec<Difference> {
     let shows = &finding.shows;
     if CONDITIONS

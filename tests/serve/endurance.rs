@@ -55,8 +55,9 @@ fn check(serve: &Serve, port: u16, options: &str, checks: usize) {
     });
 }
 
-/// Runs some checks, and then `checks` more checks. Asserts that serve's descriptors, threads and
-/// memory don't grow meanwhile. Returns the figures before and after.
+/// Runs some checks, and then a second batch of `checks` checks. Asserts that the second batch leaves
+/// no descriptors open, at most 18 threads, and hardly more memory. Returns the figures before and
+/// after the second batch.
 fn nothing_grows(program: &str, checks: usize) -> (Held, Held) {
     let stage = Stage::new();
     let serve = Serve::start_by(program, &stage, &[]);
@@ -66,11 +67,14 @@ fn nothing_grows(program: &str, checks: usize) -> (Held, Held) {
     check(&serve, port, &options, checks);
     // serve closes each connection after its answer. At most sixteen threads may be idle. One more
     // thread accepts connections, and one refuses requests beyond the limit.
-    let after = wait_for("the last checks to leave nothing", || {
-        let after = Held::by(&serve);
-        let left = after.descriptors > before.descriptors || after.threads > 18;
-        (!left).then_some(after)
-    });
+    let after = wait_for(
+        "the last checks to release their descriptors and threads",
+        || {
+            let after = Held::by(&serve);
+            let left = after.descriptors > before.descriptors || after.threads > 18;
+            (!left).then_some(after)
+        },
+    );
     // Each idle thread keeps the part of its stack that a check has used.
     let threads = after.threads.saturating_sub(before.threads) * 128;
     let allowed = before.memory + before.memory / 10 + threads;
@@ -137,8 +141,8 @@ fn a_hundred_servers_get_their_answers_in_time() {
     no_answer_is_late(BINARY, 100, "2s", Duration::from_secs(4));
 }
 
-/// Returns the release binary, and the number in an environment variable, or `usual` if it isn't
-/// set.
+/// Returns the path of the release binary, and a number: the value of `variable`, or `usual` if the
+/// variable isn't set.
 fn long(variable: &str, usual: usize) -> (String, usize) {
     let binary = std::env::var("SNI_CHECK").expect("SNI_CHECK names the release binary");
     let number = std::env::var(variable).map(|text| text.parse().expect("a number"));
@@ -163,11 +167,12 @@ fn a_million_checks_leave_nothing_behind() {
     println!("{checks} checks: {before:?}, then {after:?}");
 }
 
-/// How long a healthy check may take next to a hostile server. docs/serve.md states it.
-const NEXT_TO_HOSTILE: Duration = Duration::from_millis(100);
+/// How long a healthy check may take while serve also checks a hostile server. docs/serve.md states
+/// it.
+const WITH_A_HOSTILE_SERVER: Duration = Duration::from_millis(100);
 
-/// Returns the durations of healthy checks in ascending order. Meanwhile, four clients send the
-/// request `hostile` repeatedly.
+/// Runs healthy checks while four clients repeatedly send `hostile`, if there is one. Returns the
+/// durations in ascending order.
 fn time_healthy_checks(
     binary: &str,
     stage: &Stage,
@@ -204,11 +209,12 @@ fn time_healthy_checks(
     times
 }
 
-/// Prints how long healthy checks take next to each kind of hostile server.
+/// Asserts that healthy checks stay fast while serve checks each kind of hostile server, and prints
+/// their times.
 #[test]
 #[ignore = "needs a quiet machine: make soak"]
 #[allow(clippy::print_stdout)]
-fn healthy_checks_are_fast_next_to_a_hostile_server() {
+fn healthy_checks_stay_fast_while_serve_checks_a_hostile_server() {
     let (binary, checks) = long("SERVE_HEALTHY", 300);
     let stage = Stage::new();
     let body = "status ok ".repeat(6_500);
@@ -232,7 +238,7 @@ fn healthy_checks_are_fast_next_to_a_hostile_server() {
             endless,
             format!("{trust} --max-body 1m --expect 'string nowhere'"),
         ),
-        ("a handshake byte by byte", drip, trust.clone()),
+        ("a handshake sent byte by byte", drip, trust.clone()),
         ("no answer", peer::silent(), trust.clone()),
         (
             "a file that hangs",
@@ -247,9 +253,9 @@ fn healthy_checks_are_fast_next_to_a_hostile_server() {
         let times = best.expect("three runs");
         let (median, longest) = (times[checks / 2], times[checks - 1]);
         println!("{kind:<26} median {median:>7.1?}, longest {longest:>7.1?}");
-        assert!(longest <= NEXT_TO_HOSTILE, "{kind}: {longest:?}");
+        assert!(longest <= WITH_A_HOSTILE_SERVER, "{kind}: {longest:?}");
     }
     let page = include_str!("../../docs/serve.md");
-    let limit = format!("within {} ms", NEXT_TO_HOSTILE.as_millis());
+    let limit = format!("within {} ms", WITH_A_HOSTILE_SERVER.as_millis());
     assert!(page.contains(&limit), "docs/serve.md lacks: {limit}");
 }

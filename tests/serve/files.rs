@@ -1,5 +1,5 @@
-//! Files that requests name. serve reads only files that it may read, and always their current
-//! content.
+//! Files that requests name. serve reads a file only if it is below a folder of --files or if the
+//! command line names it, and always reads the current content.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -16,8 +16,8 @@ fn files_outside_the_folders_are_not_read_by_any_path() {
     only_files_below_the_folders_are_read(BINARY, &Stage::new());
 }
 
-/// serve runs without openat2, as under the systemd unit: DynamicUser= implies RestrictSUIDSGID=,
-/// which forbids openat2.
+/// In this test, serve can't use openat2. Under the systemd unit it can't either, because DynamicUser=
+/// implies RestrictSUIDSGID=, which forbids openat2.
 #[test]
 fn files_outside_the_folders_are_not_read_without_openat2() {
     let stage = Stage::new();
@@ -115,7 +115,7 @@ fn a_renewed_file_is_used_at_once() {
     let options = format!("--sni {NAME} --ca-file {file}");
     let ask = || serve.ask(renewed, &options);
     ask().expect("55", "issuer");
-    // Editors overwrite a file. cert-manager renames a new file into its place.
+    // Editors overwrite a file. cert-manager replaces the file with a new file.
     fs::write(&file, &new.pem).expect("written");
     ask().expect("0", "status 200");
     let other = stage.folder.file("other.pem", &old.pem);

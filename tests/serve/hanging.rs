@@ -1,5 +1,5 @@
-//! Files that hang. Checks that name them fail in time, other checks aren't affected, and serve
-//! stops on SIGTERM.
+//! Files that hang, slow regular expressions, and a frozen serve. The affected checks fail, other
+//! checks still work, and serve still stops on SIGTERM.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, peer, wait_for};
 
-/// How late a process may be on a machine that runs other tests.
+/// How late a process may be on a machine that also runs other tests.
 const LATE: Duration = Duration::from_secs(5);
 
 fn threads(serve: &Serve) -> u32 {
@@ -72,7 +72,7 @@ fn a_file_that_works_again_is_used_again() {
         .ask(port, &options)
         .expect("2", "its file system does not answer");
     drop(held);
-    wait_for("the file", || {
+    wait_for("the file to be read again", || {
         (serve.ask(port, &options.replace("500ms", "10s")).code == "0").then_some(())
     });
 }
@@ -95,7 +95,7 @@ fn a_file_that_hangs_in_a_folder_of_cas_is_not_skipped() {
 
 /// The requests use a regular expression that would take minutes on this body.
 #[test]
-fn slow_regular_expressions_leave_time_for_other_checks_and_end_with_their_own() {
+fn slow_regular_expressions_do_not_delay_other_checks_and_end_at_their_deadline() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let body = "status ok ".repeat(6_500);
@@ -145,13 +145,13 @@ fn slow_regular_expressions_leave_time_for_other_checks_and_end_with_their_own()
     };
     let before = ticks();
     std::thread::sleep(Duration::from_secs(1));
-    assert!(ticks() - before <= 10, "something still matches");
+    assert!(ticks() - before <= 10, "serve still uses the CPU");
 }
 
 /// The test freezes serve (as `docker pause` does) while a server responds, and thaws it after the
 /// deadline of the check.
 #[test]
-fn a_frozen_serve_reports_nothing_up_late_and_works_again() {
+fn a_frozen_serve_never_reports_up_late_and_works_again() {
     let stage = Stage::new();
     let slow = peer::waiting(&stage.leaf);
     let serve = Serve::start(&stage, &[]);

@@ -56,7 +56,7 @@ fn silent_clients_are_dropped_after_a_second() {
     let serve = Serve::start(&stage, &["--max-checks", "4"]);
     let silent: Vec<_> = (0..4).map(|_| serve.connect()).collect();
     let began = Instant::now();
-    // The slow clients occupy every place, so serve refuses a check immediately.
+    // The silent clients use all places, so serve refuses a check immediately.
     let good = head(stage.nginx().port, &stage.options());
     crate::support::wait_for("the limit", || {
         (serve.send(&good).code == "3").then_some(())

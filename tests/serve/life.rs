@@ -48,9 +48,9 @@ fn unusable_addresses_and_folders_are_refused() {
         ),
         (
             &["--listen", "0.0.0.0:1"],
-            &["not on the loopback", "--allow-remote"],
+            &["not a loopback address", "--allow-remote"],
         ),
-        (&["--listen", "[::]:1"], &["not on the loopback"]),
+        (&["--listen", "[::]:1"], &["not a loopback address"]),
         (
             &["--listen", &free, "--files", "/nothing/here"],
             &["--files /nothing/here is not a folder"],
@@ -77,9 +77,12 @@ fn unusable_addresses_and_folders_are_refused() {
         ),
         (&["--listen", &free, "--quiet", "--json"], &["contradict"]),
     ] {
-        let said = refused(words);
+        let message = refused(words);
         for part in parts {
-            assert!(said.contains(part), "{words:?}: {said} (lacks {part})");
+            assert!(
+                message.contains(part),
+                "{words:?}: {message} (lacks {part})"
+            );
         }
     }
     serve
@@ -114,9 +117,9 @@ fn defaults_that_every_request_would_refuse_are_refused_at_the_start() {
     ] {
         let mut words = vec!["--listen", &listen];
         words.extend(defaults.split(' '));
-        let said = refused(&words);
-        assert!(said.contains(part), "{defaults}: {said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
+        let message = refused(&words);
+        assert!(message.contains(part), "{defaults}: {message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
     }
     // These defaults are incomplete by themselves. A request adds the rest.
     let stage = Stage::new();
@@ -197,7 +200,7 @@ fn on_sigterm_serve_finishes_running_checks_and_accepts_no_more() {
     let asked = thread::scope(|scope| {
         let status = scope.spawn(|| serve.end("-TERM"));
         Answer::read(stream).expect("0", "status 200");
-        status.join().expect("it ends")
+        status.join().expect("serve exits")
     });
     assert_eq!(asked.code(), Some(0));
     assert!(
@@ -207,7 +210,7 @@ fn on_sigterm_serve_finishes_running_checks_and_accepts_no_more() {
     );
 }
 
-/// Starts serve as systemd does, on a socket that outlives the process.
+/// Starts serve as systemd does. The socket outlives the process.
 fn activate(stage: &Stage, listener: &UnixListener, options: &str) -> Child {
     let folder = stage.folder.path().display();
     let script = format!(
@@ -220,7 +223,7 @@ fn activate(stage: &Stage, listener: &UnixListener, options: &str) -> Child {
         .stdin(Stdio::from(socket))
         .stderr(Stdio::null())
         .spawn()
-        .expect("it runs")
+        .expect("serve runs")
 }
 
 /// Returns how often HAProxy has set its server DOWN.
@@ -295,7 +298,7 @@ fn sockets_from_systemd_must_match_the_command_line() {
     ] {
         let status = activate(&stage, &listener, options)
             .wait()
-            .expect("it ends");
+            .expect("serve exits");
         assert_eq!(status.code(), code, "{options}");
     }
     let plain = Command::new("/bin/sh")
@@ -305,7 +308,7 @@ fn sockets_from_systemd_must_match_the_command_line() {
         ])
         .env_clear()
         .output()
-        .expect("it runs");
+        .expect("serve runs");
     assert_eq!(plain.status.code(), Some(2));
     assert!(
         stderr(&plain).contains("ListenStream="),

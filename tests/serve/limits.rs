@@ -21,17 +21,14 @@ type Options<'a> = Box<dyn Fn(usize) -> String + Sync + 'a>;
 
 /// Returns the peak memory of serve so far, in kB.
 fn peak(serve: &Serve) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", serve.pid())).expect("it runs");
+    let status = fs::read_to_string(format!("/proc/{}/status", serve.pid())).expect("serve runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let number = line.and_then(|line| line.split_whitespace().next());
     number.expect("a line").parse().expect("a number")
 }
 
 #[test]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 fn two_thousand_requests_of_each_kind_use_at_most_64_mb() {
     let stage = Stage::new();
     let binary = release_binary().display().to_string();
@@ -118,14 +115,14 @@ fn two_thousand_requests_of_each_kind_use_at_most_64_mb() {
     let ask = || serve.ask(stage.nginx().port, &stage.options());
     wait_for("a healthy answer", || (ask().code == "0").then_some(()));
     let page = include_str!("../../docs/serve.md");
-    assert!(page.contains("64 MB"), "docs/serve.md lacks it");
+    assert!(page.contains("64 MB"), "docs/serve.md lacks: 64 MB");
     // The kernel's memory isn't part of these 64 MB, so the unit allows three times as much.
     let unit = include_str!("../../packaging/systemd/sni-check.service");
     assert!(unit.contains("\nMemoryMax=192M\n") && page.contains("`MemoryMax=192M`"));
 }
 
 #[test]
-fn a_group_that_may_not_be_set_is_refused_and_leaves_no_socket() {
+fn a_group_that_cannot_be_set_is_refused_and_leaves_no_socket() {
     let stage = Stage::new();
     let binary = stage
         .folder
@@ -160,8 +157,7 @@ fn a_group_that_may_not_be_set_is_refused_and_leaves_no_socket() {
     );
 }
 
-/// Whatever the limit on memory, serve never reports a request as wrong because serve itself lacks
-/// memory.
+/// If memory runs out, serve never blames the request.
 #[test]
 fn without_memory_serve_refuses_checks_or_logs_why_it_exits() {
     let silent = peer::silent();
@@ -197,7 +193,7 @@ fn without_memory_serve_refuses_checks_or_logs_why_it_exits() {
         }
         broken
     });
-    assert!(exits.count() > 0, "serve had enough memory every time");
+    assert!(exits.count() > 0, "serve never ran out of memory");
 }
 
 fn has_exited(serve: &Serve) -> bool {

@@ -1,4 +1,4 @@
-//! `sni-check serve`: HAProxy's own http-check sends it requests and shows its answers.
+//! Tests of `sni-check serve`, which answers the requests of HAProxy's own http-check.
 
 #[path = "../support/mod.rs"]
 mod support;

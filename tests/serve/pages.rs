@@ -1,4 +1,4 @@
-//! serve's pages about itself: `GET /-/healthy`, `--ping`, `GET /metrics`.
+//! serve's pages about itself (`GET /-/healthy`, `GET /metrics`), `--ping`, and lines for the journal.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ fn page(serve: &Serve, path: &str) -> String {
 }
 
 #[test]
-fn a_probe_reports_if_serve_works() {
+fn a_probe_reports_whether_serve_works() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let healthy = page(&serve, "/-/healthy");
@@ -106,7 +106,7 @@ fn a_check_never_gets_a_page_and_other_hosts_get_no_page() {
     crate::scene::Answer::read(stream).expect("2", "is only for this host");
 }
 
-/// In this test, standard error is a stream to the journal. serve recognises the journal by the
+/// In this test, standard error is a stream to the journal. sni-check recognises the journal by the
 /// path of the socket at the other end.
 #[test]
 fn a_failure_has_the_priority_of_an_error_in_the_journal() {
@@ -128,7 +128,7 @@ fn a_failure_has_the_priority_of_an_error_in_the_journal() {
         let stderr: OwnedFd = UnixStream::connect(format!("{folder}/stdout"))
             .expect("a stream")
             .into();
-        let status = command.stderr(stderr).status().expect("it runs");
+        let status = command.stderr(stderr).status().expect("the program runs");
         assert!(!status.success());
         drop(command);
         let mut text = String::new();

@@ -14,7 +14,7 @@ use crate::support::{NAME, PATIENCE, program, wait_for};
 
 /// A running `sni-check serve`.
 pub struct Serve {
-    /// The path of its unix socket.
+    /// The path of serve's unix socket.
     pub socket: String,
     program: String,
     options: Vec<String>,
@@ -55,14 +55,14 @@ impl Serve {
             .stdin(Stdio::null())
             .stderr(fs::File::create(&self.log).expect("a log"))
             .spawn()
-            .expect("it runs");
+            .expect("serve runs");
         *self.process.lock().expect("a lock") = Some(child);
         wait_for("serve to listen", || {
             self.log().contains("listening on").then_some(())
         });
     }
 
-    /// Describes a serve that the test started in a different way.
+    /// Describes a process that the test itself starts and that listens on this socket.
     pub fn elsewhere(socket: String) -> Serve {
         Serve {
             program: String::new(),
@@ -78,7 +78,7 @@ impl Serve {
             .lock()
             .expect("a lock")
             .as_ref()
-            .expect("it runs")
+            .expect("serve runs")
             .id()
     }
 
@@ -92,8 +92,8 @@ impl Serve {
             .lock()
             .expect("a lock")
             .take()
-            .expect("it runs");
-        child.wait().expect("it ends")
+            .expect("serve runs");
+        child.wait().expect("serve exits")
     }
 
     /// Returns everything that serve printed.
@@ -130,7 +130,7 @@ impl Drop for Serve {
     }
 }
 
-/// Returns the head that HAProxy sends for a server `blue` on the loopback address.
+/// Returns the request that HAProxy sends for a server `blue` on the loopback address.
 pub fn head(port: u16, options: &str) -> String {
     format!(
         "GET / HTTP/1.0\r\nX-Check-Options: {options}\r\nX-Haproxy-Server-State: UP 2/3; \
@@ -187,7 +187,7 @@ impl Answer {
     }
 }
 
-/// Starts this HAProxy with haproxy/serve.cfg and these additional lines.
+/// Starts this HAProxy with haproxy/serve.cfg, and with these additional lines and variables.
 pub fn haproxy(
     version: &Version,
     stage: &Stage,

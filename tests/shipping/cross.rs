@@ -25,7 +25,7 @@ const TARGETS: [(&str, &str); 4] = [
 const TIMEOUT: &str = "20s";
 
 #[test]
-#[ignore = "make cross builds what it runs"]
+#[ignore = "make cross builds the programs"]
 fn a_check_serve_and_diagnose_work_on_every_processor() {
     for (target, emulator) in TARGETS {
         let binary = root().join(format!("target/cross/build/{target}/release/sni-check"));
@@ -52,7 +52,7 @@ fn is_static(binary: &Path) {
     );
 }
 
-/// Checks as HAProxy does: a healthy server gives 0, a wrong name 65, and a wrong option 2.
+/// Runs checks as HAProxy does: a healthy server gives 0, a wrong name 65, and a wrong option 2.
 fn checks(program: &str, stage: &Stage) {
     let port = stage.nginx().port;
     for (options, code) in [
@@ -72,7 +72,7 @@ fn checks(program: &str, stage: &Stage) {
             "127.0.0.1",
             &port.to_string(),
         );
-        let output = command.output().expect("it runs");
+        let output = command.output().expect("the program runs");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{program} {path}: {said}");
     }
@@ -111,7 +111,7 @@ fn serves(program: &str, stage: &Stage) {
         ])
         .args(["--timeout", TIMEOUT])
         .spawn()
-        .expect("it runs");
+        .expect("the program runs");
     let serve = crate::support::Running(child);
     crate::support::wait_for("serve to listen", || {
         Path::new(&socket).exists().then_some(())

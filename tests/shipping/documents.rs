@@ -1,4 +1,4 @@
-//! Licences, change log and the page for contributors.
+//! Licences, the change log, CONTRIBUTING.md and SECURITY.md.
 
 use crate::tools::root;
 

@@ -9,11 +9,11 @@ use crate::supply::list;
 use crate::tools::{dependencies, packages};
 
 const HEAD: &str = "\
-What is in the binary of sni-check besides sni-check, and the licences of it.
+The binary of sni-check contains these components of other projects.
 
 The standard library of Rust: MIT OR Apache-2.0, https://www.rust-lang.org/policies/licenses
-The C library, by where it was built: glibc, LGPL-2.1-or-later; on Alpine musl, MIT. sni-check's
-sources and `cargo build --release` link it with any other.
+The C library: glibc (LGPL-2.1-or-later), or musl (MIT) in a build on Alpine. To link sni-check with
+a different C library, build the sources with `cargo build --release`.
 The crates:
 ";
 
@@ -109,7 +109,7 @@ fn linked() -> Vec<Crate> {
     crates.collect()
 }
 
-/// Returns the MIT licence if there is a choice, otherwise all licences.
+/// Returns the file of the MIT licence if there is one, otherwise all files of licences.
 fn licences(folder: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(folder).expect("a folder");
     let mut files: Vec<PathBuf> = files

@@ -22,10 +22,10 @@ static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {
 
 #[test]
 fn rpmlint_reports_nothing_unexpected() {
-    let said = run(tool("rpmlint")
+    let report = run(tool("rpmlint")
         .args(["--config", "packaging/rpm/rpmlint.toml"])
         .arg(&*PACKAGE));
-    assert!(said.contains("0 errors, 0 warnings"), "{said}");
+    assert!(report.contains("0 errors, 0 warnings"), "{report}");
 }
 
 #[test]

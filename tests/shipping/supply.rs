@@ -1,5 +1,5 @@
-//! The program's dependencies: licences, sources, duplicates (`deny.toml`), and where unsafe code
-//! may be.
+//! The program's dependencies: licences, sources and duplicates (`deny.toml`), and the only file
+//! with unsafe code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -35,7 +35,7 @@ pub fn list(name: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_licence_is_an_allowed_one() {
+fn every_licence_is_allowed() {
     let allowed = list("allow");
     for package in packages() {
         let licence = package["license"].as_str().unwrap_or("none");
@@ -95,7 +95,10 @@ fn crates_in_two_versions_are_listed_with_a_reason() {
             name.to_owned()
         })
         .collect();
-    assert_eq!(twice, listed, "what is twice, and what deny.toml lists");
+    assert_eq!(
+        twice, listed,
+        "crates in two versions, and crates in deny.toml"
+    );
 }
 
 #[test]
@@ -155,8 +158,8 @@ fn the_fuzzers_use_the_programs_crate_versions() {
     }
 }
 
-/// If tests enable an additional feature of a crate, cargo builds that crate twice, and everything
-/// that depends on it too.
+/// If tests enable an additional feature of a crate, cargo builds the crate and everything that depends
+/// on the crate twice.
 #[test]
 fn tests_share_every_build_of_a_crate_with_the_program() {
     let crates = |edges: &str| {

@@ -29,8 +29,8 @@ fn the_packaged_crate_is_complete_and_builds() {
         .args(["--config", "profile.dev.package.sni-check.opt-level=1"]));
 }
 
-/// docs/install.md has the `cargo install` command with its settings. Users call it outside the
-/// repository, where cargo doesn't find `.cargo/config.toml`.
+/// docs/install.md has the `cargo install` command with its settings. Users run the command
+/// outside the repository, where cargo doesn't find `.cargo/config.toml`.
 #[test]
 fn the_documented_cargo_install_yields_a_static_program() {
     let page = std::fs::read_to_string(root().join("docs/install.md")).expect("docs/install.md");
@@ -61,7 +61,7 @@ fn the_documented_cargo_install_yields_a_static_program() {
 
 /// Compiles and runs the build script as cargo does.
 #[test]
-fn a_dynamic_build_is_refused_with_the_right_command() {
+fn refusing_a_dynamic_build_names_the_right_command() {
     let place = workspace("build-script");
     let script = place.join("build");
     run(tool("rustc")

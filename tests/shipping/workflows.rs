@@ -19,7 +19,7 @@ fn binaries_and_images_are_built_with_the_same_rust() {
     let text = |name: &str| std::fs::read_to_string(root().join(name)).expect(name);
     let image = text("docker/Dockerfile");
     let (_, image) = image.split_once("RUST_IMAGE=rust:").expect("an image");
-    let (version, _) = image.split_once("-alpine").expect("Alpine's");
+    let (version, _) = image.split_once("-alpine").expect("a tag for Alpine");
     for file in ["ci", "release"] {
         let workflow = text(&format!(".github/workflows/{file}.yml"));
         let installed: Vec<&str> = workflow
@@ -49,7 +49,7 @@ fn actionlint_and_shellcheck_report_nothing() {
         "docker/certificate.sh",
         "packaging/completions/sni-check.bash",
     ]));
-    // rpm runs its scripts with sh, but they have no `#!` line that tells shellcheck.
+    // rpm's scripts have no `#!` line, so the test tells shellcheck to read them as sh.
     run(tool("shellcheck").args([
         "--shell=sh",
         "packaging/cross.sh",
@@ -62,6 +62,6 @@ fn actionlint_and_shellcheck_report_nothing() {
 }
 
 #[test]
-fn zizmor_finds_no_injection_and_no_needless_permission() {
+fn zizmor_finds_no_injection_and_no_unnecessary_permission() {
     run(tool("zizmor").args(["--offline", "--persona", "pedantic", ".github"]));
 }

@@ -15,8 +15,8 @@ pub fn under_haproxy(path: &str, address: &str, port: &str) -> Output {
         .expect("the program runs")
 }
 
-/// Returns the command with which HAProxy calls an external check. `program` may have several
-/// words: a program that runs the check, and its arguments.
+/// Returns the command with which HAProxy runs an external check. `program` may have several words: a
+/// program that runs the check, and its arguments.
 pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) -> Command {
     let mut command = Command::new(program[0]);
     command
@@ -31,14 +31,14 @@ pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) 
     command
 }
 
-/// Returns a call by hand, with an empty environment.
+/// Returns a command that runs the program as a person would, but with an empty environment.
 pub fn by_hand(words: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(words).env_clear().stdin(Stdio::null());
     command
 }
 
-/// Runs the program by hand. Returns its output.
+/// Runs the program as a person would. Returns its output.
 pub fn run_by_hand(words: &[&str]) -> Output {
     by_hand(words).output().expect("the program runs")
 }
@@ -51,7 +51,7 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Asserts that the call exited with this code and printed this phrase on standard error. Returns
+/// Asserts that the program exited with this code and printed this phrase on standard error. Returns
 /// all of standard error.
 #[track_caller]
 pub fn expect(output: &Output, code: i32, phrase: &str) -> String {
@@ -62,13 +62,13 @@ pub fn expect(output: &Output, code: i32, phrase: &str) -> String {
     line
 }
 
-/// Returns the release binary.
+/// Returns the path of the release binary. Builds it if necessary.
 pub fn release_binary() -> PathBuf {
     release("--bin", "sni-check")
 }
 
-/// Returns the path of a program of this package, and builds the program with `cargo build
-/// --release` if necessary. `kind` is `--bin` or `--example`.
+/// Returns the path of a program of this package. Builds it with `cargo build --release` if necessary.
+/// `kind` is `--bin` or `--example`.
 ///
 /// The tests' own build may differ, because development dependencies can switch on features.
 pub fn release(kind: &str, name: &str) -> PathBuf {

@@ -1,4 +1,4 @@
-//! Measures the cost of running a program, in figures that are the same in every run.
+//! Measures the cost of running a program, in figures that hardly change from run to run.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use super::folder::Folder;
 use super::program;
 
-/// Returns a command with which `runner` runs the given command.
+/// Returns a command in which `runner` (valgrind, for example) runs the given command.
 pub fn under(runner: &str, options: &[&str], command: &Command) -> Command {
     let mut under = program(runner);
     under
@@ -50,14 +50,14 @@ pub fn instructions(command: &Command, stdin: Stdio) -> u64 {
 }
 
 /// Returns the page faults of a successful run: one for each page that it touches for the first
-/// time. This process must have no other child meanwhile.
+/// time. This process must have no other child at the same time.
 pub fn page_faults(command: &mut Command) -> u64 {
     let faults = || {
         let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");
         u64::try_from(usage.minor_page_faults()).unwrap_or(0)
     };
     let before = faults();
-    let status = command.status().expect("it runs");
+    let status = command.status().expect("the program runs");
     assert!(status.success(), "{command:?}: {status}");
     faults() - before
 }

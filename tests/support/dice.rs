@@ -20,7 +20,7 @@ impl Dice {
         (self.roll() % limit as u64) as usize
     }
 
-    /// Returns true in `chance` of a hundred cases.
+    /// Returns true with a probability of `chance` percent.
     pub fn percent(&mut self, chance: usize) -> bool {
         self.below(100) < chance
     }
@@ -36,11 +36,11 @@ impl Dice {
 
     /// Makes a few small changes: replaces, inserts, removes, repeats or cuts off bytes.
     pub fn damage(&mut self, bytes: &mut Vec<u8>) {
-        const TELLING: &[u8] = b"\0\t\r\n :;,\"0129aAfFxX-+HTP/.\x7f\x80\xff";
+        const SPECIAL: &[u8] = b"\0\t\r\n :;,\"0129aAfFxX-+HTP/.\x7f\x80\xff";
         for _ in 0..=self.below(3) {
             let at = self.below(bytes.len() + 1);
             let byte = match self.percent(70) {
-                true => self.pick(TELLING),
+                true => self.pick(SPECIAL),
                 false => self.roll() as u8,
             };
             match self.below(5) {

@@ -30,7 +30,7 @@ pub fn start() -> u16 {
     port
 }
 
-/// Returns the response to a query (RFC 1035, section 4; RFC 2782).
+/// Returns the response to a query (RFC 1035, section 4; RFC 2782). `None` if the query is malformed.
 fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let mut at = 12;
     let mut labels = Vec::new();

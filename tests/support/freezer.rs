@@ -16,8 +16,8 @@ pub struct Freezer {
     group: Option<PathBuf>,
 }
 
-/// The folders where control groups are mounted: version 2, version 2 next to version 1, and
-/// version 1.
+/// The folders where control groups are mounted: version 2, version 2 alongside version 1,
+/// and version 1.
 const MOUNTS: [&str; 3] = [
     "/sys/fs/cgroup",
     "/sys/fs/cgroup/unified",
@@ -31,7 +31,7 @@ impl Freezer {
         Freezer { pid, group }
     }
 
-    /// Freezes the process, and returns once the process is frozen.
+    /// Freezes the process. With a control group, waits until the process is frozen.
     pub fn freeze(&self) {
         match &self.group {
             Some(group) => {
@@ -95,8 +95,8 @@ impl Drop for Freezer {
     fn drop(&mut self) {
         self.thaw();
         let Some(group) = &self.group else { return };
-        // The kernel removes only a group without processes, so the process goes back to the root
-        // group, if it still runs.
+        // The kernel removes only groups without processes. If the process still runs, it therefore
+        // goes back to the root group.
         let root = group.parent().expect("a mount").join("cgroup.procs");
         let _ = fs::write(root, self.pid.to_string());
         let _ = fs::remove_dir(group);

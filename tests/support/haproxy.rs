@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::folder::Folder;
 use super::{PATIENCE, Running, free_port, program, wait_for};
-#[allow(unused_imports, reason = "not every test binary needs each")]
+#[allow(unused_imports, reason = "not every test binary uses all of them")]
 pub use version::{RELEASES, Version, chosen, installed, versions, with_every_haproxy};
 
 /// The mode in which HAProxy runs.
@@ -29,7 +29,7 @@ pub enum Mode {
 
 /// A running HAProxy.
 pub struct Haproxy {
-    /// The port of its frontend. The configurations read it from the variable LISTEN.
+    /// The port of the frontend. The configurations read it from the variable LISTEN.
     pub port: u16,
     folder: Folder,
     process: Running,
@@ -116,7 +116,7 @@ impl Haproxy {
         });
     }
 
-    /// Returns everything that HAProxy and its checks printed.
+    /// Returns everything that HAProxy and its checks printed to standard error.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
@@ -252,7 +252,8 @@ impl Haproxy {
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // With -D the daemon isn't a child of this process. The pid file has its process id.
+        // With -D, the daemon isn't a child of this process. The pid file contains the daemon's process
+        // id.
         let pids = fs::read_to_string(self.folder.join("pid")).unwrap_or_default();
         for pid in pids.split_whitespace() {
             let _ = program("kill")

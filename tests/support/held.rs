@@ -1,5 +1,5 @@
 //! A file that hangs, as on a file system that doesn't answer. The kernel blocks every process that
-//! opens the file until a fanotify(7) listener allows it. This listener never allows it.
+//! opens the file until a fanotify(7) listener allows the access. This listener never does.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags}
 
 use super::folder::Folder;
 
-/// A file in a folder that hangs until this value is dropped.
+/// A file that hangs until this value is dropped.
 pub struct HeldFile {
     pub path: String,
     _listener: Fanotify,

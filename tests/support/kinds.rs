@@ -22,8 +22,9 @@ pub struct Props {
     pub clients: Ca,
     /// A file with a client certificate and its key, which the servers accept.
     pub crt: String,
-    /// The revocation lists of the stage's CA, and of another CA.
+    /// The file of the revocation list of the stage's CA.
     pub crl: String,
+    /// The file of a revocation list of another CA with the same name.
     pub wrong_crl: String,
     /// A file with a client certificate of another CA.
     pub wrong_crt: String,
@@ -34,7 +35,7 @@ pub struct Props {
 /// A server that is running.
 pub struct Staged {
     pub port: u16,
-    /// The page that visitors ask for.
+    /// The page that visitors request.
     pub page: &'static str,
     /// Header lines that visitors send in addition to Host and User-Agent.
     pub headers: &'static str,
@@ -44,7 +45,7 @@ pub struct Staged {
     pub ca_file: String,
     /// A CA file that also holds the missing issuers of an incomplete chain.
     pub complete_ca_file: Option<String>,
-    /// True if the server should be changed, although a value on the operator's side also helps.
+    /// True if the server should be fixed, although a value on the operator's side also helps.
     pub is_at_fault: bool,
     /// True if the server limits requests. Fewer checks may help, but a test is too short to show
     /// that.
@@ -118,8 +119,8 @@ impl Props {
         start(self)
     }
 
-    /// Starts another HAProxy as the server. `CRT` and `CLIENTS` in the words of `bind` become
-    /// files. Returns its port.
+    /// Starts a HAProxy as the server, and returns its port. In `bind`, `CRT` and `CLIENTS` stand for
+    /// files.
     pub fn haproxy(&self, bind: &str) -> u16 {
         let crt = self
             .stage
@@ -137,7 +138,8 @@ impl Props {
     }
 }
 
-/// Runs a HAProxy with these sections. `PORT` in them becomes the port that is returned.
+/// Runs a HAProxy with these sections as long as the stage. Replaces `PORT` with a free port, and returns
+/// the port.
 pub fn run_haproxy(stage: &Stage, sections: &str) -> u16 {
     let port = free_port();
     let sections = sections.replace("PORT", &port.to_string());

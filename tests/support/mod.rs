@@ -1,6 +1,6 @@
-//! Helpers for all tests: certificates, folders, daemons, and calls of the program.
+//! Helpers for all tests: certificates, folders, daemons, and running sni-check.
 
-// Each test binary uses only a part of these helpers.
+// Each test binary uses only some of these helpers.
 #![allow(dead_code)]
 
 pub mod check;
@@ -31,7 +31,7 @@ use rustix::net::{
 /// The host name in most checks.
 pub const NAME: &str = "www.example.test";
 
-/// How long to wait, on a loaded machine, for an event that should happen at once.
+/// How long to wait, on a loaded machine, for an event that should happen immediately.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Returns a port of the loopback address that is free now.

@@ -1,4 +1,4 @@
-//! Runs real nginx, for example one that refuses clients without SNI, as CloudFront does.
+//! Runs a real nginx, for example one that refuses clients without SNI, as CloudFront does.
 
 use std::cell::RefCell;
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ pub struct Nginx {
     process: RefCell<Option<Child>>,
 }
 
-/// What a site answers, for each path.
+/// The answers of a site, by path.
 pub const LOCATIONS: &str = r#"
     location / { return 200 "all good\n"; }
     location /api { return 401 "who?\n"; }
@@ -27,8 +27,8 @@ pub const LOCATIONS: &str = r#"
     location /client { return 200 "$ssl_client_s_dn\n"; }
 "#;
 
-/// Returns a `server` block for this name. `listen` has the words after the address. The server
-/// sends the certificate and its issuers. `more` has more directives.
+/// Returns a `server` block for this name. `listen` contains the words after the address. The
+/// server sends the certificate and its issuers. `more` contains additional directives.
 pub fn site(
     (folder, port): (&Folder, u16),
     listen: &str,
@@ -83,7 +83,7 @@ impl Nginx {
         nginx
     }
 
-    /// Restarts nginx on the same port with other `server` blocks.
+    /// Restarts nginx on the same port with different `server` blocks.
     pub fn change(&self, servers: impl FnOnce(&Folder, u16) -> String) {
         self.stop();
         let servers = servers(&self.folder, self.port);
@@ -128,7 +128,7 @@ impl Nginx {
 
     /// Makes nginx reload its configuration.
     pub fn reload(&self) {
-        let pid = self.process.borrow().as_ref().expect("it runs").id();
+        let pid = self.process.borrow().as_ref().expect("nginx runs").id();
         let status = program("kill").args(["-HUP", &pid.to_string()]).status();
         assert!(status.expect("kill runs").success());
     }

@@ -91,7 +91,7 @@ fn tls_config(leaf: &Leaf, issuers: &[&Ca]) -> ServerConfig {
         .expect("a certificate")
 }
 
-/// Starts a server that refuses the handshake of a client whose ALPN list doesn't have HTTP/2.
+/// Starts a server that refuses the handshake of a client whose ALPN list doesn't contain HTTP/2.
 pub fn wants_http2(leaf: &Leaf) -> u16 {
     let mut config = tls_config(leaf, &[]);
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -100,6 +100,18 @@ pub fn wants_http2(leaf: &Leaf) -> u16 {
         let tls = ServerConnection::new(config.clone()).expect("a connection");
         let mut stream = StreamOwned::new(tls, stream);
         let _ = stream.read(&mut [0; 4096]);
+    })
+}
+
+/// Starts a Redis server with TLS, which answers each PING.
+pub fn redis(leaf: &Leaf) -> u16 {
+    let config = Arc::new(tls_config(leaf, &[]));
+    tcp(move |stream| {
+        let tls = ServerConnection::new(config.clone()).expect("a connection");
+        let mut stream = StreamOwned::new(tls, stream);
+        while stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
+            let _ = stream.write_all(b"+PONG\r\n");
+        }
     })
 }
 
@@ -115,7 +127,8 @@ pub fn answer_with_chain(leaf: &Leaf, issuers: &[&Ca], response: &str) -> u16 {
         let _ = stream.write_all(response.as_bytes());
         stream.conn.send_close_notify();
         let _ = stream.flush();
-        // Without this, the kernel might reset the connection, which would discard data.
+        // The server waits until the client closes. If it closed first, the kernel might reset the
+        // connection and discard data.
         let _ = stream.sock.read_to_end(&mut Vec::new());
     })
 }
@@ -155,7 +168,7 @@ pub fn drip(stream: &mut impl Write, bytes: &[u8]) {
     }
 }
 
-/// A listener that must never get a connection.
+/// A listener that must not receive a connection.
 pub struct Untouched(TcpListener);
 
 impl Untouched {
@@ -212,11 +225,11 @@ pub fn resolver() -> (Ipv4Addr, UdpSocket) {
 /// A server that responds when the test tells it to.
 pub struct Waiting {
     pub port: u16,
-    /// Gets a message for each request.
+    /// Receives a message for each request.
     pub asked: Receiver<()>,
     /// Each message sent here lets the server send [`OK`] once.
     pub respond: Sender<()>,
-    /// Gets a message for each response.
+    /// Receives a message for each response.
     pub sent: Receiver<()>,
 }
 

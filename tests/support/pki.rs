@@ -23,7 +23,7 @@ pub struct Leaf {
 }
 
 impl Leaf {
-    /// Returns certificate and key in one PEM, as HAProxy's `crt` accepts them.
+    /// Returns the certificate and the key in one PEM, as HAProxy's `crt` accepts them.
     pub fn both_pem(&self) -> String {
         format!("{}{}", self.crt_pem, self.key_pem)
     }
@@ -77,7 +77,7 @@ impl Ca {
         params.self_signed(&key).expect("a CA").pem()
     }
 
-    /// Creates a CA that this CA signs.
+    /// Creates a CA whose certificate this CA signs.
     pub fn intermediate(&self, name: &str) -> Ca {
         self.intermediate_with(name, |_| {})
     }
@@ -102,8 +102,7 @@ impl Ca {
         self.crl_of_serials(serials, days)
     }
 
-    /// Returns a valid revocation list that lists `others` other certificates before the revoked
-    /// ones.
+    /// Returns a valid revocation list of `others` other certificates, followed by `revoked`.
     pub fn large_crl(&self, others: u64, revoked: &[&Leaf]) -> String {
         // Public CAs use serial numbers of 16 bytes. The serial number of a leaf here has 8 bytes.
         let others = (0..others).map(|number| {
@@ -160,7 +159,7 @@ impl Ca {
 }
 
 impl Leaf {
-    /// Makes a certificate that signs itself.
+    /// Makes a self-signed certificate.
     pub fn self_signed(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let (params, key) = leaf_params(names, change);
         let certificate = params.self_signed(&key).expect("a leaf");

@@ -18,7 +18,7 @@ pub struct Stage {
     pub ca: Ca,
     /// A certificate for [`NAME`] with 30 days left.
     pub leaf: Leaf,
-    /// The file of the CA.
+    /// The path of the CA's certificate.
     pub ca_file: String,
     /// The option that trusts the CA.
     pub trust: String,
@@ -90,8 +90,8 @@ impl Stage {
         self.kept.borrow_mut().push(Box::new(something));
     }
 
-    /// Returns a folder for HAProxy's chroot. It holds only `/ca.pem` and `/sni-check`, which every
-    /// user may run.
+    /// Returns a folder for HAProxy's chroot. It contains only `ca.pem`, and a `sni-check` that
+    /// every user can run.
     pub fn chroot(&self) -> &str {
         self.chroot.get_or_init(|| {
             self.folder.copy(BINARY, "root/sni-check", 0o755);
@@ -100,7 +100,7 @@ impl Stage {
         })
     }
 
-    /// Returns options with which [`nginx`](Stage::nginx) is healthy.
+    /// Returns options with which the check of [`nginx`](Stage::nginx) succeeds.
     pub fn options(&self) -> String {
         format!("--sni {NAME} --timeout 10s {}", self.trust)
     }

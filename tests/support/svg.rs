@@ -5,7 +5,7 @@ use std::fmt::Write;
 /// The width of a character and the height of a line, in pixels.
 const CELL: (f32, f32) = (8.4, 19.0);
 const MARGIN: f32 = 16.0;
-/// The width of the terminal. It breaks longer lines.
+/// The width of the terminal in characters. The terminal breaks longer lines.
 const COLUMNS: usize = 96;
 
 /// A piece of a line: its style and its text.
@@ -25,7 +25,7 @@ pub fn picture(title: &str, screen: &str) -> String {
     );
     for (number, row) in rows.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
         let y = MARGIN + CELL.1 * (number as f32 + 0.8);
-        // Columns stay aligned in every font.
+        // `textLength` keeps the columns aligned in every font.
         let columns: usize = row.iter().map(|(_, text)| text.chars().count()).sum();
         let length = columns as f32 * CELL.0;
         let _ = write!(
@@ -51,7 +51,7 @@ pub fn words(svg: &str) -> Vec<&str> {
     texts.flat_map(str::split_whitespace).collect()
 }
 
-/// Returns the rows in which a terminal shows a line.
+/// Splits a line into the rows that a terminal shows.
 fn rows(line: &str) -> Vec<Vec<Piece<'_>>> {
     let mut rows = vec![Vec::new()];
     let mut free = COLUMNS;

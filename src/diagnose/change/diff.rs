@@ -4,10 +4,10 @@ use super::carried::{as_word, carried, carrier, joined, unescaped};
 use super::rewrite::{self, rewritten};
 use super::words::{set, word_of, written};
 use super::{
-    Change, EXPECT, Head, SEND, TIMEOUT_CHECK, begins, connect_rule, has_head, is_command,
+    Change, EXPECT, HTTPCHK, Head, SEND, TIMEOUT_CHECK, begins, connect_rule, has_head, is_command,
 };
 
-use crate::doctor::survey::{CheckKind, Surveyed};
+use crate::doctor::survey::{ADDRESS, CheckKind, Surveyed};
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::config::place::Place;
@@ -30,6 +30,13 @@ struct Line<'a> {
     old: Option<&'a Rule>,
     /// The words after the change. `None` for a line that is removed.
     new: Option<Vec<String>>,
+}
+
+impl Line<'_> {
+    /// Returns true for `option httpchk`.
+    fn is_httpchk(&self) -> bool {
+        self.old.is_some_and(|rule| has_head(rule, HTTPCHK))
+    }
 }
 
 impl Change {
@@ -107,8 +114,11 @@ impl Change {
             let words = line.new.as_ref().or(line.old.map(|old| &old.words));
             words.is_some_and(|words| ["http-check", "tcp-check"].contains(&words[0].as_str()))
         };
-        // If the backend has such a rule, HAProxy ignores the rules of `defaults`, so the diff repeats them.
+        // If the backend has such a rule, HAProxy ignores the rules of `defaults` and the request of its
+        // `option httpchk`, so the diff repeats them.
         let replaces = lines.iter().any(|line| is_rule(line) && changes(line));
+        let needs_option = needs_option(&lines);
+        let is_repeated = |line: &Line| is_rule(line) || (needs_option && line.is_httpchk());
         for line in &lines {
             let added = |new: &Vec<String>| {
                 let words: Vec<String> = new.iter().map(|word| write(word)).collect();
@@ -123,7 +133,15 @@ impl Change {
                     hunks.push(Hunk { place, old, new });
                 }
                 (Some(_), Some(_)) => {}
-                (Some(_), None) if changes(line) || (replaces && is_rule(line)) => {
+                // A backend can't remove a line of `defaults`.
+                (Some(rule), None) if line.new.is_none() && !is_rule(line) => {
+                    hunks.extend(rule.place.as_ref().map(|place| Hunk {
+                        place: place.clone(),
+                        old: place.text(),
+                        new: None,
+                    }));
+                }
+                (Some(_), None) if changes(line) || (replaces && is_repeated(line)) => {
                     hunks.extend(line.new.as_ref().map(|new| Hunk {
                         place: surveyed.lines.backend.clone(),
                         old: None,
@@ -172,7 +190,13 @@ impl Change {
                 _ => 3,
             };
             for (word, value) in &self.words {
-                if *place == surveyed.place || value.is_none() {
+                if *word == ADDRESS {
+                    // The address is the word before the others.
+                    let address = words.get_mut(from - 1).zip(value.as_ref());
+                    if let Some((address, new)) = address {
+                        address.clone_from(new);
+                    }
+                } else if *place == surveyed.place || value.is_none() {
                     set(&mut words, from, word, value.as_deref());
                 }
                 if self.on_own_line && value.is_none() && surveyed.inherited_from(word).is_some() {
@@ -204,13 +228,18 @@ impl Change {
                 };
                 let given = handed::options(carrier, given.as_ref()).ok()?;
                 let mut options = best.clone();
-                options.retain(|row| !ADDRESS.contains(&row.name) && row.group != Group::Output);
+                options.retain(|row| !OF_ADDRESS.contains(&row.name) && row.group != Group::Output);
                 (options.connect, options.port) = (given.connect, given.port);
                 Some(as_word(surveyed.kind, &joined(&options)?))
             }
             CheckKind::Own | CheckKind::Other => None,
         };
         let lines = self.changed(surveyed, options.as_deref());
+        let is_sent = |line: &Line| line.new.as_ref().is_some_and(|words| begins(words, SEND));
+        // In one backend, `option httpchk` would send a request.
+        if surveyed.waits_without_request && !lines.iter().any(is_sent) {
+            return None;
+        }
         let has_limit = |line: &Line| {
             let new = line.new.as_deref();
             new.is_some_and(|words| begins(words, TIMEOUT_CHECK))
@@ -232,8 +261,13 @@ impl Change {
             };
             text += &format!("    {}\n", written(&words));
         }
-        let mut words = surveyed.lines.words.clone();
+        let mut line = surveyed.lines.clone();
+        let words = &mut line.words;
         for (word, value) in &self.words {
+            if let (&ADDRESS, Some(address)) = (word, value) {
+                line.address.clone_from(address);
+                continue;
+            }
             words.retain(|(known, _)| known != word);
             words.extend(
                 value
@@ -241,14 +275,20 @@ impl Change {
                     .map(|value| ((*word).to_owned(), value.clone())),
             );
         }
-        let words = words.iter();
+        let words = line.words.iter();
         let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
-        Some(
-            text + &surveyed
-                .lines
-                .server_line([("check", "")].into_iter().chain(words)),
-        )
+        Some(text + &line.server_line([("check", "")].into_iter().chain(words)))
     }
+}
+
+/// Returns true if the check's request isn't complete without the words of `option httpchk`.
+fn needs_option(lines: &[Line]) -> bool {
+    let mut new = lines.iter().filter_map(|line| line.new.as_deref());
+    let is_whole = |send: &[String]| {
+        let mut words = ["meth", "uri", "ver"].into_iter();
+        words.all(|word| send.iter().any(|known| known == word))
+    };
+    !new.find(|words| begins(words, SEND)).is_some_and(is_whole)
 }
 
 fn is_option(words: &[String]) -> bool {
@@ -280,4 +320,4 @@ fn after<'a>(surveyed: &'a Surveyed, new: &[String]) -> &'a Place {
 }
 
 /// The options for the server's address. HAProxy takes the address from the server line instead.
-const ADDRESS: [&str; 2] = ["--connect", "--port"];
+const OF_ADDRESS: [&str; 2] = ["--connect", "--port"];

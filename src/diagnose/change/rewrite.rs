@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use crate::haproxy::variables::Variables;
-use crate::haproxy::words::{quote, split};
+use crate::haproxy::words::{expand_addresses, quote, split};
 
 /// The position of a word in its line, and the positions of its variables.
 struct Token {
@@ -16,7 +16,9 @@ struct Token {
 /// Returns the words of a line as HAProxy reads them, with the values of variables.
 pub(super) fn read(line: &str, variables: &Variables) -> Option<Vec<String>> {
     let value = |name: &str| variables.get(name).map(str::to_owned);
-    Some(split(line, &value).ok()?.text())
+    let mut words = split(line, &value).ok()?.text();
+    expand_addresses(&mut words, &value);
+    Some(words)
 }
 
 /// Returns the line with the words `new`. `write` formats a word that the line doesn't have yet.
@@ -27,19 +29,10 @@ pub(super) fn rewritten(
     write: impl Fn(&str) -> String,
 ) -> String {
     let tokens = tokens(line);
-    let old: Option<Vec<String>> = tokens
-        .iter()
-        .map(
-            |token| match read(&line[token.at.clone()], variables)?.as_slice() {
-                [word] => Some(word.clone()),
-                // A variable can contain a list of words. The positions then don't match, so write the line
-                // anew.
-                _ => None,
-            },
-        )
-        .collect();
+    let old = read(line, variables);
     let indent = &line[..line.len() - line.trim_start().len()];
-    let Some(old) = old else {
+    // A variable can contain a list of words. The positions then don't match, so write the line anew.
+    let Some(old) = old.filter(|old| old.len() == tokens.len()) else {
         let words: Vec<String> = new.iter().map(|word| write(word)).collect();
         return format!("{indent}{}", words.join(" "));
     };

@@ -46,6 +46,17 @@ impl Change {
         changes
     }
 
+    /// Returns why this change helps, if it gives visitors' requests another Host.
+    pub fn reason_for_visitors(&self, surveyed: &Surveyed) -> Option<String> {
+        let mut rules = self.rules.iter().filter(|(head, _)| *head == SET_HOST);
+        let host = rules.next()?.1.first()?.last()?;
+        let visited = visited_site(surveyed)?;
+        Some(format!(
+            "Visitors ask for {visited}, and HAProxy sends this name as SNI. The server refuses the name. The check \
+             asks for {host}. Visitors are served if HAProxy changes the Host of their requests to {host}."
+        ))
+    }
+
     /// Returns the changes that each remove one difference between the check and visitors' connections. The
     /// SNI name comes last. If the server line has no `ssl`, one change adds all words about TLS.
     fn differences(&self, surveyed: &Surveyed, options: &Options) -> Vec<Change> {
@@ -150,7 +161,9 @@ impl Change {
                     }
                     _ => false,
                 };
-                if surveyed.rules().any(is_other) {
+                let visited = visited_site(surveyed);
+                let is_visited = visited.is_some_and(|visited| visited != host);
+                if is_visited || surveyed.rules().any(is_other) {
                     let words = SET_HOST.iter().copied().chain([host]);
                     let line = words.map(str::to_owned).collect();
                     self.rules.push((SET_HOST, vec![line]));
@@ -168,4 +181,14 @@ impl Change {
             _ => self.set_word(name, options),
         }
     }
+}
+
+/// Returns the only name for which visitors ask, if HAProxy sends this name to the server in SNI and Host.
+fn visited_site(surveyed: &Surveyed) -> Option<&str> {
+    let is_given = surveyed.rules().any(|rule| has_head(rule, SET_HOST));
+    let [visited] = surveyed.hosts.as_slice() else {
+        return None;
+    };
+    let is_sent = surveyed.sni.as_ref() == Some(visited);
+    (surveyed.lines.is_http && is_sent && !is_given).then_some(visited)
 }

@@ -55,7 +55,7 @@ pub(super) fn set(words: &mut Vec<String>, from: usize, word: &str, value: Optio
 
 /// Quotes a word if necessary. `str(www.example.com)` needs no quotes.
 pub(super) fn word_of(value: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+,=?&;~()".contains(&byte);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+,=?&;~()[]".contains(&byte);
     match !value.is_empty() && value.bytes().all(is_plain) {
         true => value.to_owned(),
         false => quote(value),

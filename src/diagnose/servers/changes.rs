@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::state::{State, Subject, TriedChange};
+use super::state::{Diagnosis, State, Subject, TriedChange};
 use super::{others, settings};
 use crate::causes::facts::{Refused, Way};
 use crate::diagnose::ask::{Block, MARGIN};
@@ -11,7 +11,7 @@ use crate::diagnose::change::Change;
 use crate::diagnose::stage::Stage;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Surveyed, UNVERIFIED};
-use crate::haproxy::ask::{Answered, Question, ask};
+use crate::haproxy::ask::{Answered, Question, Visited, ask};
 use crate::haproxy::program::Haproxy;
 use crate::options::Options;
 
@@ -27,8 +27,8 @@ struct Candidate {
     reason: Option<String>,
     /// True if the configuration suggests the change. Such a change counts only if HAProxy proves it.
     is_suggested: bool,
-    /// True if HAProxy's check is UP with the change, but visitors get an error.
-    fails_visitors: bool,
+    /// What visitors get with the change, if HAProxy's check is UP but visitors get an error.
+    failed_visitor: Option<Visited>,
 }
 
 impl Candidate {
@@ -44,7 +44,7 @@ impl Candidate {
             options: written.cloned().unwrap_or_default(),
             reason: None,
             is_suggested: false,
-            fails_visitors: false,
+            failed_visitor: None,
         })
     }
 
@@ -58,7 +58,7 @@ impl Candidate {
             options: options.clone(),
             reason: (!reasons.is_empty()).then(|| reasons.join(" ")),
             is_suggested: self.is_suggested,
-            fails_visitors: false,
+            failed_visitor: None,
         }
     }
 }
@@ -84,6 +84,7 @@ pub(super) fn try_changes(
     let bases = bases.map(|(number, subject)| Candidate::present(number, subject));
     let mut bases: Vec<Option<Candidate>> = bases.collect();
     let mut chosen: Vec<Option<Candidate>> = subjects.iter().map(|_| None).collect();
+    let mut partial: Vec<Option<TriedChange>> = subjects.iter().map(|_| None).collect();
     let mut open: Vec<usize> = (0..subjects.len()).collect();
     for round in 0..ROUNDS {
         let mut candidates: Vec<Candidate> = Vec::new();
@@ -105,7 +106,8 @@ pub(super) fn try_changes(
             }
             let next = furthest(&tried);
             chosen[number] = choose(subject, tried, round > 0).cloned();
-            if let (Some(next), None) = (next, &chosen[number]) {
+            if let (Some((next, change)), None) = (next, &chosen[number]) {
+                partial[number] = next.is_suggested.then_some(change);
                 bases[number] = Some(next);
                 open.push(number);
             }
@@ -115,8 +117,12 @@ pub(super) fn try_changes(
     let chosen = chosen.into_iter();
     let chosen = chosen.map(|chosen| chosen.map(|chosen| (chosen.change, chosen.options)));
     others::spare(subjects, chosen.collect(), checked, haproxy, patience);
-    for (subject, base) in subjects.iter_mut().zip(bases) {
+    for (subject, (base, partial)) in subjects.iter_mut().zip(bases.into_iter().zip(partial)) {
         try_settings(subject, base, haproxy, patience);
+        let partial = partial.filter(|partial| !partial.block.fails_visitors());
+        if subject.change.is_none() && subject.conflict.is_none() && partial.is_some() {
+            subject.failed = partial;
+        }
     }
 }
 
@@ -129,7 +135,7 @@ fn try_settings(
     patience: Duration,
 ) {
     let works = |change: &TriedChange| change.block.is_up();
-    if subject.works_in_haproxy == Some(false) && !subject.change.as_ref().is_some_and(works) {
+    if subject.works_in_haproxy() == Some(false) && !subject.change.as_ref().is_some_and(works) {
         let base = base.filter(|base| !base.change.is_empty());
         let base = base.map(|base| (base.change, base.options, base.reason));
         let found = settings::find(subject, base, haproxy, patience);
@@ -138,12 +144,7 @@ fn try_settings(
         }
         subject.change = found.or(subject.change.take());
     }
-    let serves = |change: &TriedChange| works(change) && change.block.visitor.is_some();
-    if subject.change.as_ref().is_some_and(serves)
-        && let Ok(diagnosis) = &mut subject.diagnosis
-    {
-        diagnosis.search.serves_visitors();
-    }
+    subject.adopt_visitors();
 }
 
 /// Returns the change after which HAProxy sends visitors to a healthy server again: it removes `disabled` or
@@ -156,6 +157,7 @@ fn with_visitors(surveyed: &Surveyed, present: &TriedChange) -> Option<TriedChan
         reason: None,
         version: present.version.clone(),
         block: present.block.clone(),
+        change,
     })
 }
 
@@ -201,7 +203,7 @@ fn ask_about(
 /// must get further than with the base. A change of the options may get only equally far, because it has
 /// helped sni-check's own check. If the check is UP with a change but visitors get an error, returns that
 /// change, so that the next changes are about visitors.
-fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
+fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<(Candidate, TriedChange)> {
     let stage = |tried: &TriedChange| tried.block.tried.as_ref().map(Stage::of_answer);
     let (base, present) = tried.first()?;
     let failing = || {
@@ -211,13 +213,21 @@ fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
     // A change that has helped sni-check counts more than the present lines.
     let helps = |candidate: &Candidate| !candidate.is_suggested && !candidate.change.is_empty();
     let helpful = failing().find(|(candidate, _)| helps(candidate));
-    if let Some((candidate, _)) = helpful.or_else(|| failing().next()) {
-        return (!base.fails_visitors).then(|| Candidate {
-            fails_visitors: true,
+    if let Some((candidate, change)) = helpful.or_else(|| failing().next()) {
+        let candidate = Candidate {
+            failed_visitor: change.block.visitor,
             ..(*candidate).clone()
-        });
+        };
+        return base
+            .failed_visitor
+            .is_none()
+            .then(|| (candidate, change.clone()));
     }
-    let before = stage(present).filter(|before| *before < Stage::Healthy)?;
+    // HAProxy can't try the present lines of a check that sends no request.
+    let before = stage(present).unwrap_or(Stage::Call);
+    if before >= Stage::Healthy {
+        return None;
+    }
     let further = tried.iter().skip(1).filter(|(candidate, change)| {
         let is_proved = !candidate.is_suggested && base.change.is_empty();
         let stage = stage(change);
@@ -225,7 +235,7 @@ fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
     });
     // Among the changes that get equally far, the first wins.
     let furthest = further.rev().max_by_key(|(_, change)| stage(change));
-    furthest.map(|(candidate, _)| (*candidate).clone())
+    furthest.map(|(candidate, change)| ((*candidate).clone(), change.clone()))
 }
 
 /// Chooses the first change with which the check is UP and visitors are served. `tried` begins with the base
@@ -238,7 +248,8 @@ fn choose<'c>(
     let mut tried = tried.into_iter();
     let (_, present) = tried.next()?;
     let changes = tried.filter(|(_, tried)| !tried.hunks.is_empty());
-    let is_down = present.block.tried.is_some() && !present.block.is_up();
+    let is_down = subject.surveyed.waits_without_request
+        || (present.block.tried.is_some() && !present.block.is_up());
     let (mut chosen, mut failed) = (None::<(&Candidate, TriedChange)>, None::<TriedChange>);
     for (candidate, tried) in changes {
         let is_suggested = candidate.is_suggested || is_proof_needed;
@@ -284,14 +295,20 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
     let asked = subject.written().unwrap_or(&none);
     let best = search.map_or(&none, |search| &search.best().options);
     let mut found = vec![base.clone()];
-    if base.fails_visitors {
+    if let Some(visitor) = base.failed_visitor {
         let changes = base
             .change
             .for_visitors(surveyed, &base.options)
             .into_iter();
-        found.extend(changes.map(|change| Candidate {
-            change,
-            ..base.clone()
+        found.extend(changes.filter_map(|change| {
+            let reason = change.reason_for_visitors(surveyed);
+            // Only a server that refuses the name needs another Host.
+            let is_refused = !visitor.by_server || visitor.status == 421;
+            (reason.is_none() || is_refused).then(|| Candidate {
+                reason: reason.or(base.reason.clone()),
+                change,
+                ..base.clone()
+            })
         }));
         return found;
     }
@@ -354,7 +371,9 @@ fn suggested(
         if subject.speaks_plain_http || (suggestion.is_known && !is_limit) {
             continue;
         }
-        if suggestion.layer.is_some() && suggestion.layer != layer {
+        // sni-check tries all addresses of a name, so it may get further than HAProxy.
+        let layers = [layer, subject.layer_in_haproxy()];
+        if suggestion.layer.is_some() && !layers.contains(&suggestion.layer) {
             continue;
         }
         let options = match is_another {
@@ -366,10 +385,13 @@ fn suggested(
             false => Change::new(surveyed, asked, best),
         };
         let change = change.map(|change| {
-            let change = change.with_edits(&suggestion.words, &suggestion.connect);
-            match suggestion.is_http11 {
-                true => change.with_http11(surveyed, options),
-                false => change,
+            let change = change
+                .with_edits(&suggestion.words, &suggestion.connect)
+                .with_lines(&suggestion.lines);
+            match (&suggestion.request, suggestion.is_http11) {
+                (Some(request), _) => change.with_request(request),
+                (None, true) => change.with_http11(surveyed, options),
+                (None, false) => change,
             }
         });
         found.extend(change.map(|change| Candidate {
@@ -404,7 +426,7 @@ fn where_visitors_connect(
     let moved = Change::default().with_edits(&there.words, &there.connect);
     let reason = surveyed.elsewhere.as_ref().unwrap_or(&there.what);
     let mut found = vec![suggested(moved.clone(), best, reason)];
-    if let Some(search) = &subject.at_visitors {
+    if let Some(Diagnosis { search, .. }) = &subject.at_visitors {
         let mut surveyed = surveyed.clone();
         let is_gone = |word: &str| there.words.iter().any(|(gone, _)| *gone == word);
         surveyed.lines.words.retain(|(word, _)| !is_gone(word));
@@ -466,5 +488,6 @@ fn tried(
         reason: candidate.reason.clone(),
         version: version.filter(|_| block.is_tried()).map(str::to_owned),
         block,
+        change: candidate.change.clone(),
     }
 }

@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use super::print;
 use super::state::{State, Statistics, Subject};
+use super::verdict::{Partial, misread};
 use crate::code::Code;
 use crate::diagnose::change::diff::Hunk;
+use crate::diagnose::report::Report;
 use crate::doctor::survey::{Remark, Survey};
-use crate::output::escape::json as json_text;
+use crate::output::escape::{json as json_text, printable};
 
 /// Returns the object and a newline.
 pub(super) fn of(
@@ -41,14 +43,19 @@ pub(super) fn of(
 
 fn server(subject: &Subject<'_>) -> Value {
     let surveyed = subject.surveyed;
-    let mut object = match &subject.diagnosis {
-        Ok(diagnosis) => subject.report(diagnosis).value(),
-        Err(_) => json!({}),
-    };
+    let report = subject.diagnosis.as_ref().ok();
+    let report = report.map(|diagnosis| subject.report(diagnosis));
+    let mut object = report.as_ref().map_or_else(|| json!({}), Report::value);
+    let partial = report.and_then(|report| Partial::of(subject, &report));
     let shown = subject.shown;
     let offered = subject.change.as_ref();
     let conflict = subject.conflict.as_ref();
     let conflict = conflict.map(|conflict| print::sentence(&surveyed.name(), conflict));
+    let reason = offered.and_then(|change| change.reason.clone());
+    let reason = conflict.or(reason).or_else(|| {
+        let partial = partial.as_ref()?;
+        Some(format!("{} {}", partial.cause, partial.remains))
+    });
     let fields = json!({
         "state": subject.state.word(),
         "backend": surveyed.backend,
@@ -63,7 +70,7 @@ fn server(subject: &Subject<'_>) -> Value {
         "traffic": surveyed.traffic,
         "doctor": surveyed.findings.iter().map(remark).collect::<Vec<_>>(),
         "diff": offered.map(|change| change.hunks.iter().map(hunk).collect::<Vec<_>>()),
-        "diff_reason": conflict.or(offered.and_then(|change| change.reason.clone())),
+        "diff_reason": reason,
         "diff_tried": offered.map(|change| change.block.tried()),
         "diff_visitors": offered.and_then(|change| change.block.visitor).map(|visitor| visitor.status),
         "visitors": subject.visitor.map(|visitor| visitor.status),
@@ -76,7 +83,10 @@ fn server(subject: &Subject<'_>) -> Value {
             let report = subject.report(diagnosis);
             object.insert("state".to_owned(), json!(report.state()));
         }
-        if let Some(why) = print::misread(subject).filter(|_| subject.diagnosis.is_ok()) {
+        if let Some(partial) = partial {
+            object.insert("remains".to_owned(), json!(printable(&partial.failure)));
+        }
+        if let Some(why) = misread(subject).filter(|_| subject.diagnosis.is_ok()) {
             object.insert("why".to_owned(), json!(why));
         }
         let is_haproxys = subject.state == State::Down || subject.compares_no_name();

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::call::ServersCall;
 use super::state::{Conflict, Diagnosis, State, Statistics, Subject};
+use super::verdict::{Partial, misread};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::report::{LIMITED, Report};
@@ -170,8 +171,13 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     if let Some(note) = meaning(subject) {
         paragraph(text, "  note     ", &printable(&note));
     } else if let Some(obstacle) = obstacle {
-        paragraph(text, "  cause    ", &printable(&remark(obstacle)));
+        if misread.as_ref() != Some(&obstacle.what) {
+            paragraph(text, "  cause    ", &printable(&remark(obstacle)));
+        }
+        let meant = subject.meant().and_then(|meant| meant.options.sni.as_ref());
+        let name = meant.map_or("NAME", String::as_str);
         let remedy = obstacle.remedy.replace('\n', " ");
+        let remedy = remedy.replace("--sni NAME", &format!("--sni {name}"));
         paragraph(text, "  do       ", &printable(&remedy));
     } else if misread.is_none() && is_healthy_here {
         let note = match &subject.change {
@@ -183,11 +189,17 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
                 "sni-check finds the server healthy. Its check sends a Host header different from that of HAProxy's \
                  own check. HAProxy has tried its own check with sni-check's Host: see the change below."
             }
-            None if subject.works_in_haproxy == Some(true) => {
+            None if surveyed.is_refused => {
+                "sni-check finds the server healthy, but HAProxy doesn't start with this server line."
+            }
+            None if subject.partial().is_some() => {
+                "sni-check finds the server healthy, because its check doesn't have all of HAProxy's settings and rules."
+            }
+            None if subject.works_in_haproxy() == Some(true) => {
                 "sni-check finds the server healthy, and so does HAProxy with these lines. If you have changed haproxy.cfg \
                  or a file that it names, reload HAProxy. HAProxy reports UP after `rise` checks."
             }
-            None if subject.works_in_haproxy == Some(false) => {
+            None if subject.works_in_haproxy() == Some(false) => {
                 "sni-check finds the server healthy, but HAProxy doesn't. haproxy.cfg has a setting that sni-check's check \
                  doesn't have. Run sni-check diagnose HOST:PORT, and compare the lines that it prints with haproxy.cfg."
             }
@@ -219,8 +231,10 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         .and_then(|change| change.reason.as_ref());
     // A change of the verified name replaces the change of the SNI name, so its reason replaces the causes.
     let is_whole = |reason: &&String| {
-        let is_failing = diagnosis.search.best().failure().is_some();
-        is_failing || key.is_empty() || *reason == UNVERIFIED
+        let search = &diagnosis.search;
+        let is_failing = search.best().failure().is_some();
+        let is_said = search.changed.is_none() && misread.as_ref() == Some(*reason);
+        is_failing || is_said || key.is_empty() || *reason == UNVERIFIED
     };
     if let Some(reason) = reason.filter(is_whole) {
         // HAProxy has proved the change, so the causes that are only likely don't matter.
@@ -232,8 +246,16 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     } else if !key.is_empty() && printed.causes.contains(&key) && !is_one {
         paragraph(text, "  cause    ", "the same as for the server above");
     } else {
+        if let Some(partial) = Partial::of(subject, &report) {
+            if misread.as_ref() != Some(&partial.cause) {
+                paragraph(text, "  cause    ", &printable(&partial.cause));
+            }
+            paragraph(text, "  remains  ", &printable(&partial.remains));
+        }
         report.print_findings(text);
-        if let Some(reason) = reason.filter(|_| diagnosis.search.changed.is_some()) {
+        if let Some(reason) = reason.filter(|reason| {
+            diagnosis.search.changed.is_some() && misread.as_ref() != Some(*reason)
+        }) {
             paragraph(text, "  cause    ", &printable(reason));
         }
         let visitors = format!("visitors {}", surveyed.traffic);
@@ -245,7 +267,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         backend(text, subject, diagnosis, &report);
     }
     // The details show HAProxy with the options of the check, but without the other settings of haproxy.cfg.
-    if is_one && subject.works_in_haproxy != Some(false) && !subject.compares_no_name() {
+    if is_one && subject.works_in_haproxy() != Some(false) && !subject.compares_no_name() {
         report.print_details(text);
     }
 }
@@ -272,7 +294,8 @@ fn shown(text: &mut String, shown: Option<&Shown>) {
 fn doctor(text: &mut String, subject: &Subject<'_>) {
     let (meant, obstacle) = (subject.meant(), subject.obstacle());
     let is_said = |finding: &&Remark| {
-        obstacle == Some(*finding) || meant.is_some_and(|meant| meant.what == finding.what)
+        obstacle == Some(*finding)
+            || meant.is_some_and(|meant| meant.what.starts_with(&finding.what))
     };
     let findings = subject.surveyed.findings.iter();
     let findings: Vec<&Remark> = findings.filter(|finding| !is_said(finding)).collect();
@@ -320,33 +343,6 @@ fn meaning(subject: &Subject<'_>) -> Option<String> {
     })
 }
 
-/// Returns why HAProxy's check isn't the check that diagnose made: for example, HAProxy runs another program.
-/// Returns `None` if the checks are equal.
-pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
-    if let Some(rule) = subject.other_command() {
-        let command = &rule.words[2];
-        return Some(format!(
-            "HAProxy runs {command} for the check, and sni-check doesn't exit with the code that HAProxy shows. \
-             So {command} isn't sni-check, or it can't run sni-check."
-        ));
-    }
-    if subject.compares_no_name() {
-        let search = subject.search()?;
-        let failure = search.asked.failure()?;
-        return Some(format!(
-            "HAProxy's own check is UP, but it sends no SNI, and without SNI HAProxy verifies no name. It checks the \
-             site that the server shows to clients without SNI. sni-check's own check fails: {failure}."
-        ));
-    }
-    let meant = subject.meant()?;
-    // A server that can't be reached fails with and without TLS.
-    let reaches = subject
-        .search()
-        .is_none_or(|search| search.asked.reached.is_some());
-    let is_about_tls = subject.surveyed.call.is_err() && subject.surveyed.kind == CheckKind::Own;
-    (reaches || !is_about_tls).then(|| meant.what.clone())
-}
-
 /// Explains the word of the server line that keeps visitors away, if the line has such a word.
 fn idle(subject: &Subject<'_>) -> Option<String> {
     let name = subject.surveyed.name();
@@ -381,6 +377,9 @@ fn maintenance(name: &str) -> String {
 /// the report may offer a new backend instead.
 fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bool {
     if let Some(failed) = &subject.failed {
+        if let (Err(_), Some(reason)) = (&subject.diagnosis, &failed.reason) {
+            paragraph(text, "  cause    ", &printable(reason));
+        }
         let (words, tried) = (&failed.words, failed.block.tried());
         let sentence = match failed.block.fails_visitors() {
             true => format!(
@@ -471,7 +470,9 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
     // In mode tcp, visitors bring their own TLS, and the lines would encrypt it once more.
     let surveyed = subject.surveyed;
     let is_passed_through = !surveyed.lines.is_http && !surveyed.has_word("ssl");
-    if surveyed.elsewhere.is_some() || is_passed_through {
+    // The new backend's check ends with the handshake that HAProxy's check has already done.
+    let fails_later = subject.fails_later().is_some();
+    if surveyed.elsewhere.is_some() || is_passed_through || fails_later {
         return;
     }
     let block = blocks
@@ -501,6 +502,7 @@ fn listed(text: &mut String, subject: &Subject<'_>) {
              the name."
         }
         State::Unchecked if subject.surveyed.tracks.is_some() => return,
+        State::Unchecked if idle(subject).is_some() => &idle(subject).unwrap_or_default(),
         State::Unchecked if !subject.surveyed.is_checked => {
             "no check runs, because the server line has no `check`. HAProxy sends visitors \
              there even if the server fails."

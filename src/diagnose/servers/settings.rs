@@ -99,6 +99,9 @@ pub(super) fn find(
             reason: Some(reasons.join(" ")),
             version: haproxy.version_text.clone(),
             block,
+            change: base
+                .as_ref()
+                .map_or_else(Change::default, |(change, ..)| change.clone()),
         })
     };
     let of_global = of_global(lines).into_iter().map(|setting| vec![setting]);

@@ -5,15 +5,13 @@ use std::thread;
 use std::time::Instant;
 
 use crate::causes::facts::Way;
-use crate::certificate::CertificateFailure;
 use crate::code::{Code, Layer};
 use crate::diagnose::ask::{Block, Kind, Opinion, missed_serve};
 use crate::diagnose::change::diff::Hunk;
-use crate::diagnose::change::is_command;
+use crate::diagnose::change::{Change, is_command};
 use crate::diagnose::report::Report;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Meant, Remark, Step, Survey, Surveyed};
-use crate::failure::Failure;
 use crate::haproxy::ask::{Answer, Answered, Visited};
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::statistics::{self, Shown};
@@ -32,7 +30,8 @@ pub(super) struct Subject<'a> {
     pub diagnosis: Result<Diagnosis, String>,
     /// The change of haproxy.cfg that helps.
     pub change: Option<TriedChange>,
-    /// A change that isn't enough for HAProxy, although sni-check's own check gets further with it.
+    /// A change that isn't enough for HAProxy, although sni-check's own check or HAProxy's check gets further
+    /// with it.
     pub failed: Option<TriedChange>,
     /// A change that helps this server, but that doesn't fit another server.
     pub conflict: Option<Conflict>,
@@ -40,12 +39,11 @@ pub(super) struct Subject<'a> {
     pub visitor: Option<Visited>,
     /// What sni-check finds at the address of visitors' connections, if the check connects elsewhere and gets
     /// no response.
-    pub at_visitors: Option<Search>,
+    pub at_visitors: Option<Diagnosis>,
     /// True if the server answers in plain HTTP, so changes of TLS can't help.
     pub speaks_plain_http: bool,
-    /// True if HAProxy's check is UP with the present lines, and a visitor is served. `None` if HAProxy
-    /// hasn't tried these lines.
-    pub works_in_haproxy: Option<bool>,
+    /// HAProxy's answer about the present lines. `None` if HAProxy hasn't tried them.
+    pub present: Option<Block>,
 }
 
 /// A change of a line that two servers share. The change doesn't fit the other server.
@@ -66,6 +64,7 @@ pub(super) struct Diagnosis {
 }
 
 /// A change of haproxy.cfg, and the result of trying it in HAProxy.
+#[derive(Clone)]
 pub(super) struct TriedChange {
     pub words: String,
     pub hunks: Vec<Hunk>,
@@ -74,6 +73,8 @@ pub(super) struct TriedChange {
     /// The version of the HAProxy that tried the change.
     pub version: Option<String>,
     pub block: Block,
+    /// The change itself, without a changed setting of `settings`.
+    pub change: Change,
 }
 
 /// The state of a server.
@@ -186,10 +187,42 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns the report about a diagnosis of this server.
-    pub fn report<'d>(&self, diagnosis: &'d Diagnosis) -> Report<'d> {
+    /// Returns the report about a diagnosis of this server. If the check gets further where visitors connect,
+    /// the causes are those of its failure there. If nothing explains the failure of HAProxy's check, the report
+    /// names no cause.
+    pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
         let is_own = self.surveyed.kind == CheckKind::Own;
-        Report::of_server(&diagnosis.search, &diagnosis.opinion, is_own)
+        let report = |diagnosis: &'d Diagnosis| {
+            Report::of_server(&diagnosis.search, &diagnosis.opinion, is_own)
+        };
+        let is_moved = self
+            .partial()
+            .is_some_and(|partial| partial.change.is_move());
+        let there = self.at_visitors.as_ref().filter(|there| {
+            let fails = there.search.asked.failure().is_some();
+            is_moved && fails
+        });
+        let here = report(diagnosis);
+        match there.map(report) {
+            Some(there) => Report {
+                why: here.why,
+                steps: here.steps,
+                ..there
+            },
+            None if self.is_unexplained() => Report {
+                findings: Vec::new(),
+                place: None,
+                fix: None,
+                ..here
+            },
+            None => here,
+        }
+    }
+
+    /// Returns true if HAProxy's check is UP with the present lines, and a visitor is served. Returns `None`
+    /// if HAProxy hasn't tried these lines.
+    pub fn works_in_haproxy(&self) -> Option<bool> {
+        self.present.as_ref().map(Block::is_up)
     }
 
     /// Returns what a check by sni-check found.
@@ -203,8 +236,14 @@ impl Subject<'_> {
     pub fn layer(&self) -> Option<Layer> {
         match self.search().map(Search::best) {
             Some(best) => best.failure().map(|_| best.code().layer()),
-            None => self.shown.map(|shown| code_of(shown).layer()),
+            None => self.layer_in_haproxy(),
         }
+    }
+
+    /// Returns the layer at which the last check of the running HAProxy failed.
+    pub fn layer_in_haproxy(&self) -> Option<Layer> {
+        let shown = self.shown.filter(|_| self.state != State::Up);
+        shown.map(|shown| code_of(shown).layer())
     }
 
     /// Returns true if the check gets no response.
@@ -252,34 +291,16 @@ impl Subject<'_> {
         Some(meant.map_or(&search.asked.options, |meant| &meant.written))
     }
 
-    /// Returns true if the server is UP because HAProxy's own check sends no SNI and verifies no name, but
-    /// sni-check refuses the certificate because of its names.
-    pub fn compares_no_name(&self) -> bool {
-        let is_up = self.state == State::Up && self.works_in_haproxy == Some(true);
-        let failure = self.search().and_then(|search| {
-            let is_without =
-                search.asked.options.no_sni && search.asked.options.verify_host.is_none();
-            search.asked.failure().filter(|_| is_without)
-        });
-        let is_name = matches!(
-            failure,
-            Some(Failure::Certificate(CertificateFailure::OtherName { .. }))
-        );
-        is_up && is_name && self.surveyed.kind == CheckKind::Own
-    }
-
     /// Records HAProxy's answer about the present lines. Returns true if no line has to change.
     pub fn is_fine_with(&mut self, present: &Block) -> bool {
-        if let Some(visitor) = present.visitor.filter(|_| present.fails_visitors()) {
-            self.fails_visitor(visitor);
-        }
+        self.visitor = present.visitor.filter(|_| present.fails_visitors());
         // Without statistics, HAProxy's answer about the present lines is the best evidence.
         let fails = present.tried.as_ref().is_some_and(|answer| !answer.is_up());
         if fails && self.shown.is_none() && self.surveyed.kind == CheckKind::Own {
             self.state = State::Down;
         }
         let is_tried = present.is_tried();
-        self.works_in_haproxy = is_tried.then(|| present.is_up());
+        self.present = is_tried.then(|| present.clone());
         let is_meant = self.meant().is_some();
         if is_meant && is_tried && self.state == State::Unknown {
             self.state = match present.is_up() {
@@ -302,18 +323,21 @@ impl Subject<'_> {
         obstacle(self.surveyed)
     }
 
-    /// Records that visitors get an error although the check is UP.
-    pub fn fails_visitor(&mut self, visitor: Visited) {
-        let surveyed = self.surveyed;
-        self.visitor = Some(visitor);
-        let Ok(Diagnosis { search, .. }) = &mut self.diagnosis else {
+    /// Records the causes that the change of haproxy.cfg proves, because visitors are served with it.
+    pub fn adopt_visitors(&mut self) {
+        let (Ok(Diagnosis { search, .. }), Some(tried)) = (&mut self.diagnosis, &self.change)
+        else {
             return;
         };
-        let name = search.best().options.sni.as_ref();
-        let other = surveyed.sni.as_ref().is_some_and(|sni| Some(sni) != name);
-        // If visitors' connections send the check's SNI name, the name isn't the cause.
-        let is_missing = surveyed.has_word("ssl") && (other || !surveyed.sends_sni);
-        if name.is_some() && is_missing {
+        if !tried.block.is_up() || tried.block.visitor.is_none() {
+            return;
+        }
+        search.serves_visitors();
+        // Visitors' connections then send the name that the check sends.
+        let name = tried.change.sni();
+        if let Some(visitor) = self.visitor.filter(|_| name.is_some())
+            && name == search.asked.sni()
+        {
             search.serves_no_visitor(visitor.status);
         }
     }
@@ -324,9 +348,9 @@ impl Subject<'_> {
     }
 
     /// If the statistics don't show the state, sets it to the result of HAProxy's own check. A server whose
-    /// check serve can't run is DOWN.
+    /// check can't succeed is DOWN.
     pub fn adopt_own_check(&mut self) {
-        if self.state == State::Unknown && self.obstacle().is_some() {
+        if self.state == State::Unknown && is_always_down(self.surveyed) {
             self.state = State::Down;
         }
         if let Ok(diagnosis) = &self.diagnosis
@@ -354,6 +378,12 @@ impl Subject<'_> {
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(_), _) if is_refused => Code::Refused,
             (Ok(_), _) if self.compares_no_name() => Code::Healthy,
+            (Ok(diagnosis), _) if self.fails_later().is_some() => {
+                match diagnosis.search.best().code() {
+                    Code::CertificateForOtherName => Code::Healthy,
+                    code => code,
+                }
+            }
             (Err(_), _) if !self.obstacles().is_empty() => Code::Refused,
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
             (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
@@ -364,11 +394,19 @@ impl Subject<'_> {
         };
         match (own, self.shown) {
             (Code::Healthy, Some(shown)) if self.state == State::Down => code_of(shown),
-            (Code::Healthy, None) if self.obstacle().is_some() => Code::Refused,
+            (Code::Healthy, None) if self.obstacle().is_some() || self.surveyed.is_refused => {
+                Code::Refused
+            }
+            (Code::Healthy, None) if self.surveyed.waits_without_request => Code::ResponseTimeout,
             (Code::Healthy, None) if self.state == State::Down => Code::Status,
             (code, _) => code,
         }
     }
+}
+
+/// Returns true if the check fails whatever the server does.
+fn is_always_down(surveyed: &Surveyed) -> bool {
+    surveyed.is_refused || surveyed.waits_without_request || obstacle(surveyed).is_some()
 }
 
 fn obstacle(surveyed: &Surveyed) -> Option<&Remark> {
@@ -416,7 +454,7 @@ pub(super) fn subjects<'a>(
             visitor: None,
             at_visitors: None,
             speaks_plain_http: false,
-            works_in_haproxy: None,
+            present: None,
         }
     };
     servers.into_iter().zip(own).map(subject).collect()
@@ -467,7 +505,7 @@ fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
                     && surveyed.unset.is_empty()
                     && matches!(surveyed.kind, CheckKind::External | CheckKind::Served);
                 let is_down =
-                    is_refused || obstacle(surveyed).is_some() || !surveyed.obstacles.is_empty();
+                    is_refused || is_always_down(surveyed) || !surveyed.obstacles.is_empty();
                 let one = move || {
                     **healthy = match is_down {
                         true => Some(false),

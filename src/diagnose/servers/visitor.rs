@@ -19,7 +19,8 @@ impl Subject<'_> {
     pub fn visit(&self, change: &Change) -> Option<Visit> {
         let surveyed = self.surveyed;
         let host = self.host_of_visitors(change);
-        let host = host.filter(|_| surveyed.lines.is_http && surveyed.knows_sni)?;
+        let knows_sni = surveyed.knows_sni || change.sni().is_some();
+        let host = host.filter(|_| surveyed.lines.is_http && knows_sni)?;
         let of_check = self.search().and_then(|search| visit(host, search.best()));
         of_check
             .filter(|_| !surveyed.lines.rewrites_paths())

@@ -70,7 +70,7 @@ fn run(ran: &Ran) -> Value {
         "milliseconds": milliseconds(ran.time),
         "visitor": ran.visitor.as_ref().map(|visitor| json!({
             "request": visitor.request,
-            "status": visitor.status,
+            "status": visitor.resumed.or(visitor.status),
             "root": visitor.root,
         })),
     })

@@ -26,14 +26,9 @@ pub(crate) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
     else {
         return None;
     };
-    let rules = &watch.backend.settings.rules;
-    let line = rules.http.lines.first()?;
-    // With TLS, HAProxy waits for a response even without an expectation.
-    let mut connections = own.connections.iter();
-    let waits = rules.http.all("expect").next().is_some()
-        || connections.any(|connection| connection.tls.is_some());
-    let what = "the http-check lines of this backend replace the request of `option httpchk` in \
-                defaults, so the check sends no request";
+    let line = watch.backend.settings.rules.http.lines.first()?;
+    let what = own_check::WITHOUT_REQUEST;
+    let waits = own_check::waits_without_request(watch);
     let finding = match waits {
         true => Finding::problem(Effect::Down, what)
             .shows("L7TOUT or L7RSP (DOWN): the check waits for a response to a request that it didn't send"),
@@ -134,20 +129,26 @@ pub(crate) fn other_protocol(visit: &Visit, watch: &Watch) -> Option<Finding> {
 }
 
 fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
-    let what =
-        "`option ssl-hello-chk` sends an old hello without SNI, and accepts any TLS answer to it";
-    // If the server line has `ssl`, HAProxy sends this hello inside of the server line's own TLS.
-    let shows = match watch.traffic.tls {
-        Some(_) => "L7RSP or L7TOUT (DOWN) where the server speaks HTTP",
-        None => {
+    let mut connections = watch.connections.iter();
+    let finding = match connections.any(|connection| connection.tls.is_some()) {
+        true => Finding::note(
+            Effect::Down,
+            "`option ssl-hello-chk` sends an old hello inside of the check's TLS connection, where no TLS server \
+             expects it",
+        )
+        .shows("L6RSP, L6TOUT or L7TOUT (DOWN), whatever the server's state"),
+        false => Finding::note(
+            Effect::Either,
+            "`option ssl-hello-chk` sends an old hello without SNI, and accepts any TLS answer to it",
+        )
+        .shows(
             "L6RSP or L7TOUT (DOWN) where the server refuses such a hello; elsewhere the check is UP, even if \
-             the certificate has expired and visitors fail"
-        }
+             the certificate has expired and visitors fail",
+        ),
     };
-    Finding::note(Effect::Either, what)
+    finding
         .at(&option.place)
-        .shows(shows)
-        .foretells(&["L6RSP", "L7RSP", "L7TOUT"])
+        .foretells(&["L6RSP", "L6TOUT", "L7RSP", "L7TOUT"])
         .write(
             "if the server speaks HTTPS, use option httpchk in place of option ssl-hello-chk, and write \
              check-ssl check-sni NAME verify required ca-file FILE on the server line",

@@ -11,6 +11,8 @@ use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::section::Idle;
 use crate::haproxy::program::{place_in, text_of};
 
+use super::names::meant_sni;
+
 /// Returns the first `option external-check`, or `None` if no backend has an external check.
 fn option<'a>(visit: &Visit<'a>) -> Option<&'a Place> {
     let mut checks = visit.config.external();
@@ -232,9 +234,17 @@ pub(crate) fn refused(visit: &Visit) -> Vec<Finding> {
     let finding = Finding::problem(Effect::NoStart, what)
         .shows("HAProxy does not start; on reload the old configuration stays");
     vec![match place {
-        Some(place) => finding
-            .at(&place)
-            .write("correct that line; haproxy -c -f FILE shows every error"),
+        Some(place) => {
+            let backends = visit.config.backends.iter();
+            let servers = backends.flat_map(|backend| &backend.servers);
+            let mut here = servers.filter(|server| server.settings.place("sni") == Some(&place));
+            let sni = here.find_map(|server| meant_sni(visit, server));
+            let line = sni.map_or("correct that line".to_owned(), |sni| {
+                format!("write sni {sni} in that line")
+            });
+            let write = format!("{line}; haproxy -c -f FILE shows every error");
+            finding.at(&place).write(write)
+        }
         None => Finding {
             place: alert.and_then(|alert| section_of(visit, alert)),
             ..finding

@@ -7,7 +7,7 @@ use crate::haproxy::config::place::Place;
 use crate::output::mark::Mark;
 use crate::refusal::SET_THE_VARIABLE;
 
-use crate::doctor::finding::Finding;
+use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::Visit;
 
 /// A fault that prevents HAProxy from getting an answer of sni-check.
@@ -35,8 +35,9 @@ const FAULTS: [Fault; 2] = [
 
 /// Restricts the predictions of findings that other faults hide.
 pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
-    let faults = FAULTS.map(|fault| backends_of(findings, fault.ids));
-    let always_up = backends_of(findings, &["serve-expect"]);
+    let faults = FAULTS.map(|fault| backends_of(findings, |found| fault.ids.contains(&found.id)));
+    let is_up = |found: &Finding| found.id == "serve-expect" && found.effect == Effect::Unchecked;
+    let always_up = backends_of(findings, is_up);
     let without_code = without_code(visit);
     for found in findings {
         let is_in = |backends: &[String]| backends.iter().any(|backend| found.is_within(backend));
@@ -83,9 +84,9 @@ pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
     }
 }
 
-/// Returns the backends that problems with these ids are about.
-fn backends_of(findings: &[Finding], ids: &[&str]) -> Vec<String> {
-    let is_one = |found: &&Finding| ids.contains(&found.id) && found.mark == Mark::Problem;
+/// Returns the backends that these problems are about.
+fn backends_of(findings: &[Finding], is_meant: impl Fn(&Finding) -> bool) -> Vec<String> {
+    let is_one = |found: &&Finding| is_meant(found) && found.mark == Mark::Problem;
     let found = findings.iter().filter(is_one);
     found.flat_map(|found| found.about.clone()).collect()
 }

@@ -7,6 +7,7 @@ use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::place::At;
+use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::written::Written;
 
 use super::dialogue::accepts;
@@ -23,8 +24,8 @@ use crate::doctor::visit::{Visit, Watch};
 /// What HAProxy shows if the server doesn't know the Host of the check.
 const OF_HOST: &[&str] = &["L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"];
 
-/// Finds HAProxy's own check without a Host header, and a check by sni-check that sends an address as Host. A server
-/// with several sites needs the name to choose a site.
+/// Finds HAProxy's own check without a Host header, and a check by sni-check that sends an address as Host. A
+/// server with several sites needs the name to choose a site.
 pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let names = [pair.traffic, pair.check].map(|connection| match &connection.tls.as_ref()?.sni {
@@ -33,7 +34,8 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     });
     let of_visitors = watch.backend.only_host();
     let name = of_visitors.or_else(|| names.into_iter().flatten().next());
-    let name = name.unwrap_or("NAME");
+    let asked = watch.backend.visitors.names.first();
+    let name = name.or(asked.map(String::as_str)).unwrap_or("NAME");
     let own = match &watch.check {
         Check::Own(own) => own,
         _ => return without_name(watch, name),
@@ -53,9 +55,9 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     if malformed(&sent).is_some() {
         return None;
     }
-    // HTTP/1.1 requires a Host. With HTTP/1.0, doctor assumes that a server has several sites if the
-    // connection uses TLS, or if `http-request set-header` sets the Host of visitors' requests.
-    let has_sites = pair.tls().is_some() || watch.backend.settings.host.is_some();
+    // HTTP/1.1 requires a Host. In `mode http`, or with TLS, visitors' requests have one, and the server may
+    // have several sites.
+    let has_sites = pair.tls().is_some() || watch.backend.settings.http;
     let shows = match (has_sites, sent.is_1_1()) {
         (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
         (true, false) => {
@@ -154,6 +156,24 @@ fn without_name(watch: &Watch, name: &str) -> Option<Finding> {
 fn asks_serve(request: &Request) -> bool {
     let mut headers = request.headers.iter();
     headers.any(|(name, _)| name.eq_ignore_ascii_case(OPTIONS))
+}
+
+/// Finds a backend that no visitor reaches, because a frontend changes the Host before it chooses the backend
+/// by the Host.
+pub(crate) fn lost(_: &Visit, backend: &Backend) -> Vec<Finding> {
+    let finding = backend.visitors.lost.as_ref().map(|given| {
+        let what = format!(
+            "no visitor reaches this backend: the frontend gives every request Host {} before use_backend looks \
+             at the Host",
+            given.value
+        );
+        Finding::note(Effect::Up, what)
+            .at(&given.place)
+            .about([backend.name.clone()])
+            .shows("503 for visitors, or a page of another backend, even while the check is UP")
+            .write("move http-request set-header Host to the backend; or choose the backend by ssl_fc_sni")
+    });
+    finding.into_iter().collect()
 }
 
 /// Finds a request that no server understands.
@@ -351,7 +371,7 @@ pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (sent, write) = host_of(watch)?;
     let label = label(watch, &sent);
     let host = label.map_or_else(|| sent.clone(), str::to_owned);
-    let given = watch.backend.settings.host.as_ref();
+    let given = watch.backend.given_host();
     let names = &watch.backend.visitors.names;
     let in_quotes = format!("\"{host}\"");
     let has_variables = expanded(visit, &host).is_some();
@@ -447,7 +467,7 @@ pub(crate) fn other_site(visit: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     // There is no difference if visitors' requests have the same SNI and Host as the check.
-    let given = watch.backend.settings.host.iter().map(|at| &at.value);
+    let given = watch.backend.given_host().map(|at| &at.value);
     let mut visitors = watch.backend.visitors.names.iter().chain(given);
     if name_of_traffic(watch) == Some(sni) && visitors.any(|visitor| is_same(visitor)) {
         return None;

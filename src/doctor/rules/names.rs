@@ -2,8 +2,11 @@
 
 use std::net::IpAddr;
 
+use crate::causes::facts::is_name;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::{Sni, Verified};
+use crate::haproxy::config::place::At;
+use crate::haproxy::config::server_line::Server;
 
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::{Visit, Watch};
@@ -229,6 +232,24 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
         ),
     };
     Some(finding.at(&connection.place).write(write))
+}
+
+/// Returns the expression that the operator meant, if HAProxy refuses the words after `sni` on a server line:
+/// for example, `str(NAME)` for a name.
+pub(crate) fn meant_sni(visit: &Visit, server: &Server) -> Option<String> {
+    let At { value, place } = server.settings.get("sni")?;
+    visit
+        .alert_at(place)
+        .filter(|alert| alert.contains("sni expression"))?;
+    // In a log-format, an expression is in %[…].
+    let inner = value.strip_prefix("%[");
+    let text = inner.map_or(value.as_str(), |inner| inner.trim_end_matches(']'));
+    if is_expression(text) {
+        return Some(text.to_owned());
+    }
+    let name = expanded(visit, text)?;
+    let name = meant(&name);
+    (is_site(name) && is_name(name)).then(|| format!("str({name})"))
 }
 
 /// Returns a text with the values of its variables, if HAProxy has a value for each.

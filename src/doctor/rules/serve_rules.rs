@@ -2,16 +2,21 @@
 //! socket that HAProxy's user can't use, and files that serve may not read.
 
 use std::path::Path;
+use std::time::Duration;
 
+use crate::code::Code;
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::serve::ServeCheck;
 use crate::options::Options;
+use crate::options::expect::Expectation;
+use crate::serve::answer::response;
 use crate::serve::request::OPTIONS;
 
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::jail::{Need, Obstacle};
+use crate::doctor::visit::own_check;
 use crate::doctor::visit::serving::OF_UNIT;
 use crate::doctor::visit::{Visit, Watch};
 
@@ -21,6 +26,9 @@ const UNITS: [&str; 3] = [
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 ];
+
+/// How long a regular expression of a rule may take.
+const LONGEST: Duration = Duration::from_secs(1);
 
 const ENABLE: &str = "systemctl enable --now sni-check.socket";
 
@@ -78,35 +86,59 @@ pub(crate) fn without_connect(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Returns true if a rule accepts serve's answer for a healthy server, and no other answer.
-fn accepts_only_healthy(words: &[String]) -> bool {
-    let after = |name: &str| {
-        let at = words.iter().position(|word| word == name)?;
-        words.get(at + 1).map(String::as_str)
+/// Returns the codes for failed checks whose answers HAProxy's rules accept, and false if the rules refuse
+/// the answer for a healthy server.
+fn accepted(serve: &ServeCheck) -> (Vec<Code>, bool) {
+    let accepts = |code: Code| {
+        let response = response(code, "");
+        own_check::accepts(serve.backend, &response, LONGEST)
     };
-    let by_code = after("name").is_some_and(|name| name.eq_ignore_ascii_case("x-check-code"));
-    let holds = after("status") == Some("200") || (by_code && after("value") == Some("0"));
-    holds && !words.iter().any(|word| word == "!")
+    // doctor doesn't know the reasons that serve gives.
+    let reads_reason = |rule: Expectation| rule.to_string().to_ascii_lowercase().contains("reason");
+    let mut rules = own_check::expectations(serve.backend).into_iter().flatten();
+    if rules.any(reads_reason) {
+        return (Vec::new(), true);
+    }
+    let failed = Code::ALL.into_iter().filter(|code| *code != Code::Healthy);
+    let failed = failed.filter(|code| accepts(*code) == Some(true));
+    (failed.collect(), accepts(Code::Healthy) != Some(false))
 }
 
-/// Finds an `http-check expect` that is missing or too weak. Without any such rule, a 503 from serve still
-/// turns the server DOWN, but HAProxy doesn't show serve's code and reason.
-pub(crate) fn shows_no_code(_: &Visit, watch: &Watch) -> Option<Finding> {
-    let serve = served(watch)?;
+/// Finds `http-check expect` rules that refuse a healthy server or accept a failed check, and a check that
+/// doesn't show serve's code and reason. Without any such rule, a 503 from serve still turns the server DOWN.
+pub(crate) fn expects(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let serve = served(watch).filter(|serve| serve.connect.is_some())?;
     let rules = &watch.backend.settings.rules.http;
-    let expects: Vec<_> = rules.all("expect").collect();
-    let strict = expects.iter().any(|rule| accepts_only_healthy(&rule.value));
-    let write = "http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\"";
-    let finding = match (expects.first(), strict) {
-        (None, _) => Finding::hint("`http-check expect … status-code` is missing: HAProxy doesn't show the code of sni-check")
-            .at(serve.place())
+    let place = rules.all("expect").next().map(|rule| &rule.place);
+    let place = place.unwrap_or(serve.place());
+    let (failed, is_up) = accepted(serve);
+    let finding = match failed.as_slice() {
+        _ if !is_up => Finding::problem(
+            Effect::Down,
+            "sni-check serve answers 200 without a body if the server works, but http-check expect refuses this",
+        )
+        .shows("L7STS or L7RSP, every server is DOWN"),
+        [] if serve.shows_code() => return None,
+        [] => Finding::hint("`http-check expect … status-code` is missing: HAProxy doesn't show the code of sni-check")
             .shows("check_code 200 or 503 in place of the code, and last_chk without the reason"),
-        (Some(rule), false) => Finding::problem(Effect::Unchecked, "sni-check serve answers 200 if the server works and 503 if not; this rule doesn't tell the two apart")
-            .at(&rule.place)
-            .shows("UP whatever sni-check serve says, while visitors may get 503"),
-        _ => return None,
+        failed if failed.len() + 1 == Code::ALL.len() => Finding::problem(
+            Effect::Unchecked,
+            "sni-check serve answers 200 if the server works and 503 if not; http-check expect accepts both",
+        )
+        .shows("UP whatever sni-check serve says, while visitors may get 503"),
+        failed => {
+            let codes: Vec<String> = failed.iter().map(|code| code.number().to_string()).collect();
+            let what = "http-check expect accepts some failed checks of sni-check serve";
+            Finding::note(Effect::Up, what).shows(format!(
+                "UP if sni-check's code is {}, while visitors may get 503",
+                codes.join(", ")
+            ))
+        }
     };
-    Some(finding.about([watch.backend.name.clone()]).write(write))
+    Some(finding.at(place).about([watch.backend.name.clone()]).write(
+        "http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" on-error \
+         \"%[res.hdr(x-check-reason)]\"",
+    ))
 }
 
 /// Finds a socket that HAProxy's user can't connect to.

@@ -3,11 +3,8 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
 
 use crate::code::Code;
-use crate::deadline::Deadline;
-use crate::options::expect::{Answer, Expectation, Field};
 use crate::serve::request::{OPTIONS, STATE};
 
 use crate::haproxy::config::serve::ServeCheck;
@@ -81,29 +78,6 @@ struct Answered {
     reason: String,
 }
 
-/// Returns true if HAProxy's rules accept an answer.
-fn is_accepted(check: &ServeCheck, code: u8, text: &str, longest: Duration) -> bool {
-    let expectations = own_check::expectations(check.backend);
-    let lines = text.lines().skip(1).map_while(|line| line.split_once(": "));
-    let fields = lines.map(|(name, value)| (name.into(), value.into()));
-    let fields: Vec<Field> = fields.collect();
-    let answer = Answer {
-        status: text.split(' ').nth(1).unwrap_or_default(),
-        fields: &fields,
-        body: b"",
-    };
-    let deadline = Deadline::new(Instant::now(), longest);
-    let holds = |expectation: &Option<Expectation>| match expectation {
-        Some(expectation) => expectation.holds(answer, deadline).unwrap_or(false),
-        // sni-check doesn't understand the rule. Most likely, the rule accepts only a healthy answer.
-        None => code == 0,
-    };
-    match expectations.is_empty() {
-        true => code == 0,
-        false => expectations.iter().all(holds),
-    }
-}
-
 fn ask(check: &ServeCheck, server: &Server, jail: &Jail) -> io::Result<Answered> {
     let longest = check.limit(server);
     let request = request(check, server);
@@ -140,7 +114,8 @@ fn ask(check: &ServeCheck, server: &Server, jail: &Jail) -> io::Result<Answered>
     })?;
     Ok(Answered {
         code,
-        up: is_accepted(check, code, &answer, longest),
+        // If only HAProxy understands a rule, the rule most likely accepts only a healthy answer.
+        up: own_check::accepts(check.backend, &answer, longest).unwrap_or(code == 0),
         reason: field("X-Check-Reason").unwrap_or_default(),
     })
 }

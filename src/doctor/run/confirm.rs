@@ -1,6 +1,7 @@
-//! What a run proves: contradictions between checks and visitors' requests, and the findings that explain them.
+//! What a run proves: contradictions between checks and visitors' requests, and the findings that explain
+//! them.
 
-use super::observe::{LONGEST, asks, has_host, request};
+use super::observe::{LONGEST, asks, has_host, knows_host, requests};
 use super::outcome::{Doubt, Outcome, Ran, Trap, Trial, Visitor};
 use crate::code::{Code, Layer};
 use crate::doctor::by_hand;
@@ -58,9 +59,7 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         Some(400..) => None,
         Some(_) => return None,
     };
-    // doctor's request may have the wrong Host, and the server may accept visitors' requests.
-    let is_refused = visitor.by_server || visitor.status.is_none() || sends_host(watch);
-    let is_guess = is_refused && !has_host(watch);
+    let is_guess = depends_on_host(watch, visitor) && !has_host(watch);
     Some(Trap {
         effect: Effect::Up,
         doubt: doubt.or(is_guess.then_some(Doubt::Host)),
@@ -89,10 +88,17 @@ fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Tr
     Some(Trap { effect, doubt })
 }
 
-/// Returns true if traffic's SNI is the visitor's Host.
-fn sends_host(watch: &Watch) -> bool {
+/// Returns true if a visitor with another Host might get a different result.
+fn depends_on_host(watch: &Watch, visitor: &Visitor) -> bool {
     let tls = watch.traffic.tls.as_ref();
-    tls.is_some_and(|tls| tls.sni.is_host())
+    let sends_host = tls.is_some_and(|tls| tls.sni.is_host());
+    visitor.by_server || visitor.status.is_none() || sends_host
+}
+
+/// Returns true if the visitor's request proves nothing, because it has a Host that only the check sends. If
+/// the check's Host is wrong, the server refuses both.
+pub(crate) fn proves_nothing(watch: &Watch, visitor: &Visitor) -> bool {
+    !visitor.is_served() && depends_on_host(watch, visitor) && !knows_host(watch)
 }
 
 /// Returns true if HAProxy may resume the TLS session of its own check for visitors. Their connections then
@@ -227,8 +233,9 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
 }
 
 /// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2, and it
-/// accepts the request. If the server also serves a visitor, two differences do no harm: a Host that isn't
-/// the check's SNI name, and different roots for check and traffic.
+/// accepts the request. If the server also serves a visitor, some differences do no harm: a Host that isn't
+/// the check's SNI name, no Host if doctor knows the Host of visitors, and different roots for check and
+/// traffic.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_up = ran.outcome.is_up();
@@ -237,6 +244,7 @@ fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
         let is_refuted = match found.id {
             "check-alpn" | "check-request" => is_up,
             "check-other-site" | "traffic-other-roots" => is_served,
+            "check-without-host" => is_served && knows_host(watch),
             _ => false,
         };
         !(is_refuted && is_about(found, watch))
@@ -325,13 +333,16 @@ fn unknown_visitors(
         .is_some_and(|code| is_elsewhere || of_server(code));
     let tls = watch.traffic.tls.as_ref();
     let has_own_sni = tls.is_some_and(|tls| matches!(tls.sni, Sni::PerRequest(_)));
-    let is_unknown = request(watch, visit).is_none() || has_own_sni;
+    let is_guess = ran.visitor.is_none() && !knows_host(watch);
+    let is_unknown = requests(watch, visit).is_empty() || has_own_sni || is_guess;
+    let is_lost = watch.backend.visitors.lost.is_some();
     // doctor can't know what another program checks.
     let is_foreign = matches!(&watch.check, Check::External(check) if !is_ours(check));
     // The server also refuses doctor's own request.
     let fails = |visitor: &Visitor| visitor.by_server && matches!(visitor.status, Some(400..));
     let is_alike = ran.visitor.as_ref().is_some_and(fails);
-    let is_open = is_unknown && !is_alike && !ran.outcome.is_up() && (is_refused || is_foreign);
+    let is_open = is_unknown && !is_lost && !is_alike;
+    let is_open = is_open && !ran.outcome.is_up() && (is_refused || is_foreign);
     let mut findings = findings.iter();
     if !is_open || findings.any(|found| predicts(found, watch, Effect::Down, ran.outcome)) {
         return None;

@@ -1,6 +1,8 @@
 //! Asks HAProxy for the results of its own checks, and for the status that a visitor gets from each server
 //! (`--run`). doctor starts one HAProxy, with a backend for each question.
 
+use std::collections::BTreeMap;
+use std::iter;
 use std::time::Duration;
 
 use ureq::http::header;
@@ -25,10 +27,10 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 /// What a question asks about a server.
 enum About {
     Check,
-    /// What a visitor gets. The text describes the request.
-    Visitor(String),
-    /// What a visitor of `/` gets, if the check asks for a different page.
-    Root,
+    /// What a visitor gets: the number of the request, and a text that describes it.
+    Visitor(usize, String),
+    /// What a visitor of `/` gets, if the request with this number asks for a different page.
+    Root(usize),
 }
 
 /// What HAProxy says about a server.
@@ -71,32 +73,34 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         // In `mode tcp`, HAProxy passes a visitor's HTTP request through, so the server gets the same
         // request.
         lines.is_http = true;
-        let request = request(watch, visit);
-        let root = request.clone().filter(|request| request.uri != "/");
-        let root = root.map(|request| Request {
-            uri: "/".to_owned(),
-            ..request
-        });
-        let visitor = request.map(|request| (About::Visitor(text_of(&request)), request));
-        let root = root.map(|request| (About::Root, request));
-        for (about, request) in visitor.into_iter().chain(root) {
-            questions.push(Question {
-                about: (index, about),
-                lines: of_visitors(&lines, watch, watch.backend.settings.http),
-                fallback: of_visitors(&lines, watch, false),
-                is_checked: false,
-                visit: Some(request),
+        let asked = requests(watch, visit).into_iter().enumerate();
+        let asked = asked.flat_map(|(number, request)| {
+            let root = (request.uri != "/").then(|| Request {
+                uri: "/".to_owned(),
+                ..request.clone()
             });
-        }
+            let root = root.map(|root| (About::Root(number), root));
+            let visitor = (About::Visitor(number, text_of(&request)), request);
+            iter::once(visitor).chain(root)
+        });
+        questions.extend(asked.map(|(about, request)| Question {
+            about: (index, about),
+            lines: of_visitors(&lines, watch, watch.backend.settings.http),
+            fallback: of_visitors(&lines, watch, false),
+            is_checked: false,
+            visit: Some(request),
+        }));
     }
     let mut observed: Vec<Observed> = watches.iter().map(|_| Observed::default()).collect();
+    let mut visitors: Vec<BTreeMap<usize, Visitor>> = vec![BTreeMap::new(); watches.len()];
     if questions.is_empty() {
         return Ok(observed);
     }
     let answers = ask(visit.haproxy, &global, questions, patience.min(LONGEST));
     for answered in answers.map_err(|error| format!("{error:#}"))? {
         let (index, about) = answered.about;
-        let Some(slot) = observed.get_mut(index) else {
+        let (Some(slot), Some(visitors)) = (observed.get_mut(index), visitors.get_mut(index))
+        else {
             continue;
         };
         let visited = answered.visitor;
@@ -104,22 +108,58 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         match (about, &answered.answer) {
             (About::Check, _) => slot.check = Some(answered.answer),
             (_, Answer::Refused(_)) => {}
-            (About::Visitor(request), _) => {
-                slot.visitor = Some(Visitor {
+            (About::Visitor(number, request), _) => {
+                let visitor = Visitor {
                     request,
                     status,
                     root: None,
                     by_server: visited.is_some_and(|visited| visited.by_server),
-                });
+                    resumed: None,
+                };
+                visitors.insert(number, visitor);
             }
-            (About::Root, _) => {
-                if let Some(visitor) = &mut slot.visitor {
+            (About::Root(number), _) => {
+                if let Some(visitor) = visitors.get_mut(&number) {
                     visitor.root = status;
                 }
             }
         }
     }
+    for (slot, visitors) in observed.iter_mut().zip(visitors) {
+        let mut served = visitors.values().filter(|visitor| visitor.is_served());
+        slot.visitor = served.next().or(visitors.values().next()).cloned();
+    }
     Ok(observed)
+}
+
+/// Returns, for each server, the status with which it serves a visitor whose connection may resume the TLS
+/// session of HAProxy's own check. `None` if it doesn't serve this visitor.
+pub(crate) fn visit_after_check(visit: &Visit, watches: &[&Watch]) -> Vec<Option<u16>> {
+    let mut statuses = vec![None; watches.len()];
+    // Each thread of HAProxy has its own sessions.
+    let mut global = "    nbthread 1\n".to_owned();
+    let lines = watches.iter().map(|watch| by_hand::lines(visit, watch));
+    let lines: Vec<ServerLines> = lines.collect();
+    global += &lines
+        .first()
+        .map(ServerLines::global_text)
+        .unwrap_or_default();
+    let question = |(index, (watch, lines)): (usize, (&&Watch, &ServerLines))| Question {
+        about: index,
+        lines: with_sessions(lines),
+        fallback: String::new(),
+        is_checked: true,
+        visit: requests(watch, visit).into_iter().next(),
+    };
+    let questions = watches.iter().zip(&lines).enumerate().map(question);
+    let answers = ask(visit.haproxy, &global, questions.collect(), LONGEST);
+    for answered in answers.unwrap_or_default() {
+        let status = answered.visitor.map(|visitor| visitor.status);
+        if let Some(slot) = statuses.get_mut(answered.about) {
+            *slot = status.filter(|status| (200..400).contains(status));
+        }
+    }
+    statuses
 }
 
 /// Returns true if HAProxy checks the server itself. Without the address of serve, HAProxy asks the server.
@@ -139,8 +179,6 @@ fn text_of(request: &Request) -> String {
 
 /// Returns the text of a backend with this server's check.
 pub(crate) fn of_check(visit: &Visit, watch: &Watch, lines: &ServerLines) -> String {
-    let words = lines.words.iter();
-    let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
     let waits = waits(visit, watch);
     let is_timeout = |rule: &Rule| rule.words.iter().take(2).eq(["timeout", "check"]);
     let rules = lines.rules.iter().map(|rule| match &waits {
@@ -148,10 +186,25 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Str
         _ => rule,
     });
     let rules = rules.filter(|rule| !rule.is_of_visitors());
+    checked(lines, rules.collect(), "no-ssl-reuse")
+}
+
+/// Returns the text of a backend with this server's check and all rules for visitors. Visitors' connections
+/// may resume the TLS session of the check.
+fn with_sessions(lines: &ServerLines) -> String {
+    let rules = lines.of_frontend.iter().chain(&lines.rules);
+    checked(lines, rules.collect(), "ssl-reuse")
+}
+
+/// Returns the text of a backend with these rules, and with the server and its check. The first word of the
+/// server line is `word`.
+fn checked(lines: &ServerLines, rules: Vec<&Rule>, word: &str) -> String {
+    let words = lines.words.iter();
+    let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
     // `inter` limits the check. An `inter` in the server's words comes later and replaces this one.
     let inter = format!("{}us", INTER.as_micros());
-    let before = [("check", ""), ("inter", inter.as_str())];
-    lines.backend(rules, before.into_iter().chain(words))
+    let before = [(word, ""), ("check", ""), ("inter", inter.as_str())];
+    lines.backend(rules.into_iter(), before.into_iter().chain(words))
 }
 
 /// Returns `timeout check` as HAProxy before 3.2 obeys it. Such a HAProxy looks at this limit only when the
@@ -209,50 +262,61 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     format!("    retries 0\n{}", lines.backend(rules, words))
 }
 
-/// Returns the request of a visitor: the page of the check, or `/`. Returns `None` if doctor can't know what
-/// visitors send, or if the check's method may change something at the server.
-pub(crate) fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
-    let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
-    let is_known = names::is_known(visit, watch);
+/// Returns the requests that visitors may send, the most likely first. They ask for the page of the check, or
+/// for `/`. Returns none if doctor can't know what visitors send, or if the check's method may change
+/// something at the server.
+pub(crate) fn requests(watch: &Watch, visit: &Visit) -> Vec<Request> {
+    let is_known = names::is_known(visit, watch) && watch.backend.visitors.lost.is_none();
     // Without a port, HAProxy uses the port of the visitor's connection.
     let has_port = !matches!(watch.server.endpoint, Endpoint::Tcp(_, 0));
-    if !speaks_http(watch) || !is_known || !has_port {
-        return None;
-    }
     let (method, uri) = page(watch);
     let is_harmless = ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
-    let host = match (host(watch), traffic) {
-        (Some(host), _) => host,
-        // Traffic's SNI depends on the Host, which doctor doesn't know.
-        (None, Some(Sni::PerRequest(_))) => return None,
-        // HAProxy evaluates the check's Host when it sends the check, so doctor doesn't know this Host.
-        (None, _) if watch.describes.settings.rules.host().is_some() => return None,
-        (None, _) => match watch.server.endpoint.words().0 {
-            address if address.contains(':') => format!("[{address}]"),
-            path if path.contains('/') => "localhost".to_owned(),
-            address => address,
-        },
-    };
-    // Some servers refuse requests without the fields that every browser sends.
-    let headers = [
-        ("Host", host.as_str()),
-        ("User-Agent", BROWSER),
-        ("Accept", PAGES),
-    ];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    if !speaks_http(watch) || !is_known || !has_port || !is_harmless {
+        return Vec::new();
+    }
+    let mut hosts = hosts(watch);
+    if hosts.is_empty() {
+        hosts.extend(any_host(watch));
+    }
     // Browsers send no fragment, and ask for no page that begins without a slash, such as `*`.
     let uri = uri.split('#').next().unwrap_or_default();
     let uri = if uri.starts_with('/') { uri } else { "/" };
-    is_harmless.then(|| Request {
-        method: "GET".to_owned(),
-        // A browser never sends a space.
-        uri: uri.replace(' ', "%20"),
-        headers: headers.to_vec(),
+    let request = |host: String| {
+        // Some servers refuse requests without the fields that every browser sends.
+        let headers = [
+            ("Host", host.as_str()),
+            ("User-Agent", BROWSER),
+            ("Accept", PAGES),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Request {
+            method: "GET".to_owned(),
+            // A browser never sends a space.
+            uri: uri.replace(' ', "%20"),
+            headers: headers.to_vec(),
+        }
+    };
+    hosts.into_iter().map(request).collect()
+}
+
+/// Returns the Host of a visitor if the configuration names no site. Returns `None` if the server or HAProxy
+/// may need the right Host.
+fn any_host(watch: &Watch) -> Option<String> {
+    let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
+    // Traffic's SNI depends on the Host. Or HAProxy evaluates the check's Host when it sends the check.
+    let is_evaluated = watch.describes.settings.rules.host().is_some();
+    if matches!(traffic, Some(Sni::PerRequest(_))) || is_evaluated {
+        return None;
+    }
+    Some(match watch.server.endpoint.words().0 {
+        address if address.contains(':') => format!("[{address}]"),
+        path if path.contains('/') => "localhost".to_owned(),
+        address => address,
     })
 }
 
-/// Returns true if visitors speak HTTP to the server: in `mode http`, and in `mode tcp` if their bytes arrive without
-/// TLS and the check of the same port speaks HTTP.
+/// Returns true if visitors speak HTTP to the server: in `mode http`, and in `mode tcp` if their bytes arrive
+/// without TLS and the check of the same port speaks HTTP.
 fn speaks_http(watch: &Watch) -> bool {
     let by_check = || asks(watch) && Pair::of(watch).is_some();
     watch.backend.settings.http || (watch.backend.gets_plain_bytes() && by_check())
@@ -286,47 +350,70 @@ fn page(watch: &Watch) -> (String, String) {
     }
 }
 
-/// Returns the Host of visitors: a name for which the frontends lead here, or else the name in the check's request,
-/// or else the name that the check or traffic sends in its SNI.
-pub(crate) fn host(watch: &Watch) -> Option<String> {
-    let visitors = &watch.backend.visitors.names;
-    let of_check = host_of_check(watch);
-    let sends_host = watch
-        .traffic
-        .tls
-        .as_ref()
-        .is_some_and(|tls| tls.sni.is_host());
-    let is_of_visitors = |host: &String| match sends_host {
-        // Traffic sends this Host as SNI, so it must be a site's name, and the SNI name of the check if the
-        // check sends one.
-        true => {
-            names::is_site(host)
-                && names::name_of_check(watch)
-                    .is_none_or(|name| bare(name).eq_ignore_ascii_case(host))
-        }
-        false => true,
-    };
-    let connections = watch.connections.iter().chain([&watch.traffic]);
-    let mut sent = connections.filter_map(|connection| match &connection.tls.as_ref()?.sni {
+/// Returns the Hosts that visitors may send, the most likely first:
+///
+/// - a name for which the frontends lead here, if they lead here only for some names,
+/// - otherwise the Host that a rule gives to every request,
+/// - otherwise the name of a site in traffic's SNI, and the Host of the check if it is the name of a site,
+/// - otherwise the Host of the check, or else its SNI name. The check may be wrong, so this is only a guess.
+fn hosts(watch: &Watch) -> Vec<String> {
+    let visitors = &watch.backend.visitors;
+    let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
+    let meant = |sni: &Sni| match sni {
         Sni::Name(name) => Some(names::meant(name).to_owned()),
         _ => None,
-    });
-    let host = of_check.filter(is_of_visitors).or_else(|| sent.next());
-    match host {
-        Some(host) if visitors.iter().any(|name| name.eq_ignore_ascii_case(&host)) => Some(host),
-        host => visitors.first().cloned().or(host),
+    };
+    let of_traffic = traffic.and_then(meant);
+    let mut connections = watch.connections.iter();
+    let sni = connections.find_map(|connection| meant(&connection.tls.as_ref()?.sni));
+    // If traffic sends the Host as SNI, the Host must be a site's name, and the SNI name of the check if the
+    // check sends one.
+    let is_of_visitors = |host: &String| {
+        !traffic.is_some_and(Sni::is_host)
+            || (names::is_site(host)
+                && names::name_of_check(watch)
+                    .is_none_or(|name| bare(name).eq_ignore_ascii_case(host)))
+    };
+    let own = host_of_check(watch).filter(is_of_visitors);
+    if let Some(first) = visitors.names.first() {
+        let likely = [&own, &sni, &of_traffic].into_iter().flatten().next();
+        let is_likely = |name: &&String| likely.is_some_and(|host| name.eq_ignore_ascii_case(host));
+        let name = visitors.names.iter().find(is_likely);
+        return vec![name.unwrap_or(first).clone()];
+    }
+    let is_of_tls = traffic.is_some_and(Sni::is_of_visitors_tls);
+    if let Some(given) = watch.backend.given_host().filter(|_| !is_of_tls) {
+        return vec![given.value.clone()];
+    }
+    let Some(fixed) = of_traffic.filter(|name| names::is_site(name)) else {
+        return own
+            .or(sni)
+            .or(traffic.and_then(meant))
+            .into_iter()
+            .collect();
+    };
+    let own = own.filter(|host| names::is_site(host) && !host.eq_ignore_ascii_case(&fixed));
+    match own {
+        // The operator wrote traffic's SNI name and a different Host into the check, so this Host is most
+        // likely the site's name.
+        Some(own) if sni.as_ref() == Some(&fixed) => vec![own, fixed],
+        own => iter::once(fixed).chain(own).collect(),
     }
 }
 
-/// Returns true if the configuration says which Host visitors send. The Host of a check that connects to another port
-/// may be the name of another service.
+/// Returns true if the configuration says which Host visitors send, and not only the check does.
+pub(crate) fn knows_host(watch: &Watch) -> bool {
+    let backend = watch.backend;
+    let is_named = backend.only_host().is_some() || !backend.visitors.names.is_empty();
+    is_named || names::name_of_traffic(watch).is_some_and(names::is_site)
+}
+
+/// Returns true if the configuration says which Host visitors send, or if a check that is UP sends the name
+/// of a site as Host. The Host of a check that connects to another port may be the name of another service.
 pub(crate) fn has_host(watch: &Watch) -> bool {
-    let Some(host) = host(watch) else {
-        return false;
-    };
-    let is_named = watch.backend.only_host().is_some() || !watch.backend.visitors.names.is_empty();
-    let sent = names::name_of_traffic(watch);
-    is_named || sent.is_some() || (Pair::of(watch).is_some() && names::is_site(&host))
+    let hosts = hosts(watch);
+    let is_of_check = || hosts.iter().any(|host| names::is_site(host));
+    knows_host(watch) || (Pair::of(watch).is_some() && is_of_check())
 }
 
 /// Returns the Host of the check's request, without its port. Browsers send no port with HTTPS.

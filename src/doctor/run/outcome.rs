@@ -46,6 +46,9 @@ pub(crate) struct Visitor {
     pub root: Option<u16>,
     /// True if the server sent the response, and not HAProxy.
     pub by_server: bool,
+    /// The status of the response while HAProxy resumes the TLS session of its check for visitors, if the
+    /// server then serves them.
+    pub resumed: Option<u16>,
 }
 
 /// A check and a visitor's request that contradict each other.
@@ -102,15 +105,25 @@ pub(crate) struct Trial {
 }
 
 impl Visitor {
+    /// Returns true if the visitor got a page.
+    pub(crate) fn is_served(&self) -> bool {
+        matches!(self.status, Some(200..=399))
+    }
+
     /// Returns `gets 200` or `gets no response`, and the status of `GET /` if it is different.
     pub(crate) fn gets(&self) -> String {
         let status = match self.status {
-            Some(status) => format!("gets {status}"),
-            None => "gets no response".to_owned(),
+            Some(status) => status.to_string(),
+            None => "no response".to_owned(),
         };
-        match self.root {
-            Some(root) if self.root != self.status => format!("{status}, and GET / {root}"),
-            _ => status,
+        match (self.resumed, self.root) {
+            (Some(resumed), _) => format!(
+                "gets {resumed} while HAProxy resumes the TLS session of its check, otherwise {status}"
+            ),
+            (None, Some(root)) if self.root != self.status => {
+                format!("gets {status}, and GET / {root}")
+            }
+            _ => format!("gets {status}"),
         }
     }
 }

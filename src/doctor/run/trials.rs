@@ -65,8 +65,7 @@ fn trials(visit: &Visit, watch: &Watch, outcome: Outcome) -> Vec<Changed> {
     // line.
     let is_plain = rules.http.all("send").count() < 2 && !rules.sent().is_evaluated;
     if asks && is_judged && is_plain {
-        let visitor = observe::request(watch, visit);
-        for trial in of_request(watch, visitor.as_ref()) {
+        for trial in of_request(watch, &observe::requests(watch, visit)) {
             let mut backend = watch.describes.clone();
             if let Some(request) = &trial.request {
                 backend.settings.rules.send(request, &watch.server.place);
@@ -125,7 +124,7 @@ fn late(watch: &Watch, outcome: Outcome) -> Option<Changed> {
 
 /// Returns the requests to try. Each changes one part of the check's request, such as the method or a field.
 /// The last request combines several of these changes.
-fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
+fn of_request(watch: &Watch, visitors: &[Request]) -> Vec<Trial> {
     let sent = watch.describes.settings.rules.sent();
     let mut trials = Vec::new();
     let mut add =
@@ -152,7 +151,7 @@ fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
         }
     };
     add(&[METHOD, "expects-body", "check-request"], &refused, &get);
-    let hosts = hosts(watch, visitor);
+    let hosts = hosts(watch, visitors);
     for host in &hosts {
         let what = match sent.host() {
             Some(known) => format!("the server refuses Host {known} of HAProxy's own check"),
@@ -205,9 +204,11 @@ fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
 }
 
 /// Returns the names to try as the check's Host, except the Host that it sends now.
-fn hosts(watch: &Watch, visitor: Option<&Request>) -> Vec<String> {
-    let visitor = visitor.and_then(|request| request.headers.first());
-    let mut names: Vec<String> = visitor.map(|(_, host)| host.clone()).into_iter().collect();
+fn hosts(watch: &Watch, visitors: &[Request]) -> Vec<String> {
+    let sent = visitors
+        .iter()
+        .filter_map(|request| request.headers.first());
+    let mut names: Vec<String> = sent.map(|(_, host)| host.clone()).collect();
     let known = watch.backend.only_host().map(str::to_owned);
     let of_check = name_of_check(watch).map(|name| bare(name).to_owned());
     names.extend(known.into_iter().chain(of_check));

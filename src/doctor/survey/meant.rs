@@ -1,6 +1,6 @@
 //! Handles checks that sni-check can't make as they are written in haproxy.cfg. Examples are a name such as
-//! `str(www.example.com)`, a path without its first slash, options without a name, and a connection without
-//! TLS. This module finds the check that the operator most likely meant, or the part of the check that
+//! `str(www.example.com)`, a path without its first slash, options without a name, a connection without TLS,
+//! and a check without a request. This module finds the check that the operator most likely meant, or the part of the check that
 //! sni-check can make.
 
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use crate::doctor::by_hand;
 use crate::doctor::finding::Remark;
 use crate::doctor::visit::own_check;
 use crate::doctor::visit::{Visit, Watch};
-use crate::haproxy::config::check::{Check, OwnCheck};
+use crate::haproxy::config::check::Check;
 use crate::options::Options;
 use crate::options::expect::Part;
 use crate::plan::{Output, Plan};
@@ -24,6 +24,8 @@ pub(crate) struct Meant {
     pub options: Options,
     /// What is wrong with the written options.
     pub what: String,
+    /// True if the written check connects without TLS.
+    pub is_plain: bool,
 }
 
 /// The ids of findings about words that HAProxy sends literally.
@@ -33,22 +35,20 @@ const LITERAL: [&str; 2] = ["check-sni-literal", "check-request"];
 const OPTIONS: [&str; 2] = ["no-sni-name", "options"];
 
 /// Returns the check that the operator meant, if sni-check can't make the written check. `call` has the
-/// options of the written check, or the reason why sni-check can't make it.
+/// options of the written check, or the reason why sni-check can't make it. `restored` is the server with the
+/// request that its backend has replaced.
 pub(crate) fn of(
     visit: &Visit,
     watch: &Watch,
     call: &Result<Box<Options>, String>,
-    findings: &[Remark],
+    (findings, restored): (&[Remark], &Watch),
 ) -> Option<Meant> {
-    let mut is_plain = false;
-    let written = match (&watch.check, call) {
-        (_, Ok(options)) => (**options).clone(),
-        (Check::Own(check), Err(_)) => {
-            is_plain = true;
-            encrypted(visit, watch, check)?
-        }
+    let is_own = call.is_err() && matches!(watch.check, Check::Own(_));
+    let written = match call {
+        Ok(options) => (**options).clone(),
+        Err(_) if is_own => encrypted(visit, watch)?,
         // The other refusals are about files. Changed options wouldn't help.
-        (_, Err(_))
+        Err(_)
             if !watch
                 .refusals
                 .iter()
@@ -56,40 +56,57 @@ pub(crate) fn of(
         {
             return None;
         }
-        (_, Err(_)) => by_hand::at_server(by_hand::given(watch, visit.jail)?, watch, visit.jail),
+        Err(_) => by_hand::at_server(by_hand::given(watch, visit.jail)?, watch, visit.jail),
     };
     let mut options = written.clone();
+    let waits = own_check::waits_without_request(watch);
+    if waits {
+        options = encrypted(visit, restored)?;
+    }
     let repaired = repair(visit, watch, &mut options);
     let mut findings = findings.iter();
     let literal = findings.find(|finding| LITERAL.contains(&finding.id));
     let what = match (call, literal) {
-        (Err(_), _) if is_plain => {
-            let more = repaired.map_or_else(String::new, |what| format!(" {what}"));
-            suggest::without_tls(watch) + &more
-        }
+        (Err(_), _) if is_own => of_connection(watch, repaired),
         (Err(what), _) => what.clone(),
         (Ok(_), Some(finding)) => finding.what.clone(),
         (Ok(_), None) => repaired
             .unwrap_or("HAProxy sends these words exactly as they are written.")
             .to_owned(),
     };
-    let is_changed = !written.changes(&options).is_empty() || written.target != options.target;
-    let refusal = refusal(&written);
-    match (&watch.check, refusal) {
+    let is_changed =
+        waits || !written.changes(&options).is_empty() || written.target != options.target;
+    let meant = |options: Options| Meant {
+        written: written.clone(),
+        options,
+        what,
+        is_plain: is_own && is_plain(watch),
+    };
+    match (&watch.check, refusal(&written)) {
         (_, None) if call.is_ok() => None,
-        (_, None) if is_plain => Some(Meant {
-            options: written.clone(),
-            written,
-            what,
-        }),
-        _ if is_changed && self::refusal(&options).is_none() => Some(Meant {
-            written,
-            options,
-            what,
-        }),
+        (_, None) if is_own && !waits => Some(meant(written.clone())),
+        _ if is_changed && refusal(&options).is_none() => Some(meant(options)),
         (Check::Own(_), Some(refusal)) => of_handshake(written, &refusal),
         _ => None,
     }
+}
+
+/// Returns why sni-check can't make HAProxy's own check: the check sends no request, or connects without TLS.
+/// `repaired` is another mistake.
+fn of_connection(watch: &Watch, repaired: Option<&str>) -> String {
+    let tls = suggest::without_tls(watch);
+    match (own_check::waits_without_request(watch), repaired) {
+        (true, _) if is_plain(watch) => format!("{}. {tls}", own_check::WITHOUT_REQUEST),
+        (true, _) => own_check::WITHOUT_REQUEST.to_owned(),
+        (false, Some(more)) => format!("{tls} {more}"),
+        (false, None) => tls,
+    }
+}
+
+/// Returns true if the check connects without TLS.
+fn is_plain(watch: &Watch) -> bool {
+    let first = watch.connections.first();
+    first.is_some_and(|connection| connection.tls.is_none())
 }
 
 /// Returns why sni-check refuses the options.
@@ -110,15 +127,20 @@ fn of_handshake(written: Options, refusal: &anyhow::Error) -> Option<Meant> {
         written: options.clone(),
         options,
         what,
+        is_plain: false,
     })
 }
 
-/// Returns the options of a check that connects without TLS, and adds TLS to them. The TLS settings are those
-/// of visitors' connections or of another server.
-fn encrypted(visit: &Visit, watch: &Watch, check: &OwnCheck) -> Option<Options> {
-    let tls = suggest::meant_tls(visit, watch);
+/// Returns the options of HAProxy's own check. If the check connects without TLS, adds the TLS settings of
+/// visitors' connections or of another server.
+fn encrypted(visit: &Visit, watch: &Watch) -> Option<Options> {
+    let Check::Own(check) = &watch.check else {
+        return None;
+    };
     let mut check = check.clone();
-    check.connections.first_mut()?.tls = Some(tls);
+    let connection = check.connections.first_mut()?;
+    let tls = connection.tls.take();
+    connection.tls = tls.or_else(|| Some(suggest::meant_tls(visit, watch)));
     let names = (watch.backend, watch.server);
     let options = own_check::options(&check, names, &visit.config.global)?;
     Some(by_hand::at_server(options, watch, visit.jail))

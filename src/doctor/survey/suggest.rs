@@ -4,18 +4,28 @@
 mod address;
 mod encryption;
 
+use self::address::other_addresses;
 pub(crate) use self::address::{AtVisitors, at_visitors, elsewhere};
-use self::encryption::{below, encryption};
+use self::encryption::{below, encryption, without_hello};
 pub(crate) use self::encryption::{meant_tls, without_tls};
 use crate::causes::facts::{KnownValue, is_name};
 use crate::code::Layer;
 use crate::doctor::by_hand::{self, traffic_name};
+use crate::doctor::rules::names::meant_sni;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
+use crate::haproxy::config::http_check::Request;
 
-/// A word with its new value. `None` removes the word. The value is empty if the word has no value.
+/// A word with its new value. `None` removes the word. The value is empty if the word has no value. The word
+/// [`ADDRESS`] stands for the address of the server line.
 pub(crate) type Edit = (&'static str, Option<String>);
+
+/// A line of a backend: the first words of the lines that it replaces, and its own words.
+pub(crate) type NewLine = (&'static [&'static str], Vec<String>);
+
+/// In an [`Edit`], the address of the server line. HAProxy has no such word.
+pub(crate) const ADDRESS: &str = "address";
 
 /// A change that may help.
 #[derive(Clone, Debug, Default)]
@@ -29,8 +39,12 @@ pub(crate) struct Suggestion {
     /// True if diagnose tries the change with sni-check first. HAProxy then tries it only if sni-check can't
     /// check the server.
     pub is_known: bool,
-    /// True if the request of HAProxy's own check needs HTTP/1.1.
+    /// True if the request of HAProxy's own check needs HTTP/1.1 and a Host header.
     pub is_http11: bool,
+    /// The request of HAProxy's own check.
+    pub request: Option<Request>,
+    /// Lines of the backend.
+    pub lines: Vec<NewLine>,
     /// Why the change helps, if it helps.
     pub what: String,
 }
@@ -65,13 +79,18 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(name(visit, watch));
         found.extend(verified_address(watch));
         found.extend(encryption(visit, watch));
+        found.extend(request(watch));
+        found.extend(without_hello(watch));
         found.extend(http11(watch));
         found.extend(check_alpn(watch));
         found.extend(http2(watch));
         found.extend(known_values(visit, watch).into_iter().filter_map(known));
     }
+    found.extend(expression(visit, watch));
+    found.extend(longer(watch));
     found.extend(limits(watch));
     found.extend(global_limits(visit, watch));
+    found.extend(other_addresses(watch));
     found
 }
 
@@ -84,10 +103,12 @@ fn has(rule: Option<&[String]>, word: &str) -> bool {
     rule.is_some_and(|rule| rule.iter().any(|known| known == word))
 }
 
-/// Returns the names that visitors ask for, according to the frontends that lead to the backend.
+/// Returns the Host that the frontends give to every request, or else the names that visitors ask for.
 pub(crate) fn hosts<'a>(watch: &Watch<'a>) -> impl Iterator<Item = &'a String> {
-    let names = watch.backend.visitors.names.iter();
-    names.filter(|name| is_name(name))
+    let visitors = &watch.backend.visitors;
+    let given = visitors.host.iter().map(|at| &at.value);
+    let asked = visitors.names.iter().filter(|_| visitors.host.is_none());
+    given.chain(asked).filter(|name| is_name(name))
 }
 
 /// Suggests the correct form of a badly written name in `check-sni` or `sni`.
@@ -117,6 +138,19 @@ fn name(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
         suggestion.words.push(("sni", Some(format!("str({name})"))));
     }
     Some(suggestion)
+}
+
+/// Suggests the expression that the operator meant, if HAProxy refuses the `sni` of the server line.
+fn expression(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
+    let written = &watch.server.settings.get("sni")?.value;
+    let expression = meant_sni(visit, watch.server)?;
+    Some(Suggestion {
+        what: format!(
+            "HAProxy refuses `sni {written}`, because sni needs an expression: {expression}."
+        ),
+        words: vec![("sni", Some(expression))],
+        ..Suggestion::default()
+    })
 }
 
 /// Returns the name in a text such as `https://NAME/`, `NAME:443`, `NAME.`, `str(NAME)` or `${NAME}`.
@@ -152,17 +186,58 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests HTTP/1.1 for a check that sends an HTTP/1.0 request.
+/// Suggests the page and the method of `defaults`, if lines of the backend have replaced them. The check then
+/// sends `OPTIONS /`.
+fn request(watch: &Watch) -> Option<Suggestion> {
+    let Check::Own(check) = &watch.check else {
+        return None;
+    };
+    let rules = &watch.backend.settings.rules;
+    let replaced = rules.replaced.as_ref()?.sent();
+    let own = rules.sent();
+    let is_lost = (&own.method, &own.uri) == (&None, &None) && own.formats == [None, None];
+    let mut request = replaced.with_changes(&Request::default(), &own);
+    let (method, uri) = (request.method.clone(), request.uri.clone());
+    request.version = Some("HTTP/1.1".to_owned());
+    if request.host().is_none()
+        && let Some(name) = traffic_name(watch)
+    {
+        request.set_header("Host", &name);
+    }
+    let words = [method.unwrap_or_else(|| "OPTIONS".to_owned()), uri?];
+    (is_lost && check.protocol.sends_request()).then(|| Suggestion {
+        request: Some(request),
+        layer: Some(Layer::Http),
+        what: format!(
+            "This backend has an `option httpchk` or http-check lines of its own. They replace the request of defaults, \
+             so the check sends OPTIONS / in place of {}.",
+            words.join(" ")
+        ),
+        ..Suggestion::default()
+    })
+}
+
+/// Suggests HTTP/1.1 for a check that sends an HTTP/1.0 request, and a Host header for a check that sends
+/// no Host header. sni-check always sends both.
 fn http11(watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
     };
-    let is_old = check.protocol.sends_request() && !watch.backend.settings.rules.sent().is_1_1();
-    is_old.then(|| Suggestion {
+    let sent = watch.backend.settings.rules.sent();
+    let what = match (sent.is_1_1(), sent.host()) {
+        (false, _) => {
+            "HAProxy's own check sends a request of HTTP/1.0, because the line with the request has no HTTP/1.1 \
+             (`ver HTTP/1.1` in http-check send). The server refuses HTTP/1.0."
+        }
+        (true, None) => {
+            "HAProxy's own check sends no Host header, because haproxy.cfg has no `hdr Host` in http-check send. The \
+             server refuses the request without Host."
+        }
+        (true, Some(_)) => return None,
+    };
+    check.protocol.sends_request().then(|| Suggestion {
         is_http11: true,
-        what: "HAProxy's own check sends a request of HTTP/1.0, because the line with the request has no HTTP/1.1 \
-               (`ver HTTP/1.1` in http-check send). The server refuses HTTP/1.0."
-            .to_owned(),
+        what: what.to_owned(),
         ..Suggestion::default()
     })
 }
@@ -190,7 +265,7 @@ const FIELDS: usize = 4;
 /// Returns values of the configuration that may also be right for this server:
 ///
 /// - CA files and revocation lists of all servers,
-/// - client certificates of servers in the same backend, or with the same address or name,
+/// - client certificates and source addresses of servers in the same backend, or with the same address or name,
 /// - names of servers in the same backend,
 /// - names and header fields of visitors' requests.
 ///
@@ -223,6 +298,11 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
         options.crl_file.splice(0..0, crl_file);
         let crt = word("crt").map(|file| global.crt_path(file));
         options.crt = crt.or(options.crt).filter(|_| is_related(other));
+        let source = other.traffic.source.as_ref().map(|at| &at.value);
+        let source = source.or(options.source.as_ref());
+        if let Some(source) = source.filter(|_| is_related(other)) {
+            add("--source", source, &of);
+        }
         for (option, file) in options.files().filter(|_| !is_jailed) {
             if ["--ca-file", "--crl-file", "--crt"].contains(&option) {
                 add(option, file, &of);
@@ -232,10 +312,12 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
             add(known.option, &known.value, &known.of);
         }
         let of_traffic = traffic_name(other);
-        let of_check = [options.sni.as_ref(), word("check-sni")];
-        let names = of_traffic.iter().chain(of_check.into_iter().flatten());
-        for name in names.filter(|name| is_near(other) && is_name(name)) {
-            add("--sni", name, &of);
+        let of_traffic = of_traffic.iter().map(|name| (name, of.as_str()));
+        let of_check = [options.sni.as_ref(), word("check-sni")].into_iter();
+        let of_check = of_check.flatten().map(|name| (name, "a check"));
+        let names = of_traffic.chain(of_check);
+        for (name, of) in names.filter(|(name, _)| is_near(other) && is_name(name)) {
+            add("--sni", name, of);
         }
     }
     let mut distinct: Vec<KnownValue> = Vec::new();
@@ -277,7 +359,9 @@ fn of_requests(watch: &Watch) -> Vec<KnownValue> {
     let settings = &watch.backend.settings;
     let own = is_name(&watch.server.name).then_some((&watch.server.name, "the server's name"));
     let given = settings.host.iter().map(|at| &at.value);
-    let names = given.filter(|name| is_name(name)).chain(hosts(watch));
+    let mentions = watch.backend.visitors.mentions.iter();
+    let names = given.chain(hosts(watch)).chain(mentions);
+    let names = names.filter(|name| is_name(name));
     let names = names.take(NAMES).map(|name| (name, "visitors' requests"));
     let names = own.into_iter().chain(names);
     let names = names.map(|(name, of)| known_value("--sni", name, of));
@@ -302,6 +386,28 @@ fn check_alpn(watch: &Watch) -> Option<Suggestion> {
         ),
         ..Suggestion::default()
     })
+}
+
+/// Suggests that HAProxy should wait as long as `sni-check serve` checks the server.
+fn longer(watch: &Watch) -> Option<Suggestion> {
+    let Check::Serve(serve) = &watch.check else {
+        return None;
+    };
+    let own = watch.own.as_ref()?.plan.timeout.as_millis();
+    let limit = serve.limit(watch.server).as_millis();
+    let time = format!("{}ms", own + own.div_ceil(10));
+    (own >= limit).then(|| Suggestion {
+        lines: vec![new_line(&["timeout", "check"], ["timeout", "check", &time])],
+        what: format!(
+            "sni-check serve checks the server for up to {own} ms (--timeout), but HAProxy waits only {limit} ms for \
+             the answer of serve."
+        ),
+        ..Suggestion::default()
+    })
+}
+
+fn new_line<const N: usize>(old: &'static [&'static str], words: [&str; N]) -> NewLine {
+    (old, words.map(str::to_owned).to_vec())
 }
 
 /// Suggests leaving out each word that limits a connection.
@@ -349,7 +455,8 @@ fn http2(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests words on the server line for each line of section `global` that limits the connections to all servers.
+/// Suggests words on the server line for each line of section `global` that limits the connections to all
+/// servers.
 fn global_limits(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
     let mut found = Vec::new();
     for line in &visit.config.global.for_servers {

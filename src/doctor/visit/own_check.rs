@@ -1,8 +1,9 @@
 //! Translates HAProxy's own check into options of sni-check, so that diagnose can make the same check.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::haproxy::config::check::{OwnCheck, Protocol};
+use crate::deadline::Deadline;
+use crate::haproxy::config::check::{Check, OwnCheck, Protocol};
 use crate::haproxy::config::connection::{Connection, Sni, Tls, Verified};
 use crate::haproxy::config::external::INTER;
 use crate::haproxy::config::http_check::Request;
@@ -11,7 +12,7 @@ use crate::haproxy::config::server_line::Server;
 use crate::haproxy::config::written::Written;
 use crate::haproxy::words::quote;
 use crate::options::Options;
-use crate::options::expect::Expectation;
+use crate::options::expect::{Answer, Expectation, Field};
 use crate::options::values::{Alpn, Time, TlsVersion, Verify};
 
 use super::Watch;
@@ -77,9 +78,9 @@ fn time(backend: &Backend, server: &Server) -> Duration {
     check.map_or(inter, |check| check.value).min(LONGEST)
 }
 
-/// Returns how long HAProxy's own check may take. Without `timeout check`, the limit is `inter`. Otherwise the
-/// smaller of `inter` and `timeout connect` limits connection and handshake, and `timeout check` limits the
-/// rest.
+/// Returns how long HAProxy's own check may take. Without `timeout check`, the limit is `inter`. Otherwise
+/// the smaller of `inter` and `timeout connect` limits connection and handshake, and `timeout check` limits
+/// the rest.
 pub(crate) fn limit(backend: &Backend, server: &Server) -> Duration {
     let set = &backend.settings;
     let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
@@ -152,6 +153,35 @@ fn of_request(options: &mut Options, backend: &Backend) {
         }
     }
     options.expect = expectations(backend).into_iter().flatten().collect();
+}
+
+/// Why a check sends no request.
+pub(crate) const WITHOUT_REQUEST: &str = "the http-check lines of this backend replace the request of `option httpchk` in defaults, so the check sends no \
+                                          request";
+
+/// Returns true if HAProxy's own check waits for a response, but sends no request.
+pub(crate) fn waits_without_request(watch: &Watch) -> bool {
+    let Check::Own(check) = &watch.check else {
+        return false;
+    };
+    let Protocol::Http { sends_request, .. } = check.protocol else {
+        return false;
+    };
+    // With TLS, HAProxy waits for a response even without an expectation.
+    let mut connections = check.connections.iter();
+    let mut expectations = watch.backend.settings.rules.http.all("expect");
+    let waits = expectations.next().is_some() || connections.any(|one| one.tls.is_some());
+    waits && !sends_request
+}
+
+/// Returns the backend with the request that its `http-check` lines have replaced.
+pub(crate) fn with_replaced_request(backend: &Backend) -> Option<Backend> {
+    let mut backend = backend.clone();
+    let rules = &mut backend.settings.rules;
+    let request = rules.replaced.as_ref()?.sent();
+    let place = rules.http.lines.first()?.place.clone();
+    rules.send(&request, &place);
+    Some(backend)
 }
 
 /// Returns true if the value of a header in `http-check send` contains a sample expression, which HAProxy
@@ -281,4 +311,31 @@ pub(crate) fn expectations(backend: &Backend) -> Vec<Option<Expectation>> {
         kept.join(" ").parse().ok()
     });
     expectations.collect()
+}
+
+/// Returns true if HAProxy's check accepts this response, which has no body. Returns `None` if only HAProxy
+/// knows, because sni-check doesn't understand a rule, or because a regular expression takes longer than
+/// `longest`.
+pub(crate) fn accepts(backend: &Backend, response: &str, longest: Duration) -> Option<bool> {
+    let mut expectations = expectations(backend);
+    if expectations.is_empty() {
+        expectations.push(Some(Expectation::default_status()));
+    }
+    let lines = response.lines().skip(1);
+    let lines = lines.map_while(|line| line.split_once(": "));
+    let fields: Vec<Field> = lines
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let answer = Answer {
+        status: response.split(' ').nth(1).unwrap_or_default(),
+        fields: &fields,
+        body: b"",
+    };
+    let deadline = Deadline::new(Instant::now(), longest);
+    let holds = |expectation: Option<Expectation>| expectation?.holds(answer, deadline).ok();
+    let verdicts: Vec<Option<bool>> = expectations.into_iter().map(holds).collect();
+    match verdicts.contains(&Some(false)) {
+        true => Some(false),
+        false => (!verdicts.contains(&None)).then_some(true),
+    }
 }

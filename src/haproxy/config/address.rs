@@ -80,13 +80,14 @@ impl Endpoint {
     }
 }
 
-/// Returns the server names that `server-template PREFIX COUNT|RANGE ADDRESS` makes.
+/// Returns the names of the servers that `server-template PREFIX COUNT|RANGE ADDRESS` makes. Returns `None`
+/// if the count or range isn't valid, or if there would be more than 10,000 servers.
 pub(crate) fn template(prefix: &str, range: &str) -> Option<Vec<String>> {
     let (low, high) = match range.split_once('-') {
         Some((low, high)) => (low.parse().ok()?, high.parse().ok()?),
         None => (1, range.parse::<u32>().ok()?),
     };
-    // A larger number is most likely a typing error, and would fill the report.
+    // A larger number is most likely a typo, and would fill the report.
     const MOST: u32 = 10_000;
     let sensible = low <= high && high - low < MOST;
     sensible.then(|| (low..=high).map(|n| format!("{prefix}{n}")).collect())
@@ -119,8 +120,8 @@ mod tests {
 
     #[test]
     fn templates_count_from_one_or_over_their_range() {
-        assert_eq!(template("s", "3").expect("three"), ["s1", "s2", "s3"]);
-        assert_eq!(template("s", "5-6").expect("two"), ["s5", "s6"]);
+        assert_eq!(template("s", "3").expect("a count"), ["s1", "s2", "s3"]);
+        assert_eq!(template("s", "5-6").expect("a range"), ["s5", "s6"]);
         for bad in ["", "x", "3-1", "1-99999"] {
             assert_eq!(template("s", bad), None, "{bad}");
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::super::visit::HOST;
 use super::super::words;
 use super::address::Endpoint;
 use super::connection::{Reading, Verified, traffic};
@@ -34,7 +35,8 @@ pub(crate) struct ServerLines {
     is_lax: bool,
 }
 
-/// A line of a backend, or a line of `defaults` that the backend inherits.
+/// A line of haproxy.cfg that affects a server. It is in the backend, in the `defaults` section from which
+/// the backend inherits, in `global`, or in a frontend.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     /// `None` if the position doesn't matter.
@@ -116,7 +118,7 @@ const PATH_ACTIONS: [&str; 7] = [
     "set-uri",
 ];
 
-/// Returns true if this word of a server line affects connections to the server.
+/// Returns true if [`ServerLines::words`] contains this word of a server line.
 fn is_of_connection(word: &str) -> bool {
     let bare = word.strip_prefix("no-").unwrap_or(word);
     let groups = ["pool-", "resolve-", "check-pool-"];
@@ -128,16 +130,16 @@ impl ServerLines {
     pub(crate) fn of(reading: Reading, backend: &Backend, server: &Server) -> ServerLines {
         let global = &reading.config.global;
         let tls = traffic(reading, backend, server).tls;
-        let is_host = tls.as_ref().is_some_and(|tls| tls.sni.is_host());
+        let of_tls = tls.as_ref().is_some_and(|tls| tls.sni.is_of_visitors_tls());
         let words = server.settings.iter();
         let words = words.filter(|(word, _)| is_of_connection(word));
         let words = words.map(|(word, at)| {
             let value = match word {
                 "ca-file" | "crl-file" => global.ca_path(&at.value),
                 "crt" => global.crt_path(&at.value),
-                // sni-check's own visitor connects without TLS, so `ssl_fc_sni` has no value. Its Host is the
-                // same name.
-                "sni" if is_host && !at.value.contains("hdr(host)") => "req.hdr(host)".to_owned(),
+                // sni-check's own visitor connects without TLS, so `ssl_fc_sni` has no value. The Host that
+                // it sends is the same name.
+                "sni" if of_tls => format!("var({HOST})"),
                 _ => at.value.clone(),
             };
             (word.to_owned(), value)
@@ -152,6 +154,7 @@ impl ServerLines {
             name: server.name.clone(),
             address: match &server.endpoint {
                 Endpoint::Unix(path) => format!("unix@{path}"),
+                name if name.name().is_some() => format!("{}{name}", server.family),
                 other => other.to_string(),
             },
             words: words.collect(),
@@ -165,7 +168,7 @@ impl ServerLines {
         }
     }
 
-    /// Returns the backend's lines as text: these rules, and the server line with these words.
+    /// Returns the backend's lines as text: its mode, these rules, and the server line with these words.
     pub(crate) fn backend<'a>(
         &self,
         rules: impl Iterator<Item = &'a Rule>,
@@ -195,7 +198,7 @@ impl ServerLines {
             .collect()
     }
 
-    /// Returns a server line with these words and their values. The value may be empty.
+    /// Returns the server line with these words and their values. A value may be empty.
     pub(crate) fn server_line<'a>(
         &self,
         words: impl IntoIterator<Item = (&'a str, &'a str)>,

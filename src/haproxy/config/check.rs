@@ -27,7 +27,7 @@ pub(crate) enum Check<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct OwnCheck {
     pub protocol: Protocol,
-    /// One connection for each `connect` rule.
+    /// One connection for each `connect` rule, or the connection of the server line if no such rule exists.
     pub connections: Vec<Connection>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Returns the line that chooses the kind of check.
+    /// Returns the line that chooses the kind of check, or `None` if no line does.
     pub(crate) fn option(backend: &Backend) -> Option<&Place> {
         backend.settings.check.as_ref().map(|check| &check.place)
     }

@@ -64,15 +64,14 @@ impl Sni {
     /// Returns true if the name is the Host of the request, or the SNI of the visitor's own connection.
     /// Browsers send the same name in both.
     pub(crate) fn is_host(&self) -> bool {
-        match self {
-            Sni::PerRequest(expression) => {
-                let is_host = |part| expression.contains(part);
-                is_host("hdr(host)")
-                    || is_host("Host header")
-                    || expression.starts_with("ssl_fc_sni")
-            }
-            Sni::Absent | Sni::Name(_) => false,
-        }
+        let is_host =
+            |part| matches!(self, Sni::PerRequest(expression) if expression.contains(part));
+        is_host("hdr(host)") || is_host("Host header") || self.is_of_visitors_tls()
+    }
+
+    /// Returns true if the name is the SNI of the visitor's own connection. No rule changes this name.
+    pub(crate) fn is_of_visitors_tls(&self) -> bool {
+        matches!(self, Sni::PerRequest(expression) if expression.starts_with("ssl_fc_sni"))
     }
 }
 
@@ -111,7 +110,7 @@ pub(crate) struct Reading<'a> {
     pub checks_follow_alpn: bool,
 }
 
-/// Returns the version of HTTP that `proto` fixes.
+/// Returns the version of HTTP that `proto` requires, or `None` if `proto` is absent or unknown.
 fn fixed(proto: Option<&str>) -> Option<Speaks> {
     match proto? {
         "h1" => Some(Speaks::Http1),
@@ -120,8 +119,8 @@ fn fixed(proto: Option<&str>) -> Option<Speaks> {
     }
 }
 
-/// Returns the version of HTTP that the check speaks on a connection that offers `alpn`. `own` is the list
-/// that is set only for the check.
+/// Returns the version of HTTP that the check speaks on a connection that offers the protocols in `alpn`.
+/// `own` is the list of protocols that only the check offers.
 fn spoken(
     reading: Reading,
     backend: &Backend,
@@ -245,7 +244,7 @@ impl<'a> Sample<'a> {
     fn of(expression: &'a str) -> Sample<'a> {
         let end = expression.find(['(', ',']).unwrap_or(expression.len());
         let (fetch, rest) = expression.split_at(end);
-        // The first parenthesis outside of quotes ends the argument.
+        // The first closing parenthesis outside of quotes ends the argument.
         let mut quote = None;
         let close = rest.find(|c| match (quote, c) {
             (None, '\'' | '"') => {
@@ -308,8 +307,8 @@ fn by_default(reading: Reading, backend: &Backend, server: &Server) -> Connectio
     }
 }
 
-/// Returns the SNI name of a check, exactly as HAProxy sends it: `check-sni`, or from HAProxy 3.3 on the
-/// check's Host.
+/// Returns the SNI name of a check, exactly as HAProxy sends it: the name in `check-sni`, or otherwise, from
+/// HAProxy 3.3 on, the check's Host.
 fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     let settings = &server.settings;
     let by_itself = reading.auto_sni && !settings.has("no-check-sni-auto");
@@ -323,7 +322,7 @@ fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
 
 /// Returns the connection of `http-check connect` or `tcp-check connect`. Without `default` in the rule, the
 /// check doesn't inherit TLS, SNI and PROXY header from the server line. It always inherits the source, the
-/// certificates and `verify`, and the address and port if the rule has none.
+/// certificate files and `verify`. It inherits the address and the port if the rule doesn't set them.
 fn by_rule(
     reading: Reading,
     (backend, server): (&Backend, &Server),
@@ -365,8 +364,8 @@ fn by_rule(
     }
 }
 
-/// Returns the address of a check. HAProxy reads the address and the port from the rule, then from `addr` and
-/// `port` of the server line, and then from the server's address.
+/// Returns the address to which a check connects. The address and the port of the rule come first, then
+/// `addr` and `port` of the server line, then the server's own address and port.
 fn check_endpoint(server: &Server, address: Option<&str>, port: Option<&str>) -> Endpoint {
     let text = |word| server.settings.get(word).map(|at| at.value.as_str());
     let endpoint = address.or(text("addr")).map(Endpoint::parse);

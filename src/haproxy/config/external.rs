@@ -87,7 +87,7 @@ impl<'a> ExternalCheck<'a> {
         check
     }
 
-    /// Returns a variable of the check's environment.
+    /// Returns the value of a variable in the check's environment, if it is set.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         let found = self.environment.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())

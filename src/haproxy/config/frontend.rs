@@ -97,9 +97,25 @@ impl Frontend {
         }
     }
 
-    /// Returns the conditions under which visitors reach this backend. A rule with an expression in place of
-    /// a name may lead to any backend.
+    /// Returns the Host that a rule gives to every request, before HAProxy chooses the backend. The backend
+    /// of a `listen` already has this rule.
+    fn host(&self) -> Option<&At<String>> {
+        let host = self.settings.host.as_ref();
+        host.filter(|_| self.is_http() && !self.is_backend)
+    }
+
+    /// Returns the conditions under which visitors reach this backend.
     fn conditions(&self, backend: &str) -> impl Iterator<Item = &[String]> {
+        let can_hold = |condition: &&[String]| {
+            self.names_of(condition)
+                .is_none_or(|names| !names.is_empty())
+        };
+        self.written_conditions(backend).filter(can_hold)
+    }
+
+    /// Returns the conditions of the rules that lead to this backend, even if they never hold. A rule with an
+    /// expression in place of a name may lead to any backend.
+    fn written_conditions(&self, backend: &str) -> impl Iterator<Item = &[String]> {
         let leads = move |(to, _): &&(String, Vec<String>)| to == backend || to.contains("%[");
         self.routes
             .iter()
@@ -110,15 +126,32 @@ impl Frontend {
     /// Returns the names that visitors ask for if they reach the backend through this frontend. Returns
     /// `None` if they may ask for any name.
     fn names(&self, backend: &str) -> Option<Vec<String>> {
-        match &self.settings.host {
-            Some(host) => Some(vec![host.value.clone()]),
-            None => flat(
-                self.conditions(backend)
-                    .map(|condition| self.names_of(condition)),
-            ),
-        }
+        flat(
+            self.conditions(backend)
+                .map(|condition| self.names_of(condition)),
+        )
     }
 
+    /// Returns the names in all criteria about visitors' names that lead to this backend, also in criteria that
+    /// compare only a part of a name. Visitors may ask for other names, too.
+    fn mentions(&self, backend: &str) -> Vec<String> {
+        let is_negated =
+            |condition: &&[String]| condition.iter().any(|word| word == "unless" || word == "!");
+        let conditions = self
+            .conditions(backend)
+            .filter(|condition| !is_negated(condition));
+        let criteria = conditions.flat_map(|condition| {
+            let acls = self
+                .acls
+                .iter()
+                .filter(|(name, _)| condition.contains(name));
+            let acls = acls.map(|(_, criterion)| criterion.as_slice());
+            acls.chain(condition.split(|word| word == "{"))
+        });
+        criteria.flat_map(mentioned_in).collect()
+    }
+
+    /// Returns the names that this condition allows. Returns no names if the condition never holds.
     fn names_of(&self, condition: &[String]) -> Option<Vec<String>> {
         let (first, terms) = condition.split_first()?;
         let mut alternatives = terms.split(|word| word == "or" || word == "||");
@@ -127,7 +160,7 @@ impl Frontend {
     }
 
     /// Returns the names that these terms allow. HAProxy requires all terms, so the first term about the name
-    /// decides.
+    /// decides. Returns `None` if no term is about the name.
     fn names_of_all(&self, terms: &[String]) -> Option<Vec<String>> {
         let mut words = terms.iter().map(String::as_str);
         while let Some(word) = words.next() {
@@ -140,12 +173,12 @@ impl Frontend {
                 "{" => {
                     let criterion: Vec<&str> =
                         words.by_ref().take_while(|word| *word != "}").collect();
-                    names_in(&criterion)
+                    self.names_in(&criterion)
                 }
                 // No `acl` line has this name, so the word is `!NAME` or a part of `!{ … }`.
                 _ if named().next().is_none() => None,
                 _ => flat(named().map(|(_, criterion)| {
-                    names_in(&criterion.iter().map(String::as_str).collect::<Vec<_>>())
+                    self.names_in(&criterion.iter().map(String::as_str).collect::<Vec<_>>())
                 })),
             };
             if names.is_some() {
@@ -153,6 +186,24 @@ impl Frontend {
             }
         }
         None
+    }
+
+    /// Returns the names in a criterion that compares the Host or the SNI of visitors with whole names. If
+    /// every request has the same Host, a comparison of the Host with other names never holds.
+    fn names_in(&self, criterion: &[&str]) -> Option<Vec<String>> {
+        let names = names_in(criterion)?;
+        let is_of_host = criterion.first().is_some_and(|word| word.contains("hdr("));
+        match self.host().filter(|_| is_of_host) {
+            None => Some(names),
+            Some(host)
+                if names
+                    .iter()
+                    .any(|name| name.eq_ignore_ascii_case(&host.value)) =>
+            {
+                None
+            }
+            Some(_) => Some(Vec::new()),
+        }
     }
 
     /// Returns true if visitors' bytes are TLS when they leave this frontend in `mode tcp`, and `None` if
@@ -176,13 +227,14 @@ impl Frontend {
     }
 }
 
-/// Joins lists. Returns `None` if one of the lists is `None`, or if the result is empty.
+/// Joins lists. Returns `None` if one of the lists is `None`.
 fn flat(lists: impl Iterator<Item = Option<Vec<String>>>) -> Option<Vec<String>> {
     let lists: Vec<Vec<String>> = lists.collect::<Option<_>>()?;
-    Some(lists.concat()).filter(|names| !names.is_empty())
+    Some(lists.concat())
 }
 
-/// Returns the names in a criterion that compares the Host or the SNI of visitors with whole names.
+/// Returns the names in a criterion that compares the Host or the SNI of visitors with whole names. Returns
+/// `None` for other criteria.
 fn names_in(criterion: &[&str]) -> Option<Vec<String>> {
     let (expression, mut words) = criterion.split_first()?;
     let (fetch, converter) = expression.split_once(',').unwrap_or((expression, ""));
@@ -203,10 +255,29 @@ fn names_in(criterion: &[&str]) -> Option<Vec<String>> {
         words = match words {
             ["-i" | "--", rest @ ..] | ["-m", "str", rest @ ..] => rest,
             // `-f` reads the names from a file, and other matches compare only parts of a name.
+            [] => return None,
             [word, ..] if word.starts_with('-') => return None,
             names => return Some(names.iter().map(|name| (*name).to_owned()).collect()),
         };
     }
+}
+
+/// Returns the names in a criterion about the Host or the SNI of visitors. A name may be a regular expression.
+fn mentioned_in(criterion: &[String]) -> Vec<String> {
+    let Some((fetch, words)) = criterion.split_first() else {
+        return Vec::new();
+    };
+    let fetch = fetch.to_ascii_lowercase();
+    let is_about_name = ["hdr", "ssl_fc_sni", "req.ssl_sni", "req_ssl_sni"];
+    let is_about_name = is_about_name.iter().any(|part| fetch.contains(part));
+    if !is_about_name || (fetch.contains("hdr") && !fetch.contains("(host")) {
+        return Vec::new();
+    }
+    let words = words.iter().take_while(|word| *word != "}");
+    let names = words.map(|word| word.trim_matches(['^', '$', '.']).replace('\\', ""));
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let names = names.filter(|name| name.contains('.') && name.bytes().all(is_valid));
+    names.collect()
 }
 
 /// Sets `visitors` of each backend from the frontends that lead to it.
@@ -236,6 +307,24 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
                 binds.next().cloned()
             },
             names: flat(leading.iter().map(|front| front.names(name))).unwrap_or_default(),
+            mentions: leading
+                .iter()
+                .flat_map(|front| front.mentions(name))
+                .collect(),
+            host: {
+                let mut hosts = leading.iter().map(|front| front.host());
+                let first = hosts.next().flatten();
+                let is_first = |host: Option<&At<String>>| {
+                    host.map(|at| &at.value) == first.map(|at| &at.value)
+                };
+                first.filter(|_| hosts.all(is_first)).cloned()
+            },
+            lost: {
+                let written = |front: &&Frontend| front.written_conditions(name).next().is_some();
+                let mut fronts = frontends.iter().filter(written);
+                let host = fronts.find_map(Frontend::host);
+                host.filter(|_| leading.is_empty()).cloned()
+            },
             fields: fields.collect(),
             speak_tls: speak_tls.filter(|_| agree),
         };
@@ -252,7 +341,11 @@ mod tests {
             file: "x".into(),
             line: 1,
         };
-        let mut front = Frontend::new(ProxySettings::default(), None);
+        let settings = ProxySettings {
+            http: true,
+            ..ProxySettings::default()
+        };
+        let mut front = Frontend::new(settings, None);
         for line in lines.split(';') {
             front.read(&line.split(' ').collect::<Vec<_>>(), &place);
         }
@@ -275,6 +368,44 @@ mod tests {
             ("mode tcp", None),
         ] {
             assert_eq!(front(lines).speak_tls(), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn conditions_mention_names_in_comparisons_with_a_part() {
+        for (lines, expected) in [
+            (
+                "use_backend b if { hdr_dom(host) -i a.b } { path_beg /x.y }",
+                "a.b",
+            ),
+            ("acl x hdr(host) -m end .a.b;use_backend b if x", "a.b"),
+            ("use_backend b if { hdr_reg(Host) -i ^a\\.b$ }", "a.b"),
+            ("use_backend b unless { hdr_dom(host) a.b }", ""),
+            ("acl x hdr_dom(host) a.b;use_backend b if !x", ""),
+            ("use_backend b if ! { hdr_dom(host) a.b }", ""),
+            (
+                "use_backend b if { req.ssl_sni -m sub a.b } or { hdr_beg(host) c. }",
+                "a.b",
+            ),
+            ("use_backend c if { hdr(host) a.b }", ""),
+        ] {
+            assert_eq!(front(lines).mentions("b").join(" "), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_host_for_every_request_decides_which_conditions_hold() {
+        for (condition, expected) in [
+            ("if { hdr(host) B }", false),
+            ("if { hdr(host) -i a }", true),
+            ("if { hdr(host) B } || { path /b }", true),
+            ("if { hdr(host) B } { path /b }", false),
+            ("if { ssl_fc_sni B }", true),
+            ("if !{ hdr(host) B }", true),
+        ] {
+            let lines = format!("http-request set-header Host A;use_backend b {condition}");
+            let leads = front(&lines).conditions("b").next().is_some();
+            assert_eq!(leads, expected, "{condition}");
         }
     }
 
@@ -310,13 +441,18 @@ mod tests {
                 "use_backend b if { hdr(host) A };use_backend %[req.hdr(x)]",
                 None,
             ),
+            ("use_backend b if { hdr(host) A } { hdr(host) }", Some("A")),
             (
-                "http-request set-header Host A;default_backend b",
-                Some("A"),
+                "http-request set-header Host A;use_backend b if { hdr(host) A }",
+                None,
             ),
             (
-                "http-request set-header Host A if x;default_backend b",
-                None,
+                "http-request set-header Host A;use_backend b if { ssl_fc_sni B }",
+                Some("B"),
+            ),
+            (
+                "http-request set-header Host A;use_backend b if { hdr(host) B } or { ssl_fc_sni C }",
+                Some("C"),
             ),
         ] {
             let names = front(lines).names("b").map(|names| names.join(" "));

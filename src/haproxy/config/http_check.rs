@@ -227,7 +227,7 @@ impl Request {
         }
     }
 
-    /// Returns the value of the last Host header that isn't empty.
+    /// Returns the value of the last Host header that isn't empty, if there is one.
     pub(crate) fn host(&self) -> Option<&str> {
         let mut headers = self.headers.iter().rev();
         let is_host = |(name, value): &&(String, String)| {
@@ -293,7 +293,7 @@ impl Request {
     }
 
     /// Returns the words of the `http-check send` line that sends this request.
-    fn words(&self) -> Vec<String> {
+    pub(crate) fn words(&self) -> Vec<String> {
         let mut words = vec!["http-check", "send", "meth"];
         words.push(self.method.as_deref().unwrap_or("OPTIONS"));
         let [page, body] = &self.formats;

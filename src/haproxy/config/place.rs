@@ -19,7 +19,8 @@ impl Place {
         self.file == section.file && self.line > section.line
     }
 
-    /// Returns the text of this line, as it is written in the file.
+    /// Returns the text of this line, as it is written in the file. Returns `None` if the file can't be read
+    /// or is shorter.
     pub(crate) fn text(&self) -> Option<String> {
         let text = fs::read_to_string(&*self.file).ok()?;
         let line = text.lines().nth(self.line.checked_sub(1)?);

@@ -65,7 +65,7 @@ pub(crate) struct ProxySettings {
     pub source: Option<At<String>>,
     /// The Host that `http-request set-header` gives to every request.
     pub host: Option<At<String>>,
-    /// The header fields that HAProxy adds to every visitor's request. Each has the form `Name: value`, and
+    /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes with
     /// the beginning of the line in haproxy.cfg that adds it.
     pub fields: Vec<(String, String)>,
     /// `mode http`.
@@ -94,6 +94,13 @@ pub(crate) struct Backend {
 pub(crate) struct Visitors {
     /// The names that visitors ask for, by Host or SNI. Empty if visitors may ask for any name.
     pub names: Vec<String>,
+    /// The names that the conditions of the frontends contain, also in comparisons with a part of a name.
+    pub mentions: Vec<String>,
+    /// The Host that all of these frontends give to every request with `http-request set-header`.
+    pub host: Option<At<String>>,
+    /// The line that keeps all visitors from this backend: it gives every request a Host, and the frontend
+    /// leads here only for other Hosts.
+    pub lost: Option<At<String>>,
     /// The `http-request` rules and `acl` lines of a frontend that sends visitors to this backend.
     pub rules: Vec<At<Vec<String>>>,
     /// The `bind` line without TLS of a frontend that also has a `bind` line with TLS, if the frontend sends
@@ -135,11 +142,16 @@ impl Backend {
 
     /// Returns the Host of visitors' requests, if all of them reach the servers with the same Host.
     pub(crate) fn only_host(&self) -> Option<&str> {
-        match (&self.settings.host, self.visitors.names.as_slice()) {
+        match (self.given_host(), self.visitors.names.as_slice()) {
             (Some(host), _) => Some(&host.value),
             (None, [name]) => Some(name),
             _ => None,
         }
+    }
+
+    /// Returns the Host that `http-request set-header` gives to every request.
+    pub(crate) fn given_host(&self) -> Option<&At<String>> {
+        self.settings.host.as_ref().or(self.visitors.host.as_ref())
     }
 
     /// Returns true if visitors' requests or bytes arrive here without TLS. Then only the server line can add
@@ -185,8 +197,8 @@ fn owned(words: &[&str], place: &Place) -> At<Vec<String>> {
 }
 
 impl ProxySettings {
-    /// Reads a line of `defaults` or of a proxy. Returns the words that sni-check doesn't
-    /// understand.
+    /// Reads a line of `defaults` or of a proxy. Returns what sni-check doesn't understand in the line, as
+    /// text for the report.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
         match words {
@@ -325,7 +337,7 @@ impl Global {
         }
     }
 
-    /// Reads a line. Returns the words that sni-check doesn't understand.
+    /// Reads a line. Returns what sni-check doesn't understand in the line, as text for the report.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let here = Some(place.clone());
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));

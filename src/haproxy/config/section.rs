@@ -2,6 +2,7 @@
 //! manual, sections 3 and 4).
 
 use std::collections::{BTreeSet, HashMap};
+use std::iter;
 
 use super::address::{Endpoint, template};
 use super::frontend::{Frontend, introduce};
@@ -48,7 +49,7 @@ enum Section {
     Other,
 }
 
-/// Settings of all sections on which expressions may depend.
+/// Facts about the whole configuration that can affect the values of expressions.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     /// The variables that any `set-var` sets, such as `txn.name`.
@@ -105,7 +106,7 @@ pub(super) struct Sections {
     pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
     pub idle: Vec<Idle>,
-    /// Words that sni-check doesn't understand, with the reason.
+    /// The places of lines that sni-check doesn't understand, with the words or the reason.
     pub unclear: Vec<(Place, String)>,
 }
 
@@ -143,7 +144,7 @@ struct Reader {
     place: Option<Place>,
     /// The places of the `defaults` sections that have a name.
     places: HashMap<String, Place>,
-    /// The first line about checks of each `defaults` section, with the section's place.
+    /// For each `defaults` section, its place and its first line about checks.
     lines_of_defaults: Vec<(Place, Idle)>,
     /// True if the current frontend has a line about checks.
     is_idle: bool,
@@ -208,7 +209,7 @@ impl Reader {
         self.unclear(place, unclear);
     }
 
-    /// Keeps the first line about checks of a `frontend` or of a `defaults` section.
+    /// Notes a line about checks, if it is the first such line in its `frontend` or `defaults` section.
     fn note_check(&mut self, words: &[&str], place: &Place) {
         let is_frontend = self.in_frontend && matches!(self.section, Section::Other);
         let Some(text) = of_check(words) else { return };
@@ -232,7 +233,7 @@ impl Reader {
         }
     }
 
-    /// Returns true if the lines of the current proxy haven't set `mode http` so far.
+    /// Returns true if the current proxy isn't in `mode http`, as far as its lines have been read.
     fn is_in_tcp(&self) -> bool {
         match &self.section {
             Section::Backend => self
@@ -272,7 +273,7 @@ impl Reader {
     }
 
     /// Notes the `defaults` section from which the new section inherits. A frontend without `from` doesn't
-    /// count, because checks don't affect it. Also notes the place of a new `defaults` section.
+    /// count, because it has no checks. Also notes the place of a new `defaults` section.
     fn follow(&mut self, word: &str, name: Option<&str>, from: Option<&str>, place: &Place) {
         let followed = match from {
             Some(from) => self.places.get(from),
@@ -347,7 +348,7 @@ impl Reader {
 }
 
 impl Backend {
-    /// Reads a line. Returns the words that sni-check doesn't understand.
+    /// Reads a line. Returns what sni-check doesn't understand in the line, as text for the report.
     fn read(&mut self, statement: &Statement) -> Vec<String> {
         let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
         match words.as_slice() {
@@ -382,10 +383,18 @@ impl Backend {
     ) -> Vec<String> {
         let mut settings = self.settings.server.passed_on();
         let unclear = settings.read(&statement.words[from..], &statement.place);
-        let servers = names.into_iter().map(|name| Server {
+        let copied = settings.passed_on();
+        // HAProxy copies the settings of a template's first server to the others.
+        let settings = iter::once(settings).chain(iter::repeat(copied));
+        let servers = names.into_iter().zip(settings);
+        let servers = servers.map(|(name, settings)| Server {
             name,
             endpoint: Endpoint::parse(address),
-            settings: settings.clone(),
+            family: address
+                .rfind('@')
+                .map_or("", |at| &address[..=at])
+                .to_owned(),
+            settings,
             place: statement.place.clone(),
         });
         self.servers.extend(servers);

@@ -22,8 +22,9 @@ pub(crate) struct ServeCheck<'a> {
 }
 
 impl<'a> ServeCheck<'a> {
-    /// Returns the http-check if a rule has a header of `sni-check serve`, or if `send-state` is set and the
-    /// check connects to a unix socket. Only checks that ask serve do both.
+    /// Returns the http-check if a rule has a header of `sni-check serve`. Also returns it if `send-state` is
+    /// set and the check connects to a unix socket, because only checks that ask serve do both. Returns
+    /// `None` otherwise, or if the backend doesn't use `option httpchk`.
     pub(crate) fn of(backend: &'a Backend) -> Option<ServeCheck<'a>> {
         let settings = &backend.settings;
         let rules = &settings.rules.http;
@@ -57,7 +58,8 @@ impl<'a> ServeCheck<'a> {
         (is_ours && is_used).then_some(serve)
     }
 
-    /// Returns the path of the socket, as haproxy.cfg writes it.
+    /// Returns the path of serve's socket, as it is written in haproxy.cfg. Returns `None` if the check
+    /// doesn't connect to a unix socket.
     pub(crate) fn socket(&self) -> Option<String> {
         match Endpoint::parse(&self.connect.as_ref()?.value.0) {
             Endpoint::Unix(path) => Some(path),

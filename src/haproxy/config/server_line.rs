@@ -1,7 +1,7 @@
 //! `server`, `server-template` and `default-server` lines (configuration manual, section 5).
 
 use std::collections::BTreeMap;
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::haproxy::time::Time;
@@ -14,12 +14,14 @@ use super::place::{At, Place};
 pub(crate) struct Server {
     pub name: String,
     pub endpoint: Endpoint,
+    /// The family before a name, such as `ipv6@`. May be empty.
+    pub family: String,
     pub settings: Settings,
     pub place: Place,
 }
 
-/// The words after a server's address, each with its value. The value is empty if the word has
-/// no value. A later word replaces an earlier word, and `no-check` removes `check`.
+/// The words after a server's address, each with its value. The value is empty if the word has no value. If a
+/// line has a word twice, the second counts. `no-check` removes `check`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings(BTreeMap<String, At<String>>);
 
@@ -118,14 +120,18 @@ impl Server {
         let (address, port) = self.endpoint.words();
         let name = self.endpoint.name();
         let addresses = name.and_then(|name| (name, 0).to_socket_addrs().ok());
-        let resolved = addresses.and_then(|mut addresses| addresses.next());
+        let is_of_family = |address: &SocketAddr| match self.family.as_str() {
+            family if family.contains('4') => address.is_ipv4(),
+            family => address.is_ipv6() || !family.contains('6'),
+        };
+        let resolved = addresses.and_then(|mut addresses| addresses.find(is_of_family));
         let resolved = resolved.map(|address| address.ip().to_string());
         (resolved.unwrap_or(address), port)
     }
 }
 
 impl Settings {
-    /// Reads the words of a line. Returns the words that sni-check doesn't understand.
+    /// Reads the words of a line. Returns what sni-check doesn't understand, as text for the report.
     pub(crate) fn read(&mut self, words: &[String], place: &Place) -> Vec<String> {
         let mut unclear = Vec::new();
         let mut words = words.iter();
@@ -172,8 +178,7 @@ impl Settings {
         passed_on
     }
 
-    /// Returns the words of `defaults`, with these words added. These words replace equal words of
-    /// `defaults`.
+    /// Returns these words, and the words of `defaults` that these words don't override.
     pub(crate) fn with_defaults(&self, defaults: &Settings) -> Settings {
         let mut all = defaults.clone();
         for (word, at) in &self.0 {
@@ -196,12 +201,12 @@ impl Settings {
         self.0.contains_key(word)
     }
 
-    /// Returns the position of a word.
+    /// Returns the position of a word, if the line has the word.
     pub(crate) fn place(&self, word: &str) -> Option<&Place> {
         self.get(word).map(|at| &at.place)
     }
 
-    /// Returns `inter`, the time between two checks.
+    /// Returns the time between two checks, if `inter` sets it.
     pub(crate) fn inter(&self) -> Option<At<Duration>> {
         let At { value, place } = self.get("inter")?;
         let time = value.parse::<Time>().ok()?;

@@ -39,7 +39,7 @@ pub(super) struct Statements {
 ///
 /// # Errors
 ///
-/// A path can't be read, or a folder has no `*.cfg` file.
+/// A folder can't be read, or has no `*.cfg` file.
 pub(crate) fn files_of(given: &[String]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for name in given {
@@ -117,13 +117,17 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn line(&mut self, line: &str, place: Place) {
-        let split = words::split(line, &|name| match name {
+        let variable = |name: &str| match name {
             ".LINE" => Some(place.line.to_string()),
             ".FILE" => Some(place.file.to_string()),
             name => self.variables.get(name).map(str::to_owned),
-        });
-        let (words, unset) = match split {
-            Ok(split) => (split.text(), split.unset),
+        };
+        let (words, unset) = match words::split(line, &variable) {
+            Ok(split) => {
+                let (mut words, mut unset) = (split.text(), split.unset);
+                unset.extend(words::expand_addresses(&mut words, &variable));
+                (words, unset)
+            }
             // HAProxy also splits the lines in an inactive branch, and refuses a line that can't be
             // split.
             Err(error) => return self.broken(place, error),

@@ -1,7 +1,7 @@
-//! The words of a line as the file has them, with the names of variables. Advice must not repeat a variable's
-//! value, because the value may be a secret, or may change later.
+//! The words of a line as they are written in the file, with the names of variables. Advice must not repeat a
+//! variable's value, because the value may be a secret, or may change later.
 
-use super::super::words::{quote, split};
+use super::super::words::{expand_addresses, quote, split};
 use super::place::Place;
 
 /// These characters mark the text of a variable. No usual configuration contains them, because Unicode
@@ -24,7 +24,8 @@ struct Word {
 }
 
 impl Written {
-    /// Adds a line. `words` are its words with the values of their variables.
+    /// Adds the words that come from variables. `words` are all words of the line, with the values of their
+    /// variables.
     pub(crate) fn add(&mut self, words: &[String], place: &Place) {
         let Some(text) = place.text().filter(|text| text.contains('$')) else {
             return;
@@ -38,10 +39,10 @@ impl Written {
     }
 
     fn read(&mut self, text: &str, words: &[String]) {
-        let marked = split(text, &|name| {
-            Some(format!("{BEGIN}{}{END}", reference(text, name)))
-        });
-        let marked = marked.map(|words| words.text()).unwrap_or_default();
+        let mark = |name: &str| Some(format!("{BEGIN}{}{END}", reference(text, name)));
+        let marked = split(text, &mark);
+        let mut marked = marked.map(|words| words.text()).unwrap_or_default();
+        expand_addresses(&mut marked, &mark);
         if marked.len() == words.len() {
             let pairs = words.iter().zip(marked);
             let pairs = pairs.filter(|(_, marked)| marked.contains(BEGIN));

@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_of_three_special_characters_is_read_back() {
+    fn every_word_of_up_to_three_special_characters_is_read_back() {
         let special = b" \t\r\n\x0b\x7f\"'\\#${}[]*-xnrt0aA\xc3\xa9\xff";
         let mut words = vec![Vec::new()];
         for _ in 0..3 {

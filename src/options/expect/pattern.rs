@@ -28,7 +28,7 @@ impl Pattern {
     }
 
     /// Returns a regular expression that matches the pattern without regard to case. Returns `None` for a
-    /// regular expression, and for a text that has control characters or single quotes, or isn't UTF-8.
+    /// regular expression, and for text that has control characters or single quotes, or isn't UTF-8.
     pub fn in_any_case(&self) -> Option<String> {
         let (begin, text, end) = match self {
             Pattern::Exact(text) => ("^", text, "$"),

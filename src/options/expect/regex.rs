@@ -71,7 +71,7 @@ static TURN: Turn = Turn {
     free: Condvar::new(),
 };
 
-/// Why it's unknown whether a regular expression matches: our limit or a limit of PCRE2.
+/// Why it's unknown whether a regular expression matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenUp {
     /// The match ran until the check's deadline.
@@ -94,7 +94,7 @@ impl fmt::Display for GivenUp {
             GivenUp::Room => "all memory for bodies is in use by other checks of sni-check serve",
             GivenUp::Text => "its regular expression needs UTF-8 (*UTF), and the text is not UTF-8",
             GivenUp::Memory => {
-                "its regular expression takes too much memory, in HAProxy as well; write [\\s\\S]* instead of (.|\\n)*"
+                "its regular expression needs too much memory, in HAProxy too; write [\\s\\S]* instead of (.|\\n)*"
             }
         })
     }
@@ -104,7 +104,7 @@ impl Error for GivenUp {}
 
 impl Regex {
     /// Compiles a pattern as HAProxy's `regex_comp` does: groups without a name capture nothing.
-    /// HAProxy compiles only patterns for header names without regard to case (`caseless`).
+    /// HAProxy ignores upper and lower case only in patterns for header names (`caseless`).
     pub fn new(pattern: &str, caseless: bool) -> Result<Regex, Misfit> {
         dialect::check(pattern, caseless)?;
         let (settings, rest) = pattern.split_at(settings_length(pattern));
@@ -136,7 +136,7 @@ impl Regex {
             .map_err(|error| match error {
                 pcre2_sys::PCRE2_ERROR_CALLOUT => GivenUp::Time,
                 pcre2_sys::PCRE2_ERROR_MATCHLIMIT => GivenUp::Matches,
-                // The errors for a text that isn't UTF-8, from pcre2.h.
+                // The errors for text that isn't UTF-8, from pcre2.h.
                 -28..=-3 => GivenUp::Text,
                 _ => GivenUp::Memory,
             })

@@ -114,8 +114,9 @@ impl Expectation {
         }
     }
 
-    /// Returns the rule in a form that ignores case. Returns `None` for negated rules, for rules with
-    /// `min-recv` or a regular expression, and for rules that compare no text.
+    /// Returns the rule in a form that ignores case. Returns `None` for negated rules, for status rules, for
+    /// rules with `min-recv` or a regular expression, for header rules without a value or with `-m` for the
+    /// name, and for text that has control characters or single quotes, or isn't UTF-8.
     pub fn in_any_case(&self) -> Option<Expectation> {
         let rule = match &self.subject {
             _ if self.negated || self.min_recv > 0 => return None,

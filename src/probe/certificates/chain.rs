@@ -1,5 +1,5 @@
-//! Verifies that each certificate of a path is signed by the next one, and that the name constraints of all
-//! issuers allow its names. `judge.rs` has already checked the dates, and the uses of each certificate.
+//! Verifies the signatures of a path, and applies the name constraints of its issuers. `judge.rs` has already
+//! checked the dates and the uses of each certificate.
 
 use rustls::pki_types::TrustAnchor;
 use webpki::spki_for_anchor;
@@ -9,8 +9,8 @@ use super::signature::{Flaw, Signed};
 use crate::certificate::CertificateFailure;
 use crate::certificate::name_constraints::{self, Violation};
 
-/// Verifies the signatures of a path. If one of [`Path::anchors`] has signed the last step, returns
-/// that root.
+/// Verifies the signatures of a path. If one of [`Path::anchors`] has signed the last step, returns that
+/// root. If the last step is itself trusted, returns `None`.
 ///
 /// # Errors
 /// Returns why the first bad signature isn't accepted.
@@ -92,7 +92,7 @@ fn breaks(step: &Step<'_>, violation: Violation) -> CertificateFailure {
     let subject = step.parts.subject_text();
     match violation {
         Violation::Forbidden => CertificateFailure::Invalid(format!(
-            "an issuer of {subject} may not issue for its names (name constraints)"
+            "the name constraints of an issuer forbid a name of {subject}"
         )),
         Violation::Unsupported => CertificateFailure::Invalid(format!(
             "the name constraints of an issuer can't be applied to the names of {subject}"

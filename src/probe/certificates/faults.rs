@@ -60,7 +60,7 @@ pub fn is_for(leaf: &CertificateDer<'_>, name: &str) -> bool {
     Parts::read(leaf).is_some_and(|leaf| hostname::is_for(&leaf, &name))
 }
 
-/// Returns all names and IP addresses in a certificate.
+/// Returns the names and IP addresses in a certificate, as sni-check shows them.
 pub fn names(leaf: &CertificateDer<'_>) -> Vec<String> {
     Parts::read(leaf).map_or_else(Vec::new, |leaf| hostname::names(&leaf))
 }

@@ -30,7 +30,8 @@ pub(super) fn is_for(certificate: &Parts<'_>, wanted: &VerifiedName) -> bool {
     common_names(certificate).any(|pattern| matches(&pattern, &wanted))
 }
 
-/// Returns all names in a certificate, as sni-check shows them.
+/// Returns the names in a certificate, as sni-check shows them: DNS names, URIs, mail addresses and IP
+/// addresses. Also returns a common name if it looks like a host name, or if there is no other name.
 pub(super) fn names(certificate: &Parts<'_>) -> Vec<String> {
     let alternatives = alternatives(certificate).filter_map(|(kind, value)| match kind {
         DNS | URI | MAIL => Some(String::from_utf8_lossy(value).into_owned()),

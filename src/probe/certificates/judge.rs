@@ -108,7 +108,7 @@ fn judge_use(path: &Path<'_>) -> Result<(), CertificateFailure> {
     }
 }
 
-/// Returns the certificate of a path that expires first. The trusted certificates may contain a renewed
+/// Returns the certificate that expires first on a path. The trusted certificates may contain a renewed
 /// version of an issuer, with the same name and key. In that case, the version that expires last counts.
 pub(super) fn first_to_expire(
     path: &Path<'_>,

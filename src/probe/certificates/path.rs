@@ -1,5 +1,5 @@
-//! Builds the certification path from the server's certificate to a root, as OpenSSL and therefore
-//! HAProxy builds it.
+//! Builds the certification path from the server's certificate to a root, as OpenSSL (and therefore HAProxy)
+//! builds it.
 //!
 //! webpki would try every possible path. OpenSSL looks for one issuer at a time, first among the
 //! trusted certificates, and never backtracks (`build_chain` in its x509_vfy.c).
@@ -15,22 +15,23 @@ use crate::plan::{Trust, Trusted};
 pub(super) struct Step<'a> {
     pub parts: Parts<'a>,
     pub uses: Uses<'a>,
-    /// True if OpenSSL's own format (TRUSTED CERTIFICATE) marks the certificate as trusted for servers, false
-    /// if it marks it as not trusted.
+    /// True if the certificate is in OpenSSL's own format (TRUSTED CERTIFICATE) and marked as trusted for
+    /// servers, false if it is marked as not trusted, `None` without a mark.
     pub explicitly: Option<bool>,
 }
 
 /// A path to a root.
 #[derive(Debug)]
 pub(super) struct Path<'a> {
-    /// The certificates, the server's first. The last one is trusted, or one of [`Path::anchors`]
-    /// issued it.
+    /// The certificates, the server's first. The last one is trusted, or [`Path::anchors`] contains roots
+    /// that may have issued it.
     pub steps: Vec<Step<'a>>,
     /// The roots without certificates that have the name of the last step's issuer.
     pub anchors: Vec<&'static TrustAnchor<'static>>,
 }
 
-/// The largest number of steps. OpenSSL has the same limit (`X509_VERIFY_PARAM_set_depth`).
+/// The number of steps after which a path isn't continued. OpenSSL has the same limit
+/// (`X509_VERIFY_PARAM_set_depth`).
 const LONGEST: usize = 101;
 
 impl<'a> Step<'a> {
@@ -107,7 +108,7 @@ impl<'a> Path<'a> {
                     let place = steps.len() - 1;
                     steps[place] = issuer;
                 } else {
-                    // A trusted certificate with the same name and key isn't enough: OpenSSL wants
+                    // A trusted certificate with the same name and key isn't enough. OpenSSL requires
                     // the same bytes.
                     break;
                 }
@@ -145,8 +146,9 @@ impl<'a> Path<'a> {
     }
 }
 
-/// Returns the first valid trusted certificate that may have issued `of`. If no such certificate is
-/// valid, returns the certificate that expires last.
+/// Returns the first valid trusted certificate that may have issued `of`. If only expired or future
+/// certificates may have issued `of`, returns the one that expires last. Returns `None` if no trusted
+/// certificate may have issued `of`.
 fn trusted_issuer<'a>(trust: &'a Trust, of: &Step<'_>, now: i64) -> Option<Step<'a>> {
     let candidates = trust.certificates().iter().filter_map(|trusted| {
         let named = trusted.parts()?;

@@ -1,5 +1,5 @@
 //! Judges revocation as OpenSSL does with HAProxy's `crl-file` (`check_revocation` in its x509_vfy.c). Each
-//! certificate of the path needs a list that covers it, and that doesn't contain it.
+//! certificate of the path needs a list that covers it and doesn't contain it.
 //!
 //! HAProxy sets X509_V_FLAG_CRL_CHECK_ALL, and no flag for deltas or indirect lists. Versions of OpenSSL
 //! differ in some points. We apply the rules of each version. The server is UP only if all versions accept
@@ -62,7 +62,7 @@ enum Rules {
     Older,
     /// OpenSSL 3.5 and 3.6, tested with HAProxy 3.0 and 3.2. Deltas and lists with an empty
     /// issuingDistributionPoint aren't used. A list must name a single signature algorithm and have
-    /// readable dates. OpenSSL 3.6 consults no list for a self-signed certificate.
+    /// readable dates. For a self-signed certificate, OpenSSL 3.6 uses no list.
     Newer,
 }
 
@@ -135,8 +135,8 @@ impl Judge<'_, '_> {
         Ok(())
     }
 
-    /// Returns the list that fits best (`get_crl_sk`). Among lists with equal scores, OpenSSL
-    /// chooses the latest, and the first of several equally recent lists.
+    /// Returns the list that fits best (`get_crl_sk`), or `None` if no list can be used. Among lists with
+    /// equal scores, OpenSSL chooses the most recent list, and the first of several equally recent lists.
     fn choose<'c>(
         &'c self,
         place: usize,
@@ -163,8 +163,8 @@ impl Judge<'_, '_> {
         best
     }
 
-    /// Scores how well a list fits a certificate (`get_crl_score`). Returns `None` if the list
-    /// can't be used.
+    /// Scores how well a list fits a certificate (`get_crl_score`). Returns `None` if the list can't be used,
+    /// or if it covers no reasons in addition to `reasons`.
     fn score<'c>(
         &'c self,
         place: usize,
@@ -206,8 +206,8 @@ impl Judge<'_, '_> {
         })
     }
 
-    /// Returns the signer of a list for the certificate at `place`, and its score
-    /// (`crl_akid_check`). The signer must be on the path.
+    /// Returns the signer of a list for the certificate at `place`, and the score for this signer
+    /// (`crl_akid_check`). The signer must be on the path, or be its root. Otherwise returns `None`.
     fn signer<'c>(&'c self, place: usize, list: &RevocationList<'_>) -> Option<(Signer<'c>, u16)> {
         let steps = &self.path.steps;
         let is_last = place + 1 == steps.len();
@@ -241,7 +241,7 @@ impl Judge<'_, '_> {
         if !list.is_delta {
             if !chosen.signer.may_sign_lists() {
                 return Err(no_list(format!(
-                    "{issuer} may not sign the list in --crl-file (key usage)"
+                    "{issuer} is not allowed to sign the list in --crl-file (key usage)"
                 )));
             }
             if chosen.score & IN_SCOPE == 0 {

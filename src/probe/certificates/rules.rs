@@ -5,8 +5,9 @@ use super::path::Step;
 use crate::certificate::element::{Elements, OID};
 use crate::certificate::{CertificateFailure, Uses, name, rsa_bits, uses};
 
-/// Returns the failure for the first rule that this certificate violates. `place` is its place on the path,
-/// and place 0 is the server's certificate. `last` is the place of the root.
+/// Returns the failure for the first rule that this certificate violates, or `None` if it violates no rule.
+/// `place` is its place on the path, and place 0 is the server's certificate. `last` is the place of the
+/// root.
 pub(super) fn broken_by(step: &Step<'_>, place: usize, last: usize) -> Option<CertificateFailure> {
     let uses = &step.uses;
     let subject = || step.parts.subject_text();
@@ -75,7 +76,7 @@ fn may_issue(step: &Step<'_>, is_root: bool) -> bool {
     }
 }
 
-/// Returns why a certificate can't be used for a TLS server or its issuer.
+/// Returns why a certificate can't be used for a TLS server or its issuer, or `None` if it can.
 fn wrong_use(uses: &Uses<'_>, is_leaf: bool) -> Option<&'static str> {
     const NETSCAPE_SERVERS: u16 = 0x40;
     const FOR_TLS: u16 = uses::DIGITAL_SIGNATURE | uses::KEY_ENCIPHERMENT | uses::KEY_AGREEMENT;
@@ -92,7 +93,7 @@ fn wrong_use(uses: &Uses<'_>, is_leaf: bool) -> Option<&'static str> {
         return Some("is not meant for servers (nsCertType)");
     }
     if uses.key_usage.is_some_and(|usage| usage & FOR_TLS == 0) {
-        return Some("may not be used for TLS (key usage)");
+        return Some("has a key that is not allowed for TLS (key usage)");
     }
     None
 }
@@ -114,9 +115,9 @@ pub(super) fn exceeded(steps: &[Step<'_>]) -> Option<CertificateFailure> {
     None
 }
 
-/// Returns why a key or a signature is too weak for OpenSSL's security level 2, the default in
-/// Debian and Alpine. The signature of the last certificate doesn't matter, because that
-/// certificate is trusted.
+/// Returns why a key or a signature is too weak for OpenSSL's security level 2, the default in Debian and
+/// Alpine. Returns `None` if both are strong enough. The signature of the last certificate doesn't matter,
+/// because that certificate is trusted.
 fn weak(step: &Step<'_>, signature_matters: bool) -> Option<String> {
     if let Some(bits) = rsa_bits(step.parts.key)
         && bits < SMALLEST_RSA

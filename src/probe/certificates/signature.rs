@@ -1,5 +1,5 @@
 //! The signatures that we accept in certificates and handshakes. OpenSSL, and therefore HAProxy, accepts all
-//! of them at the security level 2. ring verifies the usual signatures, which costs no extra code. The
+//! of them at security level 2. ring verifies the usual signatures, which costs no extra code. The
 //! RustCrypto crates verify the rest.
 
 mod ecdsa;
@@ -248,8 +248,8 @@ fn by_key(
     None
 }
 
-/// Describes a key of a usual type whose form ring doesn't support. ring considers every signature
-/// with such a key invalid.
+/// Describes a key of a usual type whose form ring doesn't support. ring considers every signature with such
+/// a key invalid. Returns `None` for all other keys.
 fn unusual_key(key: &[u8]) -> Option<&'static str> {
     const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
     const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];

@@ -1,4 +1,4 @@
-//! Lets rustls ask sni-check if a certificate is acceptable.
+//! The verifier that rustls calls to judge certificates and signatures.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,10 +21,9 @@ pub struct Verifier {
     verification: Option<Arc<Verification>>,
     min_days: Option<u32>,
     wants_end: bool,
-    /// The chain that the server sent, if it was refused. rustls doesn't keep a refused chain.
+    /// The chain that the server sent, if the verifier refused it. rustls doesn't keep a refused chain.
     sent: OnceLock<Vec<CertificateDer<'static>>>,
-    /// The certificate of the chain that expires first, if `--min-cert-days` or `--warn-cert-days`
-    /// needs it.
+    /// The certificate that expires first in the chain, if `--min-cert-days` or `--warn-cert-days` needs it.
     first_to_expire: OnceLock<Certificate>,
 }
 
@@ -39,12 +38,12 @@ impl Verifier {
         }
     }
 
-    /// Returns the chain that the server sent, if it was refused.
+    /// Returns the chain that the server sent, if the verifier refused it.
     pub fn refused_chain(&self) -> Option<&[CertificateDer<'static>]> {
         self.sent.get().map(Vec::as_slice)
     }
 
-    /// Returns the certificate of the chain that expires first.
+    /// Returns the certificate that expires first in the chain, if it was needed.
     pub fn first_to_expire(&self) -> Option<&Certificate> {
         self.first_to_expire.get()
     }
@@ -97,7 +96,8 @@ impl Verifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let failure = match verified {
             Ok(()) => return Ok(HandshakeSignatureValid::assertion()),
-            // `--verify none` accepts every key. But even then, HAProxy rejects a wrong signature.
+            // With `--verify none`, a key that we can't verify is accepted. A wrong signature isn't, because
+            // HAProxy rejects it too.
             Err(Refused::Unsupported) if self.verification.is_none() => {
                 return Ok(HandshakeSignatureValid::assertion());
             }

@@ -1,5 +1,4 @@
-//! The operator's configuration: one value that can be written as a call of `diagnose` and as
-//! haproxy.cfg.
+//! The operator's configuration, which can be written as a call of `diagnose` or as haproxy.cfg.
 
 use std::fmt::Write as _;
 
@@ -36,7 +35,7 @@ pub struct Config {
     pub agent: bool,
     /// The Host header that HAProxy sets in visitors' requests.
     pub sets_host: Option<String>,
-    /// The SNI name of the check, if it differs from `sni`. An empty text means no name.
+    /// The SNI name of the check, if it differs from `sni`. An empty string means no SNI.
     pub check_sni: Option<&'static str>,
     /// Revocation lists.
     pub crl: Option<String>,
@@ -109,7 +108,7 @@ impl Config {
         }
     }
 
-    /// Returns the words after `sni-check diagnose`, without diagnose's own options.
+    /// Returns the arguments after `sni-check diagnose`, without the options that only diagnose has.
     pub fn call(&self) -> Vec<String> {
         let mut words = vec![
             format!("--connect=127.0.0.1:{}", self.port),
@@ -179,7 +178,7 @@ impl Config {
         self.visitors.as_deref().unwrap_or(self)
     }
 
-    /// Returns the lines of a backend that affect only visitors.
+    /// Returns the lines of a backend that affect visitors. `timeout connect` also limits the check.
     fn rules_of_visitors(&self) -> String {
         let mut text = String::new();
         if self.forwarded {
@@ -287,7 +286,7 @@ impl Config {
         text + "\n"
     }
 
-    /// Returns the words for the SNI name of visitors' connections, or for the name to verify.
+    /// Returns the words for the SNI name of visitors' connections, or else for the name to verify.
     fn sni_words(&self) -> String {
         match self.sni.as_deref() {
             Some("") => String::new(),
@@ -354,7 +353,7 @@ impl Config {
         config
     }
 
-    /// Returns the check and the visitors' connections as two configurations, if they differ.
+    /// Returns the check and visitors' connections as two configurations. `None` if they have the same settings.
     pub fn halves(&self) -> Option<[Config; 2]> {
         let line = self.visitors.as_deref()?;
         let check = Config {
@@ -364,9 +363,10 @@ impl Config {
         Some([check, line.clone()])
     }
 
-    /// Returns every name in the configuration.
+    /// Returns the names in `target`, `sni`, `host` and `verify_host`, of the check and of visitors, without
+    /// expressions.
     pub fn names(&self) -> Vec<&String> {
-        // A server line without a check has no name except `sni`.
+        // Visitors' connections use `target` only if no other name is set.
         let target = (!self.unchecked).then_some(&self.target);
         let mut names: Vec<&String> = target.into_iter().collect();
         names.extend(
@@ -383,7 +383,8 @@ impl Config {
         names
     }
 
-    /// Returns configurations that differ from this configuration in one setting.
+    /// Returns configurations that differ from this configuration in one setting, or in two that belong
+    /// together.
     pub fn changed_once(&self, staged: &Staged, props: &Props) -> Vec<Config> {
         let mut all = Vec::new();
         let mut add = |change: &dyn Fn(&mut Config)| {

@@ -43,11 +43,11 @@ const fn mistake(
 
 /// `ww` instead of `www`.
 const TYPO: &str = "ww.example.test";
-/// A value for `sni`, which is wrong for `check-sni`: `check-sni` needs a name.
+/// A correct value for `sni`, but not for `check-sni`, which needs a name.
 const EXPRESSION: &str = "str(www.example.test)";
 const UNKNOWN: &str = "shop.example.test";
 
-/// Changes the settings of visitors' connections only.
+/// Changes only the settings of visitors' connections.
 fn on_line(config: &mut Config, change: impl Fn(&mut Config)) {
     let line = config.visitors.take();
     let mut line = line.unwrap_or_else(|| {
@@ -264,8 +264,8 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("foreign-source", "source", |config, _, _| {
         config.source = Some("192.0.2.1");
     }),
-    // This mistake comes last. A line without `ssl` has no other words about TLS, so it must not show the
-    // right values.
+    // This mistake comes last. A line without `ssl` shows no TLS settings, so visitors' connections get the
+    // check's settings, including its mistakes. Otherwise the price would treat the right values as known.
     mistake("line-no-ssl", "line-tls", |config, _, _| {
         config.visitors = None;
         on_line(config, |line| line.tls = Tls::Plain);

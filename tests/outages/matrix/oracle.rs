@@ -38,7 +38,7 @@ pub struct Judgement {
     /// The outcome of the unchanged configuration.
     pub now: Outcome,
     /// The price of the cheapest change with which the server is UP and serves visitors. `None` if
-    /// nothing helps.
+    /// no tried change helps.
     pub price: Option<Price>,
     /// Configurations that work. The cheapest changes come first, and then the smallest changes.
     pub cures: Vec<(Price, Config)>,
@@ -60,7 +60,7 @@ pub struct Oracle<'a> {
 
 /// The largest number of backends in one HAProxy.
 const AT_ONCE: usize = 250;
-/// The header by which a visitor's request selects a candidate's backend.
+/// The header of a visitor's request that selects a candidate's backend.
 const CANDIDATE: &str = "X-Candidate";
 
 impl<'a> Oracle<'a> {
@@ -72,7 +72,7 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Judges a configuration: tries one change first, then two.
+    /// Judges a configuration. Tries single changes, and pairs of changes if no single change is cheap.
     pub fn judge(&self, config: &Config) -> Judgement {
         if let Some(halves) = config.halves() {
             return self.judge_halves(config, &halves);
@@ -221,7 +221,7 @@ impl<'a> Oracle<'a> {
             .collect()
     }
 
-    /// Runs one HAProxy with all the configurations. Each has its own backend.
+    /// Runs one HAProxy with a backend for each configuration.
     fn run(&self, configs: &[&Config]) -> Vec<Outcome> {
         let folder = Folder::new();
         let mut text = self.front(&folder, configs[0].large_buffers);
@@ -239,7 +239,7 @@ impl<'a> Oracle<'a> {
         self.outcomes(&folder, &text, &names, checked)
     }
 
-    /// Returns the outcome of lines that diagnose printed for the backend `be`.
+    /// Returns the outcome of each block of lines for the backend `be`.
     pub fn paste(&self, blocks: &[&str]) -> Vec<Outcome> {
         let folder = Folder::new();
         let mut text = self.front(&folder, false);
@@ -293,7 +293,8 @@ impl<'a> Oracle<'a> {
         )
     }
 
-    /// Runs HAProxy until it has checked this number of servers, and visits the servers that are UP.
+    /// Runs HAProxy until it has checked this number of servers. Visits the servers that are UP, and returns the
+    /// outcomes.
     fn outcomes(
         &self,
         folder: &Folder,

@@ -3,11 +3,11 @@
 use super::config::{Config, Tls, Trust};
 use crate::support::kinds::Staged;
 
-/// The price of a change from one configuration to another, cheapest first.
+/// The price of a change from one configuration to another. The cheapest variant comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Price {
     Nothing,
-    /// haproxy.cfg and the server show everything that the change needs.
+    /// haproxy.cfg and the server show all values that the change needs.
     Lines,
     /// The change needs a value that only the operator knows.
     Value(Value),
@@ -33,7 +33,7 @@ impl Config {
         prices.max().unwrap_or(Price::Nothing)
     }
 
-    /// Returns the price of a change of one half of a configuration. The change is cheaper if the `other`
+    /// Returns the price of a change of one half of a configuration. The change may be cheaper if the `other`
     /// half already has the new values.
     pub fn price_with(&self, other: &Config, that: &Config, staged: &Staged) -> Price {
         let both = |half: &Config| Config {
@@ -135,7 +135,7 @@ impl Config {
         differ.map(|(_, other)| other).collect()
     }
 
-    /// Returns the number of settings that differ.
+    /// Returns the number of settings that differ. A few settings don't count, such as `connects`.
     pub fn distance(&self, that: &Config) -> usize {
         let differ = [
             self.port != that.port,
@@ -167,8 +167,8 @@ impl Config {
         differ.iter().filter(|differs| **differs).count() + of_line
     }
 
-    /// Returns true if the configurations differ in a value that only the operator knows, or if visitors'
-    /// connections have their own settings.
+    /// Returns true if visitors' connections have their own settings, or if the configurations differ in the
+    /// port, a name of the check, the CAs, the revocation lists, the page or the expectation.
     pub fn has_other_values_than(&self, that: &Config) -> bool {
         (self.port, &self.verify_host) != (that.port, &that.verify_host)
             || (&self.target, &self.sni, &self.host) != (&that.target, &that.sni, &that.host)
@@ -177,7 +177,9 @@ impl Config {
             || self.visitors.is_some()
     }
 
-    /// Returns this configuration with those values from `that` that only the operator knows.
+    /// Returns a copy of this configuration with values from `that`: the port, SNI name, Host, CAs, page,
+    /// expectation, client certificate and revocation lists. Takes a value from `that` only if the operator
+    /// must provide it. Never takes `verify_host` or `sets_host`.
     pub fn with_values_of(&self, that: &Config, staged: &Staged) -> Config {
         let mut with = self.clone();
         let mut offer = |change: fn(&mut Config, &Config)| {

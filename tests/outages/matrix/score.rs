@@ -130,7 +130,7 @@ fn diagnose(oracle: &Oracle<'_>, config: &Config, form: Form) -> Said {
 }
 
 impl Said {
-    /// Returns where the report says to fix the problem.
+    /// Returns the place of the fix according to the report, such as `haproxy.cfg`.
     fn place(&self) -> Option<&str> {
         self.json["cure"]["where"].as_str()
     }
@@ -186,7 +186,7 @@ impl Said {
         both.into_iter().flatten().collect()
     }
 
-    /// Returns the backend with the changed lines.
+    /// Returns the text from the backend on, with the changed lines.
     fn changed(&self) -> Block {
         let mut lines: Vec<String> = self.file.lines().map(str::to_owned).collect();
         let hunks = self.json["diff"].as_array().cloned().unwrap_or_default();
@@ -421,7 +421,7 @@ impl Report<'_> {
                 // The operator switched verification off, so the printed lines are stricter.
                 let off = self.config.trust == Trust::Anything && !says_nothing_helps;
                 let healthy = said.json["state"] == "UP" && self.is_healthy(self.config);
-                // A change that only HAProxy can prove has its own reason.
+                // If only HAProxy could prove the change, the report has `diff_reason` and not a cause.
                 let proved = said.json["diff_reason"].is_string();
                 let named = proved || place.is_none() || names(&["haproxy.cfg"]);
                 let found = healthy || works && named;

@@ -1,4 +1,4 @@
-//! Cases with certificates that sign themselves, are renewed, or have several issuers.
+//! Cases with self-signed certificates, renewed certificates, and CAs with several issuers.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -17,7 +17,10 @@ fn self_signed(table: &mut Table) {
     for (what, draft) in [
         ("plain", usual()),
         ("a CA", usual().with(basic(true, None))),
-        ("a CA for 0 more", usual().with(basic(true, Some(0)))),
+        (
+            "a CA with path length 0",
+            usual().with(basic(true, Some(0))),
+        ),
         ("no CA", usual().with(basic(false, None))),
         (
             "for servers",
@@ -38,7 +41,7 @@ fn self_signed(table: &mut Table) {
         ),
         ("expired", usual().between(days(-9), days(-2))),
         ("not begun", usual().between(days(2), days(9))),
-        ("for another name", Draft::leaf(&["other.test"])),
+        ("with another name", Draft::leaf(&["other.test"])),
         (
             "with an unknown critical extension",
             usual().with(extension("1.2.3.4", true, &[5, 0])),
@@ -103,7 +106,7 @@ fn self_signed(table: &mut Table) {
     table.judge("the root itself", &root, &[], &[&root.der]);
     let named = Draft::ca(NAME).self_signed(Key::new());
     table.judge(
-        "the root itself, of the right name",
+        "the root itself, with the right name",
         &named,
         &[],
         &[&named.der],
@@ -155,14 +158,14 @@ fn renewed(table: &mut Table) {
     }
     table.judge("the old root is sent", &leaf, &[&old], &[&now]);
     // The intermediate was renewed, and the server also sends the old certificate.
-    let ended = root.certify(
+    let expired = root.certify(
         &Draft::ca("Middle").between(days(-9), days(-2)),
         &middle.key,
     );
     let sets: [(&str, &[&[u8]]); 4] = [
-        ("expired", &[&ended]),
-        ("expired, valid", &[&ended, &middle.der]),
-        ("valid, expired", &[&middle.der, &ended]),
+        ("expired", &[&expired]),
+        ("expired, valid", &[&expired, &middle.der]),
+        ("valid, expired", &[&middle.der, &expired]),
         ("none", &[]),
     ];
     for (sent_words, sent) in sets {
@@ -191,7 +194,7 @@ fn crossed(table: &mut Table) {
         ("by A, A, A by B", &[m, &a.der, &a_by_b]),
         ("by A, A by B, A", &[m, &a_by_b, &a.der]),
         ("by A, A by B, B", &[m, &a_by_b, &b.der]),
-        ("by A, in a circle", &[m, &a_by_b, &b_by_a]),
+        ("by A, in a loop", &[m, &a_by_b, &b_by_a]),
     ];
     let files: [(&str, &[&[u8]]); 7] = [
         ("A", &[&a.der]),

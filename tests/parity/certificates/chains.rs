@@ -30,15 +30,15 @@ fn orders(table: &mut Table) {
     let mut sent = |what: &str, issuers: &[&[u8]]| {
         for (how, roots) in [
             ("", &[r][..]),
-            (", of two roots", &[f, r]),
-            (", of another root", &[f]),
+            (", two roots in the file", &[f, r]),
+            (", another root in the file", &[f]),
             (", upper in the file", &[u, r]),
             (", lower in the file", &[l, r]),
             (", all in the file", &[l, u, r]),
-            (", upper alone in the file", &[u]),
-            (", lower alone in the file", &[l]),
-            (", both but the root", &[u, l]),
-            (", the leaf in the file", &[&leaf.der]),
+            (", only upper in the file", &[u]),
+            (", only lower in the file", &[l]),
+            (", both in the file without the root", &[u, l]),
+            (", only the leaf in the file", &[&leaf.der]),
         ] {
             table.judge(format!("{what}{how}"), &leaf, issuers, roots);
         }
@@ -47,7 +47,7 @@ fn orders(table: &mut Table) {
     sent("with the root", &[l, u, r]);
     sent("reversed", &[r, u, l]);
     sent("duplicates", &[l, l, u, u, l]);
-    sent("shuffled with foreign", &[u, f, l]);
+    sent("out of order, with a foreign certificate", &[u, f, l]);
     sent("the lower missing", &[u]);
     sent("the upper missing", &[l]);
     sent("both missing", &[]);
@@ -61,19 +61,19 @@ fn partial(table: &mut Table) {
     let root = Authority::root("Root");
     let leaf = root.issue(Draft::leaf(&[NAME]));
     table.judge(
-        "a leaf of a CA in the file, without its CA",
+        "a leaf in the file, without its CA",
         &leaf,
         &[],
         &[&leaf.der],
     );
     table.judge(
-        "a leaf of a CA in the file, before its CA",
+        "a leaf in the file, before its CA",
         &leaf,
         &[],
         &[&leaf.der, &root.der],
     );
     table.judge(
-        "a leaf of a CA in the file, after its CA",
+        "a leaf in the file, after its CA",
         &leaf,
         &[],
         &[&root.der, &leaf.der],
@@ -91,35 +91,45 @@ fn same_name(table: &mut Table) {
             .iter()
             .map(|other| other.der.as_slice())
             .collect();
-        let name = format!("{number} others of its issuer's name");
+        let name = format!("{number} other CAs with the issuer's name");
         let first = [&[&middle.der[..]], &some[..]].concat();
-        table.judge(format!("{name} after it"), &leaf, &first, &[&root.der]);
+        table.judge(
+            format!("{name}, the issuer first"),
+            &leaf,
+            &first,
+            &[&root.der],
+        );
         let last = [&some[..], &[&middle.der]].concat();
-        table.judge(format!("{name} before it"), &leaf, &last, &[&root.der]);
+        table.judge(
+            format!("{name}, the issuer last"),
+            &leaf,
+            &last,
+            &[&root.der],
+        );
     }
     let impostor = Authority::root("Root");
     let of_root = root.issue(Draft::leaf(&[NAME]));
     table.judge(
-        "a root of the same name and another key",
+        "a root with the same name and another key",
         &of_root,
         &[],
         &[&impostor.der],
     );
     table.judge(
-        "a root of the same name before",
+        "another root with the same name before the root",
         &of_root,
         &[],
         &[&impostor.der, &root.der],
     );
     table.judge(
-        "a root of the same name after",
+        "another root with the same name after the root",
         &of_root,
         &[],
         &[&root.der, &impostor.der],
     );
     let rsa = Draft::ca("Root").self_signed(Key::rsa(2048));
     table.judge(
-        "a root of the same name and another kind of key before",
+        "another root with the same name and another kind of key before the root",
         &of_root,
         &[],
         &[&rsa.der, &root.der],
@@ -128,9 +138,14 @@ fn same_name(table: &mut Table) {
     let b = root.issue(Draft::ca("Root"));
     let c = b.issue(Draft::ca("Root"));
     let same = c.issue(Draft::leaf(&[NAME]));
-    table.judge("all of one name", &same, &[&c.der, &b.der], &[&root.der]);
     table.judge(
-        "all of one name, reversed",
+        "all with the same name",
+        &same,
+        &[&c.der, &b.der],
+        &[&root.der],
+    );
+    table.judge(
+        "all with the same name, reversed",
         &same,
         &[&b.der, &c.der],
         &[&root.der],
@@ -144,11 +159,11 @@ fn long(table: &mut Table) {
         for number in 2..=length {
             let next = path
                 .last()
-                .expect("one")
+                .expect("a CA")
                 .issue(Draft::ca(&format!("CA {number}")));
             path.push(next);
         }
-        let leaf = path.last().expect("one").issue(Draft::leaf(&[NAME]));
+        let leaf = path.last().expect("a CA").issue(Draft::leaf(&[NAME]));
         let issuers: Vec<&[u8]> = path.iter().rev().map(|ca| ca.der.as_slice()).collect();
         table.judge(
             format!("{length} intermediates"),
@@ -172,7 +187,7 @@ fn spellings(table: &mut Table) {
         ("in other case and spaces", as_cased),
         ("as NumericString", of(18, b"My Root")),
         (
-            "with one more part",
+            "with an additional part",
             name(&[(CN, UTF8, b"My Root"), (O, UTF8, b"x")]),
         ),
         ("without a space", of(UTF8, b"MyRoot")),
@@ -213,7 +228,7 @@ fn spellings(table: &mut Table) {
     let low = root.issue(Draft::ca("My Middle"));
     for (what, spelling) in [
         ("PrintableString", of(PRINTABLE, b"My Middle")),
-        ("small letters", of(UTF8, b"my middle")),
+        ("lower case", of(UTF8, b"my middle")),
     ] {
         let leaf = low.issue(Draft {
             issuer: Some(spelling),
@@ -273,7 +288,7 @@ fn identifiers(table: &mut Table) {
         .self_signed(Key::new());
     let leaf = root.issue(Draft::leaf(&[NAME]).with(authority(b"ABC")));
     table.judge(
-        "the identifier chooses among two roots",
+        "the identifier selects one of two roots",
         &leaf,
         &[],
         &[&other.der, &root.der],

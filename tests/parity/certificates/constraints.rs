@@ -30,8 +30,8 @@ fn path_lengths(table: &mut Table) {
         let leaf = lower.issue(Draft::leaf(&[NAME]));
         let name = format!("path lengths {limits:?}");
         table.judge(&name, &leaf, &[&lower.der, &upper.der], &[&root.der]);
-        // A certificate that a CA has issued to itself for another key doesn't count for the path
-        // length.
+        // A certificate that a CA has issued to itself, for another key, doesn't count towards the
+        // path length.
         let again = upper.issue(ca("Upper", limits[2]));
         let leaf = again.issue(Draft::leaf(&[NAME]));
         let name = format!("{name}, self-issued");
@@ -125,7 +125,7 @@ fn name_constraints(table: &mut Table) {
             table.judge(&of, &leaf, &[&middle.der], &[&root.der]);
             let leaf = below.issue(draft.clone());
             table.judge(
-                format!("{of}; of the root"),
+                format!("{of}; in the root"),
                 &leaf,
                 &[&below.der],
                 &[&strict.der],

@@ -51,7 +51,7 @@ fn surroundings(table: &mut Table) {
         ("text before", format!("Root CA of somebody\n===\n{plain}")),
         ("text after", format!("{plain}the end\n")),
         (
-            "text with a BOM before",
+            "a BOM and text before",
             format!("\u{feff}# comment\n{plain}"),
         ),
         ("empty lines before and after", format!("\n\n{plain}\n\n")),
@@ -59,9 +59,9 @@ fn surroundings(table: &mut Table) {
         ("spaces at the ends of lines", plain.replace('\n', "  \n")),
         ("tabs at the ends of lines", plain.replace('\n', "\t\n")),
         ("spaces before lines", plain.replace('\n', "\n  ")),
-        ("empty lines within", plain.replacen('\n', "\n\n", 3)),
+        ("empty lines inside", plain.replacen('\n', "\n\n", 3)),
         (
-            "a header within",
+            "a PEM header inside",
             plain.replacen('\n', "\nProc-Type: 4,CLEAR\n\n", 1),
         ),
         ("one long line", format!("{begin}\n{body}\n{end}\n")),
@@ -73,12 +73,18 @@ fn surroundings(table: &mut Table) {
         ("a NUL before", format!("\0\n{plain}")),
         ("an empty file", String::new()),
         ("a file of text", "hello\n".to_owned()),
-        ("no end", plain.replace(end, "")),
-        ("another end", plain.replace(end, "-----END OTHER-----")),
-        ("base64 that breaks off", plain.replacen("M", "*", 1)),
-        ("twice", plain.repeat(2)),
-        ("a comment within", plain.replacen('\n', "\n# comment\n", 2)),
-        ("old Mac ends", plain.replace('\n', "\r")),
+        ("no END line", plain.replace(end, "")),
+        (
+            "a different END line",
+            plain.replace(end, "-----END OTHER-----"),
+        ),
+        ("an invalid base64 character", plain.replacen("M", "*", 1)),
+        ("the certificate twice", plain.repeat(2)),
+        (
+            "comment lines inside",
+            plain.replacen('\n', "\n# comment\n", 2),
+        ),
+        ("CR as line ends", plain.replace('\n', "\r")),
         ("text before on the same line", format!("x{plain}")),
         ("a space before", format!(" {plain}")),
     ] {
@@ -92,12 +98,12 @@ fn surroundings(table: &mut Table) {
     table.judge_by_file("no file", &leaf, &[], &missing);
 }
 
-/// Adds cases with one odd certificate among valid certificates.
+/// Adds cases with one unusual certificate before or after the root.
 fn odd_ones(table: &mut Table) {
     let root = Authority::root("Root");
     let leaf = root.issue(Draft::leaf(&[NAME]));
     let good = pem("CERTIFICATE", &root.der);
-    let ended = Draft::ca("Ended")
+    let expired = Draft::ca("Expired")
         .between(days(-9), days(-2))
         .self_signed(Key::new());
     let version1 = Draft {
@@ -119,21 +125,24 @@ fn odd_ones(table: &mut Table) {
     let mut broken_time = Draft::ca("Broken");
     broken_time.not_after = tlv(23, &[b"x"]);
     let broken_time = broken_time.self_signed(Key::new());
-    let mut trailing = ended.der.clone();
+    let mut trailing = expired.der.clone();
     trailing.push(0);
     for (what, odd) in [
-        ("an expired certificate", ended.der.clone()),
-        ("a version 1", version1.der.clone()),
-        ("a long serial number", serial.der.clone()),
-        ("an extension twice", twice.der.clone()),
+        ("an expired certificate", expired.der.clone()),
+        ("a version 1 certificate", version1.der.clone()),
+        (
+            "a certificate with a long serial number",
+            serial.der.clone(),
+        ),
+        ("a certificate with an extension twice", twice.der.clone()),
         ("broken times", broken_time.der.clone()),
-        ("no DER", b"hello".to_vec()),
+        ("bytes that are not DER", b"hello".to_vec()),
         ("an empty certificate", vec![]),
-        ("a certificate that is cut off", ended.der[..100].to_vec()),
-        ("a byte after it", trailing),
+        ("a truncated certificate", expired.der[..100].to_vec()),
+        ("a certificate with an extra byte", trailing),
         ("an empty sequence", vec![0x30, 0]),
         ("a leaf", leaf.der.clone()),
-        ("a twin", root.der.clone()),
+        ("a copy of the root", root.der.clone()),
     ] {
         let odd = pem("CERTIFICATE", &odd);
         for (order, text) in [
@@ -172,10 +181,10 @@ fn trusted(table: &mut Table) {
         ("clients", aux(&[client], &[])),
         ("everything", aux(&[any], &[])),
         ("clients and servers", aux(&[client, server], &[])),
-        ("all but servers", aux(&[], &[server])),
-        ("all but clients", aux(&[], &[client])),
+        ("everything except servers", aux(&[], &[server])),
+        ("everything except clients", aux(&[], &[client])),
         ("nothing at all", aux(&[], &[any])),
-        ("servers and not", aux(&[server], &[server])),
+        ("servers, which it also rejects", aux(&[server], &[server])),
         ("an alias", alias),
         ("something broken", vec![0x30, 9]),
     ] {
@@ -222,10 +231,7 @@ fn directories(table: &mut Table) {
             vec![("a.pem", "hello".to_owned()), ("b.pem", good.clone())],
         ),
         ("a broken file only", vec![("a.pem", "hello".to_owned())]),
-        (
-            "a folder within",
-            vec![("within.pem/root.pem", good.clone())],
-        ),
+        ("a subfolder", vec![("within.pem/root.pem", good.clone())]),
         ("no file", vec![("root.txt", other.clone())]),
     ] {
         let mut folder = String::new();

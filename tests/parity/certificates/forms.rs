@@ -1,4 +1,4 @@
-//! Cases with odd forms: versions, serial numbers, strings, sizes.
+//! Cases with unusual versions, serial numbers, strings and sizes.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -12,7 +12,10 @@ pub fn cases(table: &mut Table) {
         ("a serial number of 20 bytes", vec![0x7f; 20]),
         ("a serial number of 21 bytes", vec![0x7f; 21]),
         ("a serial number of 40 bytes", vec![0x7f; 40]),
-        ("a serial number with a zero too many", vec![0, 0, 1]),
+        (
+            "a serial number with an unnecessary leading zero",
+            vec![0, 0, 1],
+        ),
         ("an empty serial number", vec![]),
     ] {
         everywhere(table, what, |draft| Draft {
@@ -25,9 +28,9 @@ pub fn cases(table: &mut Table) {
         ("BMPString", (O, BMP, utf16("Zürich AG"))),
         ("TeletexString", (O, TELETEX, b"Z\xfcrich AG".to_vec())),
         ("broken UTF-8", (O, UTF8, b"Z\xfcrich AG".to_vec())),
-        ("an odd BMPString", (O, BMP, b"abc".to_vec())),
+        ("a BMPString with an odd length", (O, BMP, b"abc".to_vec())),
         ("an empty string", (O, UTF8, vec![])),
-        ("a NumericString of letters", (O, 18, b"abc".to_vec())),
+        ("a NumericString with letters", (O, 18, b"abc".to_vec())),
         ("control characters", (O, UTF8, b"a\x1b[31m\nb".to_vec())),
         ("a VisibleString", (O, 26, b"abc".to_vec())),
         ("a BIT STRING", (O, 3, vec![0, 1])),
@@ -70,14 +73,14 @@ pub fn cases(table: &mut Table) {
     table.judge("a root without a name", &leaf, &[], &[&root.der]);
 }
 
-/// Adds cases in which a leaf, an intermediate or a root has this change. The case with the root,
-/// and one more case with a leaf, use --warn-cert-days, so that sni-check also reads the dates.
+/// Adds cases in which a leaf, an intermediate or a root has this change. The case with the root
+/// uses --warn-cert-days, so that sni-check also reads the dates. So does a second case with a leaf.
 fn everywhere(table: &mut Table, what: &str, change: impl Fn(Draft) -> Draft) {
     table
         .everywhere(what, &change)
         .with("", "--warn-cert-days 9");
-    let days = format!("leaf: {what}, with --warn-cert-days");
-    let leaf = table.leaf(&days, change(Draft::leaf(&[NAME])));
+    let name = format!("leaf: {what}, with --warn-cert-days");
+    let leaf = table.leaf(&name, change(Draft::leaf(&[NAME])));
     leaf.with("", "--warn-cert-days 9");
 }
 

@@ -1,4 +1,4 @@
-//! Cases with different keys and signatures at each position in the chain.
+//! Cases with different keys and signatures, at each position in the chain.
 
 use super::{NAME, Table};
 use crate::forge::{Algorithm, Authority, Draft, Key};
@@ -52,7 +52,9 @@ pub fn cases(table: &mut Table) {
     }
 }
 
-/// Adds cases with this key at each position in the chain. The key signs with this algorithm.
+/// Adds cases in which a root, an intermediate, a leaf or a self-signed certificate has this key.
+/// If there is an `algorithm`, the key signs with it. There is then no case with a leaf, because a
+/// leaf signs nothing.
 fn places(table: &mut Table, what: &str, key: Key, algorithm: Option<Algorithm>) {
     let draft = |draft: Draft| Draft { algorithm, ..draft };
     let root = draft(Draft::ca("Root")).self_signed(key.copy());

@@ -1,5 +1,5 @@
-//! Systematic cases with revocation lists: which list OpenSSL uses for which certificate, and how
-//! it reads each extension of a list and of its entries.
+//! Systematic cases with revocation lists. They show which list OpenSSL uses for a certificate, and
+//! how it reads the extensions of a list and of its entries.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -32,7 +32,8 @@ struct Scene {
 const LEAF: &[u8] = &[0x77];
 
 impl Scene {
-    /// Builds the root, the intermediate and the leaf, with these changes.
+    /// Builds a chain with these changes to the intermediate and the leaf. Adds a case without
+    /// lists.
     fn new(
         table: &mut Table,
         name: impl Into<String>,
@@ -40,21 +41,22 @@ impl Scene {
         leaf: impl Fn(Draft) -> Draft,
     ) -> Scene {
         let root = Authority::root("Root");
-        let middle = root.issue(middle(of_serial(&[0x70], Draft::ca("Middle"))));
-        let leaf = middle.issue(leaf(of_serial(LEAF, Draft::leaf(&[NAME]))));
+        let middle = root.issue(middle(with_serial(&[0x70], Draft::ca("Middle"))));
+        let leaf = middle.issue(leaf(with_serial(LEAF, Draft::leaf(&[NAME]))));
         let name = name.into();
         let case = format!("{name}, no lists");
         Scene::with_case(table, case, name, root, middle, leaf)
     }
 
-    /// Builds an unchanged chain.
+    /// Builds an unchanged chain, and adds a case without lists.
     fn usual(table: &mut Table, name: impl Into<String>) -> Scene {
         Scene::new(table, name, |middle| middle, |leaf| leaf)
     }
 
-    /// Adds the case without lists for this root and this intermediate, which issues the leaf.
+    /// Builds a chain from this root and this intermediate, which issues the leaf. Adds a case
+    /// without lists.
     fn of(table: &mut Table, name: String, root: Authority, middle: Authority) -> Scene {
-        let leaf = middle.issue(of_serial(LEAF, Draft::leaf(&[NAME])));
+        let leaf = middle.issue(with_serial(LEAF, Draft::leaf(&[NAME])));
         Scene::with_case(table, name.clone(), name, root, middle, leaf)
     }
 
@@ -76,7 +78,7 @@ impl Scene {
         }
     }
 
-    /// Adds a case with this list, signed by the intermediate, and the usual list of the root.
+    /// Adds a case with this list, which the intermediate signs, and the root's usual list.
     fn judge_list(&self, table: &mut Table, what: &str, list: &List) {
         self.judge(table, what, &[self.middle.revoke(list)]);
     }
@@ -99,7 +101,7 @@ impl Scene {
     }
 }
 
-fn of_serial(serial: &[u8], draft: Draft) -> Draft {
+fn with_serial(serial: &[u8], draft: Draft) -> Draft {
     Draft {
         serial: serial.to_vec(),
         ..draft
@@ -112,7 +114,7 @@ fn clean() -> List {
 }
 
 /// Returns a list that revokes the leaf.
-fn naming() -> List {
+fn revoking() -> List {
     List::new(LEAF)
 }
 
@@ -150,7 +152,7 @@ fn relative(text: &str) -> Vec<u8> {
     tlv(0xa0, &[&tlv(0xa1, &[&attribute])])
 }
 
-/// Returns the content of a BIT STRING.
+/// Returns a BIT STRING with this tag and no unused bits.
 fn bits(tag: u8, bytes: &[u8]) -> Vec<u8> {
     tlv(tag, &[&[0], bytes])
 }
@@ -158,7 +160,8 @@ fn bits(tag: u8, bytes: &[u8]) -> Vec<u8> {
 const ONE: &str = "http://lists.example.test/one.crl";
 const TWO: &str = "http://lists.example.test/two.crl";
 
-/// Returns values of cRLDistributionPoints, which say where a certificate's lists are.
+/// Returns values of cRLDistributionPoints. This extension of a certificate says where its lists
+/// are.
 fn points() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let point = |parts: &[Vec<u8>]| tlv(0x30, &[&parts.concat()]);
     let some = |byte| bits(0x81, &[byte]);
@@ -184,23 +187,23 @@ fn points() -> Vec<(&'static str, Vec<Vec<u8>>)> {
             vec![point(&[full(&[directory(&joined)])])],
         ),
         (
-            "its issuer",
+            "cRLIssuer Middle",
             vec![point(&[one(), tlv(0xa2, &[&directory(&middle())])])],
         ),
         (
-            "another issuer",
+            "cRLIssuer Other",
             vec![point(&[one(), tlv(0xa2, &[&directory(&cn("Other"))])])],
         ),
         (
-            "only its issuer",
+            "only cRLIssuer Middle",
             vec![point(&[tlv(0xa2, &[&directory(&middle())])])],
         ),
         (
-            "only another issuer",
+            "only cRLIssuer Other",
             vec![point(&[tlv(0xa2, &[&directory(&cn("Other"))])])],
         ),
         (
-            "its issuer's URI",
+            "a URI as cRLIssuer",
             vec![point(&[one(), tlv(0xa2, &[&uri(ONE)])])],
         ),
         ("some reasons", vec![point(&[one(), some(0x60)])]),
@@ -223,11 +226,11 @@ fn points() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("nothing", vec![point(&[])]),
         ("only reasons", vec![point(&[some(0x60)])]),
         ("no points", vec![]),
-        ("rubbish", vec![tlv(4, &[b"x"])]),
+        ("an invalid point", vec![tlv(4, &[b"x"])]),
     ]
 }
 
-/// Returns values of issuingDistributionPoint, which limit the scope of a list.
+/// Returns values of issuingDistributionPoint. This extension limits the scope of a list.
 fn scopes_of_lists() -> Vec<(&'static str, Option<Vec<u8>>)> {
     let yes = |tag| tlv(tag, &[&[0xff]]);
     let point = |parts: &[Vec<u8>]| Some(tlv(0x30, &[&parts.concat()]));
@@ -256,14 +259,14 @@ fn scopes_of_lists() -> Vec<(&'static str, Option<Vec<u8>>)> {
         ("authorities", point(&[yes(0x82)])),
         ("attributes", point(&[yes(0x85)])),
         ("users and authorities", point(&[yes(0x81), yes(0x82)])),
-        ("no users", point(&[tlv(0x81, &[&[0]])])),
+        ("users: false", point(&[tlv(0x81, &[&[0]])])),
         ("some reasons", point(&[bits(0x83, &[0x60])])),
         ("every reason", point(&[bits(0x83, &[0x7f, 0x80])])),
         ("indirect", point(&[yes(0x84)])),
-        ("not indirect", point(&[tlv(0x84, &[&[0]])])),
-        ("users of a place", point(&[full(&[uri(ONE)]), yes(0x81)])),
+        ("indirect: false", point(&[tlv(0x84, &[&[0]])])),
+        ("users, and a place", point(&[full(&[uri(ONE)]), yes(0x81)])),
         (
-            "authorities of a place",
+            "authorities, and a place",
             point(&[full(&[uri(ONE)]), yes(0x82)]),
         ),
         ("a broken scope", Some(b"hello".to_vec())),
@@ -298,7 +301,8 @@ fn point_scene(table: &mut Table, what: &str, points: Option<&[Vec<u8>]>, of_ca:
     }
 }
 
-/// Adds cases with every scope of a list and every place that a certificate names.
+/// Adds cases with each value of `points` in a certificate and each value of `scopes_of_lists` in a
+/// list. Also adds cases with each scope for a CA certificate, and in the root's list.
 fn scopes(table: &mut Table) {
     let mut all: Vec<(&str, Option<Vec<Vec<u8>>>)> = vec![("points absent", None)];
     all.extend(
@@ -310,35 +314,34 @@ fn scopes(table: &mut Table) {
         let scene = point_scene(table, &format!("points: {what}"), value.as_deref(), false);
         for (of_list, value) in scopes_of_lists() {
             let list = clean().with(&scope(&value));
-            scene.judge_list(table, &format!("a list of {of_list}"), &list);
+            scene.judge_list(table, &format!("list scope: {of_list}"), &list);
         }
     }
-    let scene = point_scene(table, "a CA's certificate at a server", None, true);
+    let scene = point_scene(table, "a server that uses a CA certificate", None, true);
     for (of_list, value) in scopes_of_lists() {
         let list = clean().with(&scope(&value));
-        scene.judge_list(table, &format!("a list of {of_list}"), &list);
+        scene.judge_list(table, &format!("list scope: {of_list}"), &list);
     }
-    // Here, the root has signed the same lists. They are for the intermediate and for the root
-    // itself.
+    // Here the root's list has the scope. This list is for the intermediate and for the root itself.
     let scene = point_scene(table, "lists of the root", None, false);
     for (of_list, value) in scopes_of_lists() {
         let lists = [
             scene.root.revoke(&clean().with(&scope(&value))),
             scene.middle.revoke(&clean()),
         ];
-        scene.judge_exactly(table, &format!("a list of {of_list}"), &lists);
+        scene.judge_exactly(table, &format!("list scope: {of_list}"), &lists);
     }
 }
 
-/// Adds cases with two lists of which only one revokes the certificate. They show which list
-/// OpenSSL uses.
+/// Adds cases with two lists, of which only one revokes the certificate. The verdict shows which
+/// list OpenSSL uses.
 fn pairs(table: &mut Table) {
     let mut all: Vec<(&str, Option<Vec<Vec<u8>>>)> = vec![("points absent", None)];
     let chosen = [
         "a place",
         "two places",
         "reasons in two places",
-        "its issuer",
+        "cRLIssuer Middle",
     ];
     let named = points()
         .into_iter()
@@ -358,24 +361,24 @@ fn pairs(table: &mut Table) {
                     continue;
                 }
                 let clean = clean().with(&scope(&first));
-                let naming = List {
+                let revoking = List {
                     this_update: days(-3),
-                    ..naming().with(&scope(&second))
+                    ..revoking().with(&scope(&second))
                 };
-                let lists = [scene.middle.revoke(&clean), scene.middle.revoke(&naming)];
-                let what = format!("a clean list of {one}, a naming list of {other}");
+                let lists = [scene.middle.revoke(&clean), scene.middle.revoke(&revoking)];
+                let what = format!("clean list: {one}; revoking list: {other}");
                 scene.judge(table, &what, &lists);
             }
         }
     }
-    let scene = point_scene(table, "two lists of different age", None, false);
+    let scene = point_scene(table, "two lists by age", None, false);
     for (what, first, second) in [
-        ("older clean", (-5, &[][..]), (-3, LEAF)),
-        ("newer clean", (-3, &[][..]), (-5, LEAF)),
-        ("as old, clean first", (-3, &[][..]), (-3, LEAF)),
-        ("as old, clean last", (-3, LEAF), (-3, &[][..])),
-        ("clean from the future", (3, &[][..]), (-3, LEAF)),
-        ("naming from the future", (-3, &[][..]), (3, LEAF)),
+        ("older clean list", (-5, &[][..]), (-3, LEAF)),
+        ("newer clean list", (-3, &[][..]), (-5, LEAF)),
+        ("same age, clean list first", (-3, &[][..]), (-3, LEAF)),
+        ("same age, clean list last", (-3, LEAF), (-3, &[][..])),
+        ("clean list from the future", (3, &[][..]), (-3, LEAF)),
+        ("revoking list from the future", (-3, &[][..]), (3, LEAF)),
     ] {
         let list = |(age, serials): (i64, &[u8])| {
             scene.middle.revoke(&List {
@@ -394,7 +397,8 @@ fn pairs(table: &mut Table) {
     }
 }
 
-/// Adds cases about how a list identifies its issuer.
+/// Adds cases with the extension authorityKeyIdentifier of a list, which identifies the list's
+/// issuer.
 fn authorities(table: &mut Table) {
     let own_id: &[u8] = b"own key";
     let key_id = |id: &[u8]| extension(KEY_ID, false, &tlv(4, &[id]));
@@ -424,10 +428,10 @@ fn authorities(table: &mut Table) {
                 "its issuer in capitals",
                 vec![issuer(&cn("ROOT")), serial(0x70)],
             ),
-            ("its issuer alone", vec![issuer(&cn("Root"))]),
-            ("another issuer alone", vec![issuer(&cn("Other"))]),
-            ("its serial number alone", vec![serial(0x70)]),
-            ("another serial number alone", vec![serial(0x71)]),
+            ("only its issuer", vec![issuer(&cn("Root"))]),
+            ("only another issuer", vec![issuer(&cn("Other"))]),
+            ("only its serial number", vec![serial(0x70)]),
+            ("only another serial number", vec![serial(0x71)]),
             (
                 "its key and another serial number",
                 vec![key(own_id), serial(0x71)],
@@ -451,7 +455,7 @@ fn authorities(table: &mut Table) {
                 "two issuers, its own last",
                 vec![tlv(0xa1, &[&directory(&cn("x")), &directory(&cn("Root"))])],
             ),
-            ("rubbish", vec![tlv(0x87, &[b"x"])]),
+            ("an unknown field", vec![tlv(0x87, &[b"x"])]),
         ] {
             for critical in [false, true] {
                 let value = tlv(0x30, &[&value.concat()]);
@@ -464,7 +468,7 @@ fn authorities(table: &mut Table) {
                 scene.judge_list(table, &what, &list);
             }
         }
-        for (what, other) in [("clean", clean()), ("naming", naming())] {
+        for (what, other) in [("clean", clean()), ("revoking", revoking())] {
             let wrong = tlv(0x30, &[&key(b"other key")]);
             let right = tlv(0x30, &[&key(own_id)]);
             let of = |list: List, value: &[u8]| {
@@ -475,14 +479,14 @@ fn authorities(table: &mut Table) {
             let lists = [of(clean(), &wrong), of(other, &right)];
             scene.judge(
                 table,
-                &format!("another key, clean, and its key, {what}"),
+                &format!("a clean list with another key, a {what} list with its key"),
                 &lists,
             );
         }
     }
 }
 
-/// Adds cases with critical and non-critical extensions of a list.
+/// Adds cases with extensions of a list, critical and not critical.
 fn list_extensions(table: &mut Table) {
     let scene = Scene::usual(table, "extensions of a list");
     let number = || extension(NUMBER, false, &[2, 1, 1]);
@@ -507,7 +511,7 @@ fn list_extensions(table: &mut Table) {
         ("a broken delta", DELTA, vec![1]),
     ] {
         for critical in [false, true] {
-            for (serials, named) in [(&[][..], "clean"), (LEAF, "naming")] {
+            for (serials, named) in [(&[][..], "clean"), (LEAF, "revoking")] {
                 let list = List {
                     extensions: vec![extension(kind, critical, &value)],
                     ..List::new(serials)
@@ -526,7 +530,11 @@ fn list_extensions(table: &mut Table) {
             extension("1.2.3.4", true, &[5, 0]),
             extension(kind, false, &value),
         ]);
-        scene.judge_list(table, &format!("{what}, after a critical list"), &after);
+        scene.judge_list(
+            table,
+            &format!("{what}, after an unknown critical extension"),
+            &after,
+        );
     }
     let trailing = extension(
         POINT,
@@ -534,7 +542,7 @@ fn list_extensions(table: &mut Table) {
         &[&tlv(0x30, &[&tlv(0x82, &[&[0xff]])])[..], b"x"].concat(),
     );
     for (what, extensions) in [
-        ("a scope with a byte after it", vec![number(), trailing]),
+        ("a scope with an extra byte", vec![number(), trailing]),
         (
             "two scopes",
             vec![
@@ -542,7 +550,7 @@ fn list_extensions(table: &mut Table) {
                 extension(POINT, true, &tlv(0x30, &[])),
             ],
         ),
-        ("an extension that is none", vec![tlv(0x30, &[b"x"])]),
+        ("an invalid extension", vec![tlv(0x30, &[b"x"])]),
         ("an empty extension", vec![tlv(0x30, &[])]),
     ] {
         let list = List {
@@ -553,7 +561,7 @@ fn list_extensions(table: &mut Table) {
     }
 }
 
-/// Adds cases with extensions of an entry for this certificate or for another certificate.
+/// Adds cases with extensions of the leaf's entry or of another certificate's entry.
 fn entry_extensions(table: &mut Table) {
     let scene = Scene::usual(table, "extensions of an entry");
     let issuer = |name: &[u8]| tlv(0x30, &[&directory(name)]);
@@ -567,8 +575,8 @@ fn entry_extensions(table: &mut Table) {
             ("a reason of two bytes", REASON, vec![10, 2, 1, 8]),
             ("a negative reason", REASON, vec![10, 1, 0xf8]),
             ("a broken reason", REASON, vec![10, 0]),
-            ("a reason as a number", REASON, vec![2, 1, 8]),
-            ("removed, with a byte after it", REASON, vec![10, 1, 8, 0]),
+            ("a reason as INTEGER", REASON, vec![2, 1, 8]),
+            ("removed, with an extra byte", REASON, vec![10, 1, 8, 0]),
             ("invalidity", INVALIDITY, generalized("20200101000000Z")),
             ("broken invalidity", INVALIDITY, b"hello".to_vec()),
             ("an instruction", "2.5.29.23", oid("1.2.840.10040.2.1")),
@@ -628,13 +636,41 @@ fn entry_extensions(table: &mut Table) {
     // If an entry names no issuer, the issuer of the previous entry applies.
     let other = extension(ENTRY_ISSUER, true, &issuer(&cn("Other")));
     let own = extension(ENTRY_ISSUER, true, &issuer(&cn("Middle")));
+    let broken_issuer = extension(ENTRY_ISSUER, true, b"hello");
+    let broken_reason = extension(REASON, false, &[10, 0]);
     for (what, entries) in [
         (
-            "another's, then it",
+            "an entry of another issuer, then the leaf's entry with a broken issuer",
+            vec![
+                entry(&[1], std::slice::from_ref(&other)),
+                entry(LEAF, std::slice::from_ref(&broken_issuer)),
+            ],
+        ),
+        (
+            "an entry of another issuer, then the leaf's entry with a broken reason",
+            vec![
+                entry(&[1], std::slice::from_ref(&other)),
+                entry(LEAF, std::slice::from_ref(&broken_reason)),
+            ],
+        ),
+        (
+            "the leaf's entry with another issuer and a broken reason",
+            vec![entry(LEAF, &[other.clone(), broken_reason.clone()])],
+        ),
+        (
+            "an entry of another issuer, an entry with a broken reason, then the leaf's entry",
+            vec![
+                entry(&[1], std::slice::from_ref(&other)),
+                entry(&[2], std::slice::from_ref(&broken_reason)),
+                plain(LEAF),
+            ],
+        ),
+        (
+            "an entry of another issuer, then the leaf's entry",
             vec![entry(&[1], std::slice::from_ref(&other)), plain(LEAF)],
         ),
         (
-            "another's, its issuer's, then it",
+            "entries of another issuer and of its own, then the leaf's entry",
             vec![
                 entry(&[1], std::slice::from_ref(&other)),
                 entry(&[2], &[own]),
@@ -642,7 +678,7 @@ fn entry_extensions(table: &mut Table) {
             ],
         ),
         (
-            "it, then another's",
+            "the leaf's entry, then an entry of another issuer",
             vec![plain(LEAF), entry(&[0x78], &[other])],
         ),
     ] {
@@ -651,7 +687,7 @@ fn entry_extensions(table: &mut Table) {
     }
 }
 
-/// Adds cases in which a list has other forms of the issuer's name.
+/// Adds cases in which a list spells its issuer's name differently, or names another issuer.
 fn issuers(table: &mut Table) {
     let scene = Scene::usual(table, "issuer of a list");
     for (what, issuer) in [
@@ -667,7 +703,7 @@ fn issuers(table: &mut Table) {
         ),
         ("the root's", cn("Root")),
     ] {
-        for (serials, named) in [(&[][..], "clean"), (LEAF, "naming")] {
+        for (serials, named) in [(&[][..], "clean"), (LEAF, "revoking")] {
             let list = List {
                 issuer: Some(issuer.clone()),
                 ..List::new(serials)
@@ -692,7 +728,7 @@ fn namesakes(table: &mut Table) {
             }
         };
         let root = with(Draft::ca("Same"), b"root").self_signed(Key::new());
-        let middle = root.issue(with(of_serial(&[0x70], Draft::ca("Same")), b"middle"));
+        let middle = root.issue(with(with_serial(&[0x70], Draft::ca("Same")), b"middle"));
         let name = format!("one name for root and intermediate, {what}");
         let scene = Scene::of(table, name, root, middle);
         let authority = |id: &[u8]| extension(AUTHORITY, false, &tlv(0x30, &[&tlv(0x80, &[id])]));
@@ -701,21 +737,21 @@ fn namesakes(table: &mut Table) {
         for (what, lists) in [
             ("both lists", vec![of_root(clean()), of_middle(clean())]),
             (
-                "both, the other way",
+                "both lists, the intermediate's first",
                 vec![of_middle(clean()), of_root(clean())],
             ),
-            ("the root's", vec![of_root(clean())]),
-            ("the intermediate's", vec![of_middle(clean())]),
+            ("only the root's list", vec![of_root(clean())]),
+            ("only the intermediate's list", vec![of_middle(clean())]),
             (
-                "the root's naming",
-                vec![of_root(naming()), of_middle(clean())],
+                "both lists, the root's revokes the leaf's serial number",
+                vec![of_root(revoking()), of_middle(clean())],
             ),
             (
-                "the intermediate's naming",
-                vec![of_root(clean()), of_middle(naming())],
+                "both lists, the intermediate's revokes the leaf",
+                vec![of_root(clean()), of_middle(revoking())],
             ),
             (
-                "without authority",
+                "both lists, without authorityKeyIdentifier",
                 vec![scene.root.revoke(&clean()), scene.middle.revoke(&clean())],
             ),
         ] {
@@ -724,11 +760,14 @@ fn namesakes(table: &mut Table) {
     }
     // The root has a new key, and has issued itself a certificate for this key.
     let root = Authority::root("Root");
-    let new = root.issue(of_serial(&[0x70], Draft::ca("Root")));
+    let new = root.issue(with_serial(&[0x70], Draft::ca("Root")));
     let scene = Scene::of(table, "a new key of the root".to_owned(), root, new);
     for (what, lists) in [
-        ("the old key's list", vec![scene.root.revoke(&clean())]),
-        ("the new key's list", vec![scene.middle.revoke(&clean())]),
+        ("only the old key's list", vec![scene.root.revoke(&clean())]),
+        (
+            "only the new key's list",
+            vec![scene.middle.revoke(&clean())],
+        ),
         (
             "both lists",
             vec![scene.root.revoke(&clean()), scene.middle.revoke(&clean())],
@@ -738,7 +777,7 @@ fn namesakes(table: &mut Table) {
     }
 }
 
-/// Adds cases with different times of a list and of its next update.
+/// Adds cases with different values and encodings of thisUpdate and nextUpdate.
 fn times(table: &mut Table) {
     let scene = Scene::usual(table, "times of a list");
     let utc = |text: &str| tlv(23, &[text.as_bytes()]);
@@ -759,14 +798,14 @@ fn times(table: &mut Table) {
             generalized("20200101000000.5Z"),
             generalized("20490101000000.5Z"),
         ),
-        ("no date", utc("hello"), utc("hello")),
+        ("an invalid date", utc("hello"), utc("hello")),
         (
             "an impossible date",
             utc("201301000000Z"),
             utc("491301000000Z"),
         ),
         (
-            "the other century",
+            "the years 1950 and 2150",
             utc("500101000000Z"),
             generalized("21500101000000Z"),
         ),
@@ -779,9 +818,9 @@ fn times(table: &mut Table) {
     for (what, begin, end) in &forms {
         for (which, this_update, next_update) in [
             ("both", begin.clone(), Some(end.clone())),
-            ("its own", begin.clone(), Some(days(9))),
-            ("the next", days(-9), Some(end.clone())),
-            ("its own and no next", begin.clone(), None),
+            ("thisUpdate", begin.clone(), Some(days(9))),
+            ("nextUpdate", days(-9), Some(end.clone())),
+            ("thisUpdate without nextUpdate", begin.clone(), None),
         ] {
             let list = List {
                 this_update,
@@ -821,18 +860,18 @@ fn signatures(table: &mut Table) {
             inner_algorithm: Some(Algorithm::Ecdsa(algorithm)),
             ..clean()
         };
-        let what = format!("P-256 with {algorithm} within");
+        let what = format!("P-256, signed field {algorithm}");
         scene.judge_list(table, &what, &list);
     }
     let other = Authority::root("Middle");
     for (what, lists) in [
         ("by a namesake", vec![other.revoke(&clean())]),
         (
-            "by a namesake, and by it",
+            "by a namesake, and by the issuer",
             vec![other.revoke(&clean()), scene.middle.revoke(&clean())],
         ),
         (
-            "by it, and by a namesake",
+            "by the issuer, and by a namesake",
             vec![scene.middle.revoke(&clean()), other.revoke(&clean())],
         ),
         (
@@ -857,7 +896,7 @@ fn signatures(table: &mut Table) {
         let root = Authority::root("Root");
         let middle = root.issue_to(Draft::ca("Middle"), key);
         let scene = Scene::of(table, format!("lists by {what}"), root, middle);
-        for (serials, named) in [(&[][..], "clean"), (LEAF, "naming")] {
+        for (serials, named) in [(&[][..], "clean"), (LEAF, "revoking")] {
             scene.judge_list(table, named, &List::new(serials));
         }
         if what == "RSA" {
@@ -878,7 +917,7 @@ fn signatures(table: &mut Table) {
     }
 }
 
-/// Adds cases with odd serial numbers, entries and other bytes.
+/// Adds cases with unusual serial numbers, entries, versions and PEM files.
 fn forms(table: &mut Table) {
     for (what, serial) in [
         ("of one byte", vec![0x77]),
@@ -906,9 +945,9 @@ fn forms(table: &mut Table) {
         };
         for (what, listed) in [
             ("listed", serial.clone()),
-            ("with another sign", flipped),
-            ("in another's", [&serial[..], &[1]].concat()),
-            ("after a zero", [&[0], &serial[..]].concat()),
+            ("with the sign bit flipped", flipped),
+            ("with a byte appended", [&serial[..], &[1]].concat()),
+            ("with a leading zero", [&[0], &serial[..]].concat()),
         ] {
             let list = List {
                 entries: vec![entry(&[1], &[]), entry(&listed, &[]), entry(&[9], &[])],
@@ -923,9 +962,9 @@ fn forms(table: &mut Table) {
         ("a number in long form", vec![long_form]),
         ("an entry without a date", vec![tlv(0x30, &[&[2, 1, 0x55]])]),
         ("an empty entry", vec![tlv(0x30, &[])]),
-        ("an entry that is none", vec![tlv(2, &[&[1]])]),
+        ("an invalid entry", vec![tlv(2, &[&[1]])]),
         (
-            "an entry with more",
+            "an entry with an extra element",
             vec![tlv(0x30, &[&[2, 1, 1], &days(-3), &[5, 0]])],
         ),
         (
@@ -953,8 +992,8 @@ fn forms(table: &mut Table) {
         .map(|i| entry(&[&[1], &i.to_be_bytes()[..]].concat(), &[]))
         .collect();
     for (what, last) in [
-        ("of many others", vec![]),
-        ("of many", vec![entry(LEAF, &[])]),
+        ("many other entries", vec![]),
+        ("many entries, the leaf's last", vec![entry(LEAF, &[])]),
     ] {
         let list = List {
             entries: [many.clone(), last].concat(),
@@ -971,21 +1010,21 @@ fn forms(table: &mut Table) {
         scene.judge_list(table, &what, &list);
     }
     let usual = scene.middle.revoke(&clean());
-    scene.judge(table, "bytes after it", &[[&usual[..], b"more"].concat()]);
-    scene.judge(table, "cut", &[usual[..usual.len() - 1].to_vec()]);
+    scene.judge(table, "extra bytes", &[[&usual[..], b"more"].concat()]);
+    scene.judge(table, "truncated", &[usual[..usual.len() - 1].to_vec()]);
     let pem_of = |list: &[u8]| pem("X509 CRL", list);
     let text = format!("{}{}", pem_of(&scene.root.revoke(&clean())), pem_of(&usual));
     let (begin, body) = text.split_once('\n').expect("lines");
     for (what, text) in [
         ("CRLF", text.replace('\n', "\r\n")),
-        ("a comment before it", format!("# lists\n{text}")),
-        ("text after it", format!("{text}end\n")),
-        ("a BOM before it", format!("\u{feff}{text}")),
+        ("a comment before the lists", format!("# lists\n{text}")),
+        ("text after the lists", format!("{text}end\n")),
+        ("a BOM before the lists", format!("\u{feff}{text}")),
         ("spaces at the ends of lines", text.replace('\n', " \n")),
         ("an empty line", text.replace('\n', "\n\n")),
         ("a space in a line", format!("{begin}\n {body}")),
         ("another label", text.replace("X509 CRL", "CRL")),
-        ("without an end", text[..text.len() - 30].to_owned()),
+        ("without an END line", text[..text.len() - 30].to_owned()),
         ("no final newline", text.trim_end().to_owned()),
     ] {
         scene.judge_text(table, what, &text);
@@ -999,37 +1038,45 @@ fn files(table: &mut Table) {
         pem("X509 CRL", &authority.revoke(&List::new(serials)))
     };
     let of_root = list(&scene.root, &[]);
-    let (clean, naming) = (list(&scene.middle, &[]), list(&scene.middle, LEAF));
+    let (clean, revoking) = (list(&scene.middle, &[]), list(&scene.middle, LEAF));
     let root = pem("CERTIFICATE", &scene.root.der);
     let other = pem("CERTIFICATE", &Authority::root("Other").der);
     for (what, roots, lists) in [
         (
-            "a list beside the root",
+            "a clean list in the CA file",
             format!("{root}{clean}"),
             of_root.clone(),
         ),
         (
-            "a naming list beside the root",
-            format!("{root}{naming}"),
+            "a revoking list in the CA file",
+            format!("{root}{revoking}"),
             of_root.clone(),
         ),
         (
-            "every list beside the root",
+            "all lists in the CA file",
             format!("{root}{of_root}{clean}"),
             of_root.clone(),
         ),
         (
-            "a naming list next to the root, a clean list in its place",
-            format!("{root}{naming}"),
+            "a revoking list in the CA file, clean lists in the CRL file",
+            format!("{root}{revoking}"),
             format!("{of_root}{clean}"),
         ),
         (
-            "the root beside the lists",
+            "the root only in the CRL file",
             other.clone(),
             format!("{of_root}{clean}{root}"),
         ),
-        ("only the root for lists", root.clone(), root.clone()),
-        ("no lists, no root", other, format!("{of_root}{clean}")),
+        (
+            "no lists, the root in the CRL file",
+            root.clone(),
+            root.clone(),
+        ),
+        (
+            "another root in the CA file",
+            other,
+            format!("{of_root}{clean}"),
+        ),
     ] {
         let roots = table.file("roots.pem", &roots);
         let lists = table.file("list.pem", &lists);
@@ -1044,7 +1091,7 @@ fn files(table: &mut Table) {
     }
 }
 
-/// Adds cases with delta lists, which only add entries to other lists.
+/// Adds cases with delta lists, which contain only the changes since another list.
 fn deltas(table: &mut Table) {
     let fresh = |draft: Draft| draft.with(extension(FRESHEST, false, &tlv(0x30, &[])));
     for (what, scene) in [
@@ -1070,16 +1117,25 @@ fn deltas(table: &mut Table) {
             })
         };
         for (case, lists) in [
-            ("alone", vec![delta(&[], -3, None)]),
-            ("alone, naming", vec![delta(LEAF, -3, None)]),
-            ("newer, naming", vec![full(&[]), delta(LEAF, -1, None)]),
-            ("older, naming", vec![full(&[]), delta(LEAF, -9, None)]),
-            ("newer, clean", vec![full(LEAF), delta(&[], -1, None)]),
+            ("only a clean delta list", vec![delta(&[], -3, None)]),
+            ("only a revoking delta list", vec![delta(LEAF, -3, None)]),
             (
-                "newer, taking back",
+                "a newer revoking delta list",
+                vec![full(&[]), delta(LEAF, -1, None)],
+            ),
+            (
+                "an older revoking delta list",
+                vec![full(&[]), delta(LEAF, -9, None)],
+            ),
+            (
+                "a newer clean delta list",
+                vec![full(LEAF), delta(&[], -1, None)],
+            ),
+            (
+                "a newer delta list that removes the leaf",
                 vec![full(LEAF), delta(LEAF, -1, Some(8))],
             ),
-            ("both clean", vec![full(&[]), delta(&[], -1, None)]),
+            ("both lists clean", vec![full(&[]), delta(&[], -1, None)]),
         ] {
             scene.judge(table, &format!("{what}, {case}"), &lists);
         }

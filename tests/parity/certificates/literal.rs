@@ -1,6 +1,5 @@
-//! Systematic cases with names that are compared literally: dots and hyphens at the ends,
-//! addresses, and other spellings. Also cases with extra bytes in extensions, and with unusual
-//! keys.
+//! Systematic cases with names that are compared literally: with dots and hyphens at the ends,
+//! addresses, and different spellings. Also cases with malformed extensions, and with unusual keys.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -13,7 +12,7 @@ pub fn cases(table: &mut Table) {
     sent_names(table);
     verified_names(table);
     both_names(table);
-    trailing_bytes(table);
+    malformed_extensions(table);
     other_keys(table);
 }
 
@@ -46,7 +45,7 @@ const ASKED: [&str; 26] = [
     "a--b.example.test",
 ];
 
-/// Returns names of certificates to compare with a requested name.
+/// Returns the names of the certificates that are tried with a requested name.
 fn names_for(asked: &str) -> Vec<String> {
     let bare = asked.trim_end_matches('.');
     let parent = asked.split_once('.').map_or("", |(_, parent)| parent);
@@ -69,10 +68,16 @@ fn names_for(asked: &str) -> Vec<String> {
 fn sent_names(table: &mut Table) {
     for asked in ASKED {
         for own in names_for(asked) {
-            let case = table.leaf(&format!("sni {asked:?} of {own:?}"), Draft::leaf(&[&own]));
+            let case = table.leaf(
+                &format!("sni {asked:?}, certificate for {own:?}"),
+                Draft::leaf(&[&own]),
+            );
             case.asked_for(asked);
             let draft = Draft::new(cn(&own));
-            let case = table.leaf(&format!("sni {asked:?} of common name {own:?}"), draft);
+            let case = table.leaf(
+                &format!("sni {asked:?}, certificate with common name {own:?}"),
+                draft,
+            );
             case.asked_for(asked);
         }
     }
@@ -90,10 +95,13 @@ fn verified_names(table: &mut Table) {
     for asked in ASKED {
         for own in names_for(asked) {
             for (what, draft) in [
-                ("", Draft::leaf(&[&own])),
-                (" common name", Draft::new(cn(&own))),
+                ("for", Draft::leaf(&[&own])),
+                ("with common name", Draft::new(cn(&own))),
             ] {
-                let case = table.leaf(&format!("verifyhost {asked:?} of{what} {own:?}"), draft);
+                let case = table.leaf(
+                    &format!("verifyhost {asked:?}, certificate {what} {own:?}"),
+                    draft,
+                );
                 verify_only(case, asked);
             }
         }
@@ -108,14 +116,18 @@ fn verified_names(table: &mut Table) {
             "::ffff:127.0.0.1",
         ] {
             let draft = Draft::new(cn("a server")).with(alternative_names(&[(7, address)]));
-            let case = table.leaf(&format!("verifyhost {asked} of address {address:?}"), draft);
+            let case = table.leaf(
+                &format!("verifyhost {asked}, certificate for {address:?}"),
+                draft,
+            );
             verify_only(case, asked);
         }
     }
 }
 
-/// Adds cases with a sent and a verified name. If HAProxy sends a name, it verifies this name and
-/// ignores `verifyhost`. So both names must be the same here.
+/// Adds cases with both SNI and `verifyhost`. If HAProxy sends a name, it verifies this name and
+/// ignores `verifyhost`, but sni-check verifies the name of --verify-host. To compare the verdicts,
+/// both names are the same here.
 fn both_names(table: &mut Table) {
     for names in [
         &[NAME][..],
@@ -131,16 +143,16 @@ fn both_names(table: &mut Table) {
         );
         table
             .leaf(
-                &format!("sni and verifyhost {NAME} of {names:?}"),
+                &format!("sni and verifyhost {NAME}, certificate for {names:?}"),
                 Draft::leaf(names),
             )
             .with(&words.0, &words.1);
     }
 }
 
-/// Adds cases with bytes after the value of an extension. OpenSSL reads the first element and
-/// ignores the following bytes.
-fn trailing_bytes(table: &mut Table) {
+/// Adds cases with malformed extensions: extra bytes, truncated, empty or duplicate values, and
+/// invalid names. OpenSSL reads the first element of an extension and ignores the following bytes.
+fn malformed_extensions(table: &mut Table) {
     let sequence = |parts: &[&[u8]]| tlv(0x30, parts);
     let after = |value: &[u8], more: &[u8]| [value, more].concat();
     let names = sequence(&[&tlv(0x82, &[NAME.as_bytes()])]);
@@ -172,10 +184,10 @@ fn trailing_bytes(table: &mut Table) {
         for critical in [false, true] {
             let how = if critical { "critical " } else { "" };
             for (with, more) in [
-                ("as it is", &[][..]),
-                ("with a byte more", &[0]),
-                ("with an element more", &[5, 0]),
-                ("with rubbish", b"rubbish"),
+                ("unchanged", &[][..]),
+                ("with an extra byte", &[0]),
+                ("with an extra element", &[5, 0]),
+                ("with extra text", b"rubbish"),
             ] {
                 let value = after(&value, more);
                 table.everywhere(&format!("{how}{what} {with}"), |draft| {
@@ -184,7 +196,7 @@ fn trailing_bytes(table: &mut Table) {
             }
         }
         let cut = value[..value.len() - 1].to_vec();
-        table.everywhere(&format!("{what} cut"), |draft| {
+        table.everywhere(&format!("{what} truncated"), |draft| {
             draft.with(extension(kind, false, &cut))
         });
         table.everywhere(&format!("{what} empty"), |draft| {
@@ -196,24 +208,24 @@ fn trailing_bytes(table: &mut Table) {
             draft
         });
     }
-    // These entries aren't valid names. The certificate also has the right name.
+    // Most of these entries aren't valid names. The certificate also has the right name.
     for (what, entry) in [
-        ("an other name without a value", tlv(0xa0, &[&oid("1.2.3")])),
-        ("an other name that is none", tlv(0xa0, &[b"x"])),
-        ("a directory name that is none", tlv(0xa4, &[b"x"])),
+        ("an otherName without a value", tlv(0xa0, &[&oid("1.2.3")])),
+        ("an invalid otherName", tlv(0xa0, &[b"x"])),
+        ("an invalid directoryName", tlv(0xa4, &[b"x"])),
         (
-            "an EDI party",
+            "an ediPartyName",
             tlv(0xa5, &[&tlv(0xa1, &[&tlv(UTF8, &[b"x"])])]),
         ),
-        ("an EDI party that is none", tlv(0xa5, &[b"x"])),
-        ("an X.400 address", tlv(0xa3, &[b"x"])),
-        ("a registered id that is none", tlv(0x88, &[&[0x80]])),
-        ("an empty registered id", tlv(0x88, &[])),
-        ("an unknown name", tlv(0x89, &[b"x"])),
+        ("an invalid ediPartyName", tlv(0xa5, &[b"x"])),
+        ("an invalid x400Address", tlv(0xa3, &[b"x"])),
+        ("an invalid registeredID", tlv(0x88, &[&[0x80]])),
+        ("an empty registeredID", tlv(0x88, &[])),
+        ("an unknown kind of name", tlv(0x89, &[b"x"])),
         ("an address of three bytes", tlv(0x87, &[&[1, 2, 3]])),
-        ("a string in place of a name", tlv(UTF8, &[NAME.as_bytes()])),
+        ("a string instead of a name", tlv(UTF8, &[NAME.as_bytes()])),
         (
-            "a constructed name",
+            "a constructed dNSName",
             tlv(0xa2, &[&tlv(22, &[NAME.as_bytes()])]),
         ),
     ] {
@@ -228,7 +240,8 @@ fn trailing_bytes(table: &mut Table) {
     }
 }
 
-/// Adds cases with keys of issuers that are no longer in common use.
+/// Adds cases in which an issuer has an unusual key: DSA, a compressed EC point, or an RSA exponent
+/// other than 65537 (which is there for comparison).
 fn other_keys(table: &mut Table) {
     for bits in ["1024", "2048"] {
         let parameters = openssl(

@@ -24,7 +24,7 @@ use crate::support::haproxy::{installed, versions};
 /// The SNI name of the checks, for which the certificate must be valid.
 const NAME: &str = "www.example.test";
 
-/// The cases, and the servers that they need.
+/// The cases, the servers that they need, and the usual root.
 struct Table {
     sites: Sites,
     cases: Vec<Case>,
@@ -63,7 +63,7 @@ impl Table {
         self.cases.last_mut().expect("just pushed")
     }
 
-    /// Like `judge_by_file`, but with these roots.
+    /// Like `judge_by_file`, but writes these roots to the file.
     fn judge(
         &mut self,
         name: impl Into<String>,
@@ -101,8 +101,8 @@ impl Table {
         self.judge(&name, &leaf, &[], &[&root.der])
     }
 
-    /// Adds a case with the server of an earlier case, and with additional words for HAProxy and
-    /// for sni-check.
+    /// Adds a copy of an earlier case, with additional words on the server line (`theirs`) and
+    /// additional options for sni-check (`ours`).
     fn again(
         &mut self,
         name: impl Into<String>,
@@ -117,7 +117,7 @@ impl Table {
         case.with(theirs, ours)
     }
 
-    /// Writes a file that only the next case uses.
+    /// Writes a file for the next case, and returns its path.
     fn file(&self, name: &str, content: &str) -> String {
         let number = self.cases.len();
         self.sites.file(&format!("of-{number}/{name}"), content)
@@ -125,14 +125,14 @@ impl Table {
 }
 
 impl Case {
-    /// Makes the checks send this name instead of the usual name.
+    /// Makes the checks send this name instead of `NAME`.
     fn asked_for(&mut self, name: &str) -> &mut Case {
         self.server = self.server.replace(NAME, name);
         self.options = self.options.replace(NAME, name);
         self
     }
 
-    /// Adds words for HAProxy and for sni-check.
+    /// Adds words to the server line and to the options of sni-check.
     fn with(&mut self, theirs: &str, ours: &str) -> &mut Case {
         self.server = format!("{} {theirs}", self.server);
         self.options = format!("{} {ours}", self.options);

@@ -89,7 +89,10 @@ fn other_servers(table: &mut Table) {
         ("1.2.3.test", "1.2.3.test"),
     ] {
         table
-            .leaf(&format!("{asked} of {names}"), Draft::leaf(&[names]))
+            .leaf(
+                &format!("{asked}, certificate for {names}"),
+                Draft::leaf(&[names]),
+            )
             .asked_for(asked);
     }
 }
@@ -128,14 +131,14 @@ fn common_names(table: &mut Table) {
             name(&[(CN, UTF8, NAME.as_bytes()), (CN, UTF8, b"other")]),
         ),
         (
-            "an organisation of that name",
+            "our name as organisation",
             name(&[(O, UTF8, NAME.as_bytes())]),
         ),
         (
-            "a mail address of that name",
+            "our name as mail address",
             name(&[("1.2.840.113549.1.9.1", IA5, NAME.as_bytes())]),
         ),
-        ("no subject at all", name(&[])),
+        ("an empty subject name", name(&[])),
         (
             "both in one part",
             tlv(
@@ -151,8 +154,8 @@ fn common_names(table: &mut Table) {
         ),
     ] {
         table.leaf(what, Draft::new(subject.clone()));
-        let beside = Draft::new(subject).with(dns(&["beside.test"]));
-        table.leaf(&format!("{what}, beside another name"), beside);
+        let with_dns = Draft::new(subject).with(dns(&["another.test"]));
+        table.leaf(&format!("{what}, with another DNS name"), with_dns);
     }
 }
 
@@ -173,12 +176,15 @@ fn other_alternatives(table: &mut Table) {
         let of = |subject| Draft::new(subject).with(alternatives.clone());
         table.leaf(&format!("alternative names: {what}"), of(cn("a server")));
         table.leaf(
-            &format!("alternative names: {what}, beside the common name"),
+            &format!("alternative names: {what}, with our common name"),
             of(cn(NAME)),
         );
         let and_ours = [entries, &[(2, NAME.as_bytes())]].concat();
         let draft = Draft::new(cn("a server")).with(alternative_names(&and_ours));
-        table.leaf(&format!("alternative names: {what}, and ours"), draft);
+        table.leaf(
+            &format!("alternative names: {what}, with our DNS name"),
+            draft,
+        );
     }
     let broken = extension("2.5.29.17", false, b"\x30\x05\x82");
     table.leaf(
@@ -215,7 +221,7 @@ fn verifyhost(table: &mut Table) {
             "127.0.0.1",
         ),
         (
-            "an IP address by a wildcard",
+            "a wildcard that covers the IP address",
             Draft::leaf(&["*.0.0.1"]),
             "127.0.0.1",
         ),

@@ -26,14 +26,14 @@ fn judge(
 }
 
 /// Returns a list that has expired.
-fn ended(revoked: &[u8]) -> List {
+fn expired(revoked: &[u8]) -> List {
     List {
         next_update: Some(days(-2)),
         ..List::new(revoked)
     }
 }
 
-/// Returns a list with these extensions in addition to its number.
+/// Returns a list with this extension in addition to its number.
 fn extended(extension: Vec<u8>) -> List {
     List::new(&[]).with(&[extension])
 }
@@ -47,7 +47,7 @@ fn version_1(revoked: &[u8]) -> List {
     }
 }
 
-/// Returns a list that revokes the leaf for this reason.
+/// Returns a list with the leaf and this reason.
 fn for_reason(reason: u8) -> List {
     List {
         reason: Some(reason),
@@ -92,7 +92,7 @@ fn of_the_root(table: &mut Table) {
                 ..List::new(&[])
             })],
         ),
-        ("expired", vec![list(ended(&[]))]),
+        ("expired", vec![list(expired(&[]))]),
         (
             "not begun",
             vec![list(List {
@@ -108,17 +108,17 @@ fn of_the_root(table: &mut Table) {
         ),
         (
             "an expired list of another CA, and the right list",
-            vec![other.revoke(&ended(&[])), usual()],
+            vec![other.revoke(&expired(&[])), usual()],
         ),
-        ("expired, then current", vec![list(ended(&[])), usual()]),
-        ("current, then expired", vec![usual(), list(ended(&[]))]),
+        ("expired, then current", vec![list(expired(&[])), usual()]),
+        ("current, then expired", vec![usual(), list(expired(&[]))]),
         (
             "expired, then current with the leaf",
-            vec![list(ended(&[])), list(List::new(&[7]))],
+            vec![list(expired(&[])), list(List::new(&[7]))],
         ),
         (
             "expired with the leaf, then current",
-            vec![list(ended(&[7])), usual()],
+            vec![list(expired(&[7])), usual()],
         ),
         (
             "empty, then with the leaf",
@@ -141,7 +141,10 @@ fn of_the_root(table: &mut Table) {
             vec![list(extended(extension("1.2.3.4", false, &[5, 0])))],
         ),
         ("with the leaf, on hold", vec![list(for_reason(6))]),
-        ("with the leaf, removed again", vec![list(for_reason(8))]),
+        (
+            "with the leaf, with reason removeFromCRL",
+            vec![list(for_reason(8))],
+        ),
         ("with the leaf, and a reason", vec![list(for_reason(1))]),
         (
             "a delta",
@@ -179,13 +182,10 @@ fn of_the_root(table: &mut Table) {
     let no_lists = Draft::ca("Root")
         .with(key_usage(KEY_CERT_SIGN))
         .self_signed(Key::new());
-    let only_lists = Draft::ca("Root")
+    let with_lists = Draft::ca("Root")
         .with(key_usage(KEY_CERT_SIGN | CRL_SIGN))
         .self_signed(Key::new());
-    for (what, root) in [
-        ("not to sign lists", no_lists),
-        ("to sign lists", only_lists),
-    ] {
+    for (what, root) in [("without cRLSign", no_lists), ("with cRLSign", with_lists)] {
         let leaf = root.issue(Draft::leaf(&[NAME]));
         let list = root.revoke(&List::new(&[]));
         judge(
@@ -203,7 +203,7 @@ fn of_the_root(table: &mut Table) {
     judge(table, name, &alone, &[], &alone, &[list]);
 }
 
-/// Adds cases with lists of several issuers, because a chain needs a list from each issuer.
+/// Adds cases with a chain of two issuers. Such a chain needs a list from each issuer.
 fn of_all(table: &mut Table) {
     let root = Draft {
         serial: vec![1],
@@ -230,11 +230,11 @@ fn of_all(table: &mut Table) {
         ),
         ("the root revoked", Some(List::new(&[1])), Some(empty())),
         ("the leaf revoked", Some(empty()), Some(List::new(&[3]))),
-        ("the root's list expired", Some(ended(&[])), Some(empty())),
+        ("the root's list expired", Some(expired(&[])), Some(empty())),
         (
             "the intermediate's list expired",
             Some(empty()),
-            Some(ended(&[])),
+            Some(expired(&[])),
         ),
         (
             "the intermediate's list has version 1",

@@ -1,5 +1,5 @@
-//! Systematic cases with name constraints: every kind of name with every kind of subtree, and
-//! authorities that have issued certificates to themselves.
+//! Systematic cases with name constraints: each kind of name with each kind of subtree. Also cases with
+//! roots that have issued certificates to themselves.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -64,8 +64,8 @@ fn judge_both(table: &mut Table, of: &str, base: &[u8], leaf: &Draft) {
     );
 }
 
-/// Returns a leaf with this name in addition to the right name.
-fn beside(number: u8, value: &[u8]) -> Draft {
+/// Returns a leaf with this alternative name in addition to our name.
+fn leaf_with(number: u8, value: &[u8]) -> Draft {
     let names = alternative_names(&[(2, NAME.as_bytes()), (number, value)]);
     Draft::new(cn("a server")).with(names)
 }
@@ -77,12 +77,18 @@ fn kinds(table: &mut Table) {
         Draft::new(subject).with(dns(&[NAME]))
     };
     let leaves = [
-        ("a mailbox", beside(1, b"ops@example.test")),
-        ("a mailbox in capitals", beside(1, b"OPS@EXAMPLE.TEST")),
-        ("a mailbox below", beside(1, b"ops@mail.example.test")),
-        ("a mailbox elsewhere", beside(1, b"ops@other.test")),
-        ("two at signs", beside(1, b"\"a@b\"@example.test")),
-        ("no at sign", beside(1, b"example.test")),
+        ("a mailbox", leaf_with(1, b"ops@example.test")),
+        ("a mailbox in capitals", leaf_with(1, b"OPS@EXAMPLE.TEST")),
+        (
+            "a mailbox in a subdomain",
+            leaf_with(1, b"ops@mail.example.test"),
+        ),
+        (
+            "a mailbox in another domain",
+            leaf_with(1, b"ops@other.test"),
+        ),
+        ("two at signs", leaf_with(1, b"\"a@b\"@example.test")),
+        ("no at sign", leaf_with(1, b"example.test")),
         (
             "a mailbox in the subject",
             subject_mail(IA5, b"ops@example.test"),
@@ -91,32 +97,38 @@ fn kinds(table: &mut Table) {
             "a mailbox in the subject as UTF8String",
             subject_mail(UTF8, b"ops@example.test"),
         ),
-        ("a URI", beside(6, b"https://example.test/x")),
+        ("a URI", leaf_with(6, b"https://example.test/x")),
         (
             "a URI with a port",
-            beside(6, b"https://example.test:443/x"),
+            leaf_with(6, b"https://example.test:443/x"),
         ),
-        ("a URI below", beside(6, b"https://www.example.test")),
-        ("a URI elsewhere", beside(6, b"https://other.test/")),
-        ("a URI without a host", beside(6, b"urn:example:test")),
-        ("a URI with an empty host", beside(6, b"file:///x")),
-        ("an IPv4 address", beside(7, &[10, 1, 2, 3])),
-        ("an IPv6 address", beside(7, &[1; 16])),
-        ("half an address", beside(7, &[10, 1])),
-        ("a registered id", beside(8, &[0x2a, 3])),
         (
-            "another name",
-            beside(0, &other("1.2.3.4", &tlv(UTF8, &[b"x"]))),
+            "a URI in a subdomain",
+            leaf_with(6, b"https://www.example.test"),
+        ),
+        (
+            "a URI in another domain",
+            leaf_with(6, b"https://other.test/"),
+        ),
+        ("a URI without a host", leaf_with(6, b"urn:example:test")),
+        ("a URI with an empty host", leaf_with(6, b"file:///x")),
+        ("an IPv4 address", leaf_with(7, &[10, 1, 2, 3])),
+        ("an IPv6 address", leaf_with(7, &[1; 16])),
+        ("an address of two bytes", leaf_with(7, &[10, 1])),
+        ("a registered id", leaf_with(8, &[0x2a, 3])),
+        (
+            "an otherName",
+            leaf_with(0, &other("1.2.3.4", &tlv(UTF8, &[b"x"]))),
         ),
         (
             "an international mailbox",
-            beside(
+            leaf_with(
                 0,
                 &other(smtp, &tlv(UTF8, &["\u{fc}@example.test".as_bytes()])),
             ),
         ),
-        ("a directory name", beside(4, &cn("example"))),
-        ("no other name", Draft::leaf(&[NAME])),
+        ("a directory name", leaf_with(4, &cn("example"))),
+        ("only our name", Draft::leaf(&[NAME])),
     ];
     let general = |tag: u8, value: &[u8]| tlv(tag, &[value]);
     let subtrees = [
@@ -130,14 +142,14 @@ fn kinds(table: &mut Table) {
         ("any URI", general(0x86, b"")),
         ("IPv4", general(0x87, &[10, 0, 0, 0, 255, 0, 0, 0])),
         ("IPv6", general(0x87, &[0; 32])),
-        ("an odd address", general(0x87, &[10, 0, 0])),
+        ("an address of three bytes", general(0x87, &[10, 0, 0])),
         ("a registered id", general(0x88, &[0x2a, 3])),
         (
-            "another name",
+            "an otherName",
             general(0xa0, &other("1.2.3.4", &tlv(UTF8, &[b"x"]))),
         ),
         (
-            "another kind of other name",
+            "an otherName of another type",
             general(0xa0, &other("1.2.3.5", &tlv(UTF8, &[b"x"]))),
         ),
         ("a directory", general(0xa4, &cn("a server"))),
@@ -195,14 +207,17 @@ fn hosts(table: &mut Table) {
         "*.other.test",
     ] {
         for (what, leaf) in [
-            ("alone", Draft::new(cn(common))),
+            ("without other names", Draft::new(cn(common))),
             (
-                "beside an address",
+                "with an address",
                 Draft::new(cn(common)).with(alternative_names(&[(7, &[10, 0, 0, 1])])),
             ),
-            ("beside our name", Draft::new(cn(common)).with(dns(&[NAME]))),
             (
-                "and ours",
+                "with our DNS name",
+                Draft::new(cn(common)).with(dns(&[NAME])),
+            ),
+            (
+                "with our common name",
                 Draft::new(name(&[
                     (CN, UTF8, common.as_bytes()),
                     (CN, UTF8, NAME.as_bytes()),
@@ -232,7 +247,7 @@ fn several(table: &mut Table) {
             constraints(&[plain("example.test")], &[plain(NAME)]),
         ),
         (
-            "excluded elsewhere",
+            "excluded another host",
             constraints(&[plain("example.test")], &[plain("a.example.test")]),
         ),
         (
@@ -249,7 +264,7 @@ fn several(table: &mut Table) {
             constraints(&[with(&[0x80, 1, 0, 0x81, 1, 9])], &[]),
         ),
         (
-            "a minimum of another kind",
+            "a minimum of a subtree of another kind",
             constraints(&[subtree(&address, &[0x80, 1, 1])], &[]),
         ),
         (
@@ -257,7 +272,7 @@ fn several(table: &mut Table) {
             constraints(&[], &[subtree(&host("other.test"), &[0x80, 1, 1])]),
         ),
         (
-            "a minimum after one that holds it",
+            "a minimum after a subtree that permits our name",
             constraints(
                 &[
                     plain("example.test"),
@@ -266,13 +281,16 @@ fn several(table: &mut Table) {
                 &[],
             ),
         ),
-        ("a subtree with more", constraints(&[with(&[5, 0])], &[])),
+        (
+            "a subtree with an extra element",
+            constraints(&[with(&[5, 0])], &[]),
+        ),
         (
             "a subtree without a base",
             constraints(&[tlv(0x30, &[])], &[]),
         ),
         (
-            "a name that is none",
+            "an invalid name",
             constraints(&[subtree(&tlv(0x8f, &[b"x"]), &[])], &[]),
         ),
         (
@@ -294,7 +312,7 @@ fn several(table: &mut Table) {
             ),
         ),
         (
-            "a byte after it",
+            "an extra byte",
             extension(
                 "2.5.29.30",
                 true,
@@ -331,7 +349,7 @@ fn several(table: &mut Table) {
             ("the company", company(UTF8, b"Company")),
             ("the company in capitals", company(PRINTABLE, b" COMPANY ")),
             ("another company", company(UTF8, b"Companies")),
-            ("the beginning of it", company(UTF8, b"Comp")),
+            ("the beginning of the company", company(UTF8, b"Comp")),
             ("both", both.clone()),
             ("joined", joined.clone()),
             ("everything", name(&[])),
@@ -343,7 +361,7 @@ fn several(table: &mut Table) {
     }
 }
 
-/// Adds cases with an authority that has issued itself a certificate for a new key.
+/// Adds cases with a root that has issued itself certificates for up to two new keys.
 fn self_issued(table: &mut Table) {
     let host = |name: &str| [subtree(&tlv(0x82, &[name.as_bytes()]), &[])];
     let directory = [subtree(&tlv(0xa4, &[&cn("Other")]), &[])];

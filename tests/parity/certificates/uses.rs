@@ -1,4 +1,4 @@
-//! Cases about the use of certificates.
+//! Cases with extensions, most of which limit what a certificate may be used for.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -58,11 +58,11 @@ fn extensions() -> Vec<(&'static str, Vec<u8>)> {
             extension("2.5.29.15", true, &[3, 3, 7, 0, 0x80]),
         ),
         (
-            "keyUsage of no bit",
+            "keyUsage without bits",
             extension("2.5.29.15", true, &[3, 2, 7, 0]),
         ),
         (
-            "keyUsage of no byte",
+            "keyUsage without bytes",
             extension("2.5.29.15", true, &[3, 1, 0]),
         ),
         (
@@ -71,7 +71,7 @@ fn extensions() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("keyUsage broken", extension("2.5.29.15", true, &[3, 5, 0])),
         (
-            "keyUsage of unused bits",
+            "keyUsage with trailing zero bits",
             extension("2.5.29.15", true, &[3, 2, 0, 0xa4]),
         ),
         (
@@ -101,11 +101,11 @@ fn extensions() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("extKeyUsage unknown", extended_usage(&["1.2.3.4"], false)),
         (
-            "extKeyUsage server gated",
+            "extKeyUsage server gated cryptography",
             extended_usage(&["1.3.6.1.4.1.311.10.3.3"], false),
         ),
         (
-            "extKeyUsage server gated, Netscape",
+            "extKeyUsage server gated cryptography, Netscape",
             extended_usage(&["2.16.840.1.113730.4.1"], false),
         ),
         ("extKeyUsage empty", extended_usage(&[], false)),
@@ -114,10 +114,13 @@ fn extensions() -> Vec<(&'static str, Vec<u8>)> {
             extension("2.5.29.37", false, &[0x30, 5]),
         ),
         ("basicConstraints CA", basic(true, None)),
-        ("basicConstraints CA for 0", basic(true, Some(0))),
-        ("basicConstraints CA for 1", basic(true, Some(1))),
+        ("basicConstraints CA, path length 0", basic(true, Some(0))),
+        ("basicConstraints CA, path length 1", basic(true, Some(1))),
         ("basicConstraints no CA", basic(false, None)),
-        ("basicConstraints no CA for 0", basic(false, Some(0))),
+        (
+            "basicConstraints no CA, path length 0",
+            basic(false, Some(0)),
+        ),
         (
             "basicConstraints not critical",
             extension("2.5.29.19", false, &tlv(0x30, &[&[1, 1, 0xff]])),
@@ -127,15 +130,15 @@ fn extensions() -> Vec<(&'static str, Vec<u8>)> {
             extension("2.5.29.19", true, &tlv(0x30, &[&[1, 1, 1]])),
         ),
         (
-            "basicConstraints FALSE said",
+            "basicConstraints with an explicit FALSE",
             extension("2.5.29.19", true, &tlv(0x30, &[&[1, 1, 0]])),
         ),
         (
-            "basicConstraints for -1",
+            "basicConstraints CA, path length -1",
             extension("2.5.29.19", true, &tlv(0x30, &[&[1, 1, 0xff, 2, 1, 0xff]])),
         ),
         (
-            "basicConstraints for 300",
+            "basicConstraints CA, path length 300",
             extension(
                 "2.5.29.19",
                 true,
@@ -155,7 +158,7 @@ fn extensions() -> Vec<(&'static str, Vec<u8>)> {
             extension("1.2.3.4", false, &no_check),
         ),
         (
-            "an unknown critical extension of X.509",
+            "an unknown critical extension with an X.509 OID",
             extension("2.5.29.99", true, &no_check),
         ),
         (
@@ -269,13 +272,13 @@ fn extensions() -> Vec<(&'static str, Vec<u8>)> {
             extension("1.3.6.1.5.5.7.1.8", true, &tlv(0x30, &[])),
         ),
         (
-            "TLS feature of Microsoft",
+            "Microsoft's certificate template",
             extension("1.3.6.1.4.1.311.20.2", false, &tlv(30, &[&[0, 0x57]])),
         ),
     ]
 }
 
-/// Adds cases with fields and extensions that are missing or occur twice.
+/// Adds cases in which an extension is missing or occurs twice.
 fn without(table: &mut Table) {
     let drop = |kind: &'static str| {
         move |mut draft: Draft| {

@@ -7,7 +7,7 @@ pub fn cases(table: &mut Table) {
     let utc = |text: &str| tlv(23, &[text.as_bytes()]);
     let usual = || (days(-9), days(9));
     for (what, begin, end) in [
-        ("in time", usual().0, usual().1),
+        ("valid", usual().0, usual().1),
         ("expired", days(-9), days(-2)),
         ("expires today", days(-9), days(0)),
         ("not begun", days(2), days(9)),
@@ -46,7 +46,7 @@ pub fn cases(table: &mut Table) {
         ("30 February", utc("200230000000Z"), days(9)),
         ("second 60", utc("200101000060Z"), days(9)),
         ("empty times", utc(""), utc("")),
-        ("letters for times", utc("abcdefghijklZ"), days(9)),
+        ("letters as times", utc("abcdefghijklZ"), days(9)),
     ] {
         table.leaf(
             what,

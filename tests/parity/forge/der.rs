@@ -1,4 +1,4 @@
-//! Elements of DER: names, times and others.
+//! Builds elements of DER, such as names and times.
 
 /// Returns one element of DER.
 pub fn tlv(tag: u8, content: &[&[u8]]) -> Vec<u8> {

@@ -11,7 +11,7 @@ use super::der::{SEQUENCE, oid, tlv};
 use crate::support::folder::Folder;
 use crate::support::program;
 
-/// A signature algorithm, and the options that make OpenSSL sign with it.
+/// A signature algorithm, with the name of its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     Ecdsa(&'static str),
@@ -69,7 +69,8 @@ fn pss(hash: &str) -> Vec<u8> {
     tlv(SEQUENCE, &[&oid("1.2.840.113549.1.1.10"), &parameters])
 }
 
-/// A key. Keys from [`Key::new`] sign in this process. OpenSSL signs with all other keys.
+/// A key. If the key comes from [`Key::new`], this process makes its ECDSA signatures with SHA-256.
+/// OpenSSL makes all other signatures.
 pub struct Key {
     pub pem: String,
     pub spki: Vec<u8>,
@@ -90,7 +91,7 @@ impl Key {
         }
     }
 
-    /// Returns a copy of the key, with which OpenSSL signs.
+    /// Returns a copy of the key. OpenSSL makes all signatures of the copy.
     pub fn copy(&self) -> Key {
         Key {
             pem: self.pem.clone(),
@@ -125,7 +126,7 @@ impl Key {
         Key::made(&["RSA", "-pkeyopt", &size], Algorithm::Rsa("sha256"))
     }
 
-    /// Makes a key on this elliptic curve.
+    /// Makes a key on this elliptic curve, which signs with this hash by default.
     pub fn curve(curve: &str, hash: &'static str) -> Key {
         let curve = format!("ec_paramgen_curve:{curve}");
         Key::made(&["EC", "-pkeyopt", &curve], Algorithm::Ecdsa(hash))
@@ -169,9 +170,9 @@ pub fn openssl(words: &[&str], input: &[u8]) -> Vec<u8> {
         .spawn()
         .expect("openssl runs");
     let mut stdin = process.stdin.take().expect("a pipe");
-    stdin.write_all(input).expect("it reads");
+    stdin.write_all(input).expect("openssl reads its input");
     drop(stdin);
-    let output = process.wait_with_output().expect("it ends");
+    let output = process.wait_with_output().expect("openssl exits");
     assert!(output.status.success(), "openssl {words:?}");
     output.stdout
 }

@@ -16,17 +16,17 @@ pub struct List {
     /// The reason for all entries of `revoked`.
     pub reason: Option<u8>,
     pub extensions: Vec<Vec<u8>>,
-    /// Encoded entries that replace `revoked`.
+    /// Encoded entries that follow the entries of `revoked`.
     pub entries: Vec<Vec<u8>>,
     /// An issuer name that replaces the issuer's own name.
     pub issuer: Option<Vec<u8>>,
     /// An algorithm that replaces the default of the issuer's key.
     pub algorithm: Option<Algorithm>,
-    /// A different algorithm inside the signed part.
+    /// The algorithm that the signed part names, if it differs.
     pub inner_algorithm: Option<Algorithm>,
 }
 
-/// Returns an entry of a list: a serial number and extensions.
+/// Returns an entry of a list, revoked three days ago, with this serial number and these extensions.
 pub fn entry(serial: &[u8], extensions: &[Vec<u8>]) -> Vec<u8> {
     let extensions = match extensions.is_empty() {
         true => Vec::new(),

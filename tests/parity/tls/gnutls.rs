@@ -1,4 +1,4 @@
-//! Cases with settings that only a GnuTLS server has.
+//! Cases with a GnuTLS server and different settings.
 
 use std::net::TcpStream;
 use std::process::Stdio;

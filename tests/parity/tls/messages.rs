@@ -1,4 +1,4 @@
-//! Cases with handshake messages that no library sends. Every case changes one thing.
+//! Cases with handshake messages that no library sends. Most cases change one thing.
 
 use std::fmt::Display;
 
@@ -23,15 +23,15 @@ pub fn cases(table: &mut Table) {
 
 type Make = fn() -> Script;
 
-/// Servers of both TLS versions, with a P-256 key.
+/// The names of the TLS versions, each with the script of a usual server.
 const VERSIONS: [(&str, Make); 2] = [("1.2", Script::tls12), ("1.3", Script::tls13)];
 
-/// Adds a case with a P-256 key.
+/// Adds a case with this script and a P-256 key.
 fn judge(table: &mut Table, name: impl Display, script: Script) -> &mut Case {
     judge_with(table, name, "P-256", script)
 }
 
-/// Adds a case with a key of this kind.
+/// Adds a case with this script and a key of this kind.
 fn judge_with<'a>(
     table: &'a mut Table,
     name: impl Display,
@@ -54,19 +54,20 @@ fn changes(count: usize) -> Out {
     Out::Raw(record(CHANGE_CIPHER_SPEC, &[1]).repeat(count))
 }
 
-/// These servers break a rule of TLS. If one is DOWN in HAProxy, it must be DOWN in sni-check. If
-/// HAProxy accepts it, it may be DOWN in sni-check, and the line must then report a limit.
+/// Most of these servers break a rule of TLS. If a server is DOWN in HAProxy, it must be DOWN in
+/// sni-check. If HAProxy accepts the server, it may still be DOWN in sni-check, and the line must then
+/// report a limit.
 const RULES: Differs = Differs::PerhapsLimit("our TLS library does not accept it");
-/// Timing decides whether a program sees a reset.
+/// A program may finish before it sees a reset, so the verdict depends on timing.
 const RACE: Differs = Differs::Versions("a program may see a reset too late");
 
-/// Types of extensions: all assigned types that are plausible, and some unassigned types.
+/// Types of extensions: many assigned types, and some unassigned types.
 const EXTENSIONS: [u16; 37] = [
     0, 1, 5, 10, 11, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 27, 28, 34, 35, 41, 42, 43,
     44, 45, 47, 48, 49, 50, 51, 57, 13172, 65281, 65037, 0x0a0a, 12345,
 ];
 
-/// Returns content that a client would accept for an extension.
+/// Returns plausible content for an extension.
 fn plausible(kind: u16) -> Vec<u8> {
     match kind {
         0 | 17 | 18 | 22 | 23 | 35 | 42 | 49 => Vec::new(),
@@ -126,7 +127,7 @@ fn extensions(table: &mut Table) {
         for kind in EXTENSIONS {
             let mut contents = vec![("usual", plausible(kind)), ("long", vec![0xee; 7])];
             if !contents[0].1.is_empty() {
-                contents.push(("no", Vec::new()));
+                contents.push(("empty", Vec::new()));
             }
             for (what, content) in contents {
                 let mut script = script();
@@ -209,7 +210,7 @@ fn hellos(table: &mut Table) {
                 session_id: Some(length),
                 ..script()
             };
-            let name = format!("{version}, a session id of {length} bytes of its own");
+            let name = format!("{version}, the server's own session ID, {length} bytes");
             judge(table, name, script);
         }
         for suite in [
@@ -231,7 +232,7 @@ fn hellos(table: &mut Table) {
         }
         for (what, change) in [
             (
-                "with a byte after it",
+                "with a trailing byte",
                 (|mut hello| {
                     hello_length(&mut hello, &[0]);
                     hello
@@ -242,7 +243,7 @@ fn hellos(table: &mut Table) {
                 hello[at] = 1;
                 hello
             }),
-            ("cut by a byte", |mut hello| {
+            ("that is one byte too short", |mut hello| {
                 hello.pop();
                 message(2, &hello[4..])
             }),
@@ -293,9 +294,9 @@ fn hellos(table: &mut Table) {
         ("of 33 bytes", [&[0, 29, 0, 33][..], &[9; 33]].concat()),
         ("of another group", [&[0, 30, 0, 56][..], &[9; 56]].concat()),
         ("of P-256", [&[0, 23, 0, 65, 4][..], &[9; 64]].concat()),
-        ("of a group alone", vec![0, 29]),
+        ("with a group but no key", vec![0, 29]),
         (
-            "with a byte after it",
+            "with a trailing byte",
             [&[0, 29, 0, 32][..], &[9; 33]].concat(),
         ),
     ] {
@@ -370,27 +371,27 @@ fn requests(table: &mut Table) {
         ("a name that is a number", names(&[&[2, 1, 1]])),
         ("text as a name", names(&[b"CN=Root"])),
         (
-            "a name with bytes after it",
+            "a name with trailing bytes",
             names(&[&[&name[..], &[0, 0]].concat()]),
         ),
-        ("a name that is cut", vec![0, 9, 0x30, 7, 1]),
+        ("a truncated name", vec![0, 9, 0x30, 7, 1]),
         ("a name with an empty SET", names(&[&[0x30, 2, 0x31, 0]])),
         (
-            "a name with a SET that is cut",
+            "a name with a truncated SET",
             names(&[&[0x30, 4, 0x31, 9, 0x30, 0]]),
         ),
-        ("a length alone", vec![0]),
+        ("only a length", vec![0]),
         (
-            "a name of which the SEQUENCE is long",
+            "a name whose SEQUENCE has a long-form length",
             names(&[&[0x30, 0x81, 0]]),
         ),
         ("a name of indefinite length", names(&[&[0x30, 0x80, 0, 0]])),
         (
-            "a name with a bad string",
+            "a name with an empty string",
             names(&[&[0x30, 0x0b, 0x31, 9, 0x30, 7, 6, 3, 0x55, 4, 3, 0x0c, 0]]),
         ),
         (
-            "a name with UTF-8 that is none",
+            "a name with invalid UTF-8",
             names(&[&[
                 0x30, 0x0d, 0x31, 0x0b, 0x30, 9, 6, 3, 0x55, 4, 3, 0x0c, 2, 0xff, 0xff,
             ]]),
@@ -424,19 +425,16 @@ fn requests(table: &mut Table) {
         ("without types", request12(&[], &[4, 3], &[])),
         ("with an unknown type", request12(&[99], &[4, 3], &[])),
         ("without schemes", request12(&[1, 64], &[], &[])),
+        ("with unknown schemes", request12(&[1, 64], &[9, 9], &[])),
+        ("with only SHA-1", request12(&[1, 64], &[2, 1, 2, 3], &[])),
         (
-            "with schemes that are unknown",
-            request12(&[1, 64], &[9, 9], &[]),
-        ),
-        ("with SHA-1 alone", request12(&[1, 64], &[2, 1, 2, 3], &[])),
-        (
-            "with an odd list of schemes",
+            "with a list of schemes of odd length",
             request12(&[1, 64], &[4, 3, 4], &[]),
         ),
         ("of TLS 1.1", [vector(1, &[1, 64]), vector(2, &[])].concat()),
         ("that is empty", Vec::new()),
         (
-            "with a byte after it",
+            "with a trailing byte",
             [request12(&[1, 64], &[4, 3], &[]), vec![0]].concat(),
         ),
     ] {
@@ -454,17 +452,14 @@ fn requests(table: &mut Table) {
             request13(&[], &[(13, vec![0, 0])]),
         ),
         (
-            "with an odd list of schemes",
+            "with a list of schemes of odd length",
             request13(&[], &[(13, vec![0, 3, 4, 3, 4])]),
         ),
         (
-            "with schemes that are unknown",
+            "with unknown schemes",
             request13(&[], &[(13, vec![0, 2, 9, 9])]),
         ),
-        (
-            "with SHA-1 alone",
-            request13(&[], &[(13, vec![0, 2, 2, 3])]),
-        ),
+        ("with only SHA-1", request13(&[], &[(13, vec![0, 2, 2, 3])])),
         (
             "with schemes twice",
             request13(&[], &[schemes(), schemes()]),
@@ -475,7 +470,7 @@ fn requests(table: &mut Table) {
         ),
         ("that is empty", Vec::new()),
         (
-            "with a byte after it",
+            "with a trailing byte",
             [request13(&[], &[schemes()]), vec![0]].concat(),
         ),
     ] {
@@ -493,7 +488,7 @@ fn certificates(table: &mut Table) {
             "with a context",
             (|m: Vec<u8>| message(11, &[&[2, 1, 1], &m[5..]].concat())) as fn(Vec<u8>) -> Vec<u8>,
         ),
-        ("with a byte after it", |m| {
+        ("with a trailing byte", |m| {
             message(11, &[&m[4..], &[0]].concat())
         }),
         ("without certificates", |m| {
@@ -516,26 +511,29 @@ fn certificates(table: &mut Table) {
     }
     for (what, change) in [
         (
-            "with a byte after it",
+            "with a trailing byte",
             (|m: Vec<u8>| message(11, &[&m[4..], &[0]].concat())) as fn(Vec<u8>) -> Vec<u8>,
         ),
         ("without certificates", |_| message(11, &[0, 0, 0])),
         ("with an empty certificate", |_| {
             message(11, &[0, 0, 3, 0, 0, 0])
         }),
-        ("with garbage after the server's", |m| {
+        ("with garbage after the server's certificate", |m| {
             let list = [&m[7..], &[0, 0, 3, 1, 2, 3]].concat();
             message(11, &vector(3, &list))
         }),
-        ("with a byte after the server's within its length", |m| {
-            let list = vector(3, &[&m[10..], &[0]].concat());
-            message(11, &vector(3, &list))
-        }),
+        (
+            "with a trailing byte inside the server's certificate",
+            |m| {
+                let list = vector(3, &[&m[10..], &[0]].concat());
+                message(11, &vector(3, &list))
+            },
+        ),
     ] {
         let script = Script::tls12().with_message(Step::Certificate, change);
         judge(table, format!("1.2, a Certificate {what}"), script);
     }
-    // These servers staple OCSP responses that the client didn't request.
+    // These servers announce or send OCSP responses that the client didn't request.
     let staple = [&[1][..], &vector(3, b"answer")].concat();
     for (what, announced, status) in [
         ("announced and sent", true, Some(staple.clone())),
@@ -553,7 +551,7 @@ fn certificates(table: &mut Table) {
             script.hello_extensions.push((5, Vec::new()));
         }
         script.status = status;
-        judge(table, format!("1.2, a stapled answer {what}"), script);
+        judge(table, format!("1.2, a stapled response {what}"), script);
     }
     for (version, script) in VERSIONS {
         for step in [
@@ -577,13 +575,13 @@ fn certificates(table: &mut Table) {
             let longer = script().with_message(step, |m| message(m[0], &[&m[4..], &[0]].concat()));
             judge(
                 table,
-                format!("{version}, a {step:?} with a byte after it"),
+                format!("{version}, a {step:?} with a trailing byte"),
                 longer,
             );
             let shorter = script().with_message(step, |m| message(m[0], &m[4..m.len().max(5) - 1]));
             judge(
                 table,
-                format!("{version}, a {step:?} cut by a byte"),
+                format!("{version}, a {step:?} that is one byte too short"),
                 shorter,
             );
         }
@@ -634,24 +632,24 @@ fn sequences(table: &mut Table) {
                 ("close_notify", alert(&[1, 0])),
                 ("a fatal alert", alert(&[2, 40])),
                 ("a fatal close_notify", alert(&[2, 0])),
-                ("an alert with a byte after it", alert(&[1, 112, 0])),
+                ("an alert with a trailing byte", alert(&[1, 112, 0])),
                 ("an empty alert", alert(&[])),
                 ("an unknown message", Out::Message(message(77, b"x"))),
                 ("a NewSessionTicket", Out::Message(message(4, &[0; 6]))),
                 ("a KeyUpdate", Out::Message(message(24, &[0]))),
             ] {
-                if none_of(step, version) {
+                if is_absent(step, version) {
                     continue;
                 }
                 let before = script().with(step, move |out| [vec![extra.clone()], out].concat());
                 judge(table, format!("{version}, {what} before {step:?}"), before);
             }
         }
-        // The server sends each part in its own record. Both parts are one message of the
+        // The server sends the Certificate in two records. Together, they are one message of the
         // transcript.
         for (what, between) in [
             ("a divided Certificate", Out::Pause),
-            ("a warning within a Certificate", alert(&[1, 112])),
+            ("a warning inside a Certificate", alert(&[1, 112])),
         ] {
             let script = script().with(Step::Certificate, move |out| {
                 let Some(Out::Message(message)) = out.first() else {
@@ -689,12 +687,13 @@ fn sequences(table: &mut Table) {
     });
     judge(
         table,
-        "1.3, a message after the ServerHello in its record",
+        "1.3, a second message in the record of the ServerHello",
         joined,
     );
 }
 
-fn none_of(step: Step, version: &str) -> bool {
+/// Returns true if this TLS version has no such step.
+fn is_absent(step: Step, version: &str) -> bool {
     match step {
         Step::EncryptedExtensions | Step::CertificateVerify => version == "1.2",
         Step::ServerKeyExchange | Step::ServerHelloDone => version == "1.3",
@@ -709,7 +708,7 @@ fn points(table: &mut Table) {
         ("an unknown curve", vec![3, 0x99, 0x99]),
         ("P-224", vec![3, 0, 21]),
         ("X448", vec![3, 0, 30]),
-        ("another curve than the point's", vec![3, 0, 23]),
+        ("a curve that isn't the point's", vec![3, 0, 23]),
     ] {
         let script = Script {
             curve,
@@ -722,11 +721,11 @@ fn points(table: &mut Table) {
         );
     }
     for (what, list) in [
-        ("compressed alone", vec![1, 1]),
+        ("only compressed", vec![1, 1]),
         ("all", vec![3, 0, 1, 2]),
         ("uncompressed last", vec![2, 1, 0]),
         ("none", vec![0]),
-        ("unknown ones", vec![1, 9]),
+        ("an unknown format", vec![1, 9]),
         ("a byte after the list", vec![1, 0, 0]),
     ] {
         let mut script = Script::tls12();
@@ -751,15 +750,18 @@ fn tickets(table: &mut Table) {
         ("empty", ticket13(7200, &[0], b"", &[])),
         ("without a nonce", ticket13(7200, &[], b"ticket", &[])),
         (
-            "with a nonce of 255",
+            "with a nonce of 255 bytes",
             ticket13(7200, &[7; 255], b"ticket", &[]),
         ),
-        ("with no lifetime", ticket13(0, &[0], b"ticket", &[])),
+        ("with lifetime 0", ticket13(0, &[0], b"ticket", &[])),
         (
             "that lasts eight days",
             ticket13(700_000, &[0], b"ticket", &[]),
         ),
-        ("for ever", ticket13(u32::MAX, &[0], b"ticket", &[])),
+        (
+            "that lasts forever",
+            ticket13(u32::MAX, &[0], b"ticket", &[]),
+        ),
         (
             "with early data",
             ticket13(7200, &[0], b"ticket", &[0, 42, 0, 4, 0, 0, 1, 0]),
@@ -789,7 +791,7 @@ fn tickets(table: &mut Table) {
             ticket13(7200, &[0], b"ticket", &[0, 0, 0, 0]),
         ),
         (
-            "with a byte after it",
+            "with a trailing byte",
             [ticket13(7200, &[0], b"ticket", &[]), vec![0]].concat(),
         ),
         ("of no bytes", Vec::new()),
@@ -817,7 +819,7 @@ fn tickets(table: &mut Table) {
             [&[0, 0, 1, 0][..], &vector(2, b"ticket")].concat(),
         ),
         (
-            "with a byte after it",
+            "with a trailing byte",
             true,
             [&[0, 0, 1, 0][..], &vector(2, b"ticket"), &[0]].concat(),
         ),
@@ -852,12 +854,12 @@ fn endings(table: &mut Table) {
                     "close_notify in two records",
                     vec![alert(&[1]), alert(&[0])],
                 ),
-                ("close_notify with a byte after it", vec![alert(&[1, 0, 0])]),
+                ("close_notify with a trailing byte", vec![alert(&[1, 0, 0])]),
                 ("close_notify of level 3", vec![alert(&[3, 0])]),
                 ("an empty alert", vec![alert(&[])]),
                 ("nothing", Vec::new()),
                 ("a reset after a pause", vec![Out::Pause, Out::Reset]),
-                ("a reset at once", vec![Out::Reset]),
+                ("an immediate reset", vec![Out::Reset]),
                 (
                     "close_notify and a reset",
                     vec![alert(&[1, 0]), Out::Pause, Out::Reset],
@@ -880,7 +882,10 @@ fn endings(table: &mut Table) {
                     "a record that does not decrypt",
                     vec![Out::Raw(record(APPLICATION_DATA, &[7; 40]))],
                 ),
-                ("a plain alert", vec![Out::Raw(record(ALERT, &[1, 0]))]),
+                (
+                    "an unencrypted alert",
+                    vec![Out::Raw(record(ALERT, &[1, 0]))],
+                ),
                 (
                     "application data after close_notify",
                     vec![
@@ -929,7 +934,7 @@ fn endings(table: &mut Table) {
                             "timeout check 8s\noption httpchk GET /\nhttp-check expect {rule}"
                         );
                         case.options = format!("{} --expect '{rule}'", case.options);
-                        if what == "a reset at once" {
+                        if what == "an immediate reset" {
                             case.differs = RACE;
                         }
                     }

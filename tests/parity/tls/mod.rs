@@ -26,7 +26,7 @@ struct Table {
     servers: Vec<(&'static str, Authority)>,
     root: Authority,
     ca_file: String,
-    /// Values that must live as long as the test.
+    /// Running servers that must live as long as the test.
     kept: Vec<Box<dyn Any>>,
 }
 
@@ -53,21 +53,21 @@ impl Table {
         }
     }
 
-    /// Returns certificate and key of this kind, both PEM.
+    /// Returns the certificate and the key of this kind, both PEM.
     fn server(&self, kind: &str) -> (String, String) {
         let mut all = self.servers.iter();
         let (_, found) = all.find(|(name, _)| *name == kind).expect("a kind of key");
         (chain(&[&found.der]), found.key.pem.clone())
     }
 
-    /// Adds a case with an nginx that has a key of this kind and these directives.
+    /// Adds a case with an nginx server that has a key of this kind and these directives.
     fn nginx(&mut self, name: &str, kind: &str, directives: &str) -> &mut Case {
         let (certificate, key) = self.server(kind);
         let (address, port) = self.sites.nginx(&certificate, &key, directives);
         self.judge(name, &address, port)
     }
 
-    /// Adds a case with a server that already runs.
+    /// Adds a case with the server at this address and port.
     fn judge(&mut self, name: &str, address: &str, port: u16) -> &mut Case {
         let ca_file = &self.ca_file;
         self.cases.push(Case {

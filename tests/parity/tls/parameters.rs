@@ -3,7 +3,8 @@
 use super::Table;
 use crate::forge::openssl;
 
-/// OpenSSL's most permissive level. With it, only the client refuses anything.
+/// OpenSSL's most permissive level. The server then accepts weak parameters, so that the verdict
+/// depends on the client.
 const LAX: &str = "@SECLEVEL=0";
 
 pub fn cases(table: &mut Table) {
@@ -66,7 +67,8 @@ fn key_exchanges(table: &mut Table) {
     }
 }
 
-/// Adds cases with every cipher suite that OpenSSL has for a kind of certificate.
+/// Adds cases with OpenSSL's TLS 1.2 cipher suites for RSA and ECDSA certificates, except PSK and SRP,
+/// and with all cipher suites of TLS 1.3.
 fn ciphers(table: &mut Table) {
     let all = format!("ALL:eNULL:{LAX}");
     let list = String::from_utf8(openssl(&["ciphers", "-v", &all], b"")).expect("text");
@@ -186,7 +188,10 @@ fn settings(table: &mut Table) {
         ("padded records", "ssl_conf_command RecordPadding 512;"),
         ("no tickets of TLS 1.3", "ssl_conf_command NumTickets 0;"),
         ("many tickets", "ssl_conf_command NumTickets 30;"),
-        ("server's choice", "ssl_prefer_server_ciphers on;"),
+        (
+            "the server's order of ciphers",
+            "ssl_prefer_server_ciphers on;",
+        ),
         ("early data", "ssl_early_data on;"),
         ("a session cache", "ssl_session_cache builtin;"),
         ("a refused handshake", "ssl_reject_handshake on;"),
@@ -198,7 +203,7 @@ fn settings(table: &mut Table) {
     }
 }
 
-/// Adds cases with chains that contain unnecessary certificates.
+/// Adds cases with chains that contain many unnecessary certificates.
 fn amounts(table: &mut Table) {
     let (certificate, key) = table.server("P-256");
     let one = crate::forge::chain(&[&table.root.der]);
@@ -231,7 +236,7 @@ fn client_certificates(table: &mut Table) {
             let case = table.nginx(&format!("{name}: sent"), "P-256", &directives);
             case.server = format!("{} crt {crt}", case.server);
             case.options = format!("{} --crt {crt}", case.options);
-            let case = table.nginx(&format!("{name}: handshake alone"), "P-256", &directives);
+            let case = table.nginx(&format!("{name}: handshake only"), "P-256", &directives);
             case.backend = String::new();
             case.options = format!("{} --handshake-only", case.options);
         }

@@ -1,4 +1,5 @@
-//! Changed records of a real server. A relay changes them without breaking a signature.
+//! Cases in which a relay changes the first bytes of a real server. The changes don't affect the
+//! signed messages.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +12,7 @@ use crate::support::peer;
 type Change = fn(&[u8]) -> Vec<u8>;
 
 const CHANGES: &[(&str, Change)] = &[
-    ("as they are", |bytes| bytes.to_vec()),
+    ("unchanged", |bytes| bytes.to_vec()),
     ("a warning unrecognized_name first", |bytes| {
         warnings(&[112], bytes)
     }),
@@ -30,8 +31,12 @@ const CHANGES: &[(&str, Change)] = &[
     ("an alert of an unknown level first", |bytes| {
         [&[21, 3, 3, 0, 2, 3, 40], bytes].concat()
     }),
-    ("a ServerHello a byte a record", |bytes| divided(bytes, 1)),
-    ("a ServerHello in records of 50", |bytes| divided(bytes, 50)),
+    ("a ServerHello in records of one byte", |bytes| {
+        divided(bytes, 1)
+    }),
+    ("a ServerHello in records of 50 bytes", |bytes| {
+        divided(bytes, 50)
+    }),
     ("an empty handshake record first", |bytes| {
         [&[22, 3, 3, 0, 0], bytes].concat()
     }),
@@ -73,7 +78,7 @@ fn warnings(alerts: &[u8], bytes: &[u8]) -> Vec<u8> {
     [&first, bytes].concat()
 }
 
-/// Splits the first record into several records.
+/// Splits the first record into records with this number of bytes.
 fn divided(bytes: &[u8], size: usize) -> Vec<u8> {
     let length = usize::from(u16::from_be_bytes([bytes[3], bytes[4]]));
     let (first, rest) = bytes[5..].split_at(length);
@@ -91,7 +96,7 @@ fn version(bytes: &[u8], version: [u8; 2]) -> Vec<u8> {
     bytes
 }
 
-/// Relays all bytes, and changes only the server's first bytes.
+/// Relays all bytes. Changes only the server's first bytes.
 fn relay(client: TcpStream, server: &(String, u16), change: Change) {
     let (address, port) = server;
     let Ok(server) = TcpStream::connect((address.as_str(), *port)) else {

@@ -156,7 +156,7 @@ pub const EXTERNAL: &[Change] = &[
     change("--header Host of the other site", 1, any, |case, _| {
         case.option(&format!("--header 'Host: {API}'"))
     }),
-    change("--min-cert-days that are too many", 2, any, |case, _| {
+    change("--min-cert-days too high", 2, any, |case, _| {
         case.option("--min-cert-days 60")
     }),
     change("--ssl-min-ver TLSv1.3", 1, any, |case, _| {
@@ -169,7 +169,7 @@ pub const EXTERNAL: &[Change] = &[
         case.option("--ca-file @system-ca")
     }),
     change(
-        "--ca-file that only root may read",
+        "--ca-file that only root can read",
         3,
         any,
         |case, world| {
@@ -177,7 +177,7 @@ pub const EXTERNAL: &[Change] = &[
             case.option(&format!("--ca-file {folder}/secret-ca.pem"));
         },
     ),
-    change("--crt that only root may read", 3, any, |case, world| {
+    change("--crt that only root can read", 3, any, |case, world| {
         let folder = case.folder(world);
         case.option(&format!("--crt {folder}/secret.pem"));
     }),
@@ -203,7 +203,7 @@ pub const EXTERNAL: &[Change] = &[
             Some(format!("{line} --sni www"))
         });
     }),
-    change("external check and agent", 1, any, |case, world| {
+    change("an external check and an agent", 1, any, |case, world| {
         case.set_check(&format!(
             "agent-check agent-port {} agent-inter 500ms",
             world.agent

@@ -53,7 +53,7 @@ pub const GLOBAL: &[Change] = &[
         case.global
             .push(format!("stats socket {socket} mode 600 level admin"));
     }),
-    change("global: maxconn and ulimits", 1, any, |case, _| {
+    change("global: maxconn", 1, any, |case, _| {
         case.global.push("maxconn 100".to_owned())
     }),
     change("global: an unknown keyword", 1, any, |case, _| {

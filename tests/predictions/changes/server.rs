@@ -127,7 +127,7 @@ pub const SERVER: &[Change] = &[
         },
     ),
     change(
-        "port of plain HTTP, with words about TLS",
+        "port of plain HTTP and no-check-ssl",
         3,
         checked,
         |case, world| {
@@ -156,15 +156,10 @@ pub const SERVER: &[Change] = &[
             case.words.insert(0, format!("port {}", world.health));
         },
     ),
-    change(
-        "addr of another address and check-ssl",
-        1,
-        checked,
-        |case, _| {
-            case.set_check("addr 127.0.0.1");
-            case.set_check("check-ssl");
-        },
-    ),
+    change("addr 127.0.0.1 and check-ssl", 1, checked, |case, _| {
+        case.set_check("addr 127.0.0.1");
+        case.set_check("check-ssl");
+    }),
     change(
         "one server without check",
         2,
@@ -174,7 +169,7 @@ pub const SERVER: &[Change] = &[
         },
     ),
     change(
-        "a last resort without check",
+        "a backup server without check",
         2,
         |case| is_pair(case) && checked(case),
         |case, _| {
@@ -205,7 +200,7 @@ pub const SERVER: &[Change] = &[
     change("verifyhost of another name", 3, tls, |case, _| {
         case.set(&format!("verifyhost {API}"))
     }),
-    change("verifyhost of the name", 2, tls, |case, _| {
+    change("verifyhost of the site", 2, tls, |case, _| {
         case.set(&format!("verifyhost {NAME}"))
     }),
     change("verifyhost in place of sni", 2, has_sni, |case, _| {
@@ -343,7 +338,7 @@ pub const SERVER: &[Change] = &[
         listen(case, 443);
     }),
     change(
-        "TLS passed through after a look at the hello",
+        "TLS passed through after inspecting the ClientHello",
         2,
         can_pass,
         |case, _| {
@@ -434,7 +429,7 @@ pub const SERVER: &[Change] = &[
         case.set("ssl-max-ver TLSv1.2")
     }),
     change("force-tlsv13", 1, tls, |case, _| case.set("force-tlsv13")),
-    change("alpn h2 alone", 2, tls, |case, _| case.set("alpn h2")),
+    change("only alpn h2", 2, tls, |case, _| case.set("alpn h2")),
     change("observe", 1, checked, |case, _| {
         case.set_check("observe layer7 error-limit 10 on-error mark-down")
     }),
@@ -483,11 +478,11 @@ pub const SERVER: &[Change] = &[
         |case| has_sni(case) && case.has_variables,
         |case, _| case.set("sni env(SNI_HOST)"),
     ),
-    change("sni fc_sni without TLS", 1, has_sni, |case, _| {
+    change("sni req.ssl_sni", 1, has_sni, |case, _| {
         case.set("sni req.ssl_sni")
     }),
     change(
-        "verify required without ca-file, no sni",
+        "no sni, verifyhost of an unknown name",
         1,
         tls,
         |case, _| {
@@ -495,12 +490,12 @@ pub const SERVER: &[Change] = &[
             case.set("verifyhost nobody.example.test");
         },
     ),
-    change("slow checks", 1, checked, |case, _| {
+    change("fastinter and downinter", 1, checked, |case, _| {
         case.set_check("fastinter 300ms downinter 300ms")
     }),
 ];
 
-/// Returns true if nginx plays the server and every server line has an IPv4 address with a port.
+/// Returns true if the server is nginx, and every server line has an IPv4 address with a port.
 fn has_port(case: &Case) -> bool {
     case.peer.is_nginx()
         && case

@@ -52,13 +52,13 @@ fn flags_of(command: Command) -> impl Iterator<Item = &'static FlagInfo<'static>
     own.into_iter().chain(shared)
 }
 
-/// Returns every option whose value can be completed.
+/// Returns the options of a check, of serve, and of diagnose for haproxy.cfg.
 fn every_flag() -> impl Iterator<Item = &'static FlagInfo<'static>> {
     let own = ServeOptions::get_args_info().flags;
     flags().iter().chain(own).chain(of_servers())
 }
 
-fn takes_flag(command: Command, flag: &FlagInfo<'static>) -> bool {
+fn accepts_flag(command: Command, flag: &FlagInfo<'static>) -> bool {
     flags_of(command).any(|taken| taken.long == flag.long)
 }
 
@@ -86,7 +86,7 @@ fn words_after(command: Command) -> Option<Vec<(String, &'static str)>> {
     }
 }
 
-/// Returns the commands after whose names certain words may follow.
+/// Returns the commands whose names only certain words may follow, each with these words.
 fn commands_with_words() -> impl Iterator<Item = (Command, Vec<(String, &'static str)>)> {
     let commands = Command::NAMED.into_iter();
     commands.filter_map(|command| Some((command, words_after(command)?)))
@@ -284,12 +284,12 @@ fn fish() -> String {
             format!("{kind}{words}")
         });
         let name = flag.long.trim_start_matches('-');
-        let named = |takes: bool| {
+        let named = |accepts: bool| {
             let commands = [Command::Diagnose, Command::Serve].into_iter();
-            let named = commands.filter(|command| takes_flag(*command, flag) == takes);
+            let named = commands.filter(|command| accepts_flag(*command, flag) == accepts);
             named.map(Command::name).collect::<Vec<_>>().join(" ")
         };
-        let only = match (takes_flag(Command::Check, flag), named(false)) {
+        let only = match (accepts_flag(Command::Check, flag), named(false)) {
             (true, without) if without.is_empty() => String::new(),
             (true, without) => format!(" -n 'not __fish_seen_subcommand_from {without}'"),
             (false, _) => format!(" -n '__fish_seen_subcommand_from {}'", named(true)),

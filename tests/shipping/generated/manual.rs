@@ -135,7 +135,7 @@ fn escape(text: &str) -> String {
         .replace('…', "...")
 }
 
-/// Wraps text at 78 characters. No line starts with a character that roff reads as a request.
+/// Wraps text into lines. No line starts with a character that starts a request in roff.
 fn wrap(text: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -171,7 +171,7 @@ fn mandoc_reports_nothing() {
 }
 
 #[test]
-fn man_formats_it_without_a_warning() {
+fn man_formats_the_page_without_a_warning() {
     let page = output(
         tool("man")
             .args(["--warnings", "-l", MANUAL])

@@ -48,7 +48,8 @@ impl Buildah {
         run(build.arg("."));
     }
 
-    /// Builds an image with this machine's `cargo`. The image contains only mount points.
+    /// Builds the stand-in for the Rust image. It contains only mount points, and the build of the
+    /// Dockerfile mounts this machine's Rust there.
     pub fn build_rust_stand_in(&self) {
         let tree = self.work.join("rust");
         for folder in [
@@ -71,7 +72,8 @@ impl Buildah {
         self.build_stand_in(RUST, &tree, environment);
     }
 
-    /// Builds an image with this machine's HAProxy, arranged as in the official images.
+    /// Builds the stand-in for the HAProxy image: this machine's HAProxy, with the paths of the official
+    /// images.
     pub fn build_haproxy_stand_in(&self) {
         let tree = self.work.join("haproxy");
         let haproxy = run(tool("sh").args(["-c", "command -v haproxy"]));

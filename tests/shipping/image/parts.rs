@@ -77,7 +77,9 @@ impl Nginx {
             .arg(&file)
             .args(["-g", "daemon off;"]);
         let group = Group::start(&mut nginx);
-        wait_for("nginx", || TcpStream::connect(("127.0.0.1", port)).ok());
+        wait_for("nginx to listen", || {
+            TcpStream::connect(("127.0.0.1", port)).ok()
+        });
         Nginx {
             _group: group,
             port,

@@ -17,8 +17,8 @@ pub struct Version {
     pub program: PathBuf,
 }
 
-/// The releases of HAProxy that `make setup` installs, each with its Debian release. sid changes,
-/// and has this release or a later one.
+/// The releases of HAProxy that `make setup` installs, each with its Debian release. sid has
+/// this release or a later one.
 pub const RELEASES: [(&str, &str); 3] = [("2.6", "bookworm"), ("3.0", "trixie"), ("3.2", SID)];
 
 const SID: &str = "sid";
@@ -31,7 +31,7 @@ pub fn installed() -> Version {
 }
 
 /// Returns the HAProxy whose path is in the variable HAPROXY, otherwise this system's HAProxy.
-/// Tests that take too long for every release use it.
+/// Tests that would take too long with every release use this function.
 pub fn chosen() -> Version {
     match std::env::var_os("HAPROXY") {
         Some(program) => Version::of_program(Path::new(&program)),
@@ -39,8 +39,8 @@ pub fn chosen() -> Version {
     }
 }
 
-/// Returns every HAProxy that `make setup` installs: the HAProxy of this system, and the HAProxys
-/// of other Debian releases.
+/// Returns every HAProxy that `make setup` installs: the HAProxy of this system first, then those of
+/// other Debian releases.
 pub fn versions() -> Vec<Version> {
     VERSIONS.clone()
 }
@@ -66,7 +66,7 @@ fn find() -> Vec<Version> {
         if versions.iter().any(|version| version.release() == release) {
             continue;
         }
-        // On some days sid has no HAProxy that can be installed.
+        // On some days, the HAProxy of sid can't be installed.
         if debian == SID && !program.exists() {
             continue;
         }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Kind, Props, Staged, run_haproxy};
-use crate::support::{NAME, Running, dead_port, free_port, peer, program, rsa_key, wait_for};
+use crate::support::{NAME, Running, dead_port, free_port, peer, program, wait_for};
 
 pub const KINDS: &[Kind] = &[
     ("strict-names-alert-40", |props| props.picky(Some(40))),
@@ -28,7 +28,6 @@ pub const KINDS: &[Kind] = &[
     ("http-2-only", |props| {
         props.staged(props.haproxy("ssl crt CRT alpn h2 proto h2"))
     }),
-    ("tls-1.2-cbc-only", cbc_only),
     ("tls-1.1-only", |props| {
         props.openssl("leaf", &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"])
     }),
@@ -94,8 +93,8 @@ fn page() -> String {
 }
 
 impl Props {
-    /// Describes a server that sends no response. The time-out is short, because the check may wait
-    /// until it ends.
+    /// Describes a server that sends no response. The time-out is short, because each check may
+    /// wait that long.
     fn mute(&self, port: u16) -> Staged {
         Staged {
             timeout: Duration::from_secs(1),
@@ -188,13 +187,6 @@ fn gnutls(props: &Props) -> Staged {
         marker: "GnuTLS",
         ..props.staged(port)
     }
-}
-
-fn cbc_only(props: &Props) -> Staged {
-    let rsa = props.stage.ca.leaf_with_key(&[NAME], rsa_key());
-    props.stage.folder.file("rsa.crt", &rsa.crt_pem);
-    props.stage.folder.file("rsa.key", &rsa.key_pem);
-    props.openssl("rsa", &["-tls1_2", "-cipher", "AES128-SHA"])
 }
 
 fn banner() -> u16 {

@@ -42,6 +42,10 @@ pub const KINDS: &[Kind] = &[
     ("tls-1.2-only", |props| {
         props.site("", "ssl_protocols TLSv1.2;")
     }),
+    ("tls-1.2-cbc-only", |props| {
+        let cipher = "ssl_ciphers ECDHE-ECDSA-AES128-SHA;";
+        props.site("", &format!("ssl_protocols TLSv1.2; {cipher}"))
+    }),
     ("plain-http", plain_http),
     ("plain-redirect", plain_redirect),
     ("expired", |props| {
@@ -146,7 +150,7 @@ pub fn tomorrow(params: &mut rcgen::CertificateParams) {
 const OTHERS_PAGE: &str = "location = / { return 200 \"the other site\"; }";
 
 impl Props {
-    /// Starts nginx with these `server` blocks. It runs as long as the stage.
+    /// Starts nginx with these `server` blocks. nginx runs as long as the stage.
     fn nginx(&self, servers: impl FnOnce(&super::super::folder::Folder, u16) -> String) -> Staged {
         let nginx = Nginx::serve(servers);
         let staged = self.staged(nginx.port);
@@ -154,8 +158,8 @@ impl Props {
         staged
     }
 
-    /// Starts a server with a single site for every name. `listen` has words after the address, and
-    /// `more` has directives.
+    /// Starts a server with a single site for every name. `listen` contains the words after the address,
+    /// and `more` contains directives.
     pub fn site(&self, listen: &str, more: &str) -> Staged {
         self.nginx(|folder, port| site((folder, port), listen, NAME, (&self.stage.leaf, &[]), more))
     }
@@ -197,7 +201,7 @@ fn two_strict_sites(props: &Props) -> Staged {
     })
 }
 
-/// Starts a server that answers 421, as servers with several sites per connection do (RFC 9110,
+/// Starts a server with two sites that answers 421 if the Host header isn't the SNI name (RFC 9110,
 /// section 15.5.20).
 fn misdirected(props: &Props) -> Staged {
     const SAME: &str = "if ($host != $ssl_server_name) { return 421; }";

@@ -1,8 +1,10 @@
 //! Moves a check to the address and port of visitors, if `addr` or `port` sends the check elsewhere.
 
-use super::{Edit, has, rule};
+use super::{ADDRESS, Edit, Suggestion, has, rule};
+use crate::code::Layer;
 use crate::doctor::visit::Visit;
 use crate::doctor::visit::Watch;
+use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::Check;
 use crate::options::Options;
 
@@ -20,7 +22,7 @@ pub(crate) struct AtVisitors {
 }
 
 /// The words that can give the check another address or port.
-const ADDRESS: [&str; 2] = ["port", "addr"];
+const ELSEWHERE: [&str; 2] = ["port", "addr"];
 
 /// Returns the check at the address and port of visitors' connections. Returns `None` if neither the server
 /// line nor the `connect` rule has `addr` or `port`.
@@ -31,7 +33,7 @@ pub(crate) fn at_visitors(
 ) -> Option<AtVisitors> {
     let (rule, settings) = (rule(watch), &watch.server.settings);
     let present = |has: &dyn Fn(&str) -> bool| -> Vec<Edit> {
-        let words = ADDRESS.into_iter().filter(|word| has(word));
+        let words = ELSEWHERE.into_iter().filter(|word| has(word));
         words.map(|word| (word, None)).collect()
     };
     let words = present(&|word| settings.has(word));
@@ -39,13 +41,13 @@ pub(crate) fn at_visitors(
     let is_own = matches!(watch.check, Check::Own(_));
     let first = words.iter().chain(&connect).next().filter(|_| is_own)?;
     let mut server = watch.server.clone();
-    server.settings.remove(&ADDRESS);
+    server.settings.remove(&ELSEWHERE);
     let mut backend = watch.backend.clone();
     let rules = &mut backend.settings.rules;
     let lines = rules.http.lines.iter_mut().chain(&mut rules.tcp.lines);
     let place = watch.connect_rule();
     for line in lines.filter(|line| Some(&line.place) == place) {
-        for word in ADDRESS {
+        for word in ELSEWHERE {
             if let Some(at) = line.value.iter().position(|known| known == word) {
                 line.value.drain(at..(at + 2).min(line.value.len()));
             }
@@ -76,8 +78,42 @@ pub(crate) fn elsewhere(watch: &Watch) -> Option<String> {
     let check = watch.connections.first()?.endpoint.to_string();
     let visitors = watch.server.endpoint.to_string();
     (check != visitors).then(|| {
-        format!(
-            "The check connects to {check}, and fails there. At {visitors}, where visitors connect, the check works."
-        )
+        format!("The check connects to {check}, and fails there. Visitors connect to {visitors}.")
     })
+}
+
+/// The names of this host. A service on this host often listens at only one of its two addresses.
+const THIS_HOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// Suggests the server's other address, if HAProxy can't connect. A name may have an IPv4 address and an IPv6
+/// address, and HAProxy uses only one of them.
+pub(super) fn other_addresses(watch: &Watch) -> Vec<Suggestion> {
+    let server = watch.server;
+    let Endpoint::Tcp(host, port) = &server.endpoint else {
+        return Vec::new();
+    };
+    // With `resolvers`, `resolve-prefer` decides.
+    let is_found = server.settings.has("resolvers") || *port == 0 || elsewhere(watch).is_some();
+    let others: &[&str] = match host.as_str() {
+        _ if is_found => &[],
+        host if THIS_HOST.contains(&host) => &["127.0.0.1:PORT", "[::1]:PORT"],
+        _ if server.endpoint.name().is_some() => &["ipv4@HOST:PORT", "ipv6@HOST:PORT"],
+        _ => &[],
+    };
+    let present = format!("{}{}", server.family, server.endpoint);
+    let others = others.iter().map(|other| {
+        other
+            .replace("HOST", host)
+            .replace("PORT", &port.to_string())
+    });
+    let others = others.filter(|other| *other != present);
+    let suggest = |other: String| Suggestion {
+        layer: Some(Layer::Connection),
+        what: format!(
+            "HAProxy can't connect to the address that it uses for {present}. The server answers at {other}."
+        ),
+        words: vec![(ADDRESS, Some(other))],
+        ..Suggestion::default()
+    };
+    others.map(suggest).collect()
 }

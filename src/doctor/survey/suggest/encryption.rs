@@ -1,7 +1,7 @@
 //! Suggests TLS for a check or a server line without TLS. The words come from the server line, from
 //! `default-server` lines that HAProxy ignores, or from another server.
 
-use super::{Edit, Suggestion, has, meant, rule};
+use super::{Edit, NewLine, Suggestion, has, hosts, meant, new_line, rule};
 use crate::causes::facts::is_name;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::{Check, Protocol};
@@ -36,8 +36,9 @@ pub(super) fn encryption(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
     };
-    // Without a request, a check without TLS is UP as soon as the server accepts the connection.
-    if !check.protocol.sends_request() && check.protocol != Protocol::Dialogue {
+    // If the check sends nothing, it is UP without TLS as soon as the server accepts the connection.
+    let speaks = [Protocol::Dialogue, Protocol::Other].contains(&check.protocol);
+    if !check.protocol.sends_request() && !speaks {
         return None;
     }
     let settings = &watch.server.settings;
@@ -56,7 +57,10 @@ pub(super) fn encryption(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
         });
     }
     let name = check_name(visit, watch);
-    let mut suggestion = Suggestion::default();
+    let mut suggestion = Suggestion {
+        lines: tcp_check(watch).into_iter().collect(),
+        ..Suggestion::default()
+    };
     let set = |words: &mut Vec<Edit>, word, value: &Option<String>| {
         words.extend(value.clone().map(|value| (word, Some(value))));
     };
@@ -122,7 +126,12 @@ pub(crate) fn without_tls(watch: &Watch) -> String {
     let needs = |words: [&str; 4]| {
         let missing = words.into_iter().filter(|word| {
             let name = word.split(' ').next().unwrap_or_default();
-            !settings.has(name) && (is_verified || name != "ca-file")
+            let is_needed = match name {
+                "ca-file" => is_verified,
+                "check-sni" => is_verified || hosts(watch).next().is_some(),
+                _ => true,
+            };
+            !settings.has(name) && is_needed
         });
         let missing: Vec<&str> = missing.collect();
         match missing.split_last() {
@@ -238,6 +247,26 @@ pub(super) fn below(watch: &Watch) -> Option<Suggestion> {
             .iter()
             .map(|(word, at)| (*word, Some(at.value.clone())))
             .collect(),
+        ..Suggestion::default()
+    })
+}
+
+/// Returns `option tcp-check` in place of `option ssl-hello-chk`, if the backend has that option.
+fn tcp_check(watch: &Watch) -> Option<NewLine> {
+    let kind = watch.backend.settings.check.as_ref()?;
+    let is_hello = kind.value == "ssl-hello-chk";
+    is_hello.then(|| new_line(&["option", "ssl-hello-chk"], ["option", "tcp-check"]))
+}
+
+/// Suggests a check of the TLS connection in place of `option ssl-hello-chk`.
+pub(super) fn without_hello(watch: &Watch) -> Option<Suggestion> {
+    let tls = watch.connections.first()?.tls.as_ref();
+    let line = tls.and_then(|_| tcp_check(watch))?;
+    Some(Suggestion {
+        lines: vec![line],
+        what: "`option ssl-hello-chk` sends its own hello inside of the check's TLS connection, and no TLS server expects \
+               a hello there. With `option tcp-check`, HAProxy checks the TLS connection."
+            .to_owned(),
         ..Suggestion::default()
     })
 }

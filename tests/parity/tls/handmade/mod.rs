@@ -18,7 +18,7 @@ pub use self::records::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, 
 use self::records::{Keys, Wire, expand_label, extract, hash, prf, sign};
 use crate::support::peer;
 
-/// A message of the server, or the moment after the handshake.
+/// A message that the server sends, or a point at which a script can insert bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     ServerHello,
@@ -38,17 +38,17 @@ pub enum Step {
     End,
 }
 
-/// What the server sends in a step.
+/// What the server does in a step.
 #[derive(Clone, Debug)]
 pub enum Out {
     /// A handshake message in its own record.
     Message(Vec<u8>),
-    /// A record of this type, encrypted if the connection already is. It isn't part of the
-    /// transcript.
+    /// A record of this type, encrypted if the connection already is. The record isn't part
+    /// of the transcript.
     Record(u8, Vec<u8>),
     /// Exactly these bytes.
     Raw(Vec<u8>),
-    /// A pause, so that the client reads the earlier bytes before the server sends the later bytes.
+    /// A pause, in which the client reads the bytes sent so far.
     Pause,
     /// A TCP reset.
     Reset,
@@ -56,14 +56,14 @@ pub enum Out {
 
 type Edit = Arc<dyn Fn(Step, Vec<Out>) -> Vec<Out> + Send + Sync>;
 
-/// The script of a server. By default, the server is a usual TLS server.
+/// The script of a server. The scripts of `tls12` and `tls13` make a usual TLS server.
 #[derive(Clone)]
 pub struct Script {
     pub tls13: bool,
     pub legacy_version: [u8; 2],
     /// The last bytes of the server's random value (RFC 8446, section 4.1.3).
     pub sentinel: Vec<u8>,
-    /// The length of a session id that the server chooses. With `None`, the server echoes the
+    /// The length of the session id that the server chooses. With `None`, the server echoes the
     /// client's id in TLS 1.3, and sends an empty id in TLS 1.2.
     pub session_id: Option<usize>,
     pub suite: Option<[u8; 2]>,
@@ -105,7 +105,7 @@ impl Identity {
     }
 }
 
-/// `supported_versions` and `key_share`. The server itself fills in their contents.
+/// Extensions of a TLS 1.3 ServerHello whose content the server itself fills in.
 pub const SUPPORTED_VERSIONS: u16 = 43;
 pub const KEY_SHARE: u16 = 51;
 
@@ -254,21 +254,21 @@ impl ClientHello {
 
 fn own_key() -> (EphemeralPrivateKey, Vec<u8>) {
     let key = EphemeralPrivateKey::generate(&X25519, &SystemRandom::new()).expect("a key");
-    let public = key.compute_public_key().expect("its public part");
+    let public = key.compute_public_key().expect("a public key");
     (key, public.as_ref().to_vec())
 }
 
 fn agree(key: EphemeralPrivateKey, peer: &[u8]) -> io::Result<Vec<u8>> {
     let peer = UnparsedPublicKey::new(&X25519, peer);
     agreement::agree_ephemeral(key, &peer, <[u8]>::to_vec)
-        .map_err(|_| io::Error::other("no agreement"))
+        .map_err(|_| io::Error::other("the key exchange failed"))
 }
 
 impl Connection<'_> {
     fn run(mut self) -> io::Result<()> {
         let hello = self.wire.message()?;
         self.transcript.extend(&hello);
-        let hello = ClientHello::read(&hello).ok_or_else(|| io::Error::other("no hello"))?;
+        let hello = ClientHello::read(&hello).ok_or_else(|| io::Error::other("no ClientHello"))?;
         match self.script.tls13 {
             true => self.tls13(&hello)?,
             false => self.tls12(&hello)?,
@@ -276,7 +276,7 @@ impl Connection<'_> {
         self.respond()
     }
 
-    /// Sends a step, as the script changes it.
+    /// Sends `default`, or what the script makes of it in this step.
     fn send(&mut self, step: Step, default: Vec<Out>) -> io::Result<()> {
         for out in (self.script.edit)(step, default) {
             let bytes = match out {
@@ -369,7 +369,7 @@ impl Connection<'_> {
             0x0804 => &signature::RSA_PSS_SHA256,
             0x0805 => &signature::RSA_PSS_SHA384,
             0x0806 => &signature::RSA_PSS_SHA512,
-            // Clients can't verify signatures of other schemes, so any bytes are good enough.
+            // The server can't sign with other schemes. It sends an invalid signature.
             _ => return vec![7; 64],
         };
         let key = RsaKeyPair::from_pkcs8(key).expect("an RSA key");
@@ -530,7 +530,8 @@ impl Connection<'_> {
             vec![Out::Record(APPLICATION_DATA, response)],
         )?;
         self.send(Step::End, vec![Out::Record(ALERT, vec![1, 0])])?;
-        // Without this, the kernel might reset the connection while data is in flight.
+        // The server waits until the client closes. If it closed first, the kernel might reset the
+        // connection while data is in flight.
         let _ = self.wire.stream.shutdown(std::net::Shutdown::Write);
         let _ = self.wire.stream.read_to_end(&mut Vec::new());
         Ok(())

@@ -120,8 +120,8 @@ pub struct Wire {
 impl Wire {
     pub fn new(stream: TcpStream) -> Wire {
         let _ = stream.set_nodelay(true);
-        // If the script leaves out a message, the client may wait for it. The server then gives up
-        // after this time.
+        // If the script leaves out a message, the client may wait for the message. The server then
+        // gives up after this time.
         let _ = stream.set_read_timeout(Some(Duration::from_secs(4)));
         Wire {
             stream,
@@ -212,8 +212,10 @@ pub fn expand_label(secret: &[u8], label: &str, context: &[u8], length: usize) -
     let mut out = vec![0; length];
     let info = [&info[..]];
     let secret = hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, secret);
-    let expanded = secret.expand(&info, Length(length)).expect("short enough");
-    expanded.fill(&mut out).expect("as long");
+    let expanded = secret
+        .expand(&info, Length(length))
+        .expect("a valid length");
+    expanded.fill(&mut out).expect("the same length");
     out
 }
 

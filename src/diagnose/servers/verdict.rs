@@ -1,0 +1,150 @@
+//! Compares HAProxy's verdict with sni-check's: HAProxy's check may run another program, fail earlier or later, or
+//! get further with a change that isn't enough.
+
+use super::state::{State, Subject, TriedChange};
+use crate::certificate::CertificateFailure;
+use crate::diagnose::report::Report;
+use crate::diagnose::stage::Stage;
+use crate::doctor::survey::CheckKind;
+use crate::failure::Failure;
+use crate::haproxy::ask::Answer;
+
+impl Subject<'_> {
+    /// Returns the change with which HAProxy's check gets further, but isn't UP. The configuration suggests
+    /// the change.
+    pub fn partial(&self) -> Option<&TriedChange> {
+        let failed = self.failed.as_ref()?;
+        (failed.reason.is_some() && !failed.block.fails_visitors()).then_some(failed)
+    }
+
+    /// Returns the stage that HAProxy's check reaches with the present lines, and HAProxy's words about it.
+    fn reached(&self) -> Option<(Stage, String)> {
+        match self.present.as_ref()?.tried.as_ref()? {
+            answer @ Answer::Checked(checked) => Some((Stage::of_answer(answer), checked.said())),
+            Answer::Refused(_) | Answer::None => None,
+        }
+    }
+
+    /// Returns HAProxy's words about its own check, if this check fails earlier than sni-check's check, which
+    /// gets a response.
+    pub fn fails_earlier(&self) -> Option<String> {
+        let asked = &self.search()?.asked;
+        let stage = Stage::of_failure(asked.failure()?, &asked.plan);
+        let (reached, said) = self.reached()?;
+        let is_own = self.surveyed.kind == CheckKind::Own && self.meant().is_none();
+        (is_own && stage.is_rejected_response() && reached < stage).then_some(said)
+    }
+
+    /// Returns true if HAProxy's own check sends no SNI and verifies no name, but sni-check refuses the
+    /// certificate because of its names.
+    fn verifies_no_name(&self) -> bool {
+        let is_own = self.surveyed.kind == CheckKind::Own;
+        self.search().is_some_and(|search| {
+            let options = &search.asked.options;
+            let is_without = options.no_sni && options.verify_host.is_none();
+            is_own && is_without && is_other_name(search.asked.failure())
+        })
+    }
+
+    /// Returns true if the server is UP because HAProxy's own check verifies no name.
+    pub fn compares_no_name(&self) -> bool {
+        let is_up = self.state == State::Up && self.works_in_haproxy() == Some(true);
+        is_up && self.verifies_no_name()
+    }
+
+    /// Returns HAProxy's words about its own check, if this check verifies no name and fails after the
+    /// handshake.
+    pub fn fails_later(&self) -> Option<String> {
+        let (reached, said) = self.reached()?;
+        let is_later = (Stage::Response..Stage::Healthy).contains(&reached);
+        (is_later && self.verifies_no_name()).then_some(said)
+    }
+
+    /// Returns true if HAProxy's check fails after the handshake, and neither sni-check nor a change explains
+    /// this failure.
+    pub fn is_unexplained(&self) -> bool {
+        let explains = |failure: &Failure| !is_other_name(Some(failure));
+        let best = self.search().and_then(|search| search.best().failure());
+        let is_fixed = self
+            .change
+            .as_ref()
+            .is_some_and(|change| change.block.is_up());
+        self.fails_later().is_some() && !is_fixed && !best.is_some_and(explains)
+    }
+}
+
+fn is_other_name(failure: Option<&Failure>) -> bool {
+    matches!(
+        failure,
+        Some(Failure::Certificate(CertificateFailure::OtherName { .. }))
+    )
+}
+
+/// A change with which HAProxy's check gets further, but isn't UP.
+pub(super) struct Partial {
+    /// What the change fixes.
+    pub cause: String,
+    /// Why the check still fails with the change.
+    pub failure: String,
+    /// The failure in a sentence with the change.
+    pub remains: String,
+}
+
+impl Partial {
+    /// Returns the change that HAProxy has tried, if it isn't enough.
+    pub fn of(subject: &Subject<'_>, report: &Report<'_>) -> Option<Partial> {
+        let partial = subject.partial()?;
+        let failure = report.search.best().failure().map(ToString::to_string);
+        let failure = failure.or_else(|| match partial.block.tried.as_ref()? {
+            Answer::Checked(checked) => Some(checked.said()),
+            Answer::Refused(_) | Answer::None => None,
+        })?;
+        let words = &partial.words;
+        Some(Partial {
+            cause: partial.reason.clone()?,
+            remains: format!(
+                "HAProxy's check gets further with the change ({words}), but still fails: {failure}"
+            ),
+            failure,
+        })
+    }
+}
+
+/// Returns why HAProxy's check isn't the check that diagnose made: for example, HAProxy runs another program.
+/// Returns `None` if the checks are equal.
+pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
+    if let Some(rule) = subject.other_command() {
+        let command = &rule.words[2];
+        return Some(format!(
+            "HAProxy runs {command} for the check, and sni-check doesn't exit with the code that HAProxy shows. \
+             So {command} isn't sni-check, or it can't run sni-check."
+        ));
+    }
+    if subject.compares_no_name() {
+        let search = subject.search()?;
+        let failure = search.asked.failure()?;
+        return Some(format!(
+            "HAProxy's own check is UP, but it sends no SNI, and without SNI HAProxy verifies no name. It checks the \
+             site that the server shows to clients without SNI. sni-check's own check fails: {failure}."
+        ));
+    }
+    if let Some(said) = subject.fails_later() {
+        let failure = subject.search()?.asked.failure()?;
+        return Some(format!(
+            "HAProxy's own check sends no SNI, and without SNI HAProxy verifies no name. It accepts the certificate, \
+             and fails later: {said}. sni-check's own check fails earlier: {failure}"
+        ));
+    }
+    if let Some(said) = subject.fails_earlier() {
+        let failure = subject.search()?.asked.failure()?;
+        return Some(format!(
+            "HAProxy's own check fails earlier than sni-check's check: {said}. sni-check's check also fails: {failure}"
+        ));
+    }
+    let meant = subject.meant()?;
+    // A server that can't be reached fails with and without TLS.
+    let reaches = subject
+        .search()
+        .is_none_or(|search| search.asked.reached.is_some());
+    (reaches || !meant.is_plain).then(|| meant.what.clone())
+}

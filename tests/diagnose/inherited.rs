@@ -1,0 +1,106 @@
+//! `sni-check diagnose` on backends that take their check from `defaults`. The first http-check line of a backend
+//! replaces all http-check lines of its defaults, and the request of their `option httpchk`.
+
+use serde_json::Value;
+
+use crate::repairs::{Broken, own};
+use crate::support::check::run_by_hand;
+use crate::support::nginx::{Nginx, site};
+use crate::support::stage::Stage;
+use crate::support::{NAME, dead_port};
+
+/// The page that the check asks for. It is the only page with the text "Active".
+const PAGE: &str = "/requests";
+
+/// The server line of a backend without other lines.
+fn server_line(stage: &Stage, end: &str) -> String {
+    let backend = own(stage, "/", end);
+    let line = backend.lines().last();
+    line.expect("a line").to_owned()
+}
+
+#[test]
+fn a_printed_expectation_comes_with_the_whole_request_of_defaults() {
+    let stage = Stage::new();
+    let check_sni = format!("check-sni {NAME}");
+    let backend = server_line(&stage, &check_sni);
+    let option = format!("    option httpchk GET {PAGE} HTTP/1.1\n");
+    let host = format!("    http-check send hdr Host {NAME}\n");
+    let whole = format!("    http-check send meth GET uri {PAGE} ver HTTP/1.1 hdr Host {NAME}\n");
+    let bare = "    option httpchk\n".to_owned();
+    let old = format!("    option httpchk GET {PAGE}\n");
+    for (request, repeats) in [(option + &host, true), (old, false), (bare + &whole, false)] {
+        let defaults = format!("{request}    http-check expect string ACTIVE\n");
+        let broken = Broken::with_defaults(&stage, "", &defaults, &backend);
+        let server = broken.diagnose();
+        let fixed = broken.assert_repaired_by(&server);
+        let in_backend = fixed.split_once("backend be").expect("a backend").1;
+        assert_eq!(in_backend.contains("option httpchk"), repeats, "{fixed}");
+    }
+}
+
+#[test]
+fn a_line_that_only_defaults_can_lose_is_removed_there() {
+    let stage = Stage::new();
+    let server = Nginx::serve(|folder, port| {
+        let more = "allow 127.0.0.1; deny all;";
+        site((folder, port), "", NAME, (&stage.leaf, &[]), more)
+    });
+    let backend = own(&stage, PAGE, &format!("check-sni {NAME}"));
+    let port = stage.nginx().port.to_string();
+    let backend = backend.replace(&port, &server.port.to_string());
+    let broken = Broken::with_defaults(&stage, "", "    source 127.0.0.9\n", &backend);
+    let fixed = broken.assert_repaired_by(&broken.diagnose());
+    assert!(!fixed.contains("source"), "{fixed}");
+}
+
+#[test]
+fn a_check_gets_back_the_request_of_defaults() {
+    let stage = Stage::new();
+    let option = format!("    option httpchk GET {PAGE} HTTP/1.1\n");
+    let defaults = format!("{option}    http-check send hdr Host {NAME}\n");
+    let request = format!("http-check send meth GET uri {PAGE} ver HTTP/1.1 hdr Host {NAME}\n");
+    let good = format!("check-sni {NAME}");
+    for (lines, end) in [
+        ("http-check expect string Active", &*good),
+        // A second fault, which only sni-check or only HAProxy finds.
+        ("http-check expect string Active", ""),
+        (
+            "http-check expect string Active",
+            &format!("{good} port {}", dead_port()),
+        ),
+        // These lines replace only a part of the request.
+        ("option httpchk\n    http-check expect string Active", &good),
+        (
+            &format!("http-check send hdr Host {NAME}\n    http-check expect string Active"),
+            &good,
+        ),
+    ] {
+        let backend = format!("    {lines}\n{}", server_line(&stage, end));
+        let broken = Broken::with_defaults(&stage, "", &defaults, &backend);
+        let server = broken.diagnose();
+        let fixed = broken.assert_repaired_by(&server);
+        assert!(fixed.contains(&request), "{server:#}");
+    }
+}
+
+#[test]
+fn a_check_without_a_request_is_down_without_statistics() {
+    let stage = Stage::new();
+    let backend = server_line(&stage, &format!("check-sni {NAME}"));
+    let backend = format!("    http-check expect status 200\n{backend}");
+    let defaults = "    option httpchk\n";
+    for name in [&[][..], &["be/s1"]] {
+        let broken = Broken::with_defaults(&stage, "", defaults, &backend);
+        let words = [&["diagnose", "--json", "-f", &broken.file][..], name].concat();
+        let output = run_by_hand(&words);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+        let server = &report["servers"][0];
+        assert_eq!(server["state"], "DOWN", "{report:#}");
+        assert!(
+            server["why"].to_string().contains("sends no request"),
+            "{report:#}"
+        );
+        broken.assert_repaired_by(server);
+    }
+}

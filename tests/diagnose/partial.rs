@@ -1,0 +1,99 @@
+//! Servers with two faults. HAProxy proves a change for one of them, and the other needs a value that only the
+//! operator knows.
+
+use serde_json::Value;
+
+use crate::servers::{CHECK, assert_changed, config, nginx, running};
+use crate::support::check::{BINARY, run_by_hand, stdout};
+use crate::support::stage::Stage;
+use crate::support::{NAME, dead_port};
+
+/// Returns the ids of the causes.
+fn ids(server: &Value) -> Vec<&str> {
+    let causes = server["causes"].as_array().expect("causes").iter();
+    causes.filter_map(|cause| cause["id"].as_str()).collect()
+}
+
+#[test]
+fn the_report_says_what_haproxys_verdict_proves_and_what_remains() {
+    let stage = Stage::new();
+    let (dead, line) = (dead_port(), "server s1 127.0.0.1:PORT TLS check");
+    let status = "status 200, expected status 204";
+    let text = "body does not meet --expect: string nowhere";
+    let without_host = CHECK.replace(" hdr Host www.example.test", "");
+    let external = format!(
+        "    option external-check\n    external-check command {BINARY}\n    external-check path \
+         \"--sni {NAME} --ca-file CA --port {dead} --expect 'status 204'\"\n"
+    );
+    for (backend, cause, remains, id) in [
+        (
+            format!(
+                "{CHECK}    http-check expect status 204\n    {line} check-sni {NAME} check-ssl port {dead}"
+            ),
+            format!("The check connects to 127.0.0.1:{dead}, and fails there"),
+            status,
+            "status-not-expected",
+        ),
+        (
+            format!("{external}    {line}"),
+            format!("The check connects to 127.0.0.1:{dead}, and fails there"),
+            status,
+            "status-not-expected",
+        ),
+        (
+            format!(
+                "{CHECK}    http-check expect string nowhere\n    {line} check-sni {NAME} no-tlsv13 \
+                 ciphers ECDHE-RSA-AES128-GCM-SHA256"
+            ),
+            "The server accepts no connection with `ciphers ECDHE-RSA".to_owned(),
+            text,
+            "expectation-wrong",
+        ),
+        (
+            format!("{without_host}    http-check expect status 204\n    {line} check-sni {NAME}"),
+            "HAProxy's own check sends no Host header".to_owned(),
+            status,
+            "status-not-expected",
+        ),
+        (
+            format!(
+                "    option tcp-check\n    tcp-check connect ssl sni {NAME}\n    tcp-check send \"GET / HTTP/1.0\\r\\n\\r\\n\"\n    \
+                 tcp-check expect string nowhere\n    {line} no-tlsv13 ciphers ECDHE-RSA-AES128-GCM-SHA256"
+            ),
+            "The server accepts no connection with `ciphers ECDHE-RSA".to_owned(),
+            "L7",
+            "",
+        ),
+    ] {
+        let config = config(&stage, &format!("backend be\n{backend}\n"));
+        let _haproxy = running(&config, ("be", "s1"), "DOWN");
+        let output = run_by_hand(&["diagnose", "--json", "-f", &config]);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+        let server = &report["servers"][0];
+        let reason = server["diff_reason"].as_str().unwrap_or_default();
+        assert!(reason.contains(&cause), "{server:#}");
+        let left = server["remains"].as_str().unwrap_or_default();
+        assert!(left.starts_with(remains), "{server:#}");
+        assert!(id.is_empty() || ids(server).contains(&id), "{server:#}");
+        assert!(!ids(server).contains(&"service-stopped"), "{server:#}");
+        assert!(server["diff"].is_null(), "{server:#}");
+        let screen = stdout(&run_by_hand(&["diagnose", "-f", &config]));
+        assert!(screen.contains("this change is not enough"), "{screen}");
+    }
+}
+
+#[test]
+fn haproxys_own_check_gets_a_host_although_sni_check_fails_earlier() {
+    let stage = Stage::new();
+    // sni-check has no cipher with CBC.
+    let old = "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-SHA;";
+    let server = nginx(&stage, "", old);
+    let without_host = CHECK.replace(" hdr Host www.example.test", "");
+    let backend = format!(
+        "backend be\n{without_host}    server s1 127.0.0.1:{} TLS check check-sni {NAME}\n",
+        server.port
+    );
+    let found = assert_changed(&stage, &backend, ("be", "s1"), &format!("hdr Host {NAME}"));
+    let reason = found["diff_reason"].to_string();
+    assert!(reason.contains("sends no Host header"), "{reason}");
+}
