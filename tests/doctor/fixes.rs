@@ -402,6 +402,26 @@ fn the_fix_for_http2_names_the_line_that_has_the_word() {
     }
 }
 
+/// HAProxy 2.6 crashes if two servers replace the check-alpn of default-server.
+#[test]
+fn the_fix_for_a_word_of_default_server_changes_default_server() {
+    let stage = Stage::new();
+    let backend = |alpn: &str| {
+        let lines = format!(" default-server check-alpn {alpn}\n");
+        let backend = own(&lines, &format!("check-sni {NAME}"));
+        let second = backend.lines().last().expect("a line");
+        let second = second.replace("server s", "server t");
+        in_chroot(&stage, &format!("{backend}\n{second}"))
+    };
+    let (report, _) = json(&["-f", &backend("h2")]);
+    let advice = write(&report, "check-other-http");
+    assert!(
+        advice.ends_with("otherwise: check-alpn http/1.1 in default-server"),
+        "{advice}"
+    );
+    shows(&backend("http/1.1"), "t", "L7OK", "200");
+}
+
 /// A rule of a check without TLS may show the status of a failed handshake.
 #[test]
 fn a_run_describes_the_status_that_a_rule_sets() {

@@ -81,6 +81,8 @@ fn step(text: &Text, write: &str, finding: &Finding) -> Option<Text> {
             }
             _ => without_word(text, word)?,
         };
+    } else if let Some(words) = before(write, &[" in default-server"]) {
+        fixed.sections = in_default_server(&text.sections, words);
     } else if let Some(words) = before(write, &OF_SERVER_LINE) {
         let words = words.trim_start_matches("add ").trim_matches('`');
         fixed.sections = with_words(text, &split(words)?, about);
@@ -197,6 +199,19 @@ fn with_words(text: &Text, words: &[&str], about: &[String]) -> String {
             }
             false => format!("{line}\n"),
         });
+    lines.collect()
+}
+
+/// Sets a word of the `default-server` lines that have it.
+fn in_default_server(sections: &str, word: &str) -> String {
+    let name = format!(" {} ", word.split(' ').next().unwrap_or_default());
+    let lines = sections.lines().map(|line| {
+        let is_set = line.trim_start().starts_with("default-server") && line.contains(&name);
+        match is_set {
+            true => format!("{} {word}\n", without(line, word)),
+            false => format!("{line}\n"),
+        }
+    });
     lines.collect()
 }
 

@@ -25,13 +25,22 @@ fn own<'a>(watch: &'a Watch) -> Option<(&'a OwnCheck, &'a Connection)> {
 fn where_set<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str, String) {
     let has = |line: &At<Vec<String>>, word: &str| line.value.iter().any(|known| known == word);
     let rule = watch.connect_line();
-    match rule.filter(|line| has(line, word) || !has(line, "default")) {
-        Some(rule) => (&rule.place, "in that connect line", word.to_owned()),
-        None => (
-            &watch.server.place,
-            "on the server line",
-            format!("check-{word}"),
-        ),
+    if let Some(rule) = rule.filter(|line| has(line, word) || !has(line, "default")) {
+        return (&rule.place, "in that connect line", word.to_owned());
+    }
+    let word = format!("check-{word}");
+    let (place, at) = server_line_of(watch, &word);
+    (place, at, word)
+}
+
+/// Returns the line that has a word of the server line, and words for this line in advice. If default-server
+/// has the word, the advice changes it there, because HAProxy 2.6 crashes if two servers replace its
+/// check-alpn.
+fn server_line_of<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str) {
+    let own = &watch.server.place;
+    match watch.server.settings.place(word) {
+        Some(place) if place != own => (place, "in default-server"),
+        _ => (own, "on the server line"),
     }
 }
 
@@ -86,7 +95,11 @@ pub(crate) fn http2_over_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let is_enough = alpn
         .filter(is_own)
         .is_some_and(|alpn| offers_http2_of(&alpn.value));
-    let is_inherited = place == &watch.server.place && !settings.has("check-proto");
+    let is_inherited = watch.connect_rule() != Some(place) && !settings.has("check-proto");
+    let (place, at) = match is_inherited {
+        true => server_line_of(watch, "proto"),
+        false => (place, at),
+    };
     let write = match (is_inherited, is_enough) {
         (true, true) => format!("{at}, write alpn h2 in place of proto h2"),
         (true, false) => format!("{at}, write alpn h2 check-alpn h2 in place of proto h2"),

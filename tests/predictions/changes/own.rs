@@ -191,6 +191,17 @@ pub const HTTP: &[Change] = &[
         |case| case.has("check-sni"),
         |case, _| case.set_check("check-alpn http/1.1"),
     ),
+    change(
+        "check-alpn h2",
+        1,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check("check-alpn h2"),
+    ),
+    change("OPTIONS *", 1, any, |case, _| {
+        case.line("option httpchk", |_| {
+            Some("option httpchk OPTIONS *".to_owned())
+        })
+    }),
     change("no option httpchk", 1, any, |case, _| {
         case.line("option httpchk", |_| None)
     }),
