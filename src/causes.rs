@@ -56,6 +56,11 @@ pub fn of_setting(is_global: bool) -> &'static Cause {
     }
 }
 
+/// Returns the cause `visitors-name-refused`, which only HAProxy can prove.
+pub fn of_visitors_name() -> &'static Cause {
+    const { &haproxy::VISITORS_NAME_REFUSED }
+}
+
 /// Returns the causes of a code or word, the most common cause first.
 pub fn causes_of(sign: Sign) -> Vec<&'static Cause> {
     let mut found: Vec<_> = all()

@@ -64,6 +64,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     SETTING_REFUSED,
     GLOBAL_SETTING_REFUSED,
+    VISITORS_NAME_REFUSED,
     Cause {
         id: "time-limit-too-short",
         shows_as: &[word("PROCTOUT", 1)],
@@ -146,6 +147,19 @@ pub(super) const SETTING_REFUSED: Cause = Cause {
     confirm: "sni-check diagnose BACKEND/SERVER lets HAProxy try the backend several times, each time without one such line.",
     change: "Remove `{setting}` from haproxy.cfg, or give it a value that suits the server.",
     // Only HAProxy, with the lines of haproxy.cfg, can prove this cause.
+    weigh: |_| Weight::RuledOut,
+    ..Cause::BASE
+};
+
+/// The cause for a server that refuses the name for which visitors ask, and accepts the check's name.
+pub(super) const VISITORS_NAME_REFUSED: Cause = Cause {
+    id: "visitors-name-refused",
+    shows_as: &[at(Code::Healthy, 17)],
+    place: Place::Config,
+    what: "Visitors ask for {visited}, and HAProxy sends this name as SNI. The server refuses the name. It accepts {host}, the name of the check.",
+    confirm: "sni-check diagnose BACKEND/SERVER sends a visitor's request with each name.",
+    change: "Let HAProxy change the Host of visitors' requests: http-request set-header Host {host}. Or set up the other name at the server.",
+    // Only a visitor's request through HAProxy can prove this cause.
     weigh: |_| Weight::RuledOut,
     ..Cause::BASE
 };

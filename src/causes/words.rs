@@ -85,6 +85,7 @@ const GENERAL: &[(&str, &str)] = &[
     ("uri", "PATH"),
     ("verify-host", "NAME"),
     ("visitor-field", "NAME"),
+    ("visited", "another name"),
     ("visitor-host", "NAME"),
     ("visitor-status", "4xx or 5xx"),
     ("wanted", "a.b.example.com"),

@@ -1,14 +1,13 @@
 //! Splits a line of a configuration into words as HAProxy does, and quotes a word for such a line
 //! (configuration manual, sections 2.2 and 2.3: quoting, escaping, environment variables).
 
-mod address;
+pub(crate) mod address;
 mod quote;
 
 use anyhow::Result;
 
 use crate::refusal::Misfit;
 
-pub(crate) use self::address::expand_addresses;
 pub use self::quote::quote;
 
 /// The words of a line.

@@ -48,7 +48,7 @@ fn the_status_explains_why_a_response_lacks_a_text_or_a_header() {
             "/private",
             "string green",
             "status 401, no response body",
-            "The page wants a login (401)",
+            "The page requires a login (401)",
         ),
         (
             "/missing",

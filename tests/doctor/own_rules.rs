@@ -181,7 +181,7 @@ fn a_check_that_speaks_http1_to_a_server_for_http2() {
             row(
                 &format!("{SENT}\n default-server check-proto h2"),
                 "BOTH",
-                &[],
+                &["check-proto"],
                 &["L7OK"],
             ),
         ]

@@ -236,7 +236,8 @@ fn a_server_that_answers_later_than_timeout_check() {
     });
     let text = format!(
         "defaults\n mode http\n timeout connect 3s\n timeout client 5s\n timeout server 5s\n\
-         frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n option httpchk\n timeout check 1s\n \
+         frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n option httpchk\n \
+         http-check send ver HTTP/1.1 hdr Host www.example.test\n timeout check 1s\n \
          server s 127.0.0.1:{slow} check inter 4s\n",
         free_port()
     );

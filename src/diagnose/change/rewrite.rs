@@ -5,7 +5,8 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use crate::haproxy::variables::Variables;
-use crate::haproxy::words::{expand_addresses, quote, split};
+use crate::haproxy::words::address::expand_addresses;
+use crate::haproxy::words::{quote, split};
 
 /// The position of a word in its line, and the positions of its variables.
 struct Token {

@@ -46,15 +46,13 @@ impl Change {
         changes
     }
 
-    /// Returns why this change helps, if it gives visitors' requests another Host.
-    pub fn reason_for_visitors(&self, surveyed: &Surveyed) -> Option<String> {
+    /// Returns the name for which visitors ask, and the Host that this change gives to their requests. Returns
+    /// `None` if the change gives them no Host.
+    pub fn hosts_of_visitors(&self, surveyed: &Surveyed) -> Option<(String, String)> {
         let mut rules = self.rules.iter().filter(|(head, _)| *head == SET_HOST);
         let host = rules.next()?.1.first()?.last()?;
         let visited = visited_site(surveyed)?;
-        Some(format!(
-            "Visitors ask for {visited}, and HAProxy sends this name as SNI. The server refuses the name. The check \
-             asks for {host}. Visitors are served if HAProxy changes the Host of their requests to {host}."
-        ))
+        Some((visited.to_owned(), host.clone()))
     }
 
     /// Returns the changes that each remove one difference between the check and visitors' connections. The

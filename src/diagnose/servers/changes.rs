@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::state::{Diagnosis, State, Subject, TriedChange};
 use super::{others, settings};
 use crate::causes::facts::{Refused, Way};
+use crate::causes::{self, Finding, Weight};
 use crate::diagnose::ask::{Block, MARGIN};
 use crate::diagnose::change::Change;
 use crate::diagnose::stage::Stage;
@@ -301,7 +302,12 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
             .for_visitors(surveyed, &base.options)
             .into_iter();
         found.extend(changes.filter_map(|change| {
-            let reason = change.reason_for_visitors(surveyed);
+            let hosts = change.hosts_of_visitors(surveyed);
+            let reason = hosts.zip(search).map(|((visited, host), search)| {
+                let values = [("visited", visited), ("host", host)];
+                let cause = causes::of_visitors_name();
+                Finding::new(cause, Weight::Proved, &search.asked, &values).what
+            });
             // Only a server that refuses the name needs another Host.
             let is_refused = !visitor.by_server || visitor.status == 421;
             (reason.is_none() || is_refused).then(|| Candidate {

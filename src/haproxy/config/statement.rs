@@ -125,7 +125,7 @@ impl Reader<'_> {
         let (words, unset) = match words::split(line, &variable) {
             Ok(split) => {
                 let (mut words, mut unset) = (split.text(), split.unset);
-                unset.extend(words::expand_addresses(&mut words, &variable));
+                unset.extend(words::address::expand_addresses(&mut words, &variable));
                 (words, unset)
             }
             // HAProxy also splits the lines in an inactive branch, and refuses a line that can't be

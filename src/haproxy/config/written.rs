@@ -1,7 +1,8 @@
 //! The words of a line as they are written in the file, with the names of variables. Advice must not repeat a
 //! variable's value, because the value may be a secret, or may change later.
 
-use super::super::words::{expand_addresses, quote, split};
+use super::super::words::address::expand_addresses;
+use super::super::words::{quote, split};
 use super::place::Place;
 
 /// These characters mark the text of a variable. No usual configuration contains them, because Unicode
