@@ -1,4 +1,4 @@
-//! `sni-check diagnose` for servers of haproxy.cfg: all servers that HAProxy reports DOWN, or one server that
+//! `sni-check diagnose` for servers of haproxy.cfg: all servers that are DOWN or in NOLB, or one server that
 //! the call names.
 //!
 //! `configuration and statistics -> servers with their options -> a diagnosis of each -> changes of
@@ -42,7 +42,7 @@ const AT_ONCE: usize = 4;
 const MOST: usize = 16;
 
 /// Diagnoses the servers and prints the report. Returns the code of the server that the call names, or of the
-/// first server that is DOWN.
+/// first server that is DOWN or in NOLB.
 ///
 /// # Errors
 /// There is no configuration, the configuration doesn't have the server that the call names, or the program
@@ -147,7 +147,7 @@ fn diagnose(
                     subject.adopt_own_check();
                     subject.at_visitors = at_visitors(subject, haproxy, progress);
                 };
-                // If no thread can be created, the report says that the server wasn't diagnosed.
+                // If the system can't create a thread, the report says that the server wasn't diagnosed.
                 _ = thread::Builder::new().spawn_scoped(scope, one);
             }
         });
@@ -186,8 +186,8 @@ fn diagnosis(
     Ok(Diagnosis { search, opinion })
 }
 
-/// Diagnoses the address and port of visitors' connections, if the check connects elsewhere and gets no
-/// response.
+/// Diagnoses the address and port of visitors' connections, if the check connects elsewhere and fails before
+/// its request.
 fn at_visitors(
     subject: &Subject<'_>,
     haproxy: Option<&Haproxy>,
@@ -212,7 +212,8 @@ fn at_visitors(
     Some(Diagnosis { search, opinion })
 }
 
-/// Returns the code of the server that the call names, or of the first server that is DOWN.
+/// Returns the code of the server that the call names, or of the first server that is DOWN or in NOLB.
+/// Without such a server, returns `Code::Healthy`.
 fn code(subjects: &[Subject<'_>], is_one: bool) -> Code {
     let mut subjects = subjects.iter();
     let found = subjects.find(|subject| match is_one {

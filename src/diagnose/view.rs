@@ -39,7 +39,7 @@ pub(super) enum Role {
 pub(super) struct Kind {
     /// The kind of check, described with words of haproxy.cfg.
     check: String,
-    /// The backend in which HAProxy tries this check, without its first line.
+    /// The lines of the backend in which HAProxy tries this check, without the first line.
     pub question: String,
     /// The predicted result: the status, the reason, and true for UP.
     predicted: Option<(String, String, bool)>,
