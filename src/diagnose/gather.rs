@@ -25,7 +25,7 @@ use crate::probe::{self, Seen, Trial, Verdict};
 /// The largest number of a name's addresses that diagnose tries.
 const ADDRESSES: usize = 8;
 
-/// Gathers all facts about a check.
+/// Gathers the facts about a check, except HAProxy's answers.
 pub(super) fn gather(
     plan: Plan,
     options: Options,

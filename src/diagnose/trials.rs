@@ -192,9 +192,9 @@ pub(super) fn for_haproxy(facts: &Facts) -> Vec<Candidate> {
     changes
 }
 
-/// Tries all changes. Returns the causes that the best change proves, and the facts about the check with this
-/// change. Records the causes that the trials refute. Returns `None` if no change and no pair of changes
-/// helps.
+/// Tries the changes that the possible causes propose. Returns the causes that the best change proves, and
+/// the facts about the check with this change. Records the causes that the trials refute. Returns `None` if
+/// no change and no pair of changes helps.
 fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Facts)> {
     let failure = facts.failure()?.clone();
     // If several servers answer differently, no change of the options helps.

@@ -199,7 +199,7 @@ fn layer(
 /// HAProxy's message about a valid certificate for another name.
 const OTHER_NAME: &str = "Server presented an SSL certificate different from the expected one";
 
-/// HAProxy's message about every other failed handshake.
+/// HAProxy's message about other failed handshakes, except time-outs.
 const HANDSHAKE: &str = "SSL handshake failure";
 
 /// Returns the text that HAProxy shows in `last_chk`. The text is empty for a time-out.

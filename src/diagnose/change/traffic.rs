@@ -48,7 +48,7 @@ impl Change {
     }
 
     /// Returns the name for which visitors ask, and the Host that this change gives to their requests.
-    /// Returns `None` if the change gives them no Host, or if visitors may ask for several names.
+    /// Returns `None` if the change gives them no Host, or if `visited_site` finds no name of visitors.
     pub fn hosts_of_visitors(&self, surveyed: &Surveyed) -> Option<(String, String)> {
         let mut rules = self.rules.iter().filter(|(head, _)| *head == SET_HOST);
         let host = rules.next()?.1.first()?.last()?;

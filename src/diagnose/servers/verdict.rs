@@ -1,5 +1,5 @@
-//! Compares HAProxy's verdict with sni-check's: HAProxy's check may run another program, fail earlier or later, or
-//! get further with a change that isn't enough.
+//! Compares HAProxy's verdict with sni-check's verdict. HAProxy's check may run another program, fail earlier
+//! or later, or get further with a change that isn't enough.
 
 use super::state::{State, Subject, TriedChange};
 use crate::certificate::CertificateFailure;
