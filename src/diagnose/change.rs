@@ -1,5 +1,6 @@
-//! A change of haproxy.cfg, on the server line or in the backend. It sets the options that helped, or changes
-//! what the configuration itself suggests. HAProxy tries the change, and diagnose prints it as a diff.
+//! A change of haproxy.cfg, on the server line or in the backend. It sets the options that helped, or makes
+//! an edit that the configuration itself suggests. HAProxy tries the change, and diagnose prints it as a
+//! diff.
 
 mod carried;
 pub(super) mod diff;
@@ -53,7 +54,8 @@ fn has_head(rule: &Rule, head: Head) -> bool {
     begins(&rule.words, head)
 }
 
-/// What a change adds to the check's own time limit, in milliseconds, for the longer time limits of HAProxy.
+/// The difference between the check's own time limit and HAProxy's longer limits, such as `inter`, in
+/// milliseconds.
 const SPARE: u128 = 500;
 
 /// Returns a `timeout` line with this time in milliseconds.
@@ -72,8 +74,8 @@ pub(super) struct Change {
     connect: Vec<Edit>,
     /// The new options in `external-check path` or `X-Check-Options`.
     options: Option<Carried>,
-    /// The lines to change in the backend: first words, and the new lines that replace the lines with these
-    /// first words. An empty list removes lines.
+    /// The changes of lines in the backend. Each entry has the first words of the old lines, and the lines
+    /// that replace them. An empty list removes the old lines.
     rules: Vec<(Head, Vec<Vec<String>>)>,
     /// True if the change leaves `default-server` as it is. Instead, `no-` words on the server's own line
     /// switch off words of `default-server`.
@@ -468,7 +470,7 @@ impl Change {
         Some(())
     }
 
-    /// Raises `timeout connect` above the check's time limit, if haproxy.cfg has a lower value.
+    /// Raises `timeout connect` above the check's time limit, if the value in haproxy.cfg is too low.
     fn raise_timeout_connect(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
         let time = best.timeout.as_ref()?.0;
         let rule = surveyed
@@ -578,11 +580,12 @@ const PROXY_WORDS: [&str; 6] = [
 /// them.
 const FORCED_VERSIONS: [&str; 4] = ["force-tlsv12", "force-tlsv13", "no-tlsv12", "no-tlsv13"];
 
-/// The words about TLS on a server line that apply only to the check. A change to plain HTTP removes them if
-/// the check connects elsewhere than visitors.
+/// The words about TLS on a server line that apply only to the check. A change to plain HTTP removes only
+/// these words if the check doesn't connect where visitors do.
 const CHECK_TLS_WORDS: [&str; 3] = ["check-ssl", "check-sni", "check-alpn"];
 
-/// The words about TLS on a server line. A change to plain HTTP removes them.
+/// The words about TLS on a server line. A change to plain HTTP removes them if the check connects where
+/// visitors do.
 const TLS_WORDS: [&str; 14] = [
     "ssl",
     "check-ssl",

@@ -64,8 +64,8 @@ impl Search {
         haproxy.is_some_and(|haproxy| haproxy.traffic.is_some())
     }
 
-    /// Applies a change that HAProxy's own check has proved. Returns false, and applies nothing, if the
-    /// changes already prove too many causes.
+    /// Applies a change that HAProxy's own check has proved. Returns false, and applies nothing, if `CHANGES`
+    /// causes are already proved.
     pub fn adopt(&mut self, candidate: Candidate, progress: &Progress) -> bool {
         if self.proved.len() >= CHANGES {
             return false;
@@ -308,8 +308,8 @@ fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Vec<Finding>, Fact
 }
 
 /// Returns the changes that the possible causes propose. If diagnose isn't allowed to send a changed request,
-/// it can try only the handshake. It leaves out such a change if the check's request has already reached the
-/// server, or if no address answers.
+/// it tries only the handshake. The list contains such a change only if an address answers and the check's
+/// request hasn't reached the server.
 fn changes(facts: &Facts) -> Vec<Candidate> {
     let arrived = facts.code().layer() == Layer::Http || facts.reached.is_none();
     let trials = causes::trials(facts).into_iter();

@@ -27,7 +27,7 @@ pub(super) struct Row {
 pub(super) enum Role {
     /// Shows how far HAProxy's own checks get.
     Step,
-    /// A handshake with the call's options. It accepts any certificate.
+    /// A handshake with the operator's options. It accepts any certificate.
     Handshake,
     /// HAProxy's own check with the options of sni-check's check.
     Own,

@@ -304,8 +304,8 @@ fn is_option(words: &[String]) -> bool {
 
 /// Returns the rule after which a new line with these words is added. An expectation comes after the other
 /// lines of the check, a request after the `connect` rule, and every other line after the first `option`
-/// line. Without a step or a `connect` rule, an expectation and a request also come after the `option` line.
-/// Returns `None` if there is no such line.
+/// line. An expectation or a request comes there, too, if there is no line that it must follow. Returns
+/// `None` if there is no `option` line either.
 fn anchor<'a>(surveyed: &'a Surveyed, new: &[String]) -> Option<&'a Rule> {
     // The position of `send-state` and `disable-on-404` doesn't matter.
     let is_step = |rule: &&Rule| {
@@ -327,6 +327,6 @@ fn after<'a>(surveyed: &'a Surveyed, new: &[String]) -> &'a Place {
     place.unwrap_or(&surveyed.lines.backend)
 }
 
-/// The options about the address. HAProxy tries the lines with the address options of haproxy.cfg and the
-/// change.
+/// The options about the address. In the lines that HAProxy tries, their values come from haproxy.cfg or from
+/// the change.
 const OF_ADDRESS: [&str; 2] = ["--connect", "--port"];

@@ -90,7 +90,7 @@ impl Change {
     /// Returns this change, but made on the server's own line. For example, `no-send-proxy` on that line
     /// switches off the `send-proxy` of `default-server` for this server only. With `default` in a `connect`
     /// rule, each server uses its own `check-sni`. Returns `None` if haproxy.cfg can't express that, or if
-    /// the same lines would change.
+    /// the diff would stay the same.
     pub fn on_own_line(&self, surveyed: &Surveyed) -> Option<Change> {
         let mut change = self.clone();
         change.on_own_line = true;

@@ -42,12 +42,12 @@ pub struct ServersCall {
     pub server: Vec<String>,
 }
 
-/// The options that a call without a target may have, because they don't concern a check.
+/// The options that may be given without a target, because they don't concern a check.
 const ABOUT_SERVERS: [&str; 4] = ["--haproxy", "--verbose", "--json", "--color"];
 
-/// Returns the call if it is about servers of haproxy.cfg: it has `-f` or `--env`, no target, or a target
-/// such as `be/s1`. Without `-f` and `--env`, a call with an option of a check isn't about servers of
-/// haproxy.cfg.
+/// Returns the command line if it is about servers of haproxy.cfg: it has `-f` or `--env`, no target, or a
+/// target such as `be/s1`. Returns `None` for a check of a target, and for --help. Without `-f` and `--env`,
+/// an option of a check means that the target isn't a server of haproxy.cfg.
 ///
 /// # Errors
 /// The errors of [`parse_as`].

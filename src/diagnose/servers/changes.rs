@@ -207,7 +207,7 @@ fn ask_about(
 /// must get further than with the base. If the base is the empty change, a change of the options also counts
 /// if the check gets equally far, because it has helped sni-check's own check. If the check is UP with a
 /// change but visitors get an error, returns that change, so that the next changes are about visitors.
-/// Returns `None` if no change gets further, or if the base is already about visitors.
+/// Returns `None` if no change gets further, or if visitors already got an error with the base.
 fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<(Candidate, TriedChange)> {
     let stage = |tried: &TriedChange| tried.block.tried.as_ref().map(Stage::of_answer);
     let (base, present) = tried.first()?;
@@ -294,8 +294,8 @@ fn choose<'c>(
 
 /// Returns the base, and then the base plus each change to try: the changes of the options that helped, and
 /// the changes that the configuration suggests. If a change of the options helps, leaves out the suggestions,
-/// unless that change wasn't enough (`is_another`). If visitors get an error with the base, returns only
-/// changes for visitors. If HAProxy runs another program, returns only the change of the command.
+/// unless that change wasn't enough (`is_another`). If visitors get an error with the base, adds only changes
+/// for visitors. If HAProxy runs another program, adds only the change of the command.
 fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<Candidate> {
     let surveyed = subject.surveyed;
     let search = subject.search();

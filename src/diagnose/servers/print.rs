@@ -69,8 +69,8 @@ fn blank(text: &mut String) {
     }
 }
 
-/// Appends the names of the configuration files, the number of servers in each state, and why there are no
-/// statistics.
+/// Appends the names of the configuration files, and the number of servers in each state. Without statistics,
+/// also appends the reason.
 fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subjects: &[Subject<'_>]) {
     let count = |state| {
         subjects

@@ -111,7 +111,8 @@ pub(super) fn find(
         .find_map(find)
 }
 
-/// Returns the changes of time limits and of visitors' requests in the backend and its defaults.
+/// Returns the changes to try in the backend and its defaults. Each change makes one time limit longer, or
+/// removes one `http-request` line.
 fn of_backend(lines: &ServerLines) -> Vec<Setting> {
     let rules = lines.rules.iter().enumerate();
     let settings = rules.filter_map(|(at, rule)| {
@@ -133,7 +134,8 @@ fn of_backend(lines: &ServerLines) -> Vec<Setting> {
     settings.collect()
 }
 
-/// Returns the changes of lines in the `global` section that affect servers, at most `GLOBAL`.
+/// Returns the changes to try in the `global` section, at most `GLOBAL`. Each change removes one line or one
+/// option.
 fn of_global(lines: &ServerLines) -> Vec<Setting> {
     let rules = lines.global.iter().enumerate();
     let settings = rules.flat_map(|(at, rule)| {

@@ -35,7 +35,7 @@ pub(super) struct Subject<'a> {
     pub failed: Option<TriedChange>,
     /// A change that helps this server, but that doesn't fit another server.
     pub conflict: Option<Conflict>,
-    /// The response with which visitors fail while the check is UP with the present lines.
+    /// The failed response that visitors get, if the check is UP with the present lines.
     pub visitor: Option<Visited>,
     /// What sni-check finds at the address of visitors' connections, if the check connects elsewhere and gets
     /// no response.
@@ -415,8 +415,8 @@ fn obstacle(surveyed: &Surveyed) -> Option<&Remark> {
     findings.find(|finding| is_served && finding.is_down)
 }
 
-/// Returns the servers with their states. If the call names a server (`one`), returns only this server, which
-/// gets a diagnosis in any state.
+/// Returns the servers with their states. If the operator names a server (`one`), returns only this server,
+/// which gets a diagnosis in any state.
 pub(super) fn subjects<'a>(
     survey: &'a Survey,
     statistics: &'a Statistics,
