@@ -52,7 +52,8 @@ pub(super) struct Opinion {
     pub blocks: Vec<Block>,
     /// The answers as facts. diagnose weighs the causes with these facts.
     pub facts: Option<HaproxyFacts>,
-    /// The change that helps HAProxy's own check most. `None` if a block of lines already works.
+    /// The change that helps HAProxy's own check most. `None` if a block of lines already works, or if no
+    /// change gets the check further.
     pub proved: Option<Candidate>,
     /// True if the questions exceeded the server's request limit. diagnose then repeated some of them.
     pub was_limited: bool,
@@ -93,8 +94,8 @@ impl Opinion {
             if let Some(answered) = answer(About::Lines(block.kind, block.way)) {
                 block.tried = Some(answered.answer.clone());
                 block.visitor = answered.visitor;
-                // The lines always verify the certificate. If the call doesn't, its result says nothing about
-                // what visitors get with the lines.
+                // The lines always verify the certificate. If diagnose ran with --verify none, its result
+                // says nothing about what visitors get with the lines.
                 let unverified = facts.plan.tls.verification.is_none();
                 let is_served = |visitor| unverified || serves(facts, visitor);
                 block.serves = block.visitor.is_none_or(is_served);
@@ -139,7 +140,7 @@ impl Opinion {
 
 /// Returns the first change with which HAProxy's own check is UP and visitors are served. Old versions of TLS
 /// are the last resort. If no change achieves that, returns the change with which the check gets furthest.
-/// Returns `None` if the lines work without a change.
+/// Returns `None` if the lines work without a change, or if no change gets the check further.
 fn helpful(
     facts: &Facts,
     blocks: &[Block],
@@ -172,8 +173,8 @@ fn helpful(
     changes.into_iter().nth(number?)
 }
 
-/// Returns the number of the change with which HAProxy's own check gets furthest. Returns `None` if it gets
-/// no further than without a change.
+/// Returns the number of the change with which HAProxy's own check gets furthest. Returns `None` if no change
+/// gets further than the check without a change.
 fn furthest(
     facts: &Facts,
     blocks: &[Block],
@@ -222,7 +223,8 @@ fn own_check(answer: &Answer) -> Option<Result<(), String>> {
 }
 
 /// Returns the blocks of lines that the report may print: one block for each kind of check, and one for each
-/// other way of HAProxy's own check that a cause proposes.
+/// `Way` other than HTTPS that a cause proposes for HAProxy's own check. `--serve` adds the block for serve.
+/// Returns no blocks if the server's name doesn't resolve.
 fn blocks(facts: &Facts) -> Vec<Block> {
     // HAProxy refuses a server line with a name that doesn't resolve.
     if facts.addresses.is_err() {
@@ -344,7 +346,8 @@ fn about_changes(
 
 /// Returns the request of a visitor with this `host`. The request has the check's page and headers, but a
 /// browser's User-Agent and Accept replace sni-check's. It changes nothing at the server: GET replaces a
-/// method that isn't safe. Returns `None` if the check sends no request.
+/// method that isn't safe. Returns `None` if the check sends no request, or if a header has a value that
+/// isn't text.
 pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
     let request = &facts.plan.request;
     let uri = request.uri.path_and_query()?.to_string();
@@ -359,8 +362,8 @@ pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
             },
             (_, value) => value,
         };
-        // The printed lines set X-Forwarded-Proto for visitors, if the check sends it. A visitor's
-        // request has no body.
+        // If the check sends X-Forwarded-Proto, the printed lines set it for visitors. A visitor's request
+        // has no body.
         let left_out = [
             header::HOST,
             header::CONNECTION,
@@ -382,7 +385,8 @@ pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
     })
 }
 
-/// Returns true if a visitor gets what the check expects.
+/// Returns true if a visitor gets a complete response, and its status is below 400 or is the status that the
+/// check got. If the check's method isn't safe, 404 and 405 also count.
 pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     let expected = match &facts.verdict.result {
         Ok(Some(response)) => Some(response.status),
@@ -412,8 +416,8 @@ pub(super) fn missed_serve(checked: &Checked) -> bool {
     status.starts_with("L4") || status == "SOCKERR"
 }
 
-/// Chooses the way of HAProxy's own check, and drops the lines for all other ways. Returns the way if it
-/// differs from sni-check's.
+/// Chooses the way of HAProxy's own check, and drops the lines with other ways of this check. Returns the way
+/// if it differs from sni-check's.
 fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
     let plain = blocks.iter().find(|block| block.is_plain());
     let works = plain.is_some_and(Block::is_up);
@@ -477,8 +481,7 @@ fn ask_all(
 }
 
 impl Block {
-    /// Returns true if the lines have HAProxy's own check, and this check talks to the server as sni-check
-    /// does.
+    /// Returns true if the lines have HAProxy's own check over HTTPS, as sni-check makes it.
     fn is_plain(&self) -> bool {
         self.kind == Kind::Builtin && self.way == Way::Https
     }

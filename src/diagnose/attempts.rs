@@ -76,15 +76,15 @@ pub(super) fn source(plan: &Plan) -> Option<SocketAddr> {
     plan.source.map(|source| SocketAddr::new(source.ip(), 0))
 }
 
-/// Texts in the answers of nginx, Apache and Go to plain HTTP on a TLS port.
+/// Texts in the responses of nginx, Apache and Go to plain HTTP on a TLS port.
 const WANTS_TLS: [&str; 3] = [
     "plain HTTP request was sent to HTTPS port",
     "speaking plain HTTP to an SSL-enabled server port",
     "sent an HTTP request to an HTTPS server",
 ];
 
-/// Sends a GET request without TLS. The request has the check's URI and Host, but no other headers and no
-/// body of the check, because they may be secret.
+/// Sends a GET request without TLS. The request has the check's URI and Host, but not the check's other
+/// headers and body, because they may be secret. Returns `None` if the server doesn't respond in HTTP.
 pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
     let Address::Tcp(address) = address else {
         return None;
@@ -124,7 +124,7 @@ pub(super) fn hangs_up(address: &Address, wait: Duration) -> Option<bool> {
     })
 }
 
-/// Reads the head of a response. For status 400, also reads the page, because it may say that the port
+/// Reads the head of a response. For status 400, also reads the body, because it may say that the port
 /// expects TLS.
 fn read_head(stream: &mut TcpStream, end: Instant) -> String {
     let mut head = Vec::new();

@@ -1,5 +1,6 @@
-//! A change of haproxy.cfg. It sets the options that helped, on the server line or in the backend.
-//! HAProxy tries the change, and diagnose prints it as a diff.
+//! A change of haproxy.cfg, on the server line or in the backend. It sets the options that helped, or makes
+//! an edit that the configuration itself suggests. HAProxy tries the change, and diagnose prints it as a
+//! diff.
 
 mod carried;
 pub(super) mod diff;
@@ -23,7 +24,7 @@ use crate::options::handed;
 use crate::options::values::{Time, TlsVersion};
 use crate::plan::DEFAULTS;
 
-/// The first words of a line. A change replaces every line that begins with them.
+/// The first words of a line. A change replaces the lines that begin with them.
 type Head = &'static [&'static str];
 
 const TIMEOUT_CHECK: Head = &["timeout", "check"];
@@ -53,7 +54,8 @@ fn has_head(rule: &Rule, head: Head) -> bool {
     begins(&rule.words, head)
 }
 
-/// How much longer HAProxy waits for a check than the check's own time limit, in milliseconds.
+/// The difference between the check's own time limit and HAProxy's longer limits, such as `inter`, in
+/// milliseconds.
 const SPARE: u128 = 500;
 
 /// Returns a `timeout` line with this time in milliseconds.
@@ -72,8 +74,8 @@ pub(super) struct Change {
     connect: Vec<Edit>,
     /// The new options in `external-check path` or `X-Check-Options`.
     options: Option<Carried>,
-    /// The lines to change in the backend: their first words, and the lines that replace all lines that begin
-    /// with these words.
+    /// The changes of lines in the backend. Each entry has the first words of the old lines, and the lines
+    /// that replace them. An empty list removes the old lines.
     rules: Vec<(Head, Vec<Vec<String>>)>,
     /// True if the change leaves `default-server` as it is. Instead, `no-` words on the server's own line
     /// switch off words of `default-server`.
@@ -81,8 +83,8 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// Returns the change that gives the check the options `best` instead of `asked`. Returns `None` if
-    /// haproxy.cfg can't express the change, or if nothing changes.
+    /// Returns the change that gives the check the options `best` instead of `asked`. Returns `None` if the
+    /// options don't differ, or if haproxy.cfg can't express the change.
     pub fn new(surveyed: &Surveyed, asked: &Options, best: &Options) -> Option<Change> {
         let changed = asked.changes(best);
         let names: Vec<&'static str> = changed.iter().map(|row| row.name).collect();
@@ -131,9 +133,9 @@ impl Change {
         }
     }
 
-    /// Returns the change that removes the address and the port from the check's options, and why this helps:
-    /// sni-check then connects where visitors connect. Returns `None` if it already does, and for HAProxy's
-    /// own check.
+    /// Returns a change that removes the address and port from the check's options, so that sni-check
+    /// connects where visitors do. Also returns the reason, as text for the report. Returns `None` if the
+    /// check already connects there, or if haproxy.cfg has no options of sni-check with an address or port.
     pub fn without_address(surveyed: &Surveyed) -> Option<(Change, String)> {
         let reason = surveyed.elsewhere.clone()?;
         let (carrier, text) = carried(surveyed)?;
@@ -156,7 +158,8 @@ impl Change {
         }
     }
 
-    /// Returns true if the check connects where visitors connect with the change, and elsewhere without it.
+    /// Returns true if the change removes the check's own address or port, so that the check connects where
+    /// visitors do.
     pub fn is_move(&self, surveyed: &Surveyed) -> bool {
         let mut edits = self.words.iter().chain(&self.connect);
         let is_address = |(word, value): &Edit| ["addr", "port"].contains(word) && value.is_none();
@@ -169,7 +172,8 @@ impl Change {
         *self == Change::default()
     }
 
-    /// Adds another change. If both change the same word or lines, the other change wins.
+    /// Adds another change. If both change the same word, the same lines or the options, the other change
+    /// wins.
     pub fn with(self, other: Change) -> Change {
         let mut change = self.with_edits(&other.words, &other.connect);
         let is_new = |(head, _): &(Head, _)| !other.rules.iter().any(|(new, _)| new == head);
@@ -179,7 +183,8 @@ impl Change {
         change
     }
 
-    /// Adds changes of words on the server line and in the check's `connect` rule.
+    /// Adds changes of words on the server line and in the check's `connect` rule. They replace earlier
+    /// changes of the same words.
     pub fn with_edits(mut self, words: &[Edit], connect: &[Edit]) -> Change {
         self.words
             .retain(|(word, _)| !words.iter().any(|(new, _)| new == word));
@@ -190,8 +195,9 @@ impl Change {
         self
     }
 
-    /// Returns the change with which HAProxy's own check talks to the server in this way, such as in plain
-    /// HTTP. Returns `None` for other kinds of check, and if haproxy.cfg can't express the change.
+    /// Returns the change that sets the options `best` and makes HAProxy's own check talk to the server in
+    /// this way, such as in plain HTTP. Returns `None` for other kinds of check, or if haproxy.cfg can't
+    /// express the change.
     pub fn by_way(
         surveyed: &Surveyed,
         asked: &Options,
@@ -259,9 +265,10 @@ impl Change {
             .retain(|(head, lines)| !lines.is_empty() || has_line(head));
     }
 
-    /// Returns the change that verifies another name and still sends no SNI. HAProxy verifies this name for
-    /// the check and for visitors. Returns `None` if the check isn't HAProxy's own, sends SNI or verifies no
-    /// name, or if the name stays the same.
+    /// Returns the change with which the check verifies another name and still sends no SNI. HAProxy also
+    /// verifies this name for visitors' connections without SNI. Returns `None` if the check isn't HAProxy's
+    /// own, sends SNI or verifies no name, if the name stays the same, or if haproxy.cfg can't express the
+    /// change.
     pub fn of_verified_name(
         surveyed: &Surveyed,
         asked: &Options,
@@ -293,14 +300,15 @@ impl Change {
         (change != *self).then_some(change)
     }
 
-    /// Returns this change, but with this request of HAProxy's own check.
+    /// Returns this change, with `request` as the request of HAProxy's own check.
     pub fn with_request(mut self, request: &Request) -> Change {
         self.rules.retain(|(head, _)| *head != SEND);
         self.rules.push((SEND, vec![request.words()]));
         self
     }
 
-    /// Returns this change, plus HTTP/1.1 and a Host header in the request of HAProxy's own check.
+    /// Returns this change, plus HTTP/1.1 and a Host header in the request of HAProxy's own check. A check
+    /// that sends no request stays as it is.
     pub fn with_http11(mut self, surveyed: &Surveyed, best: &Options) -> Change {
         if !best.handshake_only {
             self.request((best, "HTTP/1.1"), evaluated_host(surveyed));
@@ -308,7 +316,7 @@ impl Change {
         self
     }
 
-    /// Adds lines of the backend. They replace lines of this change that begin with the same words.
+    /// Adds lines to the backend. They replace lines of this change that begin with the same words.
     pub fn with_lines(mut self, lines: &[NewLine]) -> Change {
         for (head, line) in lines {
             self.rules.retain(|(known, _)| known != head);
@@ -327,14 +335,15 @@ impl Change {
         self
     }
 
-    /// Sets one option of HAProxy's own check.
+    /// Sets one option of HAProxy's own check. Returns `None` if haproxy.cfg can't express the option.
     fn set_own_check_option(
         &mut self,
         surveyed: &Surveyed,
         name: &str,
         best: &Options,
     ) -> Option<()> {
-        // Without `default` in the `connect` rule, the check ignores these words of the server line.
+        // Without `default`, a `connect` rule ignores the server line's words about SNI, ALPN and the PROXY
+        // header.
         let connect = connect_rule(surveyed);
         let has = |rule: &Rule, wanted: &str| rule.words.iter().any(|word| word == wanted);
         let ruled =
@@ -357,7 +366,8 @@ impl Change {
                     false if elsewhere.contains(&true) => {
                         self.word("check-send-proxy", switch(is_set));
                     }
-                    // Without `port` and `addr`, any of these words makes the check send the PROXY header.
+                    // Without `port` and `addr`, the check sends the PROXY header if any `send-proxy` word is
+                    // present.
                     false if !is_set => {
                         for word in PROXY_WORDS {
                             self.word(word, None);
@@ -417,7 +427,8 @@ impl Change {
             "--crt" => self.word("crt", best.crt.clone()),
             "--source" => {
                 self.word("source", best.source.as_ref().map(ToString::to_string));
-                // The word on the server line overrides the line of the backend.
+                // Without a word on the server line, the line of the backend applies, so remove this line,
+                // too.
                 if best.source.is_none() {
                     self.rules.push((SOURCE, Vec::new()));
                 }
@@ -439,7 +450,7 @@ impl Change {
 
     /// Gives the check more time. HAProxy kills an external check after `inter`. If `timeout check` is set,
     /// HAProxy also kills it after `timeout connect`. The value of `timeout check` limits only other kinds of
-    /// check.
+    /// check. Returns `None` if the options have no --timeout.
     fn set_time(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
         let time = best.timeout.as_ref()?.0.as_millis();
         self.word("inter", Some(format!("{}ms", time + SPARE)));
@@ -459,7 +470,7 @@ impl Change {
         Some(())
     }
 
-    /// Raises `timeout connect` above the check's time limit.
+    /// Raises `timeout connect` above the check's time limit, if the value in haproxy.cfg is too low.
     fn raise_timeout_connect(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
         let time = best.timeout.as_ref()?.0;
         let rule = surveyed
@@ -480,7 +491,7 @@ impl Change {
         }
     }
 
-    /// Sets a word of the check's `connect` rule.
+    /// Sets a word of the check's `connect` rule, unless this change already sets it.
     fn ruled(&mut self, word: &'static str, value: Option<String>) {
         if !self.connect.iter().any(|(known, _)| *known == word) {
             self.connect.push((word, value));
@@ -513,7 +524,7 @@ impl Change {
         self.rules.push((SEND, vec![words]));
     }
 
-    /// Returns the new SNI name of visitors' connections, if the change sets one.
+    /// Returns the new SNI name of visitors' connections, if the change sets a fixed name.
     pub fn sni(&self) -> Option<&str> {
         let mut words = self.words.iter();
         let (_, value) = words.find(|(word, _)| *word == "sni")?;
@@ -555,7 +566,7 @@ impl Change {
     }
 }
 
-/// The words of a server line about the PROXY header.
+/// The words about the PROXY header on a server line.
 const PROXY_WORDS: [&str; 6] = [
     "send-proxy",
     "send-proxy-v2",
@@ -565,14 +576,16 @@ const PROXY_WORDS: [&str; 6] = [
     "check-send-proxy",
 ];
 
-/// The words of a server line that force or forbid one TLS version. `ssl-min-ver` and `ssl-max-ver` replace
+/// The words of a server line that force or forbid TLS 1.2 or 1.3. `ssl-min-ver` and `ssl-max-ver` replace
 /// them.
 const FORCED_VERSIONS: [&str; 4] = ["force-tlsv12", "force-tlsv13", "no-tlsv12", "no-tlsv13"];
 
-/// The words of a server line about TLS that apply only to the check.
+/// The words about TLS on a server line that apply only to the check. A change to plain HTTP removes only
+/// these words if the check doesn't connect where visitors do.
 const CHECK_TLS_WORDS: [&str; 3] = ["check-ssl", "check-sni", "check-alpn"];
 
-/// The words of a server line about TLS.
+/// The words about TLS on a server line. A change to plain HTTP removes them if the check connects where
+/// visitors do.
 const TLS_WORDS: [&str; 14] = [
     "ssl",
     "check-ssl",
@@ -595,7 +608,7 @@ fn evaluated_host(surveyed: &Surveyed) -> Option<&str> {
     sent_host(surveyed).filter(|host| is_evaluated(host))
 }
 
-/// Returns the Host in the check's `http-check send` line, as written in haproxy.cfg.
+/// Returns the Host of the check's last `http-check send` line with a Host, including log-format expressions.
 pub(super) fn sent_host(surveyed: &Surveyed) -> Option<&str> {
     let sent = surveyed.rules().filter(|rule| has_head(rule, SEND));
     let fields = sent.flat_map(|rule| rule.words.windows(3));
@@ -606,7 +619,8 @@ pub(super) fn sent_host(surveyed: &Surveyed) -> Option<&str> {
     hosts.next_back().map(String::as_str)
 }
 
-/// Returns the `connect` rule of HAProxy's own check. This rule decides how the check connects.
+/// Returns the first `connect` rule of HAProxy's own check. This rule decides how the check connects. Returns
+/// `None` for other kinds of check.
 fn connect_rule(surveyed: &Surveyed) -> Option<&Rule> {
     let own = surveyed.kind == CheckKind::Own;
     let mut rules = surveyed.rules();

@@ -25,7 +25,7 @@ use crate::probe::{self, Seen, Trial, Verdict};
 /// The largest number of a name's addresses that diagnose tries.
 const ADDRESSES: usize = 8;
 
-/// Gathers all facts about a check.
+/// Gathers the facts about a check, except HAProxy's answers.
 pub(super) fn gather(
     plan: Plan,
     options: Options,
@@ -103,7 +103,7 @@ fn not_run() -> Verdict {
     }
 }
 
-/// Returns the facts before diagnose has sent anything.
+/// Returns the facts that are known before diagnose sends anything.
 fn nothing_seen(plan: Plan, options: Options, known_values: &Arc<[KnownValue]>) -> Facts {
     Facts {
         plan,
@@ -151,9 +151,9 @@ fn each(
 /// The longest time that the check runs before the handshakes begin.
 const HEAD_START: Duration = Duration::from_millis(500);
 
-/// Runs the check. Then makes the handshakes, and in parallel runs the same check at the other addresses of
-/// the name. A server may ban clients after some failed handshakes, and the check would then fail, too. So
-/// the handshakes begin only when the check has ended, or after `HEAD_START`.
+/// Runs the check. Then makes the handshakes, and in parallel runs the check at the name's other addresses. A
+/// server may ban clients after some failed handshakes, and the check would then fail, too. So the handshakes
+/// begin only when the check has ended, or after `HEAD_START`.
 fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
     let (plan, options) = (&facts.plan, &facts.options);
     let (mut verdict, mut elsewhere, mut tls) = (not_run(), Vec::new(), None);
@@ -316,7 +316,7 @@ fn unverified(plan: &Plan, min_version: TlsVersion, max_version: TlsVersion) -> 
     }
 }
 
-/// Returns true if the server sent two different chains whose certificates have the same names.
+/// Returns true if the two chains differ, but their server certificates have the same names.
 fn has_same_names(one: &Attempt, other: &Attempt) -> bool {
     let names = |attempt: &Attempt| attempt.seen.chain.first().map(probe::names);
     one.seen.chain != other.seen.chain && names(one).is_some() && names(one) == names(other)
@@ -324,7 +324,7 @@ fn has_same_names(one: &Attempt, other: &Attempt) -> bool {
 
 /// The rules that judge chains. `--verify none` doesn't change these rules.
 struct Rules {
-    /// The rules with the bundled roots, or with those of `--ca-file`. `None` if there is no name to verify.
+    /// The rules with the bundled roots, or with those of `--ca-file`. `None` if no name can be verified.
     chosen: Option<Arc<Verification>>,
     /// The rules with the system's roots. `None` if the host has no such roots, or if `--ca-file` is given.
     system: Option<Verification>,
@@ -375,8 +375,8 @@ impl Rules {
 }
 
 /// Sends the check's request. If the request changes nothing at the server, also sends variations of it, such
-/// as other Hosts. If the certificate is `untrusted`, sends no secrets, and no request that may change
-/// something.
+/// as other Hosts. If the certificate is `untrusted`, sends no secrets. Returns `None` if the check sends no
+/// request, or if its request may change something and the certificate is `untrusted`.
 fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
     let is_safe = is_safe(&plan.request.method);
     if plan.handshake_only || untrusted && !is_safe {

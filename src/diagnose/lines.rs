@@ -86,8 +86,9 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// Returns the addresses for server lines. Each address of a name gets its own server, because HAProxy
-/// would check and use only the first address. Addresses that don't answer are left out.
+/// Returns the addresses for server lines. Each address of a name gets its own server, because HAProxy would
+/// check and use only the first address. Addresses that don't answer are left out. If the target has only one
+/// address, or if no address answers, the only server line has the target itself.
 fn servers(facts: &Facts) -> Vec<String> {
     let addresses = facts.addresses.as_ref().map_or(&[][..], Vec::as_slice);
     let answers = |address: &&(Address, Attempt)| address.1.result.is_ok();
@@ -198,7 +199,7 @@ pub(super) fn external(setup: &Setup<'_>) -> String {
     )
 }
 
-/// Returns the `global` section that the lines need, or an empty text.
+/// Returns the `global` section that the lines need, or an empty string.
 pub(super) fn global(setup: &Setup<'_>, external: bool) -> String {
     let mut text = String::new();
     if external {
@@ -216,7 +217,7 @@ pub(super) fn global(setup: &Setup<'_>, external: bool) -> String {
 /// Returns the lines of a backend whose http-check asks `sni-check serve` on this socket, without the
 /// first line.
 pub(super) fn served(setup: &Setup<'_>, socket: &str) -> String {
-    // HAProxy waits longer than the check's own time-out, so that serve's answer arrives.
+    // HAProxy waits longer than the check's own time limit, so that serve's answer arrives.
     let time = setup.plan.timeout.as_millis() + 100;
     // The header's value is a log-format (manual, section 8.2.6), in which %% stands for a percent sign.
     let options = quote(path(setup.plan, setup.options, setup.secrets).replace('%', "%%"));
@@ -268,7 +269,7 @@ fn server_lines(setup: &Setup<'_>, check: &str) -> String {
     lines.collect()
 }
 
-/// Returns the check's time-out if HAProxy's default `inter` of 2 s is too short for it.
+/// Returns the check's time limit if HAProxy's default `inter` of 2 s is too short for it.
 fn long_timeout(plan: &Plan) -> Option<Duration> {
     Some(plan.timeout).filter(|time| *time > Duration::from_millis(1950))
 }
@@ -312,7 +313,7 @@ pub(super) fn verify_words(options: &Options) -> String {
     line
 }
 
-/// Returns the word for the client certificate.
+/// Returns the words for the client certificate, or an empty string.
 pub(super) fn material_words(options: &Options) -> String {
     let crt = options.crt.as_ref();
     crt.map_or(String::new(), |crt| {

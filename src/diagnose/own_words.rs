@@ -1,7 +1,7 @@
 //! Rewrites sentences about sni-check's options for HAProxy's own check, which has words of haproxy.cfg
 //! instead.
 
-/// The options about the request and the response, and the words of haproxy.cfg that replace them.
+/// Options about the request and the response, and the words of haproxy.cfg that replace them.
 const WORDS: [(&str, &str); 4] = [
     ("--expect", "http-check expect"),
     ("--uri", "http-check send uri"),
@@ -15,7 +15,7 @@ const LEFT_OUT: [&str; 2] = [" (--expect)", " For GET, leave out --method."];
 /// Returns the sentence with HAProxy's words instead of options. A value loses its quotes:
 /// `--header 'Host: NAME'` becomes `http-check send hdr Host NAME`.
 pub(super) fn in_words_of_haproxy(sentence: &str) -> String {
-    // Such a sentence already has HAProxy's words.
+    // A sentence with "for sni-check" already has HAProxy's words.
     if sentence.contains("for sni-check") {
         return sentence.to_owned();
     }

@@ -28,8 +28,8 @@ impl Report<'_> {
         let mut text = String::new();
         let verbose = self.facts().options.verbose;
         self.summary(&mut text);
-        // If HAProxy tried the lines and they don't work yet, show them only with --verbose: no change
-        // helped, so the lines are probably like those in haproxy.cfg.
+        // If HAProxy tried the lines and they don't work yet, show them only with --verbose. No change
+        // helped, so haproxy.cfg probably has similar lines.
         let blocks = self.blocks().into_iter();
         let is_new = |block: &&Block| block.tried.is_none() || block.lacks_serve();
         for block in blocks.filter(|block| verbose || block.is_up() || is_new(block)) {
@@ -115,7 +115,7 @@ impl Report<'_> {
     }
 
     /// Appends what diagnose has seen, in a few lines. All successful steps share one line. Every other step
-    /// has its own line with the most serious observation, unless `why` already says the same.
+    /// has its own line with the most serious observation, unless this observation repeats `why`.
     fn seen(&self, text: &mut String) {
         *text += "\nWhat was seen (--verbose shows all of it):\n";
         let is_good = |step: &&Step| step.mark() == Mark::Ok;

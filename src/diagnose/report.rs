@@ -79,8 +79,8 @@ impl<'a> Report<'a> {
     }
 
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because the
-    /// configuration shows if the check sends SNI. For HAProxy's own check (`is_own`), the sentences have
-    /// words of haproxy.cfg instead of sni-check's options.
+    /// configuration shows whether the check sends SNI. For HAProxy's own check (`is_own`), the sentences
+    /// have words of haproxy.cfg instead of sni-check's options.
     pub fn of_server(search: &'a Search, opinion: &'a Opinion, is_own: bool) -> Report<'a> {
         let mut report = Report::new(search, opinion);
         let about_lines = ["check-without-sni", "check-of-another-site"];

@@ -1,5 +1,5 @@
-//! `sni-check diagnose` for servers of haproxy.cfg: all servers that HAProxy reports DOWN, or one server that
-//! the call names.
+//! `sni-check diagnose` for servers of haproxy.cfg: all servers that are DOWN or in NOLB, or one server that
+//! the operator names.
 //!
 //! `configuration and statistics -> servers with their options -> a diagnosis of each -> changes of
 //! haproxy.cfg, tried -> text or JSON`
@@ -38,15 +38,16 @@ use crate::start::{Channel, Expiry, Text, expire_after, never_expire};
 
 /// How many servers diagnose works on at a time.
 const AT_ONCE: usize = 4;
-/// The largest number of servers that one call diagnoses. The report names the other servers.
+/// The largest number of servers that one run diagnoses. The report names the other servers.
 const MOST: usize = 16;
 
-/// Diagnoses the servers and prints the report. Returns the code of the server that the call names, or of the
-/// first server that is DOWN.
+/// Diagnoses the servers and prints the report. Returns the code of the named server, or of the first server
+/// that is DOWN or in NOLB. Returns `Code::Refused` instead of `Code::Healthy` if HAProxy doesn't start with
+/// the configuration.
 ///
 /// # Errors
-/// There is no configuration, the configuration doesn't have the server that the call names, or the program
-/// of `--haproxy FILE` can't be run.
+/// There is no configuration, the configuration doesn't have the named server, or the program of `--haproxy
+/// FILE` can't be run.
 pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let program = call.haproxy.as_deref().filter(|program| *program != "none");
     let mut survey = survey(&call.file, &call.env, program)?;
@@ -82,7 +83,7 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     Ok(code)
 }
 
-/// Returns the server that the call names. If that server tracks another server, returns the tracked server.
+/// Returns the server with this name. If that server tracks another server, returns the tracked server.
 fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
     let mut servers = survey.servers.iter();
     if let Some(found) = servers.find(|server| server.name() == name) {
@@ -147,7 +148,7 @@ fn diagnose(
                     subject.adopt_own_check();
                     subject.at_visitors = at_visitors(subject, haproxy, progress);
                 };
-                // If no thread can be created, the report says that the server wasn't diagnosed.
+                // If the system can't create a thread, the report says that the server wasn't diagnosed.
                 _ = thread::Builder::new().spawn_scoped(scope, one);
             }
         });
@@ -186,8 +187,8 @@ fn diagnosis(
     Ok(Diagnosis { search, opinion })
 }
 
-/// Diagnoses the address and port of visitors' connections, if the check connects elsewhere and gets no
-/// response.
+/// Diagnoses the address and port of visitors' connections, if the check connects elsewhere and fails before
+/// its request.
 fn at_visitors(
     subject: &Subject<'_>,
     haproxy: Option<&Haproxy>,
@@ -212,7 +213,8 @@ fn at_visitors(
     Some(Diagnosis { search, opinion })
 }
 
-/// Returns the code of the server that the call names, or of the first server that is DOWN.
+/// Returns the code of the named server, or of the first server that is DOWN or in NOLB. Without such a
+/// server, returns `Code::Healthy`.
 fn code(subjects: &[Subject<'_>], is_one: bool) -> Code {
     let mut subjects = subjects.iter();
     let found = subjects.find(|subject| match is_one {

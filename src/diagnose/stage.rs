@@ -20,11 +20,11 @@ pub(super) enum Stage {
     Tls,
     /// The check refuses the server's certificate.
     Certificate,
-    /// The server refuses the client's certificate, or wants one.
+    /// The server refuses the client's certificate, or requires a client certificate.
     ClientCertificate,
     /// No valid response arrives.
     Response,
-    /// The server refuses the request: its status is 400 or more.
+    /// The server refuses the request: its status is 400 or more, but not 404 or 410.
     Request,
     /// The server accepts the request, but doesn't have the page.
     Page,

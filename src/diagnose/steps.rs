@@ -413,7 +413,8 @@ fn describe(now: Duration, der: &CertificateDer<'_>) -> (Mark, String) {
     (mark, text)
 }
 
-/// Returns the names in the server's own certificate, or its subject if it has no names.
+/// Returns the first ten names in the server's own certificate, or the subject if the certificate has no
+/// names.
 fn whose(chain: &[CertificateDer<'_>]) -> String {
     const SHOWN: usize = 10;
     let Some(leaf) = chain.first() else {

@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::plan::{Output, Plan};
 use crate::probe;
 
-/// The largest number of problems that one diagnosis fixes.
+/// Once the changes prove this many causes, diagnose tries no more changes.
 const CHANGES: usize = 3;
 
 /// Everything that diagnose has found out about a server.
@@ -64,8 +64,8 @@ impl Search {
         haproxy.is_some_and(|haproxy| haproxy.traffic.is_some())
     }
 
-    /// Applies a change that HAProxy's own check has proved. Returns false if diagnose has already applied
-    /// too many changes.
+    /// Applies a change that HAProxy's own check has proved. Returns false, and applies nothing, if `CHANGES`
+    /// causes are already proved.
     pub fn adopt(&mut self, candidate: Candidate, progress: &Progress) -> bool {
         if self.proved.len() >= CHANGES {
             return false;
@@ -181,7 +181,8 @@ impl Candidate {
     }
 }
 
-/// Returns the changes that HAProxy tries with its own check, if sni-check's check still fails.
+/// Returns the changes that HAProxy tries with its own check. Returns no changes if sni-check's check is
+/// healthy, or if several servers answer differently.
 pub(super) fn for_haproxy(facts: &Facts) -> Vec<Candidate> {
     if facts.failure().is_none() || mixed::find(facts).is_some() {
         return Vec::new();
@@ -191,8 +192,9 @@ pub(super) fn for_haproxy(facts: &Facts) -> Vec<Candidate> {
     changes
 }
 
-/// Tries all changes. Returns the causes that the best change proves, and the facts about the check with this
-/// change. Records the causes that the trials refute.
+/// Tries the changes that the possible causes propose. Returns the causes that the best change proves, and
+/// the facts about the check with this change. Records the causes that the trials refute. Returns `None` if
+/// no change and no pair of changes helps.
 fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Facts)> {
     let failure = facts.failure()?.clone();
     // If several servers answer differently, no change of the options helps.
@@ -249,7 +251,8 @@ fn is_cut(failure: &Failure) -> bool {
 const PAIRS: usize = 12;
 
 /// Tries two changes at once, because one fault may hide another. For example, a wrong Host and a wrong path
-/// both cause 404. Returns the first pair with which the check succeeds.
+/// both cause 404. Returns the first pair with which the check succeeds. Returns `None` if no pair helps, if
+/// the server is slow or limits requests, or if no address answers.
 fn two_at_once(facts: &Facts, failure: &Failure, tried: &[Candidate]) -> Option<Candidate> {
     let is_slow = matches!(
         failure,
@@ -268,8 +271,8 @@ fn two_at_once(facts: &Facts, failure: &Failure, tried: &[Candidate]) -> Option<
     pairs.find(|pair| pair.attempt.result.is_ok())
 }
 
-/// Returns both changes as one. Returns `None` if they share a cause or an option, or if diagnose may not
-/// send the request.
+/// Returns both changes as one. Returns `None` if they share a cause or an option, if the options contradict
+/// each other, or if diagnose isn't allowed to send the request.
 fn together(facts: &Facts, first: &Candidate, second: &Candidate) -> Option<Candidate> {
     let changed = facts.options.changes(&first.options);
     let others = facts.options.changes(&second.options);
@@ -289,8 +292,9 @@ fn together(facts: &Facts, first: &Candidate, second: &Candidate) -> Option<Cand
     Candidate::new(causes, false, options).filter(|pair| facts.may_send(&pair.plan))
 }
 
-/// Returns the change that stops a page from redirecting to itself. A check may accept such a redirect, but
-/// visitors' browsers give up.
+/// Tries the change that stops a page from redirecting to itself. Returns the causes that the change proves,
+/// and the facts about the check with the change. A check may accept such a redirect, but visitors' browsers
+/// give up.
 fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Vec<Finding>, Facts)> {
     if !causes::redirects_to_itself(facts) {
         return None;
@@ -303,8 +307,9 @@ fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Vec<Finding>, Fact
     (!causes::redirects_to_itself(&better)).then_some((findings, better))
 }
 
-/// Returns the changes that the possible causes propose. If diagnose may not send a changed request, it tries
-/// only the handshake. It doesn't try even that if the check's request has already reached the server.
+/// Returns the changes that the possible causes propose. If diagnose isn't allowed to send a changed request,
+/// it tries only the handshake. The list contains such a change only if an address answers and the check's
+/// request hasn't reached the server.
 fn changes(facts: &Facts) -> Vec<Candidate> {
     let arrived = facts.code().layer() == Layer::Http || facts.reached.is_none();
     let trials = causes::trials(facts).into_iter();

@@ -27,7 +27,7 @@ pub(super) struct Row {
 pub(super) enum Role {
     /// Shows how far HAProxy's own checks get.
     Step,
-    /// A handshake with the call's options. It accepts any certificate.
+    /// A handshake with the operator's options. It accepts any certificate.
     Handshake,
     /// HAProxy's own check with the options of sni-check's check.
     Own,
@@ -39,7 +39,7 @@ pub(super) enum Role {
 pub(super) struct Kind {
     /// The kind of check, described with words of haproxy.cfg.
     check: String,
-    /// The backend in which HAProxy tries this check, without its first line.
+    /// The lines of the backend in which HAProxy tries this check, without the first line.
     pub question: String,
     /// The predicted result: the status, the reason, and true for UP.
     predicted: Option<(String, String, bool)>,
@@ -199,7 +199,7 @@ fn layer(
 /// HAProxy's message about a valid certificate for another name.
 const OTHER_NAME: &str = "Server presented an SSL certificate different from the expected one";
 
-/// HAProxy's message about every other failed handshake.
+/// HAProxy's message about other failed handshakes, except time-outs.
 const HANDSHAKE: &str = "SSL handshake failure";
 
 /// Returns the text that HAProxy shows in `last_chk`. The text is empty for a time-out.

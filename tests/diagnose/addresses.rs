@@ -13,7 +13,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::program;
 use crate::support::stage::Stage;
 
-/// Returns a command that sees the file `hosts` as /etc/hosts.
+/// Returns a command that runs a program with the file `hosts` as /etc/hosts.
 fn with_hosts(hosts: &str) -> Command {
     let mut command = program("unshare");
     let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
@@ -21,7 +21,8 @@ fn with_hosts(hosts: &str) -> Command {
     command
 }
 
-/// Listens at an address, and fills its queue of connections. The kernel then drops all further packets.
+/// Listens at an address, and fills its queue of connections. The kernel then drops further connection
+/// attempts.
 fn black_hole(address: &str, port: u16) -> (std::os::fd::OwnedFd, Vec<TcpStream>) {
     let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     let address: std::net::SocketAddr = format!("{address}:{port}").parse().expect("an address");
@@ -122,7 +123,7 @@ fn diagnose_tries_eight_of_many_addresses_and_works_without_threads() {
     );
     assert!(text.contains("50 more addresses were not tried"), "{text}");
     assert_eq!(text.matches("connection refused in").count(), 8, "{text}");
-    // Without a thread for the resolver, only a literal address works.
+    // diagnose can't create a thread for the resolver, so it gets a literal address.
     let target = format!("--connect=127.0.0.1:{}", crate::support::dead_port());
     let output = crate::support::program("setpriv")
         .args(["--reuid=65534", "--clear-groups", "prlimit", "--nproc=1"])

@@ -95,7 +95,7 @@ fn callers_cannot_make_sni_check_run_a_program() {
 #[test]
 fn diagnose_recommends_haproxys_own_check_if_only_haproxy_accepts_the_server() {
     let ca = Ca::new();
-    // HAProxy's own check reads only the status.
+    // HAProxy's own check treats the interim response 103 as the final response.
     let leaf = ca.leaf(&[NAME], 30);
     let port = peer::answer(&leaf, "HTTP/1.1 103 Early Hints\r\n\r\n");
     let report = diagnose(&ca, port, NAME, &["--expect=status 103"]);

@@ -60,7 +60,7 @@ fn words_that_haproxy_ignores_are_tried_on_the_server_line() {
     );
 }
 
-/// In every version, HAProxy's own check offers the `alpn` list of the server line.
+/// With every tested version of HAProxy, its own check offers the `alpn` list of the server line.
 #[test]
 fn the_check_offers_the_protocols_of_the_server_line() {
     with_every_haproxy(|version| {
@@ -123,7 +123,7 @@ fn a_request_of_http_1_0_is_sent_as_http_1_1() {
 fn a_check_at_another_port_is_tried_where_visitors_connect() {
     let stage = Stage::new();
     let (dead, port) = (dead_port(), stage.nginx().port);
-    // A server with a certificate of another CA.
+    // This server's certificate comes from another CA.
     let foreign = Stage::new();
     let other = foreign.nginx().port;
     let with_proxy = nginx(&stage, "proxy_protocol", "");

@@ -71,7 +71,7 @@ fn client(stage: &Stage) -> String {
 }
 
 #[test]
-fn a_client_certificate_of_another_server_is_tried_if_the_server_wants_one() {
+fn a_client_certificate_of_another_server_is_tried_if_the_server_requires_one() {
     let stage = Stage::new();
     let (ca, crt) = (&stage.ca_file, client(&stage));
     for rule in [

@@ -1,4 +1,4 @@
-//! `sni-check explain`, called as users call it.
+//! `sni-check explain`, run as users run it.
 
 use std::process::Output;
 

@@ -1,4 +1,4 @@
-//! `sni-check diagnose` on backends that take their check from `defaults`. The first http-check line of a backend
+//! `sni-check diagnose` on backends that get their check from `defaults`. A backend's first http-check line
 //! replaces all http-check lines of its defaults, and the request of their `option httpchk`.
 
 use serde_json::Value;
@@ -69,7 +69,7 @@ fn a_check_gets_back_the_request_of_defaults() {
             "http-check expect string Active",
             &format!("{good} port {}", dead_port()),
         ),
-        // These lines replace only a part of the request.
+        // These lines replace only some words of the request.
         ("option httpchk\n    http-check expect string Active", &good),
         (
             &format!("http-check send hdr Host {NAME}\n    http-check expect string Active"),

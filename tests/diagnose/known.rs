@@ -1,5 +1,5 @@
 //! diagnose uses what haproxy.cfg itself says: names and headers of visitors' requests, verifyhost, the
-//! version of the PROXY header, and words that keep visitors away.
+//! version of the PROXY header, source addresses, and words that keep visitors away.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
@@ -106,7 +106,7 @@ fn a_word_that_keeps_visitors_away_is_removed() {
 
 /// Forwards a connection to this port if it begins with a PROXY header of version 2. Closes every other
 /// connection.
-fn wants_version_2(mut stream: TcpStream, port: u16) -> io::Result<()> {
+fn forward_version_2(mut stream: TcpStream, port: u16) -> io::Result<()> {
     let mut head = [0; 16];
     stream.read_exact(&mut head)?;
     if !head.starts_with(b"\r\n\r\n\0\r\nQUIT\n") {
@@ -125,7 +125,7 @@ fn wants_version_2(mut stream: TcpStream, port: u16) -> io::Result<()> {
 fn the_other_version_of_the_proxy_header_is_tried() {
     let stage = Stage::new();
     let port = stage.nginx().port;
-    let peer = peer::tcp(move |stream| _ = wants_version_2(stream, port));
+    let peer = peer::tcp(move |stream| _ = forward_version_2(stream, port));
     let backend = format!(
         "backend be\n{CHECK}    server s1 127.0.0.1:{peer} TLS send-proxy check-send-proxy check check-sni {NAME}\n"
     );
@@ -134,7 +134,7 @@ fn the_other_version_of_the_proxy_header_is_tried() {
 }
 
 #[test]
-fn a_name_in_a_comparison_with_a_part_of_the_host_is_tried() {
+fn a_name_in_hdr_dom_or_in_a_regex_for_the_host_is_tried() {
     let stage = Stage::new();
     let socket = stage.folder.join("fe.sock");
     let regex = NAME.replace('.', "\\\\.");

@@ -1,5 +1,5 @@
-//! Servers with two faults. HAProxy proves a change for one of them, and the other needs a value that only the
-//! operator knows.
+//! Servers with two faults. HAProxy proves a change for one fault, and the other fault needs a value that
+//! only the operator knows.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
 
-/// Returns the ids of the causes.
+/// Returns the ids of the causes in the report about a server.
 fn ids(server: &Value) -> Vec<&str> {
     let causes = server["causes"].as_array().expect("causes").iter();
     causes.filter_map(|cause| cause["id"].as_str()).collect()

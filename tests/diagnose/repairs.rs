@@ -19,7 +19,7 @@ pub struct Broken {
 }
 
 impl Broken {
-    /// Writes a configuration with the lines `global` in section global, and the lines `backend` in its
+    /// Writes a configuration with the lines `global` in its `global` section, and the lines `backend` in its
     /// backend.
     pub fn new(stage: &Stage, global: &str, backend: &str) -> Broken {
         Broken::with_defaults(stage, global, "", backend)
@@ -198,7 +198,7 @@ fn two_faults_are_repaired_although_sni_check_sees_only_one() {
         let fixed = broken.assert_repaired_by(&server);
         match global {
             "" => assert!(!fixed.contains(removed), "{server:#}"),
-            // The line of section global stays, because other servers may need it.
+            // The line in the `global` section stays, because other servers may need it.
             _ => assert!(fixed.contains("ssl-min-ver TLSv1.2"), "{server:#}"),
         }
         assert!(fixed.contains(&good), "{server:#}");
@@ -284,7 +284,7 @@ fn a_check_without_tls_gets_the_words_for_tls() {
 }
 
 #[test]
-fn a_check_without_tls_of_a_server_without_tls_is_left_alone() {
+fn a_check_without_tls_of_a_server_without_tls_is_not_changed() {
     let stage = Stage::new();
     let server = Nginx::plain();
     let own = own(&stage, "/missing", &format!("port {}", server.port));

@@ -15,7 +15,7 @@ pub const OTHER: &str = "other.example.test";
 const DEFAULTS: &str = "defaults\n mode http\n timeout connect 2s\n timeout server 2s\n \
                         timeout client 2s\n";
 
-/// A JSON report, and the call that printed it.
+/// A JSON report, and the command that printed it.
 pub struct Report {
     pub value: Value,
     pub code: i32,
@@ -23,7 +23,7 @@ pub struct Report {
     folder: Folder,
 }
 
-/// Diagnoses the server on this port and trusts this CA.
+/// Diagnoses the server on this port with this CA, and asserts that HAProxy accepts the printed lines.
 #[track_caller]
 pub fn diagnose(ca: &Ca, port: u16, name: &str, options: &[&str]) -> Report {
     let folder = Folder::new();
@@ -110,8 +110,8 @@ impl Report {
         assert!(asked.len() > 1, "{asked:?}");
     }
 
-    /// Asserts that HAProxy reports the server UP with the printed lines, and that diagnose has tried them,
-    /// too.
+    /// Asserts that HAProxy reports the server UP with the printed lines, and that diagnose got the same
+    /// result.
     #[track_caller]
     pub fn assert_fix_works(&self) {
         for kind in ["builtin_tried", "external_tried"] {
@@ -133,7 +133,7 @@ impl Report {
     }
 }
 
-/// Loads a snippet exactly as printed. It contains the path of the program that printed it.
+/// Loads a snippet exactly as printed. Asserts that an external check runs the tested program.
 pub fn load(command: Command, folder: &Folder, snippet: &str) -> Haproxy {
     assert!(!snippet.contains("external-check command") || snippet.contains(BINARY));
     let config = folder.file("snippet.cfg", &format!("{DEFAULTS}{snippet}"));

@@ -80,7 +80,7 @@ pub fn object(words: &[&str], code: i32) -> Value {
     serde_json::from_slice(&output.stdout).expect("an object")
 }
 
-/// Applies the printed changes to the file, as `patch` would.
+/// Replaces the changed lines of the file, as `patch` would.
 fn patched(config: &str, server: &Value) {
     let text = fs::read_to_string(config).expect("the configuration");
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

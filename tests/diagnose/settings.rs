@@ -13,8 +13,8 @@ use crate::support::stage::Stage;
 
 const TLS13: &str = "ssl_protocols TLSv1.3;";
 
-/// Settings of nginx, of section global, of the backend and of the server line, and the status that HAProxy
-/// shows.
+/// Settings of nginx, of the `global` section, of the backend and of the server line, and the status that
+/// HAProxy shows.
 const SETTINGS: [(&str, &str, &str, &str, &str); 8] = [
     (
         TLS13,
@@ -96,7 +96,8 @@ backend be
                 old.contains(&setting) && !new.contains(&setting),
                 "{report}"
             ),
-            // diagnose changes either the server line, or only one option of the line in section global.
+            // diagnose changes either the server line, or only one option of the line in the `global`
+            // section.
             _ if old.contains("server s1") => assert!(new.contains("ssl-max-ver TLSv1.3")),
             _ => assert!(new.ends_with("options no-tls-tickets"), "{report}"),
         }

@@ -1,5 +1,5 @@
-//! Checks that look for a text or a header. HAProxy and sni-check don't judge the status then, but the status
-//! often explains why the response lacks the text.
+//! Checks that look for text or for a header. HAProxy and sni-check then don't judge the status, but the
+//! status often explains why the text or header is missing.
 
 use std::io::Write;
 
@@ -28,7 +28,7 @@ fn application(stage: &Stage) -> u16 {
 }
 
 #[test]
-fn the_status_explains_why_a_response_lacks_a_text_or_a_header() {
+fn the_status_explains_why_text_or_a_header_is_missing() {
     let stage = Stage::new();
     let port = application(&stage);
     for (uri, rule, said, advice) in [
@@ -75,7 +75,7 @@ fn the_status_explains_why_a_response_lacks_a_text_or_a_header() {
 }
 
 #[test]
-fn an_expected_status_does_not_explain_why_a_response_lacks_a_text() {
+fn an_expected_status_does_not_explain_why_text_is_missing() {
     let stage = Stage::new();
     let rules = [
         "--expect=status 404",
@@ -87,7 +87,7 @@ fn an_expected_status_does_not_explain_why_a_response_lacks_a_text() {
 }
 
 #[test]
-fn a_text_behind_a_redirect_is_found_with_the_header_that_visitors_send() {
+fn text_behind_a_redirect_is_found_with_the_header_that_visitors_send() {
     let stage = Stage::new();
     let (ca, port) = (&stage.ca_file, application(&stage));
     let backend = format!(

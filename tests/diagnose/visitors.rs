@@ -85,7 +85,7 @@ fn visitors_ask_for_the_host_of_the_check_if_connections_send_another_name_on_pu
 }
 
 #[test]
-fn words_that_the_check_has_and_the_server_line_lacks_are_added_for_visitors() {
+fn missing_words_of_the_check_are_added_to_the_server_line_for_visitors() {
     let stage = Stage::new();
     let proxied = nginx(&stage, "proxy_protocol", "");
     let other = stage.folder.file("other.pem", &Ca::named("Other CA").pem);

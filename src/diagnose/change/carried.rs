@@ -19,7 +19,8 @@ pub(super) struct Carried {
 }
 
 impl Carried {
-    /// Returns the line's options, with the `changed` options taken from `given`.
+    /// Returns the line's options, with the `changed` options taken from `given`. Returns `None` if
+    /// haproxy.cfg has no such line, or if its options can't be read.
     pub fn new(surveyed: &Surveyed, changed: &[&Row], given: &Options) -> Option<Carried> {
         let mut rules = surveyed.lines.rules.iter();
         let (rule, at) =
@@ -85,8 +86,8 @@ fn in_place(
     words
 }
 
-/// Returns the position of the options of sni-check among the words of a line. They are in
-/// `external-check path`, or in the header `X-Check-Options` of an `http-check send`.
+/// Returns the position of the options of sni-check among the words of a line. They are in `external-check
+/// path`, or in the header `X-Check-Options` of an `http-check send`. Returns `None` for every other line.
 pub(super) fn carrier(kind: CheckKind, words: &[String]) -> Option<usize> {
     let is_path = words.len() == 3 && words[..2] == ["external-check", "path"];
     let is_ours = |word: &String| word.eq_ignore_ascii_case("x-check-options");
@@ -100,8 +101,8 @@ pub(super) fn carrier(kind: CheckKind, words: &[String]) -> Option<usize> {
     }
 }
 
-/// Returns the options of sni-check in haproxy.cfg without log-format escapes, and where they are:
-/// in `external-check path` or in the header.
+/// Returns where haproxy.cfg has options of sni-check (in `external-check path` or in the header), and these
+/// options without log-format escapes. Returns `None` if it has no such options.
 pub(super) fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
     let mut rules = surveyed.lines.rules.iter();
     let text = rules.find_map(|rule| rule.words.get(carrier(surveyed.kind, &rule.words)?))?;
@@ -112,8 +113,8 @@ pub(super) fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
     Some((carrier, unescaped(carrier, text)))
 }
 
-/// Returns the options in a word of haproxy.cfg. A header is a log-format, in which `%%` means a percent
-/// sign.
+/// Returns the options in a word of haproxy.cfg, without log-format escapes. A header is a log-format, in
+/// which `%%` means a percent sign.
 pub(super) fn unescaped(carrier: Carrier, word: &str) -> String {
     match carrier {
         Carrier::Path => word.to_owned(),

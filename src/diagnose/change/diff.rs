@@ -24,7 +24,7 @@ pub(in crate::diagnose) struct Hunk {
     pub new: Option<String>,
 }
 
-/// A line about a check, before and after the change.
+/// A line about the check or about visitors' requests, before and after the change.
 struct Line<'a> {
     /// The line before the change. `None` for a new line.
     old: Option<&'a Rule>,
@@ -40,8 +40,8 @@ impl Line<'_> {
 }
 
 impl Change {
-    /// Returns all lines about the check, in their order after the change. `options` is the word with the new
-    /// options of sni-check.
+    /// Returns the lines about the check and about visitors' requests, in their order after the change.
+    /// `options` is the word with the new options of sni-check.
     fn changed<'a>(&self, surveyed: &'a Surveyed, options: Option<&str>) -> Vec<Line<'a>> {
         let old = &surveyed.lines.rules;
         let added = |line: &Vec<String>| Line {
@@ -118,8 +118,8 @@ impl Change {
             let words = line.new.as_ref().or(line.old.map(|old| &old.words));
             words.is_some_and(|words| ["http-check", "tcp-check"].contains(&words[0].as_str()))
         };
-        // If the backend has such a rule, HAProxy ignores the rules of `defaults` and the request of its
-        // `option httpchk`, so the diff repeats them.
+        // If the backend has an http-check or tcp-check rule, HAProxy ignores the rules of `defaults` and the
+        // request of its `option httpchk`, so the diff repeats them.
         let replaces = lines.iter().any(|line| is_rule(line) && changes(line));
         let needs_option = needs_option(&lines);
         let is_repeated = |line: &Line| is_rule(line) || (needs_option && line.is_httpchk());
@@ -195,7 +195,7 @@ impl Change {
             };
             for (word, value) in &self.words {
                 if *word == ADDRESS {
-                    // The address is the word before the others.
+                    // The address is the word right before the position `from`.
                     let address = words.get_mut(from - 1).zip(value.as_ref());
                     if let Some((address, new)) = address {
                         address.clone_from(new);
@@ -217,7 +217,9 @@ impl Change {
 
     /// Returns the backend's lines with this change, for diagnose's own HAProxy to try. That HAProxy runs
     /// outside the chroot, so `best` has the host's paths. If `with_rules` is false, leaves out the lines
-    /// that affect only visitors, because they may refer to sections that this HAProxy doesn't have.
+    /// that affect only visitors, because they may refer to sections that this HAProxy doesn't have. Returns
+    /// `None` if the check waits for a response but sends no request, or if the options of sni-check can't be
+    /// read.
     pub fn lines(&self, surveyed: &Surveyed, best: &Options, with_rules: bool) -> Option<String> {
         let mut text = String::new();
         if !surveyed.lines.is_http {
@@ -240,7 +242,8 @@ impl Change {
         };
         let lines = self.changed(surveyed, options.as_deref());
         let is_sent = |line: &Line| line.new.as_ref().is_some_and(|words| begins(words, SEND));
-        // In one backend, `option httpchk` would send a request.
+        // In haproxy.cfg, HAProxy ignores the request of the `option httpchk` in `defaults`. Here, all lines
+        // are in one backend, so HAProxy would send this request.
         if surveyed.waits_without_request && !lines.iter().any(is_sent) {
             return None;
         }
@@ -300,8 +303,9 @@ fn is_option(words: &[String]) -> bool {
 }
 
 /// Returns the rule after which a new line with these words is added. An expectation comes after the other
-/// lines of the check, a request after the `connect` rule, and every other line after the line that chooses
-/// the check.
+/// lines of the check, a request after the `connect` rule, and every other line after the first `option`
+/// line. An expectation or a request comes there, too, if there is no line that it must follow. Returns
+/// `None` if there is no `option` line either.
 fn anchor<'a>(surveyed: &'a Surveyed, new: &[String]) -> Option<&'a Rule> {
     // The position of `send-state` and `disable-on-404` doesn't matter.
     let is_step = |rule: &&Rule| {
@@ -323,5 +327,6 @@ fn after<'a>(surveyed: &'a Surveyed, new: &[String]) -> &'a Place {
     place.unwrap_or(&surveyed.lines.backend)
 }
 
-/// The options for the server's address. HAProxy takes the address from the server line instead.
+/// The options about the address. In the lines that HAProxy tries, their values come from haproxy.cfg or from
+/// the change.
 const OF_ADDRESS: [&str; 2] = ["--connect", "--port"];

@@ -14,7 +14,8 @@ struct Token {
     variables: Vec<Range<usize>>,
 }
 
-/// Returns the words of a line as HAProxy reads them, with the values of variables.
+/// Returns the words of a line as HAProxy reads them, with the values of variables. Returns `None` if the
+/// line isn't valid.
 pub(super) fn read(line: &str, variables: &Variables) -> Option<Vec<String>> {
     let value = |name: &str| variables.get(name).map(str::to_owned);
     let mut words = split(line, &value).ok()?.text();
@@ -22,7 +23,8 @@ pub(super) fn read(line: &str, variables: &Variables) -> Option<Vec<String>> {
     Some(words)
 }
 
-/// Returns the line with the words `new`. `write` formats a word that the line doesn't have yet.
+/// Returns the line with the words `new`. `write` formats a word that the line doesn't have yet. If a
+/// variable contains several words, the whole line is written anew, without its comment.
 pub(super) fn rewritten(
     line: &str,
     new: &[String],
@@ -32,7 +34,7 @@ pub(super) fn rewritten(
     let tokens = tokens(line);
     let old = read(line, variables);
     let indent = &line[..line.len() - line.trim_start().len()];
-    // A variable can contain a list of words. The positions then don't match, so write the line anew.
+    // A variable can contain several words. The positions in the line and in `old` then don't match.
     let Some(old) = old.filter(|old| old.len() == tokens.len()) else {
         let words: Vec<String> = new.iter().map(|word| write(word)).collect();
         return format!("{indent}{}", words.join(" "));
@@ -133,7 +135,7 @@ fn tokens(line: &str) -> Vec<Token> {
 /// The first private-use character. [`Marked`] replaces each variable with such a character.
 const MARK: u32 = 0xf0000;
 
-/// A word of a line whose variables are replaced with private-use characters (marks).
+/// A word of a line, with a private-use character (a mark) in place of each variable.
 #[derive(Default)]
 pub(super) struct Marked {
     /// The text, with a mark instead of each variable.
@@ -157,7 +159,7 @@ impl Marked {
         Some(Marked { text, variables })
     }
 
-    /// Returns `text` with its variables instead of the marks. Adds quotes if `in_quotes` is true.
+    /// Returns `text` with variables in place of the marks. Quotes the text if `in_quotes` is true.
     pub fn written(&self, text: &str, in_quotes: bool) -> String {
         let quoted = match in_quotes {
             true => quote(text),
@@ -179,7 +181,8 @@ impl Marked {
         variable.map(String::as_str)
     }
 
-    /// Quotes a word for the options of sni-check. A word that is only a variable needs no quotes.
+    /// Quotes a word for the options of sni-check. A word needs no quotes if it consists of variables, or if
+    /// its other characters need no quotes.
     pub fn option(&self, word: &str) -> String {
         let plain: String = word
             .chars()

@@ -4,7 +4,7 @@ use super::Change;
 use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::options::Options;
 
-/// The words of `default-server` that a server line can switch off with `no-`.
+/// Words of `default-server` that a server line can switch off with `no-`.
 const SWITCHES: [&str; 7] = [
     "check-send-proxy",
     "check-ssl",
@@ -17,8 +17,8 @@ const SWITCHES: [&str; 7] = [
 
 impl Change {
     /// Returns the part of the change that also applies to `other`, and the options of that server's check
-    /// after the change. `options` are its options before the change. Returns `None` if the two servers share
-    /// no changed line.
+    /// after the change. `options` are the options of the check of `other` before the change. Returns `None`
+    /// if the two servers share no changed line.
     pub fn shared_with(
         &self,
         surveyed: &Surveyed,
@@ -56,9 +56,10 @@ impl Change {
         (!part.is_empty()).then_some((part, options))
     }
 
-    /// Returns both changes as one. Returns `None` if they write different words at the same place.
+    /// Returns both changes as one. Returns `None` if they contradict each other in the backend's lines or in
+    /// the options. On the server line, this change wins.
     pub fn joined(&self, part: &Change) -> Option<Change> {
-        /// Adds the entries that `one` lacks. Returns `None` if `one` has a different value for a key.
+        /// Adds the new entries of `other` to `one`. Returns `None` if both have different values for a key.
         fn join<K: PartialEq + Clone, V: PartialEq + Clone>(
             one: &mut Vec<(K, V)>,
             other: &[(K, V)],
@@ -88,7 +89,8 @@ impl Change {
 
     /// Returns this change, but made on the server's own line. For example, `no-send-proxy` on that line
     /// switches off the `send-proxy` of `default-server` for this server only. With `default` in a `connect`
-    /// rule, each server uses its own `check-sni`. Returns `None` if haproxy.cfg can't express that.
+    /// rule, each server uses its own `check-sni`. Returns `None` if haproxy.cfg can't express that, or if
+    /// the diff would stay the same.
     pub fn on_own_line(&self, surveyed: &Surveyed) -> Option<Change> {
         let mut change = self.clone();
         change.on_own_line = true;

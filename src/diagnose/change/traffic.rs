@@ -1,4 +1,4 @@
-//! Finds the words of a server line that visitors' connections need to be like the check's connection.
+//! Finds the changes that make visitors' connections like the check's connection.
 
 use super::{Change, Edit, FORCED_VERSIONS, PROXY_WORDS, SET_HOST, TIMEOUT_CONNECT, has_head};
 use crate::doctor::survey::{CheckKind, Surveyed};
@@ -21,10 +21,11 @@ const OTHERS: [&str; 4] = ["--send-proxy", "--source", "--timeout", "--header"];
 const IN_PAIRS: usize = 5;
 
 impl Change {
-    /// Returns extended versions of this change, with which the check is UP but visitors fail. The added
-    /// words make visitors' connections more like those of a check with these `options`: each of the first
-    /// versions removes one difference, later versions remove two, and the last versions remove all. The SNI
-    /// name comes last, because visitors' connections may take it from the request.
+    /// Returns extended versions of this change. With this change alone, the check is UP, but visitors get an
+    /// error. The extended versions make visitors' connections more like those of a check with these
+    /// `options`. The first versions remove one difference each, later versions remove two, and the last
+    /// version removes all. The version before the last keeps the SNI name, because visitors' connections may
+    /// take it from the request.
     pub fn for_visitors(&self, surveyed: &Surveyed, options: &Options) -> Vec<Change> {
         let differences = self.differences(surveyed, options);
         let mut sets: Vec<Vec<&Change>> = differences.iter().map(|one| vec![one]).collect();
@@ -46,8 +47,8 @@ impl Change {
         changes
     }
 
-    /// Returns the name for which visitors ask, and the Host that this change gives to their requests. Returns
-    /// `None` if the change gives them no Host.
+    /// Returns the name for which visitors ask, and the Host that this change gives to their requests.
+    /// Returns `None` if the change gives them no Host, or if `visited_site` finds no name of visitors.
     pub fn hosts_of_visitors(&self, surveyed: &Surveyed) -> Option<(String, String)> {
         let mut rules = self.rules.iter().filter(|(head, _)| *head == SET_HOST);
         let host = rules.next()?.1.first()?.last()?;
@@ -88,7 +89,8 @@ impl Change {
         found
     }
 
-    /// Returns the value that a word of the server line has after this change.
+    /// Returns the value of a word of the server line after this change. Returns `None` if the line then
+    /// doesn't have the word.
     fn value<'a>(&'a self, surveyed: &'a Surveyed, wanted: &str) -> Option<&'a str> {
         if let Some((_, value)) = self.words.iter().find(|(word, _)| *word == wanted) {
             return value.as_deref();
@@ -98,8 +100,8 @@ impl Change {
         Some(value)
     }
 
-    /// Adds the words that make visitors' connections like those of a check with these options. `base` is the
-    /// change to extend.
+    /// Adds the words and lines that make visitors' connections use the option `name` as a check with these
+    /// `options` does. `base` is the change to extend.
     fn set_for_visitors(
         &mut self,
         base: &Change,

@@ -1,4 +1,4 @@
-//! The words of a line of haproxy.cfg: sets, adds and removes words, and quotes them.
+//! Sets, adds, removes and quotes the words of a line of haproxy.cfg.
 
 use crate::haproxy::words::quote;
 
@@ -8,7 +8,7 @@ pub(super) fn written(words: &[String]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The words of a server line and of a `connect` rule that have no value.
+/// Words without a value that a change may set or remove, on a server line or in a `connect` rule.
 const WITHOUT_VALUE: [&str; 16] = [
     "check-send-proxy",
     "check-ssl",
@@ -29,7 +29,7 @@ const WITHOUT_VALUE: [&str; 16] = [
 ];
 
 /// Sets, adds or removes a word of a line. Ignores the words before the position `from`. If the line has the
-/// word several times, HAProxy uses the last one, so all of them change. A new word goes to the end.
+/// word several times, changes all of them, although HAProxy uses only the last. Adds a new word at the end.
 pub(super) fn set(words: &mut Vec<String>, from: usize, word: &str, value: Option<&str>) {
     let has_value = !WITHOUT_VALUE.contains(&word);
     let mut at = from;

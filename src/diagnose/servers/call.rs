@@ -42,11 +42,12 @@ pub struct ServersCall {
     pub server: Vec<String>,
 }
 
-/// The options that a call without a target may have, because they don't concern a check.
+/// The options that may be given without a target, because they don't concern a check.
 const ABOUT_SERVERS: [&str; 4] = ["--haproxy", "--verbose", "--json", "--color"];
 
-/// Returns the call if it is about servers of haproxy.cfg: it has `-f` or `--env`, no target, or a
-/// target such as `be/s1`. A call with other options of a check needs a target.
+/// Returns the command line if it is about servers of haproxy.cfg: it has `-f` or `--env`, no target, or a
+/// target such as `be/s1`. Returns `None` for a check of a target, and for --help. Without `-f` and `--env`,
+/// an option of a check means that the target isn't a server of haproxy.cfg.
 ///
 /// # Errors
 /// The errors of [`parse_as`].
@@ -76,8 +77,8 @@ pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
 }
 
 /// Returns true if the target is a server of haproxy.cfg and not the URL of a page. Without `-f`,
-/// `www.example.com/healthz` looks like BACKEND/SERVER. The configuration of this host then
-/// decides.
+/// `www.example.com/healthz` looks like BACKEND/SERVER. In this case, it is BACKEND/SERVER if the
+/// configuration of this host has this backend.
 fn is_about_servers(call: &ServersCall) -> bool {
     let Some(target) = call.server.first().filter(|_| call.file.is_empty()) else {
         return true;

@@ -33,7 +33,8 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// Returns the empty change, which keeps the present lines.
+    /// Returns the empty change, which keeps the present lines. Returns `None` if HAProxy can't try these
+    /// lines.
     fn present(number: usize, subject: &Subject<'_>) -> Option<Candidate> {
         let surveyed = subject.surveyed;
         let written = subject.written();
@@ -70,7 +71,8 @@ const ROUNDS: usize = 3;
 
 /// Finds the change of haproxy.cfg for each server. In each round, asks one HAProxy about the changes of all
 /// servers. If no change is enough, tries all changes again on top of the change with which HAProxy's check
-/// gets furthest. `checked` has all servers that HAProxy checks.
+/// gets furthest. Then withdraws changes that break other servers. If no change helps, also tries the lines
+/// without single settings. `checked` has all servers that HAProxy checks.
 pub(super) fn try_changes(
     subjects: &mut [&mut Subject<'_>],
     checked: &[&Surveyed],
@@ -149,7 +151,8 @@ fn try_settings(
 }
 
 /// Returns the change after which HAProxy sends visitors to a healthy server again: it removes `disabled` or
-/// `weight`. HAProxy has already tried the lines without these words.
+/// `weight`. Returns `None` if the line has neither of these words. HAProxy has already tried the lines
+/// without these words.
 fn with_visitors(surveyed: &Surveyed, present: &TriedChange) -> Option<TriedChange> {
     let change = Change::without(surveyed.idle?);
     Some(TriedChange {
@@ -201,9 +204,10 @@ fn ask_about(
 }
 
 /// Returns the change with which HAProxy's check gets furthest. `tried` begins with the base, and the check
-/// must get further than with the base. A change of the options may get only equally far, because it has
-/// helped sni-check's own check. If the check is UP with a change but visitors get an error, returns that
-/// change, so that the next changes are about visitors.
+/// must get further than with the base. If the base is the empty change, a change of the options also counts
+/// if the check gets equally far, because it has helped sni-check's own check. If the check is UP with a
+/// change but visitors get an error, returns that change, so that the next changes are about visitors.
+/// Returns `None` if no change gets further, or if visitors already got an error with the base.
 fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<(Candidate, TriedChange)> {
     let stage = |tried: &TriedChange| tried.block.tried.as_ref().map(Stage::of_answer);
     let (base, present) = tried.first()?;
@@ -239,8 +243,10 @@ fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<(Candidate, TriedChan
     furthest.map(|(candidate, change)| ((*candidate).clone(), change.clone()))
 }
 
-/// Chooses the first change with which the check is UP and visitors are served. `tried` begins with the base
-/// of the other changes. In the first round, the base is the empty change, which keeps the present lines.
+/// Chooses the first change with which the check is UP and visitors are served. Otherwise, chooses the first
+/// change of the options that HAProxy couldn't try. Records the choice in `subject`, or else a change that
+/// isn't enough. `tried` begins with the base of the other changes. In the first round, the base is the empty
+/// change, which keeps the present lines.
 fn choose<'c>(
     subject: &mut Subject<'_>,
     tried: Vec<(&'c Candidate, TriedChange)>,
@@ -287,8 +293,9 @@ fn choose<'c>(
 }
 
 /// Returns the base, and then the base plus each change to try: the changes of the options that helped, and
-/// the changes that the configuration suggests. Smaller changes come first. If a change of the options helps,
-/// leaves out the suggestions, unless that change wasn't enough (`is_another`).
+/// the changes that the configuration suggests. If a change of the options helps, leaves out the suggestions,
+/// unless that change wasn't enough (`is_another`). If visitors get an error with the base, adds only changes
+/// for visitors. If HAProxy runs another program, adds only the change of the command.
 fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<Candidate> {
     let surveyed = subject.surveyed;
     let search = subject.search();
@@ -341,8 +348,8 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
         }
     }
     let layer = subject.layer();
-    // If a change of the options helps, the suggestions aren't needed. But such a change can't add the words
-    // for TLS to a check without TLS, which sni-check can't make.
+    // If a change of the options helps, the suggestions aren't needed. But sni-check can't make a check
+    // without TLS, so such a change can't add the words for TLS.
     let helps = search.is_some_and(|search| search.changed.is_some());
     if layer.is_none() && helps && !is_another && surveyed.call.is_ok() {
         found.append(&mut last);
@@ -352,7 +359,8 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
         where_visitors_connect(subject, base, best),
         suggested(subject, (asked, best), base, is_another),
     ];
-    // If the check connects where visitors connect, it more likely lacks a word. Try the suggestions first.
+    // If the check connects where visitors connect, a missing word is more likely, so try the suggestions
+    // first.
     if surveyed.elsewhere.is_none() {
         others.reverse();
     }
@@ -469,7 +477,7 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     }
     let mut changes: Vec<Change> = change.into_iter().collect();
     if (search.changed.is_some() || is_meant) && way.is_none() {
-        // sni-check always sends a Host, so it doesn't notice that the server needs one.
+        // sni-check always sends a Host, so it doesn't notice that the server needs a Host.
         let with_host = changes
             .iter()
             .filter_map(|change| change.with_host(surveyed, &best.options));

@@ -69,7 +69,8 @@ fn blank(text: &mut String) {
     }
 }
 
-/// Appends the names of the configuration files, and the number of servers in each state.
+/// Appends the names of the configuration files, and the number of servers in each state. Without statistics,
+/// also appends the reason.
 fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subjects: &[Subject<'_>]) {
     let count = |state| {
         subjects
@@ -290,7 +291,8 @@ fn shown(text: &mut String, shown: Option<&Shown>) {
     paragraph(text, "  HAProxy  ", &printable(&line));
 }
 
-/// Appends doctor's first finding about the server, and the number of further findings.
+/// Appends doctor's first finding about the server, and the number of further findings. Leaves out findings
+/// that the report already shows.
 fn doctor(text: &mut String, subject: &Subject<'_>) {
     let (meant, obstacle) = (subject.meant(), subject.obstacle());
     let is_said = |finding: &&Remark| {
@@ -316,7 +318,7 @@ fn remark(finding: &Remark) -> String {
     format!("{}{place}: {}", finding.id, finding.what)
 }
 
-/// Explains a state that doesn't come from the check. Returns `None` for other states.
+/// Explains a state that the result of the check doesn't explain. Returns `None` for other states.
 fn meaning(subject: &Subject<'_>) -> Option<String> {
     let name = subject.surveyed.name();
     if let Some(sentence) = idle(subject) {

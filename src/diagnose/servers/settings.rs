@@ -1,6 +1,6 @@
 //! Finds the line of haproxy.cfg that prevents HAProxy from using a server that sni-check finds healthy: a
-//! time limit, a rule that changes visitors' requests, or a line of section `global`. HAProxy tries the
-//! backend without each of these lines.
+//! time limit, a rule that changes visitors' requests, or a line of the `global` section. HAProxy tries the
+//! backend without each of these lines, or with a longer time limit.
 
 use std::iter;
 use std::time::Duration;
@@ -20,25 +20,26 @@ use crate::options::values::Time;
 
 /// A time limit that is long enough for a slow server.
 const LONGER: Duration = Duration::from_secs(10);
-/// The largest number of trials with changed lines of section `global`. Each trial starts another HAProxy.
+/// The largest number of trials with changed lines of the `global` section. Each trial starts another
+/// HAProxy.
 const GLOBAL: usize = 8;
 
-/// A line that may be the cause, and the backend without this line.
+/// A line that may be the cause, and the backend with this line changed or removed.
 struct Setting {
     place: Place,
     old: String,
     /// The line that replaces the old line, such as a longer time limit. `None` removes the old line.
     new: Option<String>,
     lines: ServerLines,
-    /// True for a line of section `global`.
+    /// True for a line of the `global` section.
     is_global: bool,
 }
 
 /// A change that isn't enough, the options of the check after the change, and why the change helps.
 type Base = (Change, Options, Option<String>);
 
-/// Finds a line without which HAProxy's check is UP and a visitor is served. `base` is a change to make
-/// first.
+/// Finds the first change of a line with which HAProxy's check is UP and a visitor is served. `base` is a
+/// change to make first. Returns `None` if sni-check's own check fails, or if serve makes the checks.
 pub(super) fn find(
     subject: &Subject<'_>,
     base: Option<Base>,
@@ -110,7 +111,8 @@ pub(super) fn find(
         .find_map(find)
 }
 
-/// Returns the lines of the backend and its defaults that limit or change how HAProxy reaches the server.
+/// Returns the changes to try in the backend and its defaults. Each change makes one time limit longer, or
+/// removes one `http-request` line.
 fn of_backend(lines: &ServerLines) -> Vec<Setting> {
     let rules = lines.rules.iter().enumerate();
     let settings = rules.filter_map(|(at, rule)| {
@@ -132,7 +134,8 @@ fn of_backend(lines: &ServerLines) -> Vec<Setting> {
     settings.collect()
 }
 
-/// Returns the lines of section `global` that affect servers.
+/// Returns the changes to try in the `global` section, at most `GLOBAL`. Each change removes one line or one
+/// option.
 fn of_global(lines: &ServerLines) -> Vec<Setting> {
     let rules = lines.global.iter().enumerate();
     let settings = rules.flat_map(|(at, rule)| {

@@ -35,7 +35,7 @@ pub(super) struct Subject<'a> {
     pub failed: Option<TriedChange>,
     /// A change that helps this server, but that doesn't fit another server.
     pub conflict: Option<Conflict>,
-    /// The error that visitors get while the check is UP.
+    /// The failed response that visitors get, if the check is UP with the present lines.
     pub visitor: Option<Visited>,
     /// What sni-check finds at the address of visitors' connections, if the check connects elsewhere and gets
     /// no response.
@@ -73,7 +73,7 @@ pub(super) struct TriedChange {
     /// The version of the HAProxy that tried the change.
     pub version: Option<String>,
     pub block: Block,
-    /// The change itself, without a changed setting of `settings`.
+    /// The change itself, without the line that `settings` changes.
     pub change: Change,
 }
 
@@ -187,9 +187,9 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns the report about a diagnosis of this server. If the check gets further where visitors connect,
-    /// the causes are those of its failure there. If nothing explains the failure of HAProxy's check, the report
-    /// names no cause.
+    /// Returns the report about a diagnosis of this server. If a change moves the check to the address of
+    /// visitors' connections and HAProxy's check gets further there, the report has the causes of sni-check's
+    /// failure there. If nothing explains the failure of HAProxy's check, the report names no cause.
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
         let is_own = self.surveyed.kind == CheckKind::Own;
         let report = |diagnosis: &'d Diagnosis| {
@@ -245,7 +245,8 @@ impl Subject<'_> {
         shown.map(|shown| code_of(shown).layer())
     }
 
-    /// Returns true if the check gets no response.
+    /// Returns true if the check fails before its request: at the connection, in the handshake, or because of
+    /// the certificate.
     pub fn is_unanswered(&self) -> bool {
         let layers = [Layer::Connection, Layer::Tls, Layer::Certificate];
         self.layer().is_some_and(|layer| layers.contains(&layer))
@@ -283,7 +284,7 @@ impl Subject<'_> {
         })
     }
 
-    /// Returns the options of the check in haproxy.cfg.
+    /// Returns the options of the check in haproxy.cfg. Returns `None` without a diagnosis.
     pub fn written(&self) -> Option<&Options> {
         let search = self.search()?;
         let meant = self.meant();
@@ -369,7 +370,7 @@ impl Subject<'_> {
     }
 
     /// Returns the code of sni-check's check of the server. If only HAProxy has checked the server, returns
-    /// the code closest to HAProxy's words.
+    /// the code closest to HAProxy's words. Returns `Code::Refused` if the check can't run.
     pub fn code(&self) -> Code {
         let is_ours = self.surveyed.kind == CheckKind::External;
         let lacks_variables = !self.surveyed.unset.is_empty();
@@ -414,8 +415,8 @@ fn obstacle(surveyed: &Surveyed) -> Option<&Remark> {
     findings.find(|finding| is_served && finding.is_down)
 }
 
-/// Returns the servers with their states. If the call names a server (`one`), returns only this server, which
-/// gets a diagnosis in any state.
+/// Returns the servers with their states. If the operator names a server (`one`), returns only this server,
+/// which gets a diagnosis in any state.
 pub(super) fn subjects<'a>(
     survey: &'a Survey,
     statistics: &'a Statistics,
@@ -472,7 +473,8 @@ fn of_shown(shown: &Shown) -> State {
 }
 
 /// Runs each step of a check with sni-check, and chooses the first step that fails. If no step fails, the
-/// fault may be in a step that sni-check can't run. So chooses the first such step, or else the last step.
+/// fault may be in a step that sni-check can't run. In this case, chooses the first such step, or else the
+/// last step.
 pub(super) fn choose_steps(survey: &mut Survey) {
     for surveyed in &mut survey.servers {
         let mut steps = std::mem::take(&mut surveyed.steps);
@@ -518,7 +520,9 @@ fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
     healthy
 }
 
-/// Runs a check once with sni-check. Returns true if it is healthy, or `None` if sni-check can't run it.
+/// Runs a check once with sni-check. Returns true if it is healthy. Returns false if it fails, or if
+/// sni-check can't prepare it (for example, because a file is missing). Returns `None` if sni-check has no
+/// options for it.
 fn check(call: &Result<Box<Options>, String>) -> Option<bool> {
     let plan = Plan::new(call.as_ref().ok()?, None, None, Output::default());
     let is_healthy = |plan: Plan| probe::run(&plan, Instant::now()).code() == Code::Healthy;
@@ -540,6 +544,6 @@ pub(super) fn code_of(shown: &Shown) -> Code {
         status => Code::of_haproxy_word(status),
     };
     let code = code.filter(|code| *code != Code::Healthy);
-    // HAProxy's word has no such code if `observe` or an agent has set the server DOWN, for example.
+    // For example, HAProxy's word has no code if `observe` or an agent has set the server DOWN.
     code.unwrap_or(Code::Status)
 }

@@ -1,5 +1,5 @@
-//! Compares HAProxy's verdict with sni-check's: HAProxy's check may run another program, fail earlier or later, or
-//! get further with a change that isn't enough.
+//! Compares HAProxy's verdict with sni-check's verdict. HAProxy's check may run another program, fail earlier
+//! or later, or get further with a change that isn't enough.
 
 use super::state::{State, Subject, TriedChange};
 use crate::certificate::CertificateFailure;
@@ -10,8 +10,8 @@ use crate::failure::Failure;
 use crate::haproxy::ask::Answer;
 
 impl Subject<'_> {
-    /// Returns the change with which HAProxy's check gets further, but isn't UP. The configuration suggests
-    /// the change.
+    /// Returns the change with which HAProxy's check gets further, but isn't UP. Only a change with a reason
+    /// counts.
     pub fn partial(&self) -> Option<&TriedChange> {
         let failed = self.failed.as_ref()?;
         (failed.reason.is_some() && !failed.block.fails_visitors()).then_some(failed)
@@ -86,12 +86,12 @@ pub(super) struct Partial {
     pub cause: String,
     /// Why the check still fails with the change.
     pub failure: String,
-    /// The failure in a sentence with the change.
+    /// A sentence about the change and the failure.
     pub remains: String,
 }
 
 impl Partial {
-    /// Returns the change that HAProxy has tried, if it isn't enough.
+    /// Returns the change with which HAProxy's check gets further, if the check still fails with it.
     pub fn of(subject: &Subject<'_>, report: &Report<'_>) -> Option<Partial> {
         let partial = subject.partial()?;
         let failure = report.search.best().failure().map(ToString::to_string);
@@ -110,8 +110,8 @@ impl Partial {
     }
 }
 
-/// Returns why HAProxy's check isn't the check that diagnose made: for example, HAProxy runs another program.
-/// Returns `None` if the checks are equal.
+/// Returns why HAProxy's check differs from the check that diagnose made: for example, HAProxy runs another
+/// program, or its own check fails earlier or later. Returns `None` if there is no difference to explain.
 pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
     if let Some(rule) = subject.other_command() {
         let command = &rule.words[2];

@@ -1,5 +1,5 @@
 //! The request of a visitor, which diagnose sends through HAProxy. The server's real visitors must be able to
-//! send this request, so that an error means that they get an error, too.
+//! send this request. An error then means that they get an error, too.
 
 use super::state::Subject;
 use crate::causes::facts::{Facts, is_name};
@@ -38,6 +38,10 @@ impl Subject<'_> {
     /// - a name that the frontends accept, if they accept only some names,
     /// - otherwise the Host of the check, if it can be the name of a site,
     /// - otherwise the SNI name of visitors' connections, or the name of the check.
+    ///
+    /// Without a diagnosis, the SNI names and the Host in haproxy.cfg and in the change replace the second
+    /// and third choice. If there is no such name, and HAProxy sends no SNI for visitors, the Host is
+    /// `localhost`.
     fn host_of_visitors<'a>(&'a self, change: &'a Change) -> Option<&'a str> {
         let surveyed = self.surveyed;
         let fixed = change.sni().or(surveyed.sni.as_deref());
