@@ -105,7 +105,8 @@ fn accepted(serve: &ServeCheck) -> (Vec<Code>, bool) {
 }
 
 /// Finds `http-check expect` rules that refuse a healthy server or accept a failed check, and a check that
-/// doesn't show serve's code and reason. Without any such rule, a 503 from serve still turns the server DOWN.
+/// doesn't show serve's code and reason. Without an `http-check expect` rule, a 503 from serve still turns
+/// the server DOWN.
 pub(crate) fn expects(_: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch).filter(|serve| serve.connect.is_some())?;
     let rules = &watch.backend.settings.rules.http;
