@@ -301,7 +301,7 @@ fn own_meaning(watch: &Watch, outcome: Outcome, why: &str) -> &'static str {
     }
 }
 
-/// Returns true if this host can resolve the server's name.
+/// Returns true if the server has an IP address, or a name that this host can resolve.
 fn has_address(watch: &Watch) -> bool {
     let (address, _) = watch.server.address();
     address.parse::<IpAddr>().is_ok()

@@ -17,7 +17,7 @@ pub(crate) struct Runs {
     pub checks: Vec<Ran>,
     /// The servers that follow a checked server (`track`), each with the result of that server's check.
     pub followers: Vec<Ran>,
-    /// How many servers have a name that this host can't resolve.
+    /// How many servers have a name for which doctor found no address.
     pub unresolved: usize,
 }
 
