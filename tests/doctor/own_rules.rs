@@ -273,7 +273,7 @@ fn a_check_that_offers_only_http2() {
     foretells(&stage, &defaults(""), rows, &fill);
 }
 
-/// HAProxy needs every connection of a check, and visitors need only one of them.
+/// A check is UP only if all its connections succeed, but visitors need only one of them.
 #[test]
 fn a_check_that_also_connects_elsewhere() {
     let (stage, health, dead) = (Stage::new(), Nginx::plain(), dead_port());
