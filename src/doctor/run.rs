@@ -307,7 +307,7 @@ fn has_address(watch: &Watch) -> bool {
     address.parse::<IpAddr>().is_ok()
 }
 
-/// Returns how these runs may differ from HAProxy's, in sentences.
+/// Returns sentences about checks that didn't run, and about how these runs may differ from HAProxy's.
 fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<String> {
     let mut limits = not_run(unresolved);
     if !exact {

@@ -132,8 +132,8 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     Ok(observed)
 }
 
-/// Returns, for each server, the status of the page for a visitor whose connection may resume the TLS session
-/// of HAProxy's own check. `None` if the server doesn't serve this visitor.
+/// Returns, for each server, the status that a visitor gets whose connection may resume the TLS session of
+/// HAProxy's own check. `None` if the server doesn't serve this visitor.
 pub(crate) fn visit_after_check(visit: &Visit, watches: &[&Watch]) -> Vec<Option<u16>> {
     let mut statuses = vec![None; watches.len()];
     // Each thread of HAProxy has its own sessions.

@@ -20,7 +20,7 @@ use crate::plan::{Output, Plan};
 pub(crate) struct Meant {
     /// The options as they are written in haproxy.cfg, or the part of them that sni-check accepts.
     pub written: Options,
-    /// The options that the operator most likely meant, or again the accepted part.
+    /// The options to use: those that the operator most likely meant, or the accepted part.
     pub options: Options,
     /// What is wrong with the written options.
     pub what: String,
