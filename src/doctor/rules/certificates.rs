@@ -113,8 +113,8 @@ fn with_advice(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Findin
         )
 }
 
-/// Returns the path of this CA file for the check's options, and words about what the check needs to read the
-/// file.
+/// Returns the path of this CA file for the check's options, and the end of the advice: what the check needs
+/// in order to read the file. The end may be empty.
 fn readable(visit: &Visit, watch: &Watch, file: String) -> (String, String) {
     let Check::Serve(check) = &watch.check else {
         let is_jailed = matches!(watch.check, Check::External(_)) && visit.jail.is_chroot();

@@ -155,8 +155,9 @@ fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
         )
 }
 
-/// Returns those expectations of a check that sni-check understands, and the line of the first expectation or
-/// of the check's options. Returns `None` if the configuration describes no expectation.
+/// Returns the expectations of a check, without those that sni-check doesn't understand. Also returns the
+/// line of the first expectation, or of the check's options. Returns `None` if the configuration describes no
+/// expectation.
 pub(crate) fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Place)> {
     match (&watch.check, &watch.own) {
         (Check::Own(_), _) => {

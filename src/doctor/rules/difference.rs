@@ -255,8 +255,8 @@ fn request_variable(expression: &str) -> Option<&str> {
     name.split([',', ')']).next()
 }
 
-/// Finds HAProxy's own check without SNI while traffic sends SNI. Such a check was the reason to write
-/// sni-check.
+/// Finds HAProxy's own check without SNI while traffic sends SNI. sni-check was written for servers that need
+/// SNI.
 pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let check = pair.check.tls.as_ref()?;

@@ -177,8 +177,8 @@ pub(crate) fn lost(_: &Visit, backend: &Backend) -> Vec<Finding> {
     finding.into_iter().collect()
 }
 
-/// Finds a request that isn't valid HTTP, a method in lowercase letters, and `OPTIONS *`. Servers refuse such
-/// requests, or some of them do.
+/// Finds a request that isn't valid HTTP, a method in lowercase letters, and `OPTIONS *`. Many servers refuse
+/// such requests.
 pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
     if let Some(accepted) = &watch.own {
         return lowercase_method(watch, accepted.plan.request.method.as_str());
@@ -340,8 +340,8 @@ fn malformed(request: &Request) -> Option<Fault> {
     Some(Fault { what, write, right })
 }
 
-/// Returns the Host of a check's request, and the advice to write another name there, with `{NAME}` for this
-/// name.
+/// Returns the Host of a check's request, and the advice to change it. In the advice, `{NAME}` stands for the
+/// right name.
 fn host_of(watch: &Watch) -> Option<(String, String)> {
     match (&watch.check, &watch.own, watch.carrier()) {
         (Check::Own(own), ..) if own.protocol.sends_request() => {

@@ -131,7 +131,7 @@ pub(crate) fn is_to_explain(watch: &Watch, ran: &Ran) -> bool {
 }
 
 /// Makes findings certain if the run shows what they predict, and removes findings that the run refutes. Adds
-/// findings about what no finding predicts.
+/// findings about results that no finding predicts.
 pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     for ran in ran {
         let followers = visit.followers.iter().map(|follower| &follower.watch);

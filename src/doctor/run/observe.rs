@@ -132,8 +132,8 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     Ok(observed)
 }
 
-/// Returns, for each server, the status that a visitor gets whose connection may resume the TLS session of
-/// HAProxy's own check. `None` if the server doesn't serve this visitor.
+/// Sends each server a visitor whose connection may resume the TLS session of HAProxy's own check. Returns
+/// the status that each visitor gets, or `None` if the server doesn't serve the visitor.
 pub(crate) fn visit_after_check(visit: &Visit, watches: &[&Watch]) -> Vec<Option<u16>> {
     let mut statuses = vec![None; watches.len()];
     // Each thread of HAProxy has its own sessions.
@@ -404,7 +404,7 @@ fn hosts(watch: &Watch) -> Vec<String> {
     }
 }
 
-/// Returns true if lines of the configuration other than the check say which Host visitors send.
+/// Returns true if the configuration, apart from the check's lines, says which Host visitors send.
 pub(crate) fn knows_host(watch: &Watch) -> bool {
     let backend = watch.backend;
     let is_named = backend.only_host().is_some() || !backend.visitors.names.is_empty();
