@@ -34,7 +34,7 @@ pub(crate) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
     shlex::try_join(words).ok()
 }
 
-/// Returns the options of a check by sni-check. The paths in them are the host's paths, also if HAProxy uses
+/// Returns the options of a check by sni-check. The paths in them are the host's paths, even if HAProxy uses
 /// a chroot. Returns `None` if sni-check doesn't make the check, or refuses its options.
 pub(crate) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
     let plan = &watch.own.as_ref()?.plan;
@@ -80,8 +80,8 @@ pub(crate) fn traffic_name(watch: &Watch) -> Option<String> {
 }
 
 /// Adds the address to dial, and the target. The target is the name that visitors' traffic sends, or else the
-/// check's SNI name or Host. diagnose tries this name, too. A check by sni-check with `--no-sni` sends the
-/// address as Host, so its target is the address.
+/// check's SNI name or Host, or else the address. diagnose also tries this name. A check by sni-check with
+/// `--no-sni` sends the address as Host, so its target is the address.
 pub(crate) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Options {
     let name = traffic_name(watch).or_else(|| options.sni.clone());
     let host = watch.backend.settings.rules.host();

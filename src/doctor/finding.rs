@@ -1,4 +1,4 @@
-//! One thing that doctor reports.
+//! A finding: a fault or a fact that doctor reports.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::place::Place;
 use crate::output::mark::Mark;
 
-/// The id of the finding about a difference that no rule explains. Only `--run` makes this finding.
+/// The id of the finding about a result that no rule explains. Only `--run` makes this finding.
 pub(crate) const SEEN: &str = "seen";
 
 /// The id of the finding about a check whose method the server refuses. Only `--run` makes this finding.

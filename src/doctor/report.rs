@@ -200,7 +200,8 @@ pub(crate) fn many(count: usize, word: &str) -> String {
 }
 
 /// Merges equal findings and lists all their servers. Unset variables come first, then effects that are
-/// certain, then possible effects, and then hints.
+/// certain, then possible effects, and then hints. In each group, what prevents HAProxy from starting comes
+/// first.
 pub(crate) fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::new();
     for finding in findings {

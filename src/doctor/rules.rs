@@ -165,8 +165,8 @@ pub(crate) fn findings(visit: &Visit) -> Vec<Finding> {
     RULES.iter().flat_map(|rule| rule.findings(visit)).collect()
 }
 
-/// Adds servers that follow another server (`track`) to the findings that this server's check is or may be
-/// DOWN, because HAProxy gives them the same state.
+/// For each finding that a server is or may be DOWN, adds the servers that follow this server (`track`),
+/// because HAProxy gives them the same state.
 pub(crate) fn add_trackers(findings: &mut [Finding], visit: &Visit) {
     let is_down = |found: &&mut Finding| matches!(found.effect, Effect::Down | Effect::Either);
     for found in findings.iter_mut().filter(is_down) {

@@ -127,12 +127,12 @@ pub(crate) fn all(visit: &Visit) -> Runs {
     }
 }
 
-/// Asks HAProxy for the results of its own checks, and for what visitors get. Adds them to `done`, and the
-/// results of the servers that follow a checked server to `followers`. Returns a sentence for each check
+/// Asks HAProxy for the results of its own checks, and for what visitors get. Adds the results to `done`, and
+/// those of the servers that follow a checked server to `followers`. Returns a sentence for each check
 /// without a result.
 ///
 /// # Errors
-/// HAProxy can't be asked. The text says why.
+/// doctor can't ask HAProxy. The text says why.
 fn with_haproxy(
     visit: &Visit,
     done: &mut Vec<Ran>,
@@ -231,8 +231,8 @@ fn settle_sessions(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     }
 }
 
-/// For each of HAProxy's own checks that contradicts what visitors get, looks for a change that makes the
-/// check UP. Adds this change to the result of the check.
+/// For each of HAProxy's own checks that contradicts what visitors get, or whose Host may be wrong, looks for
+/// a change that makes the check UP. Adds this change to the result of the check.
 fn explain(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     let down = done.iter_mut().filter_map(|ran| {
         let watch = watches.iter().copied().find(|watch| ran.is_of(watch))?;
@@ -248,7 +248,7 @@ fn explain(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
 }
 
 /// Runs a check that HAProxy doesn't run yet, if doctor may run checks. Returns what to do first if the check
-/// fails, or if doctor can't run it.
+/// fails, or if this host can't resolve the server's name.
 pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
     // If sni-check refuses the options, the findings already say why.
     let is_own = matches!(watch.check, Check::Own(_));
@@ -301,13 +301,13 @@ fn own_meaning(watch: &Watch, outcome: Outcome, why: &str) -> &'static str {
     }
 }
 
-/// Returns true if this host can resolve the server's name.
+/// Returns true if the server has an IP address, or a name that this host can resolve.
 fn has_address(watch: &Watch) -> bool {
     let (address, _) = watch.server.address();
     address.parse::<IpAddr>().is_ok()
 }
 
-/// Returns how these runs may differ from HAProxy's, in sentences.
+/// Returns sentences about checks that didn't run, and about how these runs may differ from HAProxy's.
 fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<String> {
     let mut limits = not_run(unresolved);
     if !exact {

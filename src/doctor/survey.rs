@@ -40,7 +40,7 @@ pub(crate) struct Survey {
     pub found_by: String,
     /// Why HAProxy doesn't start with this configuration, if doctor finds a reason.
     pub refusal: Option<Remark>,
-    /// The addresses of `stats socket`, in their order.
+    /// The addresses of the `stats socket` lines, in their order.
     pub sockets: Vec<String>,
     pub servers: Vec<Surveyed>,
 }
@@ -50,11 +50,11 @@ pub(crate) struct Survey {
 pub(crate) enum CheckKind {
     /// HAProxy's own check.
     Own,
-    /// sni-check as external check.
+    /// sni-check as an external check.
     External,
     /// A check by `sni-check serve`.
     Served,
-    /// A check by another program, or by a section `healthcheck`.
+    /// A check by another program or by a `healthcheck` section, or an external check without a command.
     Other,
 }
 
@@ -66,9 +66,9 @@ pub(crate) struct Surveyed {
     pub place: Place,
     /// The address and port on the server line.
     pub address: String,
-    /// True if HAProxy checks the server.
+    /// True if HAProxy checks the server. False if the server follows another server (`track`).
     pub is_checked: bool,
-    /// The server that decides the state of this server: the last server in a chain of `track`.
+    /// The server that decides the state of this server, if it has `track`: the last server in the chain.
     pub tracks: Option<String>,
     /// True if HAProxy refuses the server line.
     pub is_refused: bool,
@@ -89,7 +89,8 @@ pub(crate) struct Surveyed {
     pub sends_sni: bool,
     /// True if the configuration says which SNI visitors' connections send.
     pub knows_sni: bool,
-    /// The names that visitors ask for, according to the frontends. Empty if visitors may ask for any name.
+    /// The Host that the frontends give to every request, or else the names that visitors ask for. Empty if
+    /// doctor knows no such name.
     pub hosts: Vec<String>,
     pub lines: ServerLines,
     /// The word that keeps visitors from the server: `disabled`, or `weight` with the value 0.
@@ -100,17 +101,18 @@ pub(crate) struct Surveyed {
     pub written: Arc<Written>,
     /// The variables of HAProxy's environment.
     pub variables: Arc<Variables>,
-    /// The steps of a check with several `connect` rules.
+    /// The steps of a check with several `connect` rules. Empty for any other check.
     pub steps: Vec<Step>,
     /// The places of the rules that belong to steps other than the step in `call`.
     pub other_steps: Vec<Place>,
-    /// The changes that the file itself suggests.
+    /// The changes that haproxy.cfg itself suggests.
     pub suggestions: Vec<Suggestion>,
     /// The values of the configuration that diagnose tries for this server.
     pub known_values: Arc<[KnownValue]>,
-    /// What doctor finds about the server or its backend.
+    /// What doctor finds about the server, its backend or all servers, without hints.
     pub findings: Vec<Remark>,
-    /// Why the check should connect where visitors connect. `None` if it already does.
+    /// Why the check should connect where visitors connect. `None` if it already does, or if doctor doesn't
+    /// know where the check connects.
     pub elsewhere: Option<String>,
     /// HAProxy's own check without `addr` and `port`, which then connects where visitors connect. `None` if
     /// the check has neither of these words.
@@ -164,7 +166,7 @@ impl Surveyed {
     }
 }
 
-/// Finds and reads the configuration.
+/// Finds and reads the configuration, and returns its servers with what doctor finds about them.
 ///
 /// # Errors
 /// doctor finds no configuration or can't read it.
@@ -293,7 +295,7 @@ fn is_ours(watch: &Watch) -> bool {
     watch.own.is_some() || !watch.refusals.is_empty()
 }
 
-/// Returns the unset variables that a line about the server or its check uses.
+/// Returns the names of the unset variables that a line about the server or its check uses.
 fn unset(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<String> {
     let of_rules = lines.rules.iter().filter_map(|rule| rule.place.as_ref());
     let of_words = lines
@@ -403,14 +405,15 @@ fn traffic(watch: &Watch) -> String {
     format!("{sni}, {verify}{more}")
 }
 
-/// Returns the findings about this server, except those that do no harm.
+/// Returns the findings about this server, its backend or all servers, except hints.
 fn remarks(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
     let found = found.iter().filter(|finding| is_about(watch, finding));
     let found = found.filter(|finding| finding.effect != Effect::Hint);
     found.map(Remark::of).collect()
 }
 
-/// Returns true if a finding is about this server, its backend or all servers.
+/// Returns true if a finding is about this server, its backend or all servers. A finding about all servers
+/// counts only if it is a problem.
 fn is_about(watch: &Watch, finding: &Finding) -> bool {
     let (name, backend) = (watch.name(), &watch.backend.name);
     let mut about = finding.about.iter();

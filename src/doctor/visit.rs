@@ -40,7 +40,7 @@ pub(crate) struct Visit<'a> {
     pub serving: &'a Serving,
     /// The soft and the hard limit of open files with which HAProxy starts, if they are known.
     pub nofile: Option<(u64, u64)>,
-    /// The options of this call of doctor.
+    /// The options of this run of doctor.
     pub call: &'a DoctorOptions,
     /// True if `--env` was given.
     pub env_given: bool,
@@ -98,7 +98,7 @@ impl<'a> Visit<'a> {
         opinion.map_or_else(Vec::new, |opinion| opinion.says.clone())
     }
 
-    /// Returns HAProxy's alert about a line.
+    /// Returns HAProxy's first alert about a line, if there is one.
     pub(crate) fn alert_at(&self, place: &Place) -> Option<&'a str> {
         let mut says = self.opinion?.says.iter().map(String::as_str);
         says.find(|line| {
@@ -114,7 +114,8 @@ impl<'a> Visit<'a> {
         Watch::new(self.reading, backend, server, host)
     }
 
-    /// Returns the server whose check decides the state of this server, because of `track`.
+    /// Returns the server whose check decides the state of this server, because of `track`. Returns `None` if
+    /// the server has no `track`, or if `track` names a server that doesn't exist.
     pub(crate) fn followed(&self, watch: &Watch) -> Option<&Watch<'a>> {
         let named = |name: String| self.watches.iter().find(|watch| watch.name() == name);
         let mut found = named(watch.tracked()?)?;

@@ -67,7 +67,8 @@ pub(crate) struct Answered<K> {
     pub about: K,
     /// The result of HAProxy's checks.
     pub answer: Answer,
-    /// The response to the visitor. `None` if the servers are down, or if no response arrived.
+    /// The response to the visitor. `None` if the question has no visitor, if the servers are down, or if no
+    /// response arrived.
     pub visitor: Option<Visited>,
     /// True if the server answered only after a pause, because it limits the number of requests. The results
     /// are those of the second attempt.
@@ -84,7 +85,7 @@ static AGAIN: AtomicUsize = AtomicUsize::new(12);
 static IS_LIMITED: AtomicBool = AtomicBool::new(false);
 
 /// Asks HAProxy about servers. A check may take as long as `patience`, unless its lines set a limit. `global`
-/// contains lines for the section `global`. If HAProxy refuses these lines, sni-check asks again without
+/// contains lines for the `global` section. If HAProxy refuses these lines, sni-check asks again without
 /// them.
 ///
 /// All questions together may exceed a server's limit on requests. sni-check repeats the questions that got

@@ -166,7 +166,7 @@ impl Haproxy {
     ///
     /// # Errors
     ///
-    /// HAProxy doesn't understand the condition or can't be asked.
+    /// HAProxy doesn't understand the condition, or sni-check can't ask HAProxy.
     pub(crate) fn condition(&self, text: &str, variables: &Variables) -> Result<bool> {
         if let Some(known) = simple(text, variables) {
             return Ok(known);

@@ -57,7 +57,7 @@ impl Shown {
         self.status.starts_with("DOWN")
     }
 
-    /// Returns true if the server has no address.
+    /// Returns true if HAProxy found no address for the name of the server.
     pub(crate) fn is_unresolved(&self) -> bool {
         self.status.starts_with("MAINT (resolution")
     }
@@ -167,7 +167,7 @@ fn rows<T>(text: &str, row: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<T
     rows.collect()
 }
 
-/// Returns the state of a backend, or `None` until all its servers were checked.
+/// Returns the state of a backend, or `None` if it has no servers or one of them has no result yet.
 pub(super) fn checked(rows: &[Row], backend: &str) -> Option<Checked> {
     let rows = rows.iter().filter(|(name, _)| name == backend);
     let rows: Option<Vec<&Checked>> = rows.map(|(_, checked)| checked.as_ref()).collect();

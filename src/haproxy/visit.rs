@@ -52,7 +52,7 @@ pub(super) struct Visits {
 }
 
 impl Visits {
-    /// Opens `count` connections.
+    /// Creates the socket at `path`, and opens `count` connections to it.
     pub fn new(path: &Path, count: usize) -> io::Result<Visits> {
         let listener = UnixListener::bind(path)?;
         // HAProxy inherits the socket, and `bind fd@NUMBER` names it.

@@ -9,10 +9,10 @@ use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::stage::Stage;
 use crate::support::{NAME, free_port, program};
 
-/// Section `global` for a HAProxy without chroot or user.
+/// The `global` section of a HAProxy without chroot or user.
 pub const PLAIN: &str = "external-check\n insecure-fork-wanted";
 
-/// Returns section `global` for a HAProxy in the chroot, as user nobody.
+/// Returns the `global` section of a HAProxy in the chroot, as user nobody.
 pub fn jail(stage: &Stage) -> String {
     let chroot = stage.chroot();
     format!("chroot {chroot}\n user nobody\n group nogroup\n {PLAIN}")

@@ -288,7 +288,7 @@ fn haproxys_own_check_without_the_proxy_header_of_traffic() {
     shows(&config, "s", "L6OK", "");
 }
 
-/// Traffic sends the name of a variable as SNI, or no SNI because nothing sets the variable.
+/// Traffic sends a variable's name or a URL as SNI, or no SNI because nothing sets its value.
 #[test]
 fn traffic_with_a_literal_variable_or_an_unset_one_as_sni() {
     let stage = Stage::new();

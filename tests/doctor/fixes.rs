@@ -121,7 +121,7 @@ fn each_connection_of_a_check_counts() {
 }
 
 /// Returns doctor's report after a run, and the configuration. `words` are the words of the server line that
-/// visitors need. `end` is about the check.
+/// visitors need. `end` contains the words about the check.
 fn after_run(stage: &Stage, port: u16, words: &str, end: &str) -> (Value, String) {
     let root = stage.chroot();
     let server = format!("127.0.0.1:{port} ssl {words} check inter 500ms {end}");

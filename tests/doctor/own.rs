@@ -7,7 +7,7 @@ use crate::support::peer::says;
 use crate::support::stage::Stage;
 use crate::support::{NAME, free_port, wait_for};
 
-/// Section `defaults`, and a listener, which HAProxy needs to start.
+/// Returns a `defaults` section, and a frontend with a listener, because HAProxy needs one to start.
 pub fn defaults(more: &str) -> String {
     let port = free_port();
     format!(
@@ -76,7 +76,7 @@ pub fn foretells(
     });
 }
 
-/// Before 3.2 a check offers the `alpn` of the server line, and then speaks HTTP/1.
+/// Before HAProxy 3.2, a check offers the `alpn` of the server line, but speaks HTTP/1.
 #[test]
 fn a_check_that_offers_http2_and_speaks_http1() {
     const SENT: &str = "http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME\n";
@@ -668,7 +668,7 @@ fn a_check_that_expects_one_error_status() {
     assert_eq!(finding["write"], "expect status 200-399");
 }
 
-/// An agent that answers is no reason to call the server unchecked.
+/// A server whose agent answers doesn't count as unchecked.
 #[test]
 fn an_agent_that_answers() {
     let stage = Stage::new();

@@ -84,7 +84,7 @@ fn a_check_whose_host_is_not_its_sni_name() {
             .replace("OTHER", OTHER)
     };
     foretells(&stage, &defaults(""), rows, &fill);
-    // A run proves that the server refuses the check, and that it accepts both names.
+    // A run proves that this server refuses the check, and that the second server accepts both names.
     let run = |check: &str| {
         let server = format!("server s 127.0.0.1:{} ssl verify none", nginx.port);
         let backend = format!(
@@ -273,7 +273,7 @@ fn a_check_that_offers_only_http2() {
     foretells(&stage, &defaults(""), rows, &fill);
 }
 
-/// HAProxy needs every connection of a check, and visitors need only one of them.
+/// A check is UP only if all its connections succeed, but visitors need only one of them.
 #[test]
 fn a_check_that_also_connects_elsewhere() {
     let (stage, health, dead) = (Stage::new(), Nginx::plain(), dead_port());

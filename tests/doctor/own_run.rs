@@ -1,5 +1,5 @@
-//! `doctor --run` and HAProxy's own checks: the result, and the difference from a visitor's request that
-//! explains it.
+//! `doctor --run` and HAProxy's own checks: the result of a check, and the difference between its request and
+//! a visitor's request that explains the result.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -133,7 +133,7 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
         "option httpchk\n http-check expect string good",
         &["expects-body", "check-without-host"],
     ),
-    // `*` is no page, and nginx refuses it.
+    // `*` isn't a page, and nginx refuses it.
     (
         "",
         "option httpchk OPTIONS * HTTP/1.1\\r\\nHost:\\ NAME",

@@ -21,7 +21,7 @@ fn paste(write: &str) {
     assert!(status.expect("sh runs").success(), "{command}");
 }
 
-/// Replaces the lines of `external-check` by the lines of a fix.
+/// Replaces the lines of `external-check` with the lines of a fix.
 fn with_lines(backend: &str, write: &str) -> String {
     let lines = write.lines().next().expect("a line");
     let lines = lines.strip_prefix("write ").expect(lines);

@@ -303,7 +303,7 @@ fn the_visitor_does_not_repeat_the_mistake_of_the_check() {
         (format!("{fixed} {NAME}"), other, Some(name)),
         (format!("{fixed} {NAME}"), "localhost", Some(name)),
         (format!("{fixed} {NAME}"), "127.0.0.1", Some(name)),
-        // The check is right, and only its page differs.
+        // The check's Host is the site's name, although it differs from the SNI name.
         (
             format!("sni str({other}) check-sni {other}"),
             NAME,

@@ -12,9 +12,9 @@ const REFUSED: &str = "refused";
 /// How many messages doctor shows with one finding. The first errors often cause the others.
 const MOST: usize = 4;
 
-/// Adds each message about a line to the finding about that line, and all other errors to the finding that
-/// says why HAProxy doesn't start (`refused` or `unset-variables`). Removes the finding `refused` if other
-/// findings explain every error. Returns the messages that belong to no finding.
+/// Adds each message to the finding that it is about, and all other errors to the finding that says why
+/// HAProxy doesn't start (`refused` or `unset-variables`). Removes the finding `refused` if other findings
+/// explain every error. Returns the messages that belong to no finding.
 pub(crate) fn fold(findings: &mut Vec<Finding>, says: &[String]) -> Vec<String> {
     let mut left: Vec<&str> = Vec::new();
     for line in says.iter().filter(|line| !says_nothing(line)) {
@@ -101,7 +101,8 @@ impl Group<'_> {
     }
 }
 
-/// Merges messages that differ only in their line and server, and returns at most `MOST` of them.
+/// Merges messages that differ only in their line and server. Returns at most `MOST` of them, and a line with
+/// the number of the others.
 fn merged(lines: &[&str]) -> Vec<String> {
     let mut groups: Vec<Group> = Vec::new();
     for line in lines {

@@ -45,7 +45,8 @@ pub(crate) fn with_traffic(visit: &Visit, watch: &Watch, check: &Connection) -> 
     switch_on(visit, &visit.watch_of(&backend, &server), &advice)
 }
 
-/// Returns the name that visitors' traffic sends.
+/// Returns the name that visitors' traffic sends, or `NAME` if the name depends on the request. Returns
+/// `None` if traffic sends no SNI.
 fn name<'a>(watch: &'a Watch) -> Option<&'a str> {
     match &watch.traffic.tls.as_ref()?.sni {
         Sni::Name(name) => Some(bare(name)),

@@ -1,5 +1,5 @@
-//! Rules that compare the certificates of a server's check and of visitors' traffic: trusted roots,
-//! verified names, revocation lists, client certificates.
+//! Rules that compare how a server's check and visitors' traffic use certificates: trusted roots, verified
+//! names, revocation lists, client certificates.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -113,7 +113,8 @@ fn with_advice(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Findin
         )
 }
 
-/// Returns the path with which the check can read this CA file, and what the check needs for that.
+/// Returns the path of this CA file for the check's options, and the end of the advice: what the check needs
+/// in order to read the file. The end may be empty.
 fn readable(visit: &Visit, watch: &Watch, file: String) -> (String, String) {
     let Check::Serve(check) = &watch.check else {
         let is_jailed = matches!(watch.check, Check::External(_)) && visit.jail.is_chroot();

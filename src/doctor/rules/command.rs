@@ -1,4 +1,4 @@
-//! Rules about an `external-check command` that HAProxy's user can't run inside the chroot.
+//! Rules about an `external-check command` that HAProxy's user can't run.
 
 use std::fs::{self, File};
 
@@ -35,8 +35,8 @@ pub(crate) fn command(visit: &Visit, watch: &Watch) -> Option<Finding> {
     })
 }
 
-/// Returns the path of a command. HAProxy looks for a name without a slash in the folders of `external-check
-/// path`, as execvp(3) does.
+/// Returns the path of a command, or `None` if doctor doesn't find the program. HAProxy looks for a name
+/// without a slash in the folders of `external-check path`, as execvp(3) does.
 fn located(command: &str, watch: &Watch, jail: &Jail) -> Option<String> {
     if command.contains('/') {
         // In a chroot, HAProxy's working folder is the root of the chroot.
@@ -144,8 +144,8 @@ fn fault(visit: &Visit, watch: &Watch, command: &str) -> Option<Finding> {
     unstartable(visit, watch, command, Program::read(&mut opened.into())?)
 }
 
-/// Reports a program that the kernel can't start: its loader or interpreter is missing, or it's for another
-/// architecture.
+/// Reports a program that the kernel can't start: its loader or interpreter is missing, or the program is for
+/// another architecture.
 fn unstartable(visit: &Visit, watch: &Watch, command: &str, program: Program) -> Option<Finding> {
     let jail = visit.jail;
     let is_ours = matches!(&watch.check, Check::External(check) if is_ours(check));
@@ -183,7 +183,7 @@ enum Unmet {
     Interpreter(String),
 }
 
-/// Returns the file without which the kernel can't start this program.
+/// Returns the loader or the interpreter of this program, if HAProxy's user can't execute it.
 fn unmet(program: &Program, jail: &Jail) -> Option<Unmet> {
     let is_missing = |file: &str| jail.find(file, Need::Execute).is_err();
     match program {

@@ -31,7 +31,8 @@ pub(crate) fn no_command(_: &Visit, backend: &Backend) -> Vec<Finding> {
 }
 
 /// Finds lines about a check that HAProxy ignores, because the backend doesn't have the `option` that they
-/// need: `option external-check` or `option httpchk`.
+/// need: `option external-check` or `option httpchk`. Also finds a backend's `option external-check` that
+/// another option replaces.
 pub(crate) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let set = &backend.settings;
     if backend.is_external() || visit.checks_of(backend) == 0 {
@@ -290,7 +291,8 @@ pub(crate) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
 }
 
 /// Returns the advice of `switch_on`. If doctor may run checks and no rule finds a fault in this check,
-/// doctor also runs the check. The advice then says if the check fails, or why doctor can't run it.
+/// doctor also runs the check. The advice then says if the check fails, or if this host can't resolve the
+/// server's name.
 fn tested_advice(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let text = switch_on(visit, watch, advice);
     let failed = (text == advice).then(|| (visit.try_check)(visit, watch));
@@ -335,7 +337,7 @@ pub(crate) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds an agent that takes the server out of service, whatever the check says.
+/// With `--run`, finds an agent that takes the server out of service, whatever the check says.
 pub(crate) fn agent_down(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if !visit.run || !watch.server.settings.has("agent-check") {
         return None;

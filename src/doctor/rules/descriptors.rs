@@ -28,7 +28,7 @@ struct Limits {
     source: &'static str,
 }
 
-/// How many descriptors HAProxy closes, and the setting that decides it.
+/// How many descriptors HAProxy closes, and the setting that decides this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closed {
     Soft(u64, &'static str),
@@ -171,7 +171,7 @@ pub(crate) fn too_many(visit: &Visit) -> Vec<Finding> {
 }
 
 /// Returns how many descriptors HAProxy needs at least for this many connections: two for each connection, 10
-/// for itself and 3 for each thread.
+/// for itself and 3 for one thread.
 fn needed(connections: u64) -> u64 {
     connections.saturating_mul(2).saturating_add(13)
 }

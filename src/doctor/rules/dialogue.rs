@@ -155,7 +155,9 @@ fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
         )
 }
 
-/// Returns the expectations of a check, and the line of the first expectation.
+/// Returns the expectations of a check, without those that sni-check doesn't understand. Also returns the
+/// line of the first expectation, or of the check's options. Returns `None` if the configuration describes no
+/// expectation.
 pub(crate) fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Place)> {
     match (&watch.check, &watch.own) {
         (Check::Own(_), _) => {
@@ -214,8 +216,8 @@ pub(crate) fn expects_nothing(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a check that refuses what visitors should get, and accepts errors (400 and above), or that accepts a failure
-/// of the server.
+/// Finds a check that accepts errors (400 and above), but not the statuses that visitors should get. Also
+/// finds a check that accepts the statuses of a failing server.
 pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (expectations, place) = expected(watch)?;
     // Visitors start at `/`. Another page may require a login.
@@ -279,8 +281,8 @@ pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a check that looks for a text in a response that has none: every response to HEAD, and most responses to
-/// OPTIONS.
+/// Finds HAProxy's own check if it looks for text in a response without a body: every response to HEAD, and
+/// most responses to OPTIONS.
 pub(crate) fn expects_body(_: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Own(own) = &watch.check else {
         return None;

@@ -38,7 +38,7 @@ impl<'a> Pair<'a> {
         Some((self.check.tls.as_ref()?, self.traffic.tls.as_ref()?))
     }
 
-    /// Returns the advice to send this name in the check's SNI.
+    /// Returns the advice to send this name as the check's SNI.
     pub(crate) fn send(&self, name: &str) -> String {
         match (self.watch.carrier(), self.watch.connect_rule()) {
             (Some(carrier), _) => format!("--sni {name} in {carrier}"),
@@ -64,7 +64,7 @@ impl<'a> Pair<'a> {
             Some(Verified::Name(name)) => name.as_str(),
             _ => "NAME",
         };
-        // Without a name, sni-check would send the address as Host.
+        // Without an SNI name, sni-check would send the address as Host.
         let host = match (&self.watch.own, self.check.tls.as_ref().map(|tls| &tls.sni)) {
             (Some(own), Some(Sni::Name(name))) if !own.options.has_header("Host") => {
                 format!(" --header 'Host: {name}'")
@@ -255,7 +255,8 @@ fn request_variable(expression: &str) -> Option<&str> {
     name.split([',', ')']).next()
 }
 
-/// Finds HAProxy's own check without SNI while traffic sends SNI. sni-check was made for this outage.
+/// Finds HAProxy's own check without SNI while traffic sends SNI. sni-check was written for servers that need
+/// SNI.
 pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let check = pair.check.tls.as_ref()?;
@@ -390,7 +391,7 @@ fn other_than_visitors(pair: &Pair) -> Option<Finding> {
     )
 }
 
-/// Returns true if traffic to another server of the backend sends a different SNI. All servers of a
+/// Returns true if traffic to another checked server of the backend sends a different SNI. All servers of a
 /// backend share the check's options.
 fn others_send_another(visit: &Visit, watch: &Watch) -> bool {
     let sni = |watch: &Watch| watch.traffic.tls.as_ref().map(|tls| tls.sni.clone());
@@ -460,7 +461,7 @@ pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
 }
 
 /// Describes a check with several connections, one of which goes to a different address or port from
-/// visitors. HAProxy needs all of them.
+/// visitors. The check is UP only if all connections succeed.
 fn another_endpoint(watch: &Watch, check: &Connection) -> Finding {
     let (other, used) = (
         check.endpoint.to_string(),

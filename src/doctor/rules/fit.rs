@@ -171,7 +171,7 @@ fn status(watch: &Watch) -> &'static str {
     }
 }
 
-/// Finds lists of `--crl-file` that have expired.
+/// Finds expired lists of `--crl-file`, except those for which there is a current list of the same issuer.
 pub(crate) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
     let accepted = watch.own.as_ref()?;
     let lists = &accepted.plan.tls.verification.as_ref()?.lists;
@@ -207,8 +207,8 @@ pub(crate) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds an expired client certificate. A server that verifies client certificates
-/// refuses it.
+/// Finds an expired client certificate, or an expired certificate in its chain. A server that verifies client
+/// certificates refuses it.
 pub(crate) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
     let accepted = watch.own.as_ref()?;
     let identity = accepted.plan.tls.identity.as_ref()?;
@@ -232,7 +232,7 @@ pub(crate) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Returns when a list expired, or `None` if it's still valid.
+/// Returns when a list expired, or `None` if it's still valid or has no end date.
 fn expired(list: &List) -> Option<Duration> {
     let end = Duration::from_secs(u64::try_from(list.next_update?).unwrap_or_default());
     (end < now()).then_some(end)

@@ -1,5 +1,5 @@
-//! Rules about the whole configuration, most of them about section `global`. They find what prevents HAProxy
-//! or its checks from starting.
+//! Rules about the whole configuration, most of them about the `global` section. They find what prevents
+//! HAProxy or its checks from starting.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::haproxy::program::{place_in, text_of};
 
 use super::names::meant_sni;
 
-/// Returns the first `option external-check`, or `None` if no backend has an external check.
+/// Returns the line of the first `option external-check`, or `None` if no backend has an external check.
 fn option<'a>(visit: &Visit<'a>) -> Option<&'a Place> {
     let mut checks = visit.config.external();
     checks.find_map(|backend| backend.settings.check.as_ref().map(|check| &check.place))
@@ -205,7 +205,7 @@ fn in_one_word(keyword: &str, words: &[String]) -> String {
     }
 }
 
-/// Reports that HAProxy itself refuses the configuration.
+/// Reports that HAProxy itself refuses the configuration, or that its test of the configuration broke off.
 pub(crate) fn refused(visit: &Visit) -> Vec<Finding> {
     let Some(opinion) = visit.opinion else {
         return Vec::new();

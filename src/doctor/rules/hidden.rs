@@ -10,7 +10,7 @@ use crate::refusal::SET_THE_VARIABLE;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::Visit;
 
-/// A fault that prevents HAProxy from getting an answer of sni-check.
+/// A fault that prevents HAProxy from getting an answer from sni-check.
 struct Fault {
     /// The ids of the findings about this fault.
     ids: &'static [&'static str],
@@ -33,7 +33,8 @@ const FAULTS: [Fault; 2] = [
     },
 ];
 
-/// Restricts the predictions of findings that other faults hide.
+/// Restricts the predictions of findings that other faults hide, or that depend on variables that aren't set
+/// here.
 pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
     let faults = FAULTS.map(|fault| backends_of(findings, |found| fault.ids.contains(&found.id)));
     let is_up = |found: &Finding| found.id == "serve-expect" && found.effect == Effect::Unchecked;
@@ -84,7 +85,7 @@ pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
     }
 }
 
-/// Returns the backends that these problems are about.
+/// Returns the backends and servers that these problems are about.
 fn backends_of(findings: &[Finding], is_meant: impl Fn(&Finding) -> bool) -> Vec<String> {
     let is_one = |found: &&Finding| is_meant(found) && found.mark == Mark::Problem;
     let found = findings.iter().filter(is_one);

@@ -24,8 +24,9 @@ use crate::doctor::visit::{Visit, Watch};
 /// What HAProxy shows if the server doesn't know the Host of the check.
 const OF_HOST: &[&str] = &["L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"];
 
-/// Finds HAProxy's own check without a Host header, and a check by sni-check that sends an address as Host. A
-/// server with several sites needs the name to choose a site.
+/// Finds HAProxy's own check without a Host header, a tcp-check that sends an HTTP request without Host, and
+/// a check by sni-check that sends an address as Host. A server with several sites needs the name to choose a
+/// site.
 pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let names = [pair.traffic, pair.check].map(|connection| match &connection.tls.as_ref()?.sni {
@@ -176,7 +177,8 @@ pub(crate) fn lost(_: &Visit, backend: &Backend) -> Vec<Finding> {
     finding.into_iter().collect()
 }
 
-/// Finds a request that no server understands.
+/// Finds a request that isn't valid HTTP, a method in lowercase letters, and `OPTIONS *`. Many servers refuse
+/// such requests.
 pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
     if let Some(accepted) = &watch.own {
         return lowercase_method(watch, accepted.plan.request.method.as_str());
@@ -208,7 +210,8 @@ pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a check with `OPTIONS *`. This is valid HTTP, but no page of the server.
+/// Finds a check with `OPTIONS *`. This request is valid HTTP, but it names no page, and some servers refuse
+/// it.
 fn whole_server(watch: &Watch, sent: &Request) -> Option<Finding> {
     let place = Check::option(watch.backend).filter(|_| sent.asks_whole_server())?;
     let mut right = sent.clone();
@@ -337,7 +340,8 @@ fn malformed(request: &Request) -> Option<Fault> {
     Some(Fault { what, write, right })
 }
 
-/// Returns the Host of a check's request, and where to write it.
+/// Returns the Host of a check's request, and the advice to change it. In the advice, `{NAME}` stands for the
+/// right name.
 fn host_of(watch: &Watch) -> Option<(String, String)> {
     match (&watch.check, &watch.own, watch.carrier()) {
         (Check::Own(own), ..) if own.protocol.sends_request() => {

@@ -8,11 +8,12 @@ use super::difference::Pair;
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// What HAProxy shows if the server answers in another version of HTTP. The status depends on HAProxy's
+/// What HAProxy shows if the server answers in a different version of HTTP. The status depends on HAProxy's
 /// release.
 const DOWN: &[&str] = &["L7RSP", "L7TOUT", "SOCKERR"];
 
-/// Returns HAProxy's own check of a server, and the check's first connection.
+/// Returns HAProxy's own check of a server, and the check's first connection. Returns `None` for other
+/// checks.
 fn own<'a>(watch: &'a Watch) -> Option<(&'a OwnCheck, &'a Connection)> {
     match &watch.check {
         Check::Own(own) => Some((own, own.connections.first()?)),
@@ -20,8 +21,9 @@ fn own<'a>(watch: &'a Watch) -> Option<(&'a OwnCheck, &'a Connection)> {
     }
 }
 
-/// Returns the line on which the check sets `word`, words for this line in advice, and the keyword there. On
-/// the server line, the keyword begins with `check-`. With `connect default`, both lines may have the word.
+/// Returns the line on which the check sets `word`, the name of this line in advice, and the keyword on this
+/// line. On the server line, the keyword begins with `check-`. With `connect default`, both lines may have
+/// the word.
 fn where_set<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str, String) {
     let has = |line: &At<Vec<String>>, word: &str| line.value.iter().any(|known| known == word);
     let rule = watch.connect_line();
@@ -33,7 +35,7 @@ fn where_set<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str, Stri
     (place, at, word)
 }
 
-/// Returns the line that has a word of the server line, and words for this line in advice. If default-server
+/// Returns the line that gives the server this word, and the name of this line in advice. If `default-server`
 /// has the word, the advice changes it there, because HAProxy 2.6 crashes if two servers replace its
 /// check-alpn.
 fn server_line_of<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str) {
@@ -52,8 +54,8 @@ fn offers_http1_of(alpn: &str) -> bool {
     alpn.split(',').any(|name| name.starts_with("http/1"))
 }
 
-/// Finds a check that offers HTTP/2 to the server, and then speaks HTTP/1. Before 3.2, a check offers the
-/// `alpn` of the server line even if the line has no `check-alpn`.
+/// Finds a check that offers HTTP/2 to the server, but speaks HTTP/1. Before 3.2, a check offers the `alpn`
+/// of the server line even if the line has no `check-alpn`.
 pub(crate) fn offers_http2(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (own, connection) = own(watch)?;
     let alpn = connection.tls.as_ref()?.alpn.as_ref()?;
@@ -264,7 +266,7 @@ pub(crate) fn not_passed_on(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a server to which traffic speaks only HTTP/2, which sni-check doesn't speak.
+/// Finds a check by sni-check if traffic speaks only HTTP/2 to the server. sni-check doesn't speak HTTP/2.
 pub(crate) fn http2_only(_: &Visit, watch: &Watch) -> Option<Finding> {
     watch.own.as_ref()?;
     let settings = &watch.server.settings;

@@ -1,4 +1,5 @@
-//! Rules about names that HAProxy sends literally, and that no certificate can contain.
+//! Rules about the SNI of visitors' traffic and of HAProxy's own check. They find names that can't be the
+//! name of a site, and expressions without a value for some visitors.
 
 use std::net::IpAddr;
 
@@ -11,7 +12,7 @@ use crate::haproxy::config::server_line::Server;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::{Visit, Watch};
 
-/// Finds a name in visitors' traffic that no certificate can contain.
+/// Finds an SNI of visitors' traffic that can't be the name of a site.
 pub(crate) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (what, write, is_certain) = match &watch.traffic.tls.as_ref()?.sni {
         Sni::Name(sent) => literal(visit, watch, sent)?,
@@ -103,7 +104,7 @@ fn never_a_name(visit: &Visit, watch: &Watch, expression: &str) -> Option<(Strin
     })
 }
 
-/// Returns the advice to send the name of the site in traffic's SNI.
+/// Returns the advice to send the name of the site as traffic's SNI.
 fn of_site(watch: &Watch) -> String {
     let name = name_of_check(watch).or(watch.backend.only_host());
     match name {
@@ -174,7 +175,7 @@ pub(crate) fn is_known(visit: &Visit, watch: &Watch) -> bool {
     }
 }
 
-/// Finds a name in HAProxy's own check that no certificate can contain.
+/// Finds an SNI of HAProxy's own check that can't be the name of a site.
 pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Own(own) = &watch.check else {
         return None;
@@ -348,7 +349,7 @@ pub(crate) fn is_address(name: &str) -> bool {
 /// Why HAProxy sends a variable literally.
 pub(crate) const IN_DOUBLE_QUOTES: &str = "HAProxy replaces variables only in double quotes";
 
-/// Returns why a name can't be a host name if HAProxy sends it literally.
+/// Returns why a name that HAProxy sends literally can't be a host name, or `None` if it can.
 pub(crate) fn misspelt(name: &str) -> Option<&'static str> {
     if is_literal(name) {
         return Some(IN_DOUBLE_QUOTES);

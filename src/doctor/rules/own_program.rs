@@ -44,7 +44,8 @@ pub(crate) fn with_sni_check(visit: &Visit, watch: &Watch, finding: Finding) -> 
     finding.write(write).paste(copies.join(" && "))
 }
 
-/// Returns true if visitors' traffic to the server uses TLS, as every check by sni-check does.
+/// Returns true if visitors' traffic to the server uses TLS, or may use TLS in `mode tcp`. sni-check checks
+/// only servers with TLS.
 fn speaks_tls(watch: &Watch) -> bool {
     watch.traffic.tls.is_some() || !watch.backend.gets_plain_bytes()
 }

@@ -86,7 +86,7 @@ pub(crate) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
             traffic: "remove `ssl` from the server line".to_owned(),
             check,
         }),
-        // A check without a request doesn't show if the port speaks TLS, so the advice changes only the
+        // A check without a request doesn't show whether the port speaks TLS, so the advice changes only the
         // check.
         false => finding.write(check),
     })

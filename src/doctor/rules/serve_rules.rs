@@ -86,14 +86,14 @@ pub(crate) fn without_connect(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Returns the codes for failed checks whose answers HAProxy's rules accept, and false if the rules refuse
-/// the answer for a healthy server.
+/// Returns the codes for failed checks whose answers HAProxy's rules accept. The second value is false if the
+/// rules refuse the answer for a healthy server.
 fn accepted(serve: &ServeCheck) -> (Vec<Code>, bool) {
     let accepts = |code: Code| {
         let response = response(code, "");
         own_check::accepts(serve.backend, &response, LONGEST)
     };
-    // doctor doesn't know the reasons that serve gives.
+    // doctor doesn't know the reasons that serve gives, so it can't judge a rule about them.
     let reads_reason = |rule: Expectation| rule.to_string().to_ascii_lowercase().contains("reason");
     let mut rules = own_check::expectations(serve.backend).into_iter().flatten();
     if rules.any(reads_reason) {
@@ -105,7 +105,8 @@ fn accepted(serve: &ServeCheck) -> (Vec<Code>, bool) {
 }
 
 /// Finds `http-check expect` rules that refuse a healthy server or accept a failed check, and a check that
-/// doesn't show serve's code and reason. Without any such rule, a 503 from serve still turns the server DOWN.
+/// doesn't show serve's code and reason. Without an `http-check expect` rule, a 503 from serve still turns
+/// the server DOWN.
 pub(crate) fn expects(_: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch).filter(|serve| serve.connect.is_some())?;
     let rules = &watch.backend.settings.rules.http;
@@ -243,8 +244,8 @@ fn files_options(folders: &[String]) -> Vec<String> {
     folders.iter().flat_map(pair).collect()
 }
 
-/// Returns the command that starts `sni-check serve` on this socket. HAProxy's user can connect to it, and
-/// serve can read the files that the options name.
+/// Returns the command that starts `sni-check serve` on this socket. Its options let HAProxy's user connect
+/// to the socket, and let serve read the files of all checks that ask this socket.
 fn call(check: &ServeCheck, visit: &Visit, outside: &str) -> String {
     let mut words = vec![
         own_command(),
@@ -292,8 +293,8 @@ fn forbidden(
         ))
 }
 
-/// Finds files that serve may not be allowed to read. serve's command line decides this, and doctor doesn't
-/// know this command line. `--run` asks serve to find out.
+/// Without `--run`, finds files that serve possibly can't read: serve's command line allows or forbids them,
+/// and doctor doesn't know this command line. `--run` asks serve to find out.
 pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch)?;
     let options = &watch.own.as_ref()?.options;

@@ -40,7 +40,7 @@ impl Range {
     }
 }
 
-/// Returns the versions that traffic offers, and the line that sets them.
+/// Returns the versions that traffic offers, and the line that last changes them, if there is such a line.
 fn of_traffic<'a>(visit: &Visit<'a>, watch: &Watch<'a>) -> (Range, Option<&'a Place>) {
     let (mut range, mut place) = (Range::DEFAULT, None);
     for line in &visit.config.global.for_servers {
@@ -73,7 +73,7 @@ pub(crate) fn other_versions(visit: &Visit, watch: &Watch) -> Option<Finding> {
         highest: tls.max_version,
     };
     let (traffic, place) = of_traffic(visit, watch);
-    // A check without TLS 1.3 is no problem, because nearly every server speaks TLS 1.2.
+    // A check without TLS 1.3 isn't a problem, because nearly every server speaks TLS 1.2.
     let is_older = check.lowest == traffic.lowest && check.highest == TlsVersion::Tls12;
     if check == traffic || is_older {
         return None;

@@ -88,15 +88,15 @@ fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Tr
     Some(Trap { effect, doubt })
 }
 
-/// Returns true if a visitor with another Host might get a different result.
+/// Returns true if a visitor with a different Host might get a different result.
 fn depends_on_host(watch: &Watch, visitor: &Visitor) -> bool {
     let tls = watch.traffic.tls.as_ref();
     let sends_host = tls.is_some_and(|tls| tls.sni.is_host());
     visitor.by_server || visitor.status.is_none() || sends_host
 }
 
-/// Returns true if the visitor's request proves nothing, because it has a Host that only the check sends. If
-/// the check's Host is wrong, the server refuses both.
+/// Returns true if the visitor's request failed, but proves nothing because its Host is only a guess. If the
+/// guess is the check's Host and this Host is wrong, the server refuses both requests.
 pub(crate) fn proves_nothing(watch: &Watch, visitor: &Visitor) -> bool {
     !visitor.is_served() && depends_on_host(watch, visitor) && !knows_host(watch)
 }
@@ -130,8 +130,8 @@ pub(crate) fn is_to_explain(watch: &Watch, ran: &Ran) -> bool {
     !ran.outcome.is_up() && (is_down || is_refused)
 }
 
-/// Makes findings certain if the run shows what they predict. Adds a finding about each difference that
-/// no finding predicts.
+/// Makes findings certain if the run shows what they predict, and removes findings that the run refutes. Adds
+/// findings about results that no finding predicts.
 pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     for ran in ran {
         let followers = visit.followers.iter().map(|follower| &follower.watch);
@@ -168,8 +168,8 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     }
 }
 
-/// Reports a check that is UP although the server answered later than `timeout check`. HAProxy 3.2 and later
-/// end such a check in time.
+/// Reports HAProxy's own check if it is UP although it took longer than `timeout check`. HAProxy 3.2 and
+/// later stop such a check when this limit is over.
 fn in_time_by_chance(visit: &Visit, watch: &Watch, ran: &Ran) -> Option<Finding> {
     let is_own = matches!(ran.outcome, Outcome::Own { .. }) && ran.outcome.is_up();
     let limit = watch

@@ -27,13 +27,13 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 /// What a question asks about a server.
 enum About {
     Check,
-    /// What a visitor gets: the number of the request, and a text that describes it.
+    /// What a visitor gets. The fields are the number and the description of the visitor's request.
     Visitor(usize, String),
     /// What a visitor of `/` gets, if the request with this number asks for a different page.
     Root(usize),
 }
 
-/// What HAProxy says about a server.
+/// HAProxy's answers about a server.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
     /// The result of HAProxy's own check.
@@ -44,7 +44,7 @@ pub(crate) struct Observed {
 /// Asks HAProxy about these servers. Returns one answer for each server, in the same order.
 ///
 /// # Errors
-/// HAProxy can't be asked. The text says why.
+/// doctor can't ask HAProxy. The text says why.
 pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Observed>, String> {
     let mut questions = Vec::new();
     let (mut patience, mut global) = (Duration::from_secs(1), String::new());
@@ -70,8 +70,8 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
                 visit: None,
             });
         }
-        // In `mode tcp`, HAProxy passes a visitor's HTTP request through, so the server gets the same
-        // request.
+        // In `mode tcp`, HAProxy passes a visitor's HTTP request through. A backend in `mode http` sends the
+        // server the same request.
         lines.is_http = true;
         let asked = requests(watch, visit).into_iter().enumerate();
         let asked = asked.flat_map(|(number, request)| {
@@ -132,8 +132,8 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     Ok(observed)
 }
 
-/// Returns, for each server, the status with which it serves a visitor whose connection may resume the TLS
-/// session of HAProxy's own check. `None` if it doesn't serve this visitor.
+/// Sends each server a visitor whose connection may resume the TLS session of HAProxy's own check. Returns
+/// the status that each visitor gets, or `None` if the server doesn't serve the visitor.
 pub(crate) fn visit_after_check(visit: &Visit, watches: &[&Watch]) -> Vec<Option<u16>> {
     let mut statuses = vec![None; watches.len()];
     // Each thread of HAProxy has its own sessions.
@@ -162,7 +162,8 @@ pub(crate) fn visit_after_check(visit: &Visit, watches: &[&Watch]) -> Vec<Option
     statuses
 }
 
-/// Returns true if HAProxy checks the server itself. Without the address of serve, HAProxy asks the server.
+/// Returns true if HAProxy checks the server itself. It also does so if the check should ask serve, but has
+/// no address of serve.
 pub(crate) fn is_own(watch: &Watch) -> bool {
     match &watch.check {
         Check::Own(_) => true,
@@ -177,7 +178,7 @@ fn text_of(request: &Request) -> String {
     format!("{} {}{host}", request.method, request.uri)
 }
 
-/// Returns the text of a backend with this server's check.
+/// Returns the text of a backend with this server's check, without the rules for visitors.
 pub(crate) fn of_check(visit: &Visit, watch: &Watch, lines: &ServerLines) -> String {
     let waits = waits(visit, watch);
     let is_timeout = |rule: &Rule| rule.words.iter().take(2).eq(["timeout", "check"]);
@@ -196,8 +197,8 @@ fn with_sessions(lines: &ServerLines) -> String {
     checked(lines, rules.collect(), "ssl-reuse")
 }
 
-/// Returns the text of a backend with these rules, and with the server and its check. The first word of the
-/// server line is `word`.
+/// Returns the text of a backend with these rules, and with the server and its check. `word` is the first
+/// option on the server line.
 fn checked(lines: &ServerLines, rules: Vec<&Rule>, word: &str) -> String {
     let words = lines.words.iter();
     let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
@@ -207,9 +208,10 @@ fn checked(lines: &ServerLines, rules: Vec<&Rule>, word: &str) -> String {
     lines.backend(rules.into_iter(), before.into_iter().chain(words))
 }
 
-/// Returns `timeout check` as HAProxy before 3.2 obeys it. Such a HAProxy looks at this limit only when the
-/// limit of the connection is over. It looks earlier if the connection succeeds at once, as it sometimes does
-/// on loopback, so the same check is now UP and now DOWN. The result must not depend on this chance.
+/// Returns a longer `timeout check`, if HAProxy before 3.2 may wait longer than the configured time. Such a
+/// HAProxy looks at `timeout check` only when the time limit of the connection is over. It looks earlier if
+/// the connection succeeds at once, as it sometimes does on loopback. The same check would then be UP or DOWN
+/// by chance.
 fn waits(visit: &Visit, watch: &Watch) -> Option<Rule> {
     let set = &watch.describes.settings;
     let check = set.timeout_check.as_ref()?;
@@ -263,8 +265,8 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
 }
 
 /// Returns the requests that visitors may send, the most likely first. They ask for the page of the check, or
-/// for `/`. Returns none if doctor can't know what visitors send, or if the check's method may change
-/// something at the server.
+/// for `/`. Returns no request if visitors don't speak HTTP to the server, if doctor can't know what they
+/// send or which port they use, or if the check's method may change something on the server.
 pub(crate) fn requests(watch: &Watch, visit: &Visit) -> Vec<Request> {
     let is_known = names::is_known(visit, watch) && watch.backend.visitors.lost.is_none();
     // Without a port, HAProxy uses the port of the visitor's connection.
@@ -278,7 +280,7 @@ pub(crate) fn requests(watch: &Watch, visit: &Visit) -> Vec<Request> {
     if hosts.is_empty() {
         hosts.extend(any_host(watch));
     }
-    // Browsers send no fragment, and ask for no page that begins without a slash, such as `*`.
+    // Browsers send no fragment, and their path begins with a slash. They never ask for `*`.
     let uri = uri.split('#').next().unwrap_or_default();
     let uri = if uri.starts_with('/') { uri } else { "/" };
     let request = |host: String| {
@@ -299,11 +301,11 @@ pub(crate) fn requests(watch: &Watch, visit: &Visit) -> Vec<Request> {
     hosts.into_iter().map(request).collect()
 }
 
-/// Returns the Host of a visitor if the configuration names no site. Returns `None` if the server or HAProxy
-/// may need the right Host.
+/// Returns the Host of a visitor if the configuration names no site: the server's address, or `localhost` for
+/// a Unix socket. Returns `None` if the server or HAProxy may need the right Host.
 fn any_host(watch: &Watch) -> Option<String> {
     let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
-    // Traffic's SNI depends on the Host. Or HAProxy evaluates the check's Host when it sends the check.
+    // `hosts` found no name, so only HAProxy can evaluate the Host of the check.
     let is_evaluated = watch.describes.settings.rules.host().is_some();
     if matches!(traffic, Some(Sni::PerRequest(_))) || is_evaluated {
         return None;
@@ -316,13 +318,13 @@ fn any_host(watch: &Watch) -> Option<String> {
 }
 
 /// Returns true if visitors speak HTTP to the server: in `mode http`, and in `mode tcp` if their bytes arrive
-/// without TLS and the check of the same port speaks HTTP.
+/// without TLS and the check of the same address and port sends an HTTP request.
 fn speaks_http(watch: &Watch) -> bool {
     let by_check = || asks(watch) && Pair::of(watch).is_some();
     watch.backend.settings.http || (watch.backend.gets_plain_bytes() && by_check())
 }
 
-/// Returns true if the check sends a request.
+/// Returns true if the check sends an HTTP request.
 pub(crate) fn asks(watch: &Watch) -> bool {
     match &watch.check {
         Check::Own(own) => own.protocol.sends_request(),
@@ -333,7 +335,7 @@ pub(crate) fn asks(watch: &Watch) -> bool {
     }
 }
 
-/// Returns the method and the page of the check.
+/// Returns the method and the page of the check, or GET and `/` if doctor doesn't know them.
 fn page(watch: &Watch) -> (String, String) {
     match (&watch.check, &watch.own) {
         (Check::Own(own), _) if own.protocol.sends_request() => {
@@ -352,10 +354,11 @@ fn page(watch: &Watch) -> (String, String) {
 
 /// Returns the Hosts that visitors may send, the most likely first:
 ///
-/// - a name for which the frontends lead here, if they lead here only for some names,
-/// - otherwise the Host that a rule gives to every request,
+/// - one of the names that the frontends route to this backend, if they route only some names here,
+/// - otherwise the Host that a rule gives to every request, unless traffic's SNI comes from visitors' TLS,
 /// - otherwise the name of a site in traffic's SNI, and the Host of the check if it is the name of a site,
-/// - otherwise the Host of the check, or else its SNI name. The check may be wrong, so this is only a guess.
+/// - otherwise the Host of the check, or else its SNI name, or else the name in traffic's SNI. The check may
+///   be wrong, so this is only a guess.
 fn hosts(watch: &Watch) -> Vec<String> {
     let visitors = &watch.backend.visitors;
     let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
@@ -366,8 +369,8 @@ fn hosts(watch: &Watch) -> Vec<String> {
     let of_traffic = traffic.and_then(meant);
     let mut connections = watch.connections.iter();
     let sni = connections.find_map(|connection| meant(&connection.tls.as_ref()?.sni));
-    // If traffic sends the Host as SNI, the Host must be a site's name, and the SNI name of the check if the
-    // check sends one.
+    // If traffic sends the Host as SNI, the Host must be the name of a site. It must also be the check's SNI
+    // name, if the check sends SNI.
     let is_of_visitors = |host: &String| {
         !traffic.is_some_and(Sni::is_host)
             || (names::is_site(host)
@@ -401,15 +404,15 @@ fn hosts(watch: &Watch) -> Vec<String> {
     }
 }
 
-/// Returns true if the configuration says which Host visitors send, and not only the check does.
+/// Returns true if the configuration, apart from the check's lines, says which Host visitors send.
 pub(crate) fn knows_host(watch: &Watch) -> bool {
     let backend = watch.backend;
     let is_named = backend.only_host().is_some() || !backend.visitors.names.is_empty();
     is_named || names::name_of_traffic(watch).is_some_and(names::is_site)
 }
 
-/// Returns true if the configuration says which Host visitors send, or if a check that is UP sends the name
-/// of a site as Host. The Host of a check that connects to another port may be the name of another service.
+/// Returns true if the configuration says which Host visitors send, or if a check of the same address and
+/// port names a site. The Host of a check that connects to another port may be the name of another service.
 pub(crate) fn has_host(watch: &Watch) -> bool {
     let hosts = hosts(watch);
     let is_of_check = || hosts.iter().any(|host| names::is_site(host));

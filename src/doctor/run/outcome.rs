@@ -12,12 +12,12 @@ use crate::haproxy::config::http_check::Request;
 pub(crate) struct Runs {
     /// True if the checks ran in HAProxy's chroot and as its user.
     pub exact: bool,
-    /// How these runs may differ from HAProxy's, in sentences.
+    /// Sentences about how these runs may differ from HAProxy's, and about checks that didn't run.
     pub limits: Vec<String>,
     pub checks: Vec<Ran>,
     /// The servers that follow a checked server (`track`), each with the result of that server's check.
     pub followers: Vec<Ran>,
-    /// How many servers have no address on this host.
+    /// How many servers have a name for which doctor found no address.
     pub unresolved: usize,
 }
 
@@ -35,7 +35,7 @@ impl Runs {
     }
 }
 
-/// A visitor's request to a server, through HAProxy.
+/// A visitor's request to a server through HAProxy, and its result.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
     /// Method, path and Host.
@@ -110,7 +110,8 @@ impl Visitor {
         matches!(self.status, Some(200..=399))
     }
 
-    /// Returns `gets 200` or `gets no response`, and the status of `GET /` if it is different.
+    /// Returns `gets 200` or `gets no response`. Adds the status that visitors get while HAProxy resumes a
+    /// TLS session, or else the status of `GET /` if it is different.
     pub(crate) fn gets(&self) -> String {
         let status = match self.status {
             Some(status) => status.to_string(),
@@ -141,7 +142,8 @@ pub(crate) struct Ran {
     /// The command that finds out why the check failed.
     pub diagnose: Option<String>,
     pub time: Duration,
-    /// What a visitor gets from the server. `None` if doctor doesn't know what visitors send.
+    /// What a visitor gets from the server. `None` if doctor doesn't know what visitors send, or if the
+    /// result proves nothing.
     pub visitor: Option<Visitor>,
     /// Set if the check and the visitor's request contradict each other.
     pub trap: Option<Trap>,
@@ -287,7 +289,7 @@ impl Outcome {
         foretold.is_empty() || shown.any(|text| foretold.contains(&text.as_str()))
     }
 
-    /// Returns true if the check got a response and judged its content.
+    /// Returns true if the check isn't UP because of the status or the content of a response.
     pub(crate) fn judges_page(self) -> bool {
         match self {
             Outcome::Own { status, .. } => ["L7STS", "L7OKC"].contains(&status),

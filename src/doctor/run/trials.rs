@@ -18,8 +18,8 @@ use crate::doctor::finding::{LATE, METHOD, REFUSED_REQUEST};
 use crate::doctor::rules::names::{bare, name_of_check};
 use crate::doctor::visit::{Visit, Watch, own_check};
 
-/// Returns, for each server, the first change that makes its check UP. `failed` lists the servers for which
-/// HAProxy's own check failed.
+/// Returns, for each server, the first change that makes its check UP, or `None` if no change does. `failed`
+/// lists the servers for which HAProxy's own check failed.
 pub(crate) fn explain(visit: &Visit, failed: &[(&Watch, Outcome)]) -> Vec<Option<Trial>> {
     let mut explained: Vec<Option<Trial>> = failed.iter().map(|_| None).collect();
     let (mut questions, mut patience) = (Vec::new(), Duration::ZERO);
@@ -76,7 +76,7 @@ fn trials(visit: &Visit, watch: &Watch, outcome: Outcome) -> Vec<Changed> {
     trials
 }
 
-/// Returns the change that gives the check more time, if it ran out of time.
+/// Returns the change that gives the check more time, if the check ran out of time.
 fn late(watch: &Watch, outcome: Outcome) -> Option<Changed> {
     let (mut backend, mut server) = (watch.describes.clone(), watch.server.clone());
     let set = &mut backend.settings;
@@ -122,8 +122,8 @@ fn late(watch: &Watch, outcome: Outcome) -> Option<Changed> {
     Some((trial, backend, server))
 }
 
-/// Returns the requests to try. Each changes one part of the check's request, such as the method or a field.
-/// The last request combines several of these changes.
+/// Returns the requests to try. Most of them change one part of the check's request, such as the method or a
+/// field. The last request combines several of these changes.
 fn of_request(watch: &Watch, visitors: &[Request]) -> Vec<Trial> {
     let sent = watch.describes.settings.rules.sent();
     let mut trials = Vec::new();

@@ -15,12 +15,12 @@ use crate::options::Options;
 use crate::options::expect::Part;
 use crate::plan::{Output, Plan};
 
-/// A check with a mistake in haproxy.cfg, and the check that the operator meant.
+/// A check that sni-check can't make as it is written in haproxy.cfg, and the check to make instead.
 #[derive(Clone, Debug)]
 pub(crate) struct Meant {
-    /// The options as they are written in haproxy.cfg.
+    /// The options as they are written in haproxy.cfg, or the part of them that sni-check accepts.
     pub written: Options,
-    /// The options that the operator most likely meant.
+    /// The options to use: those that the operator most likely meant, or the accepted part.
     pub options: Options,
     /// What is wrong with the written options.
     pub what: String,
@@ -109,13 +109,13 @@ fn is_plain(watch: &Watch) -> bool {
     first.is_some_and(|connection| connection.tls.is_none())
 }
 
-/// Returns why sni-check refuses the options.
+/// Returns why sni-check refuses the options, or `None` if it accepts them.
 fn refusal(options: &Options) -> Option<anyhow::Error> {
     Plan::new(options, None, None, Output::default()).err()
 }
 
 /// Reduces HAProxy's own check, which sni-check can't make, to its TLS handshake. HAProxy itself tries the
-/// whole check.
+/// whole check. Returns `None` if sni-check refuses even these options.
 fn of_handshake(written: Options, refusal: &anyhow::Error) -> Option<Meant> {
     let mut options = written;
     options.retain(|row| !row.is_about_http() && !["--alpn", "--verify-host"].contains(&row.name));
@@ -152,8 +152,8 @@ const ADDRESS: &str = "An IP address can't be an SNI name (RFC 6066).";
 const NO_BODY: &str = "A response to HEAD has no body, so a check that expects a text in the body always fails. \
                        It needs the method GET.";
 
-/// Corrects the names, the path and the method, and adds a missing SNI name. Returns what was wrong with the
-/// path or the method, or that the SNI name was an IP address.
+/// Corrects the names, the path and the method. Replaces an SNI name that is missing or an IP address.
+/// Returns what was wrong with the path or the method, or that the SNI name was an IP address.
 fn repair(visit: &Visit, watch: &Watch, options: &mut Options) -> Option<&'static str> {
     let names = options.sni.iter_mut().chain(&mut options.target);
     for name in names.chain(&mut options.verify_host) {

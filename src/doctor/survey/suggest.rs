@@ -1,5 +1,5 @@
-//! Changes that haproxy.cfg itself suggests: the correct form of a badly written name, the server's own port,
-//! and the files of other servers. diagnose tries these changes.
+//! Changes that haproxy.cfg itself suggests. Examples are the correct form of a badly written name, a file
+//! that another server uses, and the removal of a word that limits connections. diagnose tries these changes.
 
 mod address;
 mod encryption;
@@ -21,7 +21,7 @@ use crate::haproxy::config::http_check::Request;
 /// [`ADDRESS`] stands for the address of the server line.
 pub(crate) type Edit = (&'static str, Option<String>);
 
-/// A line of a backend: the first words of the lines that it replaces, and its own words.
+/// A new line of a backend: the first words of the lines that it replaces, and then its own words.
 pub(crate) type NewLine = (&'static [&'static str], Vec<String>);
 
 /// In an [`Edit`], the address of the server line. HAProxy has no such word.
@@ -30,9 +30,9 @@ pub(crate) const ADDRESS: &str = "address";
 /// A change that may help.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Suggestion {
-    /// Words of the server line.
+    /// The edits to the server line.
     pub words: Vec<Edit>,
-    /// Words of the check's `connect` rule.
+    /// The edits to the check's `connect` rule.
     pub connect: Vec<Edit>,
     /// diagnose tries the change only if the check fails at this layer. `None` for any layer.
     pub layer: Option<Layer>,
@@ -41,15 +41,15 @@ pub(crate) struct Suggestion {
     pub is_known: bool,
     /// True if the request of HAProxy's own check needs HTTP/1.1 and a Host header.
     pub is_http11: bool,
-    /// The request of HAProxy's own check.
+    /// The new request of HAProxy's own check, if the change replaces the request.
     pub request: Option<Request>,
-    /// Lines of the backend.
+    /// The new lines of the backend.
     pub lines: Vec<NewLine>,
     /// Why the change helps, if it helps.
     pub what: String,
 }
 
-/// Why another name in `verifyhost` helps.
+/// Why a different name in `verifyhost` helps.
 pub(crate) const UNVERIFIED: &str = "The connection sends no SNI, so HAProxy compares the certificate with verifyhost. The certificate is for \
 another name.";
 
@@ -94,7 +94,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
     found
 }
 
-/// Returns the words of the check's `connect` rule.
+/// Returns the words of the first `connect` rule of HAProxy's own check, if it has one.
 fn rule<'a>(watch: &'a Watch) -> Option<&'a [String]> {
     watch.connect_line().map(|line| line.value.as_slice())
 }
@@ -103,7 +103,8 @@ fn has(rule: Option<&[String]>, word: &str) -> bool {
     rule.is_some_and(|rule| rule.iter().any(|known| known == word))
 }
 
-/// Returns the Host that the frontends give to every request, or else the names that visitors ask for.
+/// Returns the Host that the frontends give to every request, or else the names that visitors ask for. Skips
+/// values that aren't names.
 pub(crate) fn hosts<'a>(watch: &Watch<'a>) -> impl Iterator<Item = &'a String> {
     let visitors = &watch.backend.visitors;
     let given = visitors.host.iter().map(|at| &at.value);
@@ -111,7 +112,8 @@ pub(crate) fn hosts<'a>(watch: &Watch<'a>) -> impl Iterator<Item = &'a String> {
     given.chain(asked).filter(|name| is_name(name))
 }
 
-/// Suggests the correct form of a badly written name in `check-sni` or `sni`.
+/// Suggests the correct form of a badly written name in `check-sni`, or in the `sni` of the server line or of
+/// the `connect` rule.
 fn name(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     let meant = |sni: &Sni| match sni {
         Sni::Name(text) => meant(visit, text),
@@ -153,7 +155,8 @@ fn expression(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Returns the name in a text such as `https://NAME/`, `NAME:443`, `NAME.`, `str(NAME)` or `${NAME}`.
+/// Returns the name in a text such as `https://NAME/`, `NAME:443`, `NAME.`, `str(NAME)` or `${NAME}`. Returns
+/// `None` if the text already is the name, or contains no name.
 pub(crate) fn meant(visit: &Visit, text: &str) -> Option<String> {
     let argument = |fetch: &str| text.strip_prefix(fetch)?.strip_suffix(')');
     let variable = |name: &str| visit.variables.get(name).map(str::to_owned);
@@ -186,8 +189,8 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests the page and the method of `defaults`, if lines of the backend have replaced them. The check then
-/// sends `OPTIONS /`.
+/// Suggests the page and the method of `defaults`, if lines of the backend have replaced them. Without a page
+/// and a method, the check sends `OPTIONS /`.
 fn request(watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
@@ -217,8 +220,8 @@ fn request(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests HTTP/1.1 for a check that sends an HTTP/1.0 request, and a Host header for a check that sends
-/// no Host header. sni-check always sends both.
+/// Suggests HTTP/1.1 for a check that sends an HTTP/1.0 request, and a Host header for a check that sends no
+/// Host header. sni-check always sends HTTP/1.1 and a Host header.
 fn http11(watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
@@ -242,7 +245,7 @@ fn http11(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests a file that another server uses.
+/// Suggests a known value if it is a file: a CA file, a revocation list or a client certificate.
 fn known(known: KnownValue) -> Option<Suggestion> {
     let KnownValue { option, value, of } = known;
     let files = ["ca-file", "crl-file", "crt"];
@@ -255,21 +258,23 @@ fn known(known: KnownValue) -> Option<Suggestion> {
     })
 }
 
-/// The largest number of values that diagnose tries.
+/// The largest number of known values that diagnose tries.
 const VALUES: usize = 16;
-/// How many of these values may be names of visitors' requests.
+/// How many of these values may be names from visitors' requests.
 const NAMES: usize = 4;
-/// How many of these values may be header fields of visitors' requests.
+/// How many of these values may be header fields from visitors' requests.
 const FIELDS: usize = 4;
 
 /// Returns values of the configuration that may also be right for this server:
 ///
 /// - CA files and revocation lists of all servers,
-/// - client certificates and source addresses of servers in the same backend, or with the same address or name,
-/// - names of servers in the same backend,
-/// - names and header fields of visitors' requests.
+/// - client certificates and source addresses of servers in the same backend, or with the same address or SNI
+///   name,
+/// - names that traffic or checks of servers in the same backend send or verify,
+/// - the server's own name, and names and header fields from visitors' requests.
 ///
-/// For HAProxy's own check, a value of `--no-sni` is a name for verifyhost.
+/// For HAProxy's own check, the value of `--no-sni` is a name for `verifyhost`. For an external check in a
+/// chroot, this function returns no files.
 pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
     let global = &visit.config.global;
     // Inside a chroot, the path may lead to a different file.
@@ -339,8 +344,8 @@ fn known_value(option: &'static str, value: &str, of: &str) -> KnownValue {
     }
 }
 
-/// Returns the name in a server's verifyhost. HAProxy's own check verifies this name only if the check sends
-/// no SNI.
+/// Returns the name in the `verifyhost` of `other`, as a value for `watch`. HAProxy's own check verifies this
+/// name only if the check sends no SNI.
 fn verified_name(watch: &Watch, other: &Watch) -> Option<KnownValue> {
     let name = &other.server.settings.get("verifyhost")?.value;
     let option = match watch.check {
@@ -354,7 +359,7 @@ fn verified_name(watch: &Watch, other: &Watch) -> Option<KnownValue> {
     is_name(name).then(|| known_value(option, name, &of))
 }
 
-/// Returns the server's own name, and the names and header fields of visitors' requests.
+/// Returns the server's own name, and names and header fields from visitors' requests.
 fn of_requests(watch: &Watch) -> Vec<KnownValue> {
     let settings = &watch.backend.settings;
     let own = is_name(&watch.server.name).then_some((&watch.server.name, "the server's name"));
@@ -388,7 +393,8 @@ fn check_alpn(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests that HAProxy should wait as long as `sni-check serve` checks the server.
+/// Suggests a longer `timeout check` if `sni-check serve` may check the server for at least as long as
+/// HAProxy waits.
 fn longer(watch: &Watch) -> Option<Suggestion> {
     let Check::Serve(serve) = &watch.check else {
         return None;
@@ -410,7 +416,8 @@ fn new_line<const N: usize>(old: &'static [&'static str], words: [&str; N]) -> N
     (old, words.map(str::to_owned).to_vec())
 }
 
-/// Suggests leaving out each word that limits a connection.
+/// Returns one suggestion for each word that limits connections, and one for a SOCKS4 proxy. Each suggestion
+/// leaves out this word or the proxy.
 fn limits(watch: &Watch) -> Vec<Suggestion> {
     let settings = &watch.server.settings;
     let in_rule = ["alpn", "proto"]
@@ -443,7 +450,8 @@ fn limits(watch: &Watch) -> Vec<Suggestion> {
     in_rule.chain(on_line).chain(proxy).collect()
 }
 
-/// Suggests HTTP/2 for a server that speaks only HTTP/2 and ignores ALPN.
+/// Suggests `proto h2` if the server line has `ssl` and no word about the HTTP version. The server may speak
+/// only HTTP/2, but ignore ALPN.
 fn http2(watch: &Watch) -> Option<Suggestion> {
     let settings = &watch.server.settings;
     let is_set = ["alpn", "check-alpn", "proto", "check-proto"].map(|word| settings.has(word));
@@ -455,8 +463,8 @@ fn http2(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests words on the server line for each line of section `global` that limits the connections to all
-/// servers.
+/// Suggests words on the server line for each line of the `global` section that limits the connections to all
+/// servers. Skips words that the server line already has.
 fn global_limits(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
     let mut found = Vec::new();
     for line in &visit.config.global.for_servers {
@@ -488,7 +496,7 @@ const SUITES: &str = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AE
 /// The groups that most servers accept.
 const CURVES: &str = "X25519:P-256:P-384:P-521";
 
-/// Returns the words that remove a limit on the TLS versions.
+/// Returns the words, with their values, that remove a limit on the TLS versions.
 fn versions(options: &[&str]) -> Vec<(&'static str, &'static str)> {
     let has = |wanted: &[&str]| wanted.iter().any(|word| options.contains(word));
     let max = has(&["ssl-max-ver", "force-tlsv12"]).then_some(("ssl-max-ver", "TLSv1.3"));

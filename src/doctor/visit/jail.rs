@@ -35,7 +35,7 @@ impl From<walk::Obstacle> for Obstacle {
     }
 }
 
-/// A chroot and a user.
+/// HAProxy's chroot and user.
 #[derive(Clone, Debug)]
 pub(crate) struct Jail {
     /// Where the host's files are: `/`, or the folder of `--root`.

@@ -49,8 +49,8 @@ pub(crate) fn options(
     Some(options)
 }
 
-/// Returns the options with which sni-check connects to the server as visitors' traffic does. Without TLS on
-/// the server line, returns no options.
+/// Returns the options with which sni-check connects to the server as visitors' traffic does. Returns the
+/// default options if the server line has no TLS.
 pub(crate) fn of_traffic(watch: &Watch, global: &Global) -> Options {
     let mut options = Options::default();
     let Some(tls) = &watch.traffic.tls else {
@@ -62,8 +62,8 @@ pub(crate) fn of_traffic(watch: &Watch, global: &Global) -> Options {
     options
 }
 
-/// Sets the PROXY header. The server line decides which version of the protocol HAProxy sends, also with
-/// check-send-proxy and in a `connect` rule.
+/// Sets the PROXY header. The server line decides which version of the protocol HAProxy sends, even for
+/// check-send-proxy and for a `connect` rule.
 fn of_proxy(options: &mut Options, connection: &Connection, server: &Server) {
     let versions = ["send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"];
     let is_v2 = versions.iter().any(|word| server.settings.has(word));
@@ -127,7 +127,7 @@ fn http1(alpn: &str) -> Option<Alpn> {
     names.collect::<Vec<_>>().join(",").parse().ok()
 }
 
-/// Returns the method and the path of HAProxy's own check.
+/// Returns the method of HAProxy's own check, and its path if haproxy.cfg sets one.
 pub(crate) fn request(backend: &Backend) -> (String, Option<String>) {
     let request = backend.settings.rules.sent();
     let method = request.method.unwrap_or_else(|| "OPTIONS".to_owned());
@@ -146,7 +146,7 @@ fn of_request(options: &mut Options, backend: &Backend) {
         .collect();
     options.method = Some(request.method.unwrap_or_else(|| "OPTIONS".to_owned()));
     (options.uri, options.body) = (request.uri, request.body);
-    // HAProxy's own check sends these fields only if haproxy.cfg sets them.
+    // HAProxy's own check sends these fields only if haproxy.cfg sets them, so sni-check must not add them.
     for name in ["User-Agent", "Accept"] {
         if !options.has_header(name) {
             options.header.push(format!("{name}:"));
@@ -174,7 +174,8 @@ pub(crate) fn waits_without_request(watch: &Watch) -> bool {
     waits && !sends_request
 }
 
-/// Returns the backend with the request that its `http-check` lines have replaced.
+/// Returns the backend with the request that its `http-check` lines have replaced. Returns `None` if they
+/// have replaced no request.
 pub(crate) fn with_replaced_request(backend: &Backend) -> Option<Backend> {
     let mut backend = backend.clone();
     let rules = &mut backend.settings.rules;
@@ -256,8 +257,9 @@ fn of_each(request: &Request, written: &Written) -> String {
     format!("in each http-check send line, keep the page and write{words}")
 }
 
-/// Returns the advice to repeat http-check lines of `defaults` in the backend. The backend's own http-check
-/// lines replace all of them. The advice leaves out each kind of line that the backend already has.
+/// Returns the advice to repeat the request and other http-check lines of `defaults` in the backend, because
+/// the backend's own http-check lines replace them. Without such lines in `defaults`, returns the advice to
+/// write `option httpchk`. The advice leaves out each kind of line that the backend already has.
 pub(crate) fn repeated(backend: &Backend) -> String {
     let (rules, written) = (&backend.settings.rules, written(backend));
     let Some(replaced) = &rules.replaced else {

@@ -28,7 +28,8 @@ pub(crate) struct Accepted {
     pub plan: Plan,
 }
 
-/// Returns true if the command is sni-check, by its name or because `external-check path` has options.
+/// Returns true if the command is sni-check: its name ends with `sni-check`, or `external-check path` begins
+/// with an option.
 pub(crate) fn is_ours(check: &ExternalCheck) -> bool {
     let path = check.variable("PATH").unwrap_or_default();
     path.trim_start().starts_with('-') || check.command.value.ends_with("sni-check")
@@ -156,8 +157,8 @@ const SYSTEM_CA: &[&str] = &[
     "/etc/ssl/certs/ca-bundle.crt",
 ];
 
-/// Examines the files that the options name. If HAProxy's user can't read a file, removes it from
-/// the options and returns a finding about it.
+/// Examines the files that the options name, and returns findings about them. Removes from the options each
+/// file that HAProxy's user can't read. Removes both the certificate and the key if either can't be read.
 fn files(
     options: &mut Options,
     check: &ExternalCheck,
@@ -224,7 +225,8 @@ impl OptionFiles<'_> {
         false
     }
 
-    /// Reports `@system-ca` if the chroot has no CA certificates. Their content doesn't matter here.
+    /// Reports `@system-ca` if the chroot has no CA certificates. Replaces `@system-ca` with `@bundled` for
+    /// the plan.
     fn system_ca(&mut self, options: &mut Options) {
         if !self.jail.is_chroot() {
             return;

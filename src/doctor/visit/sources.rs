@@ -36,7 +36,8 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Returns the files of `-f`, or else the files that HAProxy reads below `base`.
+    /// Returns the files of `-f`, or else the files of HAProxy's unit below `base`, of the running HAProxy,
+    /// or of the usual path.
     ///
     /// # Errors
     /// There is no configuration.
@@ -207,7 +208,7 @@ fn limit(text: &str) -> Option<u64> {
     }
 }
 
-/// Returns the limits of open files of a process.
+/// Returns the soft and the hard limit of open files of a process, from its folder in /proc.
 fn nofile_of(folder: &Path) -> Option<(u64, u64)> {
     let text = fs::read_to_string(folder.join("limits")).ok()?;
     let mut lines = text.lines();
@@ -230,7 +231,8 @@ fn files_of(words: &[String]) -> Vec<String> {
     files
 }
 
-/// Returns the files of the running HAProxy. If a master has workers, only the master counts.
+/// Returns the files of the running HAProxy. If a master has workers, only the master counts. Returns `None`
+/// if several HAProxy processes run, or if a file doesn't exist.
 fn of_process() -> Option<Sources> {
     let entries = fs::read_dir("/proc").ok()?.flatten();
     let folders = entries.map(|entry| entry.path());

@@ -1,4 +1,4 @@
-//! The lines of a backend that affect one server, and their positions. They are kept as words, so that
+//! The lines of a backend that affect one server, and their positions. The lines are kept as words, so that
 //! sni-check can change them and try them in another HAProxy.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::server_line::Server;
 /// The lines about one server and its check.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerLines {
-    /// The lines of section `global` that affect connections to servers.
+    /// The lines of the `global` section that affect connections to servers.
     pub global: Vec<Rule>,
     /// The first line of the backend.
     pub backend: Place,
@@ -25,7 +25,8 @@ pub(crate) struct ServerLines {
     /// The words about TLS, the connection and the check, with their values, from the server line
     /// and from `default-server`.
     pub words: Vec<(String, String)>,
-    /// The lines of the backend about checks, and the lines that change visitors' requests.
+    /// The lines of the backend and its defaults about checks, time limits and the source address, and the
+    /// lines that change visitors' requests.
     pub rules: Vec<Rule>,
     /// The rules of a frontend that change visitors' requests before they arrive in the backend.
     pub of_frontend: Vec<Rule>,
@@ -190,7 +191,7 @@ impl ServerLines {
         self.backend(rules, check.into_iter().chain(words))
     }
 
-    /// Returns the lines of section `global` as text.
+    /// Returns the lines of the `global` section as text.
     pub(crate) fn global_text(&self) -> String {
         let lines = self.global.iter();
         lines

@@ -180,7 +180,7 @@ pub(crate) fn of_check(
     }
 }
 
-/// Returns the SNI of visitors' requests.
+/// Returns the SNI of connections for visitors' requests.
 fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     let Some(sni) = server.settings.get("sni") else {
         return match reading.auto_sni

@@ -97,14 +97,14 @@ impl Frontend {
         }
     }
 
-    /// Returns the Host that a rule gives to every request, before HAProxy chooses the backend. The backend
-    /// of a `listen` already has this rule.
+    /// Returns the Host that a rule gives to every request, before HAProxy chooses the backend. Returns
+    /// `None` in `mode tcp`, and for a `listen`, because its backend already has this rule.
     fn host(&self) -> Option<&At<String>> {
         let host = self.settings.host.as_ref();
         host.filter(|_| self.is_http() && !self.is_backend)
     }
 
-    /// Returns the conditions under which visitors reach this backend.
+    /// Returns the conditions under which visitors reach this backend. Leaves out conditions that never hold.
     fn conditions(&self, backend: &str) -> impl Iterator<Item = &[String]> {
         let can_hold = |condition: &&[String]| {
             self.names_of(condition)
@@ -132,8 +132,9 @@ impl Frontend {
         )
     }
 
-    /// Returns the names in all criteria about visitors' names that lead to this backend, also in criteria that
-    /// compare only a part of a name. Visitors may ask for other names, too.
+    /// Returns the names in the criteria about visitors' Host or SNI that lead to this backend, even if a
+    /// criterion compares only a part of the name. Skips negated conditions. Visitors may ask for other
+    /// names, too.
     fn mentions(&self, backend: &str) -> Vec<String> {
         let is_negated =
             |condition: &&[String]| condition.iter().any(|word| word == "unless" || word == "!");
@@ -151,7 +152,8 @@ impl Frontend {
         criteria.flat_map(mentioned_in).collect()
     }
 
-    /// Returns the names that this condition allows. Returns no names if the condition never holds.
+    /// Returns the names that this condition allows. Returns an empty list if the condition never holds, and
+    /// `None` if it allows any name.
     fn names_of(&self, condition: &[String]) -> Option<Vec<String>> {
         let (first, terms) = condition.split_first()?;
         let mut alternatives = terms.split(|word| word == "or" || word == "||");
@@ -189,7 +191,8 @@ impl Frontend {
     }
 
     /// Returns the names in a criterion that compares the Host or the SNI of visitors with whole names. If
-    /// every request has the same Host, a comparison of the Host with other names never holds.
+    /// every request has the same Host, a comparison of the Host with other names never holds. Returns `None`
+    /// if the criterion always holds, or is about something else.
     fn names_in(&self, criterion: &[&str]) -> Option<Vec<String>> {
         let names = names_in(criterion)?;
         let is_of_host = criterion.first().is_some_and(|word| word.contains("hdr("));
@@ -262,7 +265,8 @@ fn names_in(criterion: &[&str]) -> Option<Vec<String>> {
     }
 }
 
-/// Returns the names in a criterion about the Host or the SNI of visitors. A name may be a regular expression.
+/// Returns the names in a criterion about the Host or the SNI of visitors. For a simple regular expression,
+/// returns the name in it.
 fn mentioned_in(criterion: &[String]) -> Vec<String> {
     let Some((fetch, words)) = criterion.split_first() else {
         return Vec::new();

@@ -9,7 +9,7 @@ use super::http_check::Rules;
 use super::place::{At, Place};
 use super::server_line::{Server, Settings};
 
-/// The section `global`.
+/// The `global` section.
 #[derive(Debug, Default)]
 pub(crate) struct Global {
     pub external_check: Option<Place>,
@@ -59,7 +59,7 @@ pub(crate) struct ProxySettings {
     pub timeout_connect: Option<At<Duration>>,
     pub timeout_check: Option<At<Duration>>,
     pub timeout_server: Option<At<Duration>>,
-    /// The rules that change visitors' requests, and the `acl` lines.
+    /// The rules that change visitors' requests, and the lines `acl` and `http-send-name-header`.
     pub for_visitors: Vec<At<Vec<String>>>,
     /// `source` of the whole proxy.
     pub source: Option<At<String>>,

@@ -54,7 +54,7 @@ enum Section {
 pub(crate) struct Facts {
     /// The variables that any `set-var` sets, such as `txn.name`.
     pub variables: BTreeSet<String>,
-    /// The headers that an `http-request` line sets, in lower case.
+    /// The headers that an `http-request` line sets or adds, in lower case.
     pub headers: BTreeSet<String>,
     /// True if Lua or an SPOE agent may set any variable.
     pub sets_unknown: bool,
@@ -144,7 +144,8 @@ struct Reader {
     place: Option<Place>,
     /// The places of the `defaults` sections that have a name.
     places: HashMap<String, Place>,
-    /// For each `defaults` section, its place and its first line about checks.
+    /// For each `defaults` section with a line about checks, the place of the section and its first such
+    /// line.
     lines_of_defaults: Vec<(Place, Idle)>,
     /// True if the current frontend has a line about checks.
     is_idle: bool,

@@ -22,9 +22,9 @@ pub(crate) struct ServeCheck<'a> {
 }
 
 impl<'a> ServeCheck<'a> {
-    /// Returns the http-check if a rule has a header of `sni-check serve`. Also returns it if `send-state` is
-    /// set and the check connects to a unix socket, because only checks that ask serve do both. Returns
-    /// `None` otherwise, or if the backend doesn't use `option httpchk`.
+    /// Returns the http-check if a rule names a header of `sni-check serve`. Also returns it if `send-state`
+    /// is set and the check connects to a unix socket, because only checks that ask serve do both. Returns
+    /// `None` otherwise, or if the backend is disabled or doesn't use `option httpchk`.
     pub(crate) fn of(backend: &'a Backend) -> Option<ServeCheck<'a>> {
         let settings = &backend.settings;
         let rules = &settings.rules.http;

@@ -196,12 +196,12 @@ impl Settings {
         self.0.get(word)
     }
 
-    /// Returns true if the line has this word.
+    /// Returns true if these settings contain the word.
     pub(crate) fn has(&self, word: &str) -> bool {
         self.0.contains_key(word)
     }
 
-    /// Returns the position of a word, if the line has the word.
+    /// Returns the position of a word, if these settings contain the word.
     pub(crate) fn place(&self, word: &str) -> Option<&Place> {
         self.get(word).map(|at| &at.place)
     }

@@ -10,7 +10,7 @@ use super::place::Place;
 const BEGIN: char = '\u{e000}';
 const END: char = '\u{e001}';
 
-/// Stands for a word of a variable with a list of words.
+/// Stands for each word that comes from a variable with a list of words.
 const LIST: &str = "…";
 
 /// sni-check doesn't look for shorter values inside other words, because they may occur there by chance.
@@ -78,7 +78,7 @@ impl Written {
         (!marked.contains(LIST)).then(|| quote_marked(&marked))
     }
 
-    /// Returns the word with marks around its variables, or `None` if it has no variables.
+    /// Returns the word with marks around its variables, or `None` if it contains no variable's value.
     fn marked(&self, word: &str) -> Option<String> {
         let is_in = |known: &&Word| known.value.len() >= SHORTEST && word.contains(&known.value);
         let whole = self.0.iter().find(|known| known.value == word);

@@ -1,4 +1,5 @@
-//! Moves a check to the address and port of visitors, if `addr` or `port` sends the check elsewhere.
+//! Moves a check to the address and port of visitors, if `addr` or `port` sends the check elsewhere. Also
+//! suggests other addresses for a server to which HAProxy can't connect.
 
 use super::{ADDRESS, Edit, Suggestion, has, rule};
 use crate::code::Layer;
@@ -24,8 +25,8 @@ pub(crate) struct AtVisitors {
 /// The words that can give the check another address or port.
 const ELSEWHERE: [&str; 2] = ["port", "addr"];
 
-/// Returns the check at the address and port of visitors' connections. Returns `None` if neither the server
-/// line nor the `connect` rule has `addr` or `port`.
+/// Returns HAProxy's own check at the address and port of visitors' connections. Returns `None` for other
+/// checks, or if neither the server line nor the `connect` rule has `addr` or `port`.
 pub(crate) fn at_visitors(
     visit: &Visit,
     watch: &Watch,
@@ -73,7 +74,8 @@ pub(crate) fn at_visitors(
     })
 }
 
-/// Returns why the check should connect where visitors connect. Returns `None` if it already does.
+/// Returns why the check should connect where visitors connect. Returns `None` if it already does, or if
+/// doctor doesn't know where the check connects.
 pub(crate) fn elsewhere(watch: &Watch) -> Option<String> {
     let check = watch.connections.first()?.endpoint.to_string();
     let visitors = watch.server.endpoint.to_string();
@@ -82,11 +84,11 @@ pub(crate) fn elsewhere(watch: &Watch) -> Option<String> {
     })
 }
 
-/// The names of this host. A service on this host often listens at only one of its two addresses.
+/// The name and the addresses of this host. A service often listens on only one of the two addresses.
 const THIS_HOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// Suggests the server's other address, if HAProxy can't connect. A name may have an IPv4 address and an IPv6
-/// address, and HAProxy uses only one of them.
+/// Suggests other addresses of the server, which may help if HAProxy can't connect. A name may have an IPv4
+/// address and an IPv6 address, and HAProxy uses only one of them.
 pub(super) fn other_addresses(watch: &Watch) -> Vec<Suggestion> {
     let server = watch.server;
     let Endpoint::Tcp(host, port) = &server.endpoint else {

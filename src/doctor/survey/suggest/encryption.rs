@@ -8,7 +8,7 @@ use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::{Sni, Tls, Verified, traffic};
 use crate::haproxy::config::server_line::Settings;
 
-/// The words about connections that a `default-server` line may have.
+/// The words about connections that diagnose suggests if a `default-server` line has them.
 const OF_DEFAULT_SERVER: [&str; 18] = [
     "addr",
     "alpn",
@@ -203,7 +203,8 @@ fn own_tls(visit: &Visit, watch: &Watch) -> Option<Tls> {
 }
 
 /// Returns the TLS settings that the check of a server without `ssl` most likely needs. If the server line
-/// has a CA file or `verify none`, the settings are its own. Otherwise, they are those of another server.
+/// has a CA file or `verify none`, the settings are its own. Otherwise they are those of another server, if
+/// there is one. The SNI name always comes from the server itself.
 pub(crate) fn meant_tls(visit: &Visit, watch: &Watch) -> Tls {
     let own = own_tls(visit, watch).unwrap_or_default();
     let other = || {
@@ -251,7 +252,7 @@ pub(super) fn below(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Returns `option tcp-check` in place of `option ssl-hello-chk`, if the backend has that option.
+/// If the backend has `option ssl-hello-chk`, returns `option tcp-check` as the line that replaces it.
 fn tcp_check(watch: &Watch) -> Option<NewLine> {
     let kind = watch.backend.settings.check.as_ref()?;
     let is_hello = kind.value == "ssl-hello-chk";
