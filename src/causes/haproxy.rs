@@ -158,7 +158,7 @@ pub(super) const VISITORS_NAME_REFUSED: Cause = Cause {
     place: Place::Config,
     what: "Visitors ask for {visited}, and HAProxy sends this name as SNI. The server refuses the name. It accepts {host}, the name of the check.",
     confirm: "sni-check diagnose BACKEND/SERVER sends a visitor's request with each name.",
-    change: "Let HAProxy change the Host of visitors' requests: http-request set-header Host {host}. Or set up the other name at the server.",
+    change: "In haproxy.cfg, let HAProxy change the Host of visitors' requests: http-request set-header Host {host}.",
     // Only a visitor's request through HAProxy can prove this cause.
     weigh: |_| Weight::RuledOut,
     ..Cause::BASE

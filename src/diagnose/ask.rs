@@ -457,8 +457,7 @@ fn ask_all(
     }
     if haproxy.binary().is_none() {
         return Err(
-            "sni-check found no HAProxy on this host; name its program with --haproxy FILE"
-                .to_owned(),
+            "sni-check found no HAProxy on this host; give its path with --haproxy FILE".to_owned(),
         );
     }
     let version = haproxy.version_text.clone().unwrap_or_default();

@@ -354,8 +354,10 @@ pub(super) fn left_out(plan: &Plan, options: &Options) -> Vec<String> {
         notes.push("`ca-file` accepts one file. Put your CAs into one file.".to_owned());
     }
     if options.key.is_some() {
-        notes
-            .push("`crt` on the server line needs certificate and key in one PEM file.".to_owned());
+        notes.push(
+            "`crt` on the server line needs the certificate and its key in one PEM file."
+                .to_owned(),
+        );
     }
     notes
 }

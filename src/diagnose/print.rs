@@ -182,7 +182,7 @@ impl Report<'_> {
 
     fn condition(&self) -> &'static str {
         match self.place {
-            Some(Place::Server) => ", once the server is repaired",
+            Some(Place::Server) => ", once the server is fixed",
             Some(Place::Network) => ", once the server can be reached",
             Some(Place::Files) => ", once the file is corrected",
             _ => "",

@@ -109,7 +109,7 @@ fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
     };
     // A line that HAProxy can't read may hide the whole backend.
     if let Some(broken) = &survey.refusal {
-        let what = format!("can't be diagnosed. {broken} Then call diagnose again");
+        let what = format!("can't be diagnosed. {broken} Then run diagnose again");
         return Err(anyhow!("`{name}` {what}"));
     }
     known.truncate(6);
@@ -136,7 +136,7 @@ fn diagnose(
     let too_many = wanted.split_off(MOST.min(wanted.len()));
     for subject in too_many {
         let text = format!(
-            "one call diagnoses only the first {MOST} servers; for this server, run sni-check diagnose BACKEND/SERVER"
+            "one run diagnoses only the first {MOST} servers. For this server, run sni-check diagnose BACKEND/SERVER"
         );
         subject.diagnosis = Err(text);
     }

@@ -191,7 +191,7 @@ fn without_sni(facts: &Facts, tls: &Handshakes) -> Step {
             );
         }
         (Some(SniNeed::OtherCertificate), _) if mixed::find(facts).is_some() => {
-            let text = "here too, the servers behind this address answer differently";
+            let text = "without SNI, too, the servers behind this address answer differently";
             step.line(Mark::Note, text);
         }
         (Some(SniNeed::OtherCertificate), _) => {
@@ -259,7 +259,7 @@ fn made_up(tls: &Handshakes) -> (Mark, String) {
             whose(&tls.made_up.seen.chain)
         ),
         (Err(failure), Ok(_)) => format!("a made-up name is refused: {failure}"),
-        (Err(_), Err(_)) => "a made-up name fails too".to_owned(),
+        (Err(_), Err(_)) => "a handshake with a made-up name fails, too".to_owned(),
     };
     (mark, text)
 }

@@ -285,7 +285,7 @@ fn own_meaning(watch: &Watch, outcome: Outcome, why: &str) -> &'static str {
             "the answer does not meet an expectation of HAProxy's own check"
         }
         ("L4CON" | "L4TOUT", _) => "HAProxy's own check can't connect",
-        ("SOCKERR", _) => "HAProxy's own check can't connect, or its connection breaks off",
+        ("SOCKERR", _) => "HAProxy's own check can't connect, or its connection is closed early",
         ("L6RSP" | "L6TOUT", _) if shakes_hands => "the TLS handshake of HAProxy's own check fails",
         ("L6RSP" | "L6TOUT", _) => "a rule of HAProxy's own check fails, and shows this status",
         ("L7STS", _) => "HAProxy's own check gets another status or content than it expects",

@@ -341,7 +341,7 @@ fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, 
         let names: Vec<String> = unset.iter().map(|name| format!("${{{name}}}")).collect();
         let are = if unset.len() == 1 { "is" } else { "are" };
         return Err(format!(
-            "{} {are} not set here. Call diagnose with HAProxy's values: --env {name}=VALUE, or --env @FILE. \
+            "{} {are} not set here. Run diagnose with HAProxy's values: --env {name}=VALUE, or --env @FILE. \
              If HAProxy doesn't have them either, set them where HAProxy starts.",
             names.join(", ")
         ));

@@ -145,7 +145,7 @@ fn a_check_at_another_port_is_tried_where_visitors_connect() {
         assert!(is_there, "{line}\n{server:#}");
         let said = server.to_string();
         assert!(!said.contains("to The check"), "{server:#}");
-        assert!(!said.contains("wants TLS"), "{server:#}");
+        assert!(!said.contains("requires TLS"), "{server:#}");
     }
 }
 

@@ -232,7 +232,7 @@ fn variables_that_are_not_set_are_one_finding() {
     );
     assert_eq!(
         about["write"],
-        "call doctor with --env PAGE=VALUE --env SITE=VALUE, or with --env @FILE"
+        "run doctor with --env PAGE=VALUE --env SITE=VALUE, or with --env @FILE"
     );
     assert_eq!(
         write(&report, "options"),

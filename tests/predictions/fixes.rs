@@ -67,7 +67,7 @@ fn step(text: &Text, write: &str, finding: &Finding) -> Option<Text> {
         return Some(fixed);
     }
     let is_word = |start: &&str| write.starts_with(*start);
-    if let Some(line) = write.split("section global: ").nth(1) {
+    if let Some(line) = write.split("the `global` section: ").nth(1) {
         fixed.global = format!("{}    {line}\n", text.global);
     } else if let Some(options) = before(write, &OF_OPTIONS) {
         fixed.sections = with_options(&text.sections, options.trim_start_matches("add "))?;

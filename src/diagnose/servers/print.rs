@@ -363,7 +363,7 @@ fn idle(subject: &Subject<'_>) -> Option<String> {
 fn drained(name: &str) -> String {
     format!(
         "HAProxy sends the server no new visitors, whatever the check says: the agent of `agent-check` or someone on the \
-         stats socket has said `drain`. The server comes back when the agent answers `ready`, or with \
+         stats socket has sent `drain`. The server comes back when the agent answers `ready`, or with \
          `set server {name} state ready` on the stats socket. The agent's next `drain` drains it again."
     )
 }

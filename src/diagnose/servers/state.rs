@@ -150,7 +150,7 @@ impl Statistics {
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            "this user may not read it; run diagnose as root".to_owned()
+            "this user isn't allowed to read it; run diagnose as root".to_owned()
         }
         io::ErrorKind::NotFound => {
             "it does not exist: HAProxy is not running, or runs elsewhere".to_owned()

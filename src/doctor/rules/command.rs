@@ -200,9 +200,7 @@ fn unknown(visit: &Visit, watch: &Watch, command: &str) -> Finding {
     match visit.jail.find("/bin/sh", Need::Execute) {
         Err(_) => with_sni_check(visit, watch, not_run(what, "")),
         Ok(_) => Finding::note(Effect::Up, what)
-            .shows(
-                "HAProxy runs it with /bin/sh; if the file is empty, every server is UP for ever",
-            )
+            .shows("HAProxy runs it with /bin/sh; if the file is empty, every server is UP forever")
             .write(write),
     }
 }

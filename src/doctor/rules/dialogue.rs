@@ -82,7 +82,7 @@ pub(crate) fn waits_for_banner(visit: &Visit, watch: &Watch) -> Option<Finding> 
     if first.value.get(1)? != "expect" {
         return None;
     }
-    let what = "the tcp-check expects a text before it sends anything, but an HTTP server only answers requests";
+    let what = "the tcp-check expects text before it sends anything, but an HTTP server only answers requests";
     Some(
         Finding::problem(Effect::Down, what)
             .at(&first.place)
@@ -300,12 +300,12 @@ pub(crate) fn expects_body(_: &Visit, watch: &Watch) -> Option<Finding> {
     let finding = match method.as_deref() {
         Some("HEAD") => Finding::problem(
             Effect::Down,
-            "the check expects a text in the response to HEAD, and such a response has no body",
+            "the check expects text in the response to HEAD, and such a response has no body",
         )
         .shows("DOWN, with L7RSP where the server answers"),
         None | Some("OPTIONS") => Finding::note(
             Effect::Down,
-            "the check expects a text in the response to OPTIONS, HAProxy's default method",
+            "the check expects text in the response to OPTIONS, HAProxy's default method",
         )
         .shows("L7RSP or L7STS (DOWN) where the server answers OPTIONS without the page")
         .foretells(&["L7RSP", "L7STS"]),

@@ -24,7 +24,7 @@ fn missing(visit: &Visit, finding: Finding, option: &Place, word: &str) -> Vec<F
         finding
             .at(option)
             .about(visit.external())
-            .write(format!("add a line to section global: {word}")),
+            .write(format!("add a line to the `global` section: {word}")),
     ]
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn no_external_check(visit: &Visit) -> Vec<Finding> {
     else {
         return Vec::new();
     };
-    let what = "`external-check` is missing in section global";
+    let what = "`external-check` is missing in the `global` section";
     let finding =
         Finding::problem(Effect::NoStart, what).shows("HAProxy refuses the configuration");
     missing(visit, finding, option, "external-check")
@@ -48,7 +48,7 @@ pub(crate) fn no_insecure_fork(visit: &Visit) -> Vec<Finding> {
     let Some(option) = option(visit).filter(|_| lacks && checks) else {
         return Vec::new();
     };
-    let what = "`insecure-fork-wanted` is missing in section global";
+    let what = "`insecure-fork-wanted` is missing in the `global` section";
     let finding = match visit.can_fork() {
         true => Finding::hint(what).shows(
             "external checks work while HAProxy runs as root; otherwise they fail with SOCKERR",
@@ -148,7 +148,7 @@ pub(crate) fn runtime_servers(visit: &Visit) -> Vec<Finding> {
             .at(socket)
             .about(visit.external())
             .shows(
-                "if you add one, HAProxy crashes (SIGSEGV), or the added server stays DOWN for ever (PROCERR \
+                "if you add one, HAProxy crashes (SIGSEGV), or the added server stays DOWN forever (PROCERR \
                  with code 4294967295)",
             )
             .write("use `add server` without `check`, or add the server to a backend with option httpchk"),
@@ -308,7 +308,7 @@ pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
         false => (
             "not set here, but HAProxy may have them",
             format!(
-                "call doctor with {}, or with --env @FILE",
+                "run doctor with {}, or with --env @FILE",
                 each("--env {}=VALUE", " ")
             ),
         ),

@@ -489,8 +489,8 @@ pub(crate) fn other_site(visit: &Visit, watch: &Watch) -> Option<Finding> {
                 None => Check::option(watch.backend).unwrap_or(&watch.server.place),
             })
             .shows(match watch.carrier() {
-                Some(_) => "code 71 with status 400, 403, 404 or 421 (DOWN) where the server wants the same name in both",
-                None => "L7STS 400, 403, 404 or 421 (DOWN) where the server wants the same name in both",
+                Some(_) => "code 71 with status 400, 403, 404 or 421 (DOWN) where the server requires the same name in SNI and Host",
+                None => "L7STS 400, 403, 404 or 421 (DOWN) where the server requires the same name in SNI and Host",
             })
             .foretells(&["71", "L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"])
             .write(format!(

@@ -149,7 +149,7 @@ fn encrypted(visit: &Visit, watch: &Watch) -> Option<Options> {
 const WHOLE_URL: &str =
     "The path of the check is a whole URL. HAProxy sends it exactly as it is written.";
 const ADDRESS: &str = "An IP address can't be an SNI name (RFC 6066).";
-const NO_BODY: &str = "A response to HEAD has no body, so a check that expects a text in the body always fails. \
+const NO_BODY: &str = "A response to HEAD has no body, so a check that expects text in the body always fails. \
                        It needs the method GET.";
 
 /// Corrects the names, the path and the method. Replaces an SNI name that is missing or an IP address.

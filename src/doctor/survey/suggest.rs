@@ -251,7 +251,7 @@ fn known(known: KnownValue) -> Option<Suggestion> {
     let files = ["ca-file", "crl-file", "crt"];
     let word = files.into_iter().find(|word| option.ends_with(word))?;
     Some(Suggestion {
-        what: format!("With {word} {value}, which {of} has, the check works."),
+        what: format!("The check works with {word} {value} (from {of})."),
         words: vec![(word, Some(value))],
         is_known: true,
         ..Suggestion::default()
@@ -481,7 +481,7 @@ fn global_limits(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(edits.map(|(word, value)| Suggestion {
             words: vec![(word, Some(value.to_owned()))],
             what: format!(
-                "The server accepts no connection with `{}` of section global ({}).",
+                "The server accepts no connection with `{}` of the `global` section ({}).",
                 words.join(" "),
                 line.place
             ),

@@ -152,9 +152,9 @@ pub(crate) fn without_tls(watch: &Watch) -> String {
             needs(["ssl", "verify required", "ca-file", "sni"])
         );
     } else if rule.is_some() && !has(rule, "default") {
-        "The `connect` rule has no ssl, and the server wants TLS."
+        "The `connect` rule has no ssl, and the server requires TLS."
     } else if settings.has("no-check-ssl") {
-        "With no-check-ssl, HAProxy's own check connects without TLS, and the server wants TLS."
+        "With no-check-ssl, HAProxy's own check connects without TLS, and the server requires TLS."
     } else {
         "With `port` or `addr`, HAProxy's own check connects without TLS unless the line has check-ssl."
     };
