@@ -102,7 +102,9 @@ impl Subject<'_> {
 
 /// Returns a Host without its port. Visitors at the default port send no port.
 fn without_port(host: &str) -> &str {
-    host.split_once(':').map_or(host, |(host, _)| host)
+    let port = host.rsplit_once(':');
+    let port = port.filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    port.map_or(host, |(host, _)| host)
 }
 
 /// Returns true if the server's certificate is for this name.
