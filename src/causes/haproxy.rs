@@ -45,7 +45,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "files-replaced",
         shows_as: &[at(Code::Healthy, 1)],
         place: Place::Files,
-        what: "Nothing is wrong. If visitors get 503 anyway, someone replaced a CA, CRL or client certificate file, and HAProxy still uses the old file.",
+        what: "Nothing is wrong. If visitors get 503 anyway, HAProxy may still use an old CA file, revocation list or client certificate that has been replaced on disk.",
         confirm: "Compare ls -l FILE with HAProxy's log: the file is newer than HAProxy's last start or reload.",
         change: "Reload HAProxy too: it reads files only when it starts. The check reads them each time.",
         // diagnose sees nothing that supports this cause.
