@@ -1,6 +1,6 @@
 //! Name constraints (RFC 5280, section 4.2.1.10), which limit the names for which a CA may issue
-//! certificates. sni-check applies them as OpenSSL does (`NAME_CONSTRAINTS_check` in its
-//! v3_ncons.c).
+//! certificates. sni-check applies them as OpenSSL does (`NAME_CONSTRAINTS_check` in its v3_ncons.c),
+//! except in the cases of [`Violation::Limit`].
 
 use super::element::{Elements, SEQUENCE, each, element};
 use super::general_name::{ADDRESS, DIRECTORY, DNS, GeneralName, MAIL, OTHER, URI, names};
@@ -81,7 +81,7 @@ impl<'a> Constraints<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Subtree<'a> {
     base: GeneralName<'a>,
-    /// True if the subtree has a minimum or maximum, which OpenSSL doesn't support.
+    /// True if the subtree has a maximum, or a minimum other than 0. OpenSSL supports neither.
     has_distance: bool,
 }
 
@@ -133,7 +133,8 @@ pub fn readable(content: &[u8]) -> bool {
 
 /// Checks a certificate's names against an issuer's constraints. `alternatives` is the content of
 /// the SEQUENCE in its subjectAltName. `constraints` is the content of the SEQUENCE in the issuer's
-/// nameConstraints. If a server's certificate has no DNS name, its common names are checked too.
+/// nameConstraints. If a server's certificate has no DNS name, those of its common names that look
+/// like host names are checked too.
 ///
 /// # Errors
 /// Returns how the certificate violates the constraints.
@@ -168,7 +169,7 @@ pub fn check(
     }
     for name in alternatives.clone() {
         if name.is_constructed() {
-            return Err(Violation::Limit("a name in pieces"));
+            return Err(Violation::Limit("a name in constructed (BER) encoding"));
         }
         constraints.allow(&name)?;
     }
