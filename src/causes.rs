@@ -1,8 +1,8 @@
 //! The catalogue of causes: everything that can be wrong, one entry each, grouped by layer.
 //!
 //! An entry holds the sentences about a cause, and the function that weighs the facts for this cause.
-//! `explain` prints the entries of a code. `diagnose` weighs all entries and reports those that the
-//! facts support best.
+//! `explain` prints the entries of a code. `diagnose` weighs the entries that can explain the check's
+//! result and reports those that the facts support best.
 
 mod cause;
 mod certificate;
@@ -61,7 +61,7 @@ pub fn of_visitors_name() -> &'static Cause {
     const { &haproxy::VISITORS_NAME_REFUSED }
 }
 
-/// Returns the causes of a code or word, the most common cause first.
+/// Returns the causes of a sign, the most common cause first.
 pub fn causes_of(sign: Sign) -> Vec<&'static Cause> {
     let mut found: Vec<_> = all()
         .filter_map(|cause| Some((cause.rank(sign)?, cause)))
@@ -113,9 +113,9 @@ pub fn in_general(sentence: &str) -> String {
     words::fill(sentence, |_| None)
 }
 
-/// Returns the causes of a code and, if the check failed, the causes of any failure. Leaves out the causes
-/// that the facts or a trial ruled out. The best supported causes come first. Equally supported causes are in
-/// the order of their ranks.
+/// Returns the causes of a code. If the check failed, also returns the causes that apply to every failure.
+/// Leaves out the causes that the facts or a trial ruled out. The best supported causes come first. Equally
+/// supported causes are in the order of their ranks.
 pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     let failed = facts.verdict.result.is_err();
     let mut weighed: Vec<_> = all()
@@ -135,8 +135,8 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     weighed.into_iter().map(finding).collect()
 }
 
-/// Returns the trials of the causes of the check's code and, if the check failed, of the causes of any
-/// failure. The trials of the most common cause come first, and last resorts come last.
+/// Returns the trials for the check's code: those of its causes and, if the check failed, those of the causes
+/// that apply to every failure. The trials of the most common cause come first, and last resorts come last.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
     let code = facts.explaining_code();
     let failed = facts.verdict.result.is_err();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_causes_have_the_same_rank_for_the_same_sign() {
+    fn no_two_causes_have_the_same_rank_for_the_same_code() {
         for code in Code::ALL {
             let causes = causes_of(Sign::Code(code));
             let ranks: HashSet<_> = causes

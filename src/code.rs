@@ -1,7 +1,7 @@
 //! The exit codes. The code is all that HAProxy learns from an external check.
 //!
-//! The first digit is the layer, as in HAProxy's own L4/L6/L7 (3 is the name, 5 the certificate).
-//! The second digit is 2 for time-outs only. Released codes never change.
+//! In a code of two digits, the first digit is the layer, as in HAProxy's own L4/L6/L7 (3 is the name,
+//! 5 the certificate). The second digit is 2 for time-outs only. Released codes never change.
 
 /// An exit code of sni-check.
 ///
@@ -195,7 +195,7 @@ mod tests {
     use super::Code;
 
     #[test]
-    fn all_lists_every_code_once_in_ascending_order() {
+    fn all_is_in_ascending_order_without_duplicates() {
         assert!(Code::ALL.is_sorted_by(|a, b| a.number() < b.number()));
         for code in Code::ALL {
             assert_eq!(Code::from_number(code.number()), Some(code));

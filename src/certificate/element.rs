@@ -53,7 +53,7 @@ impl<'a> Iterator for Elements<'a> {
 
 impl<'a> Elements<'a> {
     /// Returns the content of the next element if it has this tag. Otherwise returns `None` and
-    /// doesn't advance.
+    /// doesn't advance. An invalid OID counts as a mismatch.
     pub fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         let mut ahead = *self;
         let (found, content) = ahead.next()?;
@@ -79,8 +79,8 @@ impl<'a> Elements<'a> {
         self.0.is_empty()
     }
 
-    /// Returns true if OpenSSL can read this OID. Its last number must be complete, and no number
-    /// may have leading zeros.
+    /// Returns true if OpenSSL can read this OID. It must not be empty, its last number must be
+    /// complete, and no number may have leading zeros.
     pub fn is_oid(content: &[u8]) -> bool {
         let mut begins = true;
         let minimal = content.iter().all(|byte| {

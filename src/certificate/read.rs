@@ -14,7 +14,8 @@ const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];
 const DSA_WITH_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 3];
 const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 
-/// A certificate that OpenSSL can read, split into its parts.
+/// A certificate that OpenSSL can read, split into its parts. Its extensions may be unreadable (see
+/// [`Parts::extensions`]).
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     /// The whole certificate.
@@ -131,7 +132,8 @@ impl<'a> Parts<'a> {
         each(self.extensions, Extension::next)
     }
 
-    /// Returns the value of the first extension with this OID, or `None` if no readable extension has it.
+    /// Returns the value of the first extension with this OID. Ignores the first unreadable extension and all
+    /// extensions after it. Returns `None` if no other extension has the OID.
     pub fn extension(&self, kind: &[u8]) -> Option<&'a [u8]> {
         let mut extensions = self.extensions().map_while(|extension| extension);
         let found = extensions.find(|extension| extension.kind == kind);
@@ -153,7 +155,7 @@ impl<'a> Parts<'a> {
             (Some(RSA_PSS), Some(RSA_PSS)) => true,
             (Some(ELLIPTIC_CURVE), Some([0x2a, 0x86, 0x48, 0xce, 0x3d, 4, ..])) => true,
             (Some(DSA), Some(DSA_WITH_SHA1 | [0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 1..=8])) => true,
-            // Ed25519 and Ed448 have the same OID for the key and the signature.
+            // Ed25519 and Ed448 each use one OID for both the key and the signature.
             (Some(key @ [0x2b, 0x65, ..]), Some(signature)) => key == signature,
             _ => false,
         }
@@ -176,7 +178,7 @@ impl<'a> Extension<'a> {
         each(content, Extension::next).collect()
     }
 
-    /// Reads the next element. Returns `None` if OpenSSL can't read it.
+    /// Reads the next extension. Returns `None` if OpenSSL can't read it.
     fn next(elements: &mut Elements<'a>) -> Option<Extension<'a>> {
         let mut elements = Elements(elements.expect(SEQUENCE)?);
         let kind = elements.expect(OID)?;
@@ -216,8 +218,8 @@ pub fn rsa_bits(key: &[u8]) -> Option<usize> {
     Some((modulus.len() - zeros) * 8 - first.leading_zeros() as usize)
 }
 
-/// Returns the algorithm and size of a certificate's key in the usual form, such as `RSA 2048`, or `other
-/// key`.
+/// Returns the algorithm and size of a certificate's key in the usual form, such as `RSA 2048`. Returns
+/// `other key` if the key isn't RSA, ECDSA, Ed25519 or Ed448, or if an RSA key can't be read.
 pub fn key_type(certificate: &Parts<'_>) -> String {
     if let Some(bits) = rsa_bits(certificate.key) {
         return format!("RSA {bits}");

@@ -40,7 +40,7 @@ pub(super) struct Block {
     pub tried: Option<Answer>,
     /// The response to a visitor, if the server is UP.
     pub visitor: Option<Visited>,
-    /// False if a visitor didn't get what the check expects.
+    /// False if a visitor got an error or an incomplete response (see [`serves`]).
     pub serves: bool,
 }
 
@@ -52,8 +52,8 @@ pub(super) struct Opinion {
     pub blocks: Vec<Block>,
     /// The answers as facts. diagnose weighs the causes with these facts.
     pub facts: Option<HaproxyFacts>,
-    /// The change that helps HAProxy's own check most. `None` if a block of lines already works, or if no
-    /// change gets the check further.
+    /// The change that helps HAProxy's own check (see [`helpful`]). `None` if a block of lines already works,
+    /// or if no change helps.
     pub proved: Option<Candidate>,
     /// True if the questions exceeded the server's request limit. diagnose then repeated some of them.
     pub was_limited: bool,
@@ -62,11 +62,11 @@ pub(super) struct Opinion {
 /// The subject of a question to HAProxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
-    /// A kind of check in the view.
+    /// The kind of check with this index in the view.
     Row(usize),
     /// Lines to print.
     Lines(Kind, Way),
-    /// HAProxy's own check with a change of the options.
+    /// HAProxy's own check in this way, with the options of the change that has this index.
     Change(usize, Way),
 }
 
@@ -139,8 +139,8 @@ impl Opinion {
 }
 
 /// Returns the first change with which HAProxy's own check is UP and visitors are served. Old versions of TLS
-/// are the last resort. If no change achieves that, returns the change with which the check gets furthest.
-/// Returns `None` if the lines work without a change, or if no change gets the check further.
+/// are the last resort. If no change achieves that, returns the change from [`furthest`]. Returns `None` if
+/// a block of lines works without a change, or if no change helps.
 fn helpful(
     facts: &Facts,
     blocks: &[Block],
@@ -173,8 +173,8 @@ fn helpful(
     changes.into_iter().nth(number?)
 }
 
-/// Returns the number of the change with which HAProxy's own check gets furthest. Returns `None` if no change
-/// gets further than the check without a change.
+/// Returns the index of the change, among those that count progress, with which HAProxy's own check gets
+/// furthest. Returns `None` if the check gets no further with any of them.
 fn furthest(
     facts: &Facts,
     blocks: &[Block],
@@ -210,7 +210,8 @@ fn of_row(row: &Row) -> Result<(), String> {
     }
 }
 
-/// Returns the result of HAProxy's own check, or `None` if no check ran.
+/// Returns the result of HAProxy's own check. Returns `None` if HAProxy refused the lines, or if no check
+/// finished.
 fn own_check(answer: &Answer) -> Option<Result<(), String>> {
     match answer {
         Answer::Checked(checked) if checked.up => Some(Ok(())),
@@ -222,9 +223,9 @@ fn own_check(answer: &Answer) -> Option<Result<(), String>> {
     }
 }
 
-/// Returns the blocks of lines that the report may print: one block for each kind of check, and one for each
-/// `Way` other than HTTPS that a cause proposes for HAProxy's own check. `--serve` adds the block for serve.
-/// Returns no blocks if the server's name doesn't resolve.
+/// Returns the blocks of lines that the report may print: one with HAProxy's own check, one with the external
+/// check, and one for each [`Way`] that a cause proposes for HAProxy's own check. `--serve` adds the block
+/// for serve. Returns no blocks if the server's name doesn't resolve.
 fn blocks(facts: &Facts) -> Vec<Block> {
     // HAProxy refuses a server line with a name that doesn't resolve.
     if facts.addresses.is_err() {
@@ -313,7 +314,8 @@ fn questions(
     rows.chain(blocks).collect()
 }
 
-/// Returns a question for each change and each way of HAProxy's own check that the report may print.
+/// Returns a question for every combination of a change and a way of HAProxy's own check that the report may
+/// print.
 fn about_changes(
     asked: &Facts,
     facts: &Facts,
@@ -344,10 +346,10 @@ fn about_changes(
     questions.collect()
 }
 
-/// Returns the request of a visitor with this `host`. The request has the check's page and headers, but a
-/// browser's User-Agent and Accept replace sni-check's. It changes nothing at the server: GET replaces a
-/// method that isn't safe. Returns `None` if the check sends no request, or if a header has a value that
-/// isn't text.
+/// Returns the request of a visitor with this `host`. The request has the check's page and most of its
+/// headers, but a browser's User-Agent and Accept replace sni-check's defaults. It changes nothing at the
+/// server: GET replaces a method that isn't safe. Returns `None` if the check sends no request, or if a
+/// header has a value that isn't text.
 pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
     let request = &facts.plan.request;
     let uri = request.uri.path_and_query()?.to_string();
@@ -416,8 +418,9 @@ pub(super) fn missed_serve(checked: &Checked) -> bool {
     status.starts_with("L4") || status == "SOCKERR"
 }
 
-/// Chooses the way of HAProxy's own check, and drops the lines with other ways of this check. Returns the way
-/// if it differs from sni-check's.
+/// Chooses the way of HAProxy's own check, and drops the blocks with other ways. [`Way::WithAgent`] concerns
+/// only this check, so the blocks with other kinds of check then remain. Returns the way if it differs from
+/// sni-check's.
 fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
     let plain = blocks.iter().find(|block| block.is_plain());
     let works = plain.is_some_and(Block::is_up);
@@ -443,7 +446,7 @@ fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
     way
 }
 
-/// Asks HAProxy the questions. Returns HAProxy's version and answers, or why there are no answers.
+/// Asks HAProxy the questions. Returns HAProxy's version and its answers, or why there are no answers.
 fn ask_all(
     haproxy: Option<&Haproxy>,
     questions: Vec<(Option<usize>, Question<About>)>,
@@ -490,8 +493,8 @@ impl Block {
         self.tried.is_some() || self.visitor.is_some()
     }
 
-    /// Returns true if HAProxy has tried the lines, the server was UP, and the visitor was served. If the
-    /// lines have no check, only the visitor counts.
+    /// Returns true if HAProxy has tried the lines, the server was UP, and no visitor got an error or an
+    /// incomplete response. If the lines have no check, only the visitor counts.
     pub fn is_up(&self) -> bool {
         let is_up = self.tried.as_ref().map(Answer::is_up);
         is_up.unwrap_or(self.visitor.is_some()) && self.serves
@@ -527,7 +530,7 @@ impl Block {
         matches!(self.tried, Some(Answer::Refused(_)))
     }
 
-    /// Returns true if the check is UP with these lines, but a visitor got an error.
+    /// Returns true if a visitor got an error or an incomplete response with these lines.
     pub fn fails_visitors(&self) -> bool {
         !self.serves
     }

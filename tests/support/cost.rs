@@ -25,8 +25,8 @@ pub fn under(runner: &str, options: &[&str], command: &Command) -> Command {
     under
 }
 
-/// Returns the instructions that a successful run executes outside the kernel, in all its
-/// processes.
+/// Runs the command and returns the number of user-space instructions that all its processes execute.
+/// The run must succeed.
 pub fn instructions(command: &Command, stdin: Stdio) -> u64 {
     let folder = Folder::new();
     let file = format!("--callgrind-out-file={}", folder.join("%p"));
@@ -49,8 +49,8 @@ pub fn instructions(command: &Command, stdin: Stdio) -> u64 {
     counts.sum()
 }
 
-/// Returns the page faults of a successful run: one for each page that it touches for the first
-/// time. This process must have no other child at the same time.
+/// Returns the number of minor page faults of a successful run. One fault can map several neighbouring
+/// pages. This process must have no other child at the same time.
 pub fn page_faults(command: &mut Command) -> u64 {
     let faults = || {
         let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");

@@ -46,7 +46,7 @@ impl Ca {
         Ca::with(name, |_| {})
     }
 
-    /// Creates a CA whose parameters `change` sets.
+    /// Creates a CA. `change` adjusts its parameters.
     pub fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Ca {
         let mut params = ca_params(name);
         change(&mut params);
@@ -68,8 +68,8 @@ impl Ca {
         }
     }
 
-    /// Makes another certificate for this CA's key, with this name and other parameters. Returns it
-    /// as PEM.
+    /// Makes another certificate for this CA's key, with this name. `change` adjusts its parameters.
+    /// Returns the certificate as PEM.
     pub fn again(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> String {
         let mut params = ca_params(name);
         change(&mut params);
@@ -82,7 +82,7 @@ impl Ca {
         self.intermediate_with(name, |_| {})
     }
 
-    /// Like [`intermediate`](Ca::intermediate), with parameters that `change` sets.
+    /// Creates a CA whose certificate this CA signs. `change` adjusts its parameters.
     pub fn intermediate_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Ca {
         let mut params = ca_params(name);
         change(&mut params);
@@ -96,15 +96,17 @@ impl Ca {
         }
     }
 
-    /// Returns a revocation list with these certificates as PEM. The list is valid for `days` days.
+    /// Returns a PEM revocation list that revokes these certificates. The list is valid for `days` days.
     pub fn crl(&self, revoked: &[&Leaf], days: i64) -> String {
         let serials = revoked.iter().map(|leaf| leaf.serial.clone());
         self.crl_of_serials(serials, days)
     }
 
-    /// Returns a valid revocation list of `others` other certificates, followed by `revoked`.
+    /// Returns a valid PEM revocation list that revokes `others` other certificates, and then the
+    /// certificates in `revoked`.
     pub fn large_crl(&self, others: u64, revoked: &[&Leaf]) -> String {
-        // Public CAs use serial numbers of 16 bytes. The serial number of a leaf here has 8 bytes.
+        // Many public CAs use serial numbers of 16 bytes, so these entries do too. A leaf's serial number
+        // here has 8 bytes.
         let others = (0..others).map(|number| {
             let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
             SerialNumber::from_slice(&[&[1; 8], &random[..]].concat())
@@ -150,7 +152,7 @@ impl Ca {
         Leaf::new(params, &key, certificate)
     }
 
-    /// Makes a certificate for these names with parameters that `change` sets.
+    /// Makes a certificate for these names. `change` adjusts its parameters.
     pub fn leaf_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let (params, key) = leaf_params(names, change);
         let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
@@ -159,7 +161,7 @@ impl Ca {
 }
 
 impl Leaf {
-    /// Makes a self-signed certificate.
+    /// Makes a self-signed certificate for these names. `change` adjusts its parameters.
     pub fn self_signed(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let (params, key) = leaf_params(names, change);
         let certificate = params.self_signed(&key).expect("a leaf");

@@ -10,11 +10,14 @@ use crate::options::table::Row;
 /// The options of sni-check in a line of haproxy.cfg, in three forms. Variables may contain secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Carried {
-    /// The word that contains the options, with the values of its variables. HAProxy tries this form.
+    /// The word that contains the options, with the values of its variables. From this word, diagnose's own
+    /// HAProxy gets only `--connect` and `--port`. The other options come from `best` of
+    /// [`Change::lines`](super::Change::lines).
     pub word: String,
-    /// The options, with the names of variables in place of their values.
+    /// The options, with the names of variables in place of their values. If a variable contains several
+    /// words, `shown` and `written` have the values of all variables.
     pub shown: String,
-    /// The word as haproxy.cfg contains it: with variables, and in quotes.
+    /// The word as the diff prints it: with variables, and quoted if HAProxy requires quotes.
     pub written: String,
 }
 
@@ -59,8 +62,8 @@ impl Carried {
     }
 }
 
-/// Returns `words`, with the `changed` options taken from `given`. Each option stays at its old place, and
-/// new options follow at the end.
+/// Returns `words`, with the `changed` options taken from `given`. Each option keeps its position, and new
+/// options go at the end.
 fn in_place(
     mut words: Vec<String>,
     changed: &[&Row],
@@ -101,8 +104,8 @@ pub(super) fn carrier(kind: CheckKind, words: &[String]) -> Option<usize> {
     }
 }
 
-/// Returns where haproxy.cfg has options of sni-check (in `external-check path` or in the header), and these
-/// options without log-format escapes. Returns `None` if it has no such options.
+/// Returns sni-check's options from haproxy.cfg, without log-format escapes, and their carrier
+/// (`external-check path` or the header). Returns `None` if haproxy.cfg has no such options.
 pub(super) fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
     let mut rules = surveyed.lines.rules.iter();
     let text = rules.find_map(|rule| rule.words.get(carrier(surveyed.kind, &rule.words)?))?;
@@ -122,7 +125,7 @@ pub(super) fn unescaped(carrier: Carrier, word: &str) -> String {
     }
 }
 
-/// Returns the word of haproxy.cfg that contains these options.
+/// Returns these options as a word for haproxy.cfg. In a header, `%` becomes `%%`.
 pub(super) fn as_word(kind: CheckKind, options: &str) -> String {
     match kind {
         CheckKind::Served => options.replace('%', "%%"),
