@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::repairs::{Broken, own};
-use crate::support::check::run_by_hand;
+use crate::support::check::{BINARY, run_by_hand};
 use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
@@ -124,5 +124,41 @@ fn the_lines_of_defaults_keep_their_variables() {
         assert!(diff.contains("hdr X-Token \\\"${TOKEN}\\\""), "{server:#}");
         assert!(!diff.contains("not-for-screens"), "{server:#}");
         broken.assert_repaired_by(&server);
+    }
+}
+
+/// The values of variables may be secrets, also if a variable contains several options.
+#[test]
+fn a_variable_with_several_options_keeps_its_name() {
+    let stage = Stage::new();
+    let server_line = server_line(&stage, "");
+    let secret = "--header 'X-Token: not-for-screens' --timeout 1500ms";
+    for (options, path, is_repaired) in [
+        (
+            secret.to_owned(),
+            format!("--sni wrong.test {} ${{OPTS}}", stage.trust),
+            true,
+        ),
+        // The line doesn't contain the option that has to change.
+        (
+            format!("--sni wrong.test {secret}"),
+            format!("{} ${{OPTS}}", stage.trust),
+            false,
+        ),
+    ] {
+        let backend = format!(
+            "    option external-check\n    external-check command {BINARY}\n    \
+             external-check path \"{path}\"\n{server_line}"
+        );
+        let global = format!("external-check\n insecure-fork-wanted\n setenv OPTS \"{options}\"");
+        let broken = Broken::with_defaults(&stage, &global, "", &backend);
+        let server = broken.diagnose();
+        let report = server.to_string();
+        assert!(!report.contains("not-for-screens"), "{server:#}");
+        assert_eq!(server["diff"].is_array(), is_repaired, "{server:#}");
+        if is_repaired {
+            assert!(report.contains("${OPTS}"), "{server:#}");
+            broken.assert_repaired_by(&server);
+        }
     }
 }

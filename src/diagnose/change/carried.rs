@@ -14,8 +14,7 @@ pub(super) struct Carried {
     /// HAProxy gets only `--connect` and `--port`. The other options come from `best` of
     /// [`Change::lines`](super::Change::lines).
     pub word: String,
-    /// The options, with the names of variables in place of their values. If a variable contains several
-    /// words, `shown` and `written` have the values of all variables.
+    /// The options, with the names of variables in place of their values.
     pub shown: String,
     /// The word as the diff prints it: with variables, and quoted if HAProxy requires quotes.
     pub written: String,
@@ -23,7 +22,8 @@ pub(super) struct Carried {
 
 impl Carried {
     /// Returns the line's options, with the `changed` options taken from `given`. Returns `None` if
-    /// haproxy.cfg has no such line, or if its options can't be read.
+    /// haproxy.cfg has no such line, or if its options can't be read. Also returns `None` if a changed option
+    /// comes from a variable with several words, because the line doesn't contain that option.
     pub fn new(surveyed: &Surveyed, changed: &[&Row], given: &Options) -> Option<Carried> {
         let mut rules = surveyed.lines.rules.iter();
         let (rule, at) =
@@ -35,21 +35,15 @@ impl Carried {
         let (carrier, old) = carried(surveyed)?;
         let old_words = shlex::split(&old)?;
         let marks = shlex::split(&marked.text.replace("%%", "%")).unwrap_or_default();
-        let has_marks = marks.len() == old_words.len();
-        // An unchanged word keeps its variables.
-        let mark = |word: &String| {
-            let at = old_words.iter().position(|old| old == word);
-            at.filter(|_| has_marks)
-                .map_or(word, |at| &marks[at])
-                .clone()
-        };
+        let runs = runs(&old_words, &marks, |word| marked.has_variable(word))?;
         let old = *handed::options(carrier, old.as_ref()).ok()?;
         let words = in_place(old_words.clone(), changed, &old, given);
         let text = shlex::try_join(words.iter().map(String::as_str)).ok()?;
         let read = handed::options(carrier, text.as_ref());
         let is_right = read.is_ok_and(|read| read.changes(given).is_empty());
         let words = if is_right { words } else { given.to_words() };
-        let text = words.iter().map(|word| marked.option(&mark(word)));
+        let text = with_variables(&words, &runs)?;
+        let text = text.iter().map(|word| marked.option(word));
         let text = text.collect::<Vec<_>>().join(" ");
         Some(Carried {
             word: as_word(
@@ -60,6 +54,65 @@ impl Carried {
             shown: marked.written(&text, false),
         })
     }
+}
+
+/// A word as the line contains it, with marks for variables, and the words that HAProxy reads there. Only a
+/// variable can become several words, or no word.
+struct Run {
+    words: Vec<String>,
+    marked: String,
+}
+
+/// Returns the runs of the words of a line. Returns `None` if it isn't clear which words come from which
+/// variable.
+fn runs(
+    words: &[String],
+    marks: &[String],
+    has_variable: impl Fn(&str) -> bool,
+) -> Option<Vec<Run>> {
+    // Without the text of the line, no variables are known.
+    let marks = if marks.is_empty() { words } else { marks };
+    let is_list = |mark: &&String| words.len() != marks.len() && has_variable(mark);
+    let lists = marks.iter().filter(is_list).count();
+    let length = (words.len() + 1).checked_sub(marks.len())?;
+    let mut rest = words;
+    let mut runs = Vec::new();
+    for mark in marks {
+        let length = if is_list(&mark) { length } else { 1 };
+        let (run, after) = rest.split_at_checked(length)?;
+        let is_known = has_variable(mark) || run == std::slice::from_ref(mark);
+        if !is_known {
+            return None;
+        }
+        runs.push(Run {
+            words: run.to_vec(),
+            marked: mark.clone(),
+        });
+        rest = after;
+    }
+    (rest.is_empty() && lists <= 1).then_some(runs)
+}
+
+/// Returns the words with marks for variables: unchanged words as they are in `runs`. Returns `None` if a
+/// variable with several words has changed.
+fn with_variables(words: &[String], runs: &[Run]) -> Option<Vec<String>> {
+    let mut rest = words;
+    let mut text = Vec::new();
+    let mut lists: Vec<&Run> = runs.iter().filter(|run| run.words.len() != 1).collect();
+    while let [word, after @ ..] = rest {
+        let list = lists.iter().position(|run| rest.starts_with(&run.words));
+        if let Some(at) = list {
+            let list = lists.remove(at);
+            text.push(list.marked.clone());
+            rest = &rest[list.words.len()..];
+            continue;
+        }
+        let mut same = runs.iter().filter(|run| run.words == [word.clone()]);
+        text.push(same.next().map_or(word, |run| &run.marked).clone());
+        rest = after;
+    }
+    lists.retain(|run| !run.words.is_empty());
+    lists.is_empty().then_some(text)
 }
 
 /// Returns `words`, with the `changed` options taken from `given`. Each option keeps its position, and new

@@ -175,6 +175,11 @@ impl Marked {
         written
     }
 
+    /// Returns true if the text contains a mark.
+    pub fn has_variable(&self, text: &str) -> bool {
+        text.chars().any(|c| self.variable(c).is_some())
+    }
+
     fn variable(&self, c: char) -> Option<&str> {
         let at = u32::from(c).checked_sub(MARK)?;
         let variable = self.variables.get(usize::try_from(at).ok()?);
