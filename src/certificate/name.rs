@@ -185,7 +185,7 @@ pub fn text(name: &[u8]) -> String {
     texts.reverse();
     if texts.is_empty() {
         // A leaf may have its names in subjectAltName only.
-        return "(empty subject)".to_owned();
+        return "(empty name)".to_owned();
     }
     texts.join(",")
 }
@@ -251,6 +251,6 @@ mod tests {
             assert!(!readable(&broken));
         }
         assert_eq!(text(&my_root), "CN=My Root");
-        assert_eq!(text(&[]), "(empty subject)");
+        assert_eq!(text(&[]), "(empty name)");
     }
 }

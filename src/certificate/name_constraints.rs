@@ -14,7 +14,7 @@ const INTERNATIONAL_MAIL: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 8, 9];
 /// The largest number of comparisons between names and constraints. OpenSSL has the same limit.
 const COMPARISONS: usize = 1 << 20;
 
-/// Why a certificate violates an issuer's constraints.
+/// Why a certificate fails the check of an issuer's name constraints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// The issuer must not issue certificates for a name of this certificate.

@@ -38,7 +38,7 @@ pub struct Parts<'a> {
     pub key: &'a [u8],
     /// The content of the signature's AlgorithmIdentifier.
     pub signature: &'a [u8],
-    /// The signed bytes: everything except the signature and its algorithm.
+    /// The signed bytes (tbsCertificate): everything except the outer algorithm and the signature.
     pub body: &'a [u8],
     /// The signature.
     pub signed: &'a [u8],

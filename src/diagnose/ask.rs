@@ -36,7 +36,8 @@ pub(super) struct Block {
     pub kind: Kind,
     pub way: Way,
     pub text: String,
-    /// HAProxy's answer, or `None` if HAProxy hasn't tried the lines.
+    /// HAProxy's answer to the check. `None` if HAProxy hasn't tried the lines, or if the lines have no check
+    /// and a visitor got a response.
     pub tried: Option<Answer>,
     /// The response to a visitor, if the server is UP.
     pub visitor: Option<Visited>,
@@ -70,8 +71,8 @@ enum About {
     Change(usize, Way),
 }
 
-/// How much longer diagnose waits for HAProxy than for a check, because HAProxy must start a process for an
-/// external check. One margin is enough, because HAProxy's checks run in parallel.
+/// Extra time for a check in HAProxy, because HAProxy must start a process for an external check. One margin
+/// is enough, because HAProxy's checks run in parallel. `haproxy::ask` adds time for HAProxy's own start.
 pub(super) const MARGIN: Duration = Duration::from_millis(700);
 
 impl Opinion {

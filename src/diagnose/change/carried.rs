@@ -169,8 +169,8 @@ pub(super) fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
     Some((carrier, unescaped(carrier, text)))
 }
 
-/// Returns the options in a word of haproxy.cfg, without log-format escapes. A header is a log-format, in
-/// which `%%` means a percent sign.
+/// Returns the options in a word of haproxy.cfg, without log-format escapes. The header's value is a
+/// log-format string, in which `%%` means a percent sign.
 pub(super) fn unescaped(carrier: Carrier, word: &str) -> String {
     match carrier {
         Carrier::Path => word.to_owned(),

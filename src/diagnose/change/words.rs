@@ -8,7 +8,8 @@ pub(super) fn written(words: &[String]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Words without a value that a change may set or remove, on a server line or in a `connect` rule.
+/// The words that a change may set or remove and that have no value. They appear on server lines and in
+/// `connect` rules.
 const WITHOUT_VALUE: [&str; 16] = [
     "check-send-proxy",
     "check-ssl",
