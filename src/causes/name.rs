@@ -2,7 +2,7 @@
 
 use super::cause::{Cause, Place, Trial, Weight, at};
 use super::certificate::has_only_addresses;
-use super::facts::{Facts, KnownValue, is_name};
+use super::facts::{Facts, KnownValue, is_name, without_port};
 use crate::certificate::CertificateFailure;
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
@@ -418,12 +418,7 @@ fn target_name(options: &Options) -> Option<String> {
         .split_once("://")
         .map_or(target.as_str(), |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next()?;
-    Some(
-        authority
-            .rsplit_once(':')
-            .map_or(authority, |(host, _)| host)
-            .to_owned(),
-    )
+    Some(without_port(authority).to_owned())
 }
 
 fn sni_unknown(facts: &Facts) -> Weight {

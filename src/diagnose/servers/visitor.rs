@@ -2,7 +2,7 @@
 //! send this request. An error then means that they get an error, too.
 
 use super::state::Subject;
-use crate::causes::facts::{Facts, is_name};
+use crate::causes::facts::{Facts, is_name, without_port};
 use crate::diagnose::ask::{serves, visit};
 use crate::diagnose::change::{Change, sent_host};
 use crate::diagnose::trials::Search;
@@ -98,13 +98,6 @@ impl Subject<'_> {
             }
         }
     }
-}
-
-/// Returns a Host without its port. Visitors at the default port send no port.
-fn without_port(host: &str) -> &str {
-    let port = host.rsplit_once(':');
-    let port = port.filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    port.map_or(host, |(host, _)| host)
 }
 
 /// Returns true if the server's certificate is for this name.

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::causes::facts::is_name;
+use crate::causes::facts::{is_name, without_port};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::{Sni, Verified};
 use crate::haproxy::config::place::At;
@@ -307,11 +307,7 @@ pub(crate) fn bare(name: &str) -> &str {
 fn host_of_url(name: &str) -> &str {
     let rest = name.split_once("://").map_or(name, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match host.split_once(':') {
-        // An IPv6 address has more colons.
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => host,
-    }
+    without_port(host)
 }
 
 /// Returns true if a name contains a variable that HAProxy didn't replace.
