@@ -63,8 +63,8 @@ struct Run {
     marked: String,
 }
 
-/// Returns the runs of the words of a line. Returns `None` if it isn't clear which words come from which
-/// variable.
+/// Returns the runs of the words of a line. At most one run isn't exactly one word. Returns `None` if it isn't
+/// clear which words come from which variable.
 fn runs(
     words: &[String],
     marks: &[String],
@@ -98,21 +98,18 @@ fn runs(
 fn with_variables(words: &[String], runs: &[Run]) -> Option<Vec<String>> {
     let mut rest = words;
     let mut text = Vec::new();
-    let mut lists: Vec<&Run> = runs.iter().filter(|run| run.words.len() != 1).collect();
+    let mut list = runs.iter().find(|run| run.words.len() != 1);
     while let [word, after @ ..] = rest {
-        let list = lists.iter().position(|run| rest.starts_with(&run.words));
-        if let Some(at) = list {
-            let list = lists.remove(at);
-            text.push(list.marked.clone());
-            rest = &rest[list.words.len()..];
+        if let Some(found) = list.take_if(|run| rest.starts_with(&run.words)) {
+            text.push(found.marked.clone());
+            rest = &rest[found.words.len()..];
             continue;
         }
         let mut same = runs.iter().filter(|run| run.words == [word.clone()]);
         text.push(same.next().map_or(word, |run| &run.marked).clone());
         rest = after;
     }
-    lists.retain(|run| !run.words.is_empty());
-    lists.is_empty().then_some(text)
+    list.is_none_or(|run| run.words.is_empty()).then_some(text)
 }
 
 /// Returns `words`, with the `changed` options taken from `given`. Each option keeps its position, and new

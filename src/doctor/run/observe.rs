@@ -220,16 +220,10 @@ fn waits(visit: &Visit, watch: &Watch) -> Option<Rule> {
     let connect = set.timeout_connect.as_ref();
     let connect = connect.map_or(inter, |connect| connect.value.min(inter));
     let is_late = connect > check.value && !visit.haproxy.at_least(3, 2);
-    let words = || {
-        [
-            "timeout".to_owned(),
-            "check".to_owned(),
-            format!("{}us", connect.as_micros()),
-        ]
-    };
+    let time = format!("{}us", connect.as_micros());
     is_late.then(|| Rule {
         place: Some(check.place.clone()),
-        words: words().to_vec(),
+        words: vec!["timeout".to_owned(), "check".to_owned(), time],
     })
 }
 
