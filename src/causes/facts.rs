@@ -32,8 +32,8 @@ pub struct Facts {
     /// The first address that accepted a connection. `tls`, `answers`, `plain` and `hangs_up` are about this
     /// address.
     pub reached: Option<Address>,
-    /// The handshakes. `None` if no address accepted a connection, or if these are the facts about a change
-    /// with which the check succeeded.
+    /// The handshakes. `None` if no address accepted a connection, or if these facts describe a check that
+    /// succeeded with changed options.
     pub tls: Option<Handshakes>,
     /// The server's answers to requests. `None` if diagnose sent no further request: for example, because the
     /// check's handshake failed, or because the check's response had already timed out.
@@ -44,7 +44,7 @@ pub struct Facts {
     /// the server closes the connection during the handshake with the check's settings. `None` if diagnose
     /// didn't test it.
     pub hangs_up: Option<bool>,
-    /// The results of the same check at the other addresses of the name that accepted a connection.
+    /// The name's other addresses that accepted a connection, each with the result of the same check there.
     pub elsewhere: Vec<(Address, Attempt)>,
     /// HAProxy's answers. `None` if diagnose hasn't asked HAProxy, or has found no HAProxy.
     pub haproxy: Option<HaproxyFacts>,
@@ -306,7 +306,7 @@ pub enum Refused {
 /// HAProxy's answers about a server.
 #[derive(Clone, Debug)]
 pub struct HaproxyFacts {
-    /// The result of HAProxy's own check with the options of the check. The text of a failure has HAProxy's
+    /// The result of HAProxy's own check with the same options as sni-check. The text of a failure has HAProxy's
     /// status and reason. `None` if HAProxy didn't run this check.
     pub own_check: Option<Result<(), String>>,
     /// True if HAProxy's handshake with the check's SNI name succeeds when HAProxy accepts every certificate.
@@ -355,8 +355,8 @@ impl Facts {
         self.failure()?.unexpected_status(rules)
     }
 
-    /// Returns true if the check fails because it expects another status. It may also fail because it looks for
-    /// a text or a header in a response with an unexpected status.
+    /// Returns true if the check fails because it expects another status. Returns false if a response with an
+    /// unexpected status fails because it lacks a text or a header.
     pub fn expects_other_status(&self) -> bool {
         matches!(self.failure(), Some(Failure::Status { .. }))
     }

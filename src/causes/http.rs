@@ -94,6 +94,18 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "redirect-not-the-page",
+        shows_as: &[at(Code::Status, 34)],
+        place: Place::Value,
+        what: "The response is a redirect, and a redirect doesn't have the text or the header that --expect requires.",
+        confirm: "The check's line shows where the redirect points. {curl} --location URL shows the page there.",
+        change: "Check a page that the server sends without a redirect (--uri), or expect only the redirect (--expect).",
+        weigh: |facts| {
+            Weight::possible_if(facts.redirect().is_some() && !facts.expects_other_status())
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "page-missing",
         shows_as: &[at(Code::Status, 3)],
         place: Place::Value,

@@ -36,8 +36,8 @@ pub(super) struct Block {
     pub kind: Kind,
     pub way: Way,
     pub text: String,
-    /// HAProxy's answer to the check. `None` if HAProxy hasn't tried the lines, or if the lines have no check
-    /// and a visitor got a response.
+    /// The result of the check in these lines, or why HAProxy refuses them. `None` if HAProxy hasn't tried the
+    /// lines, or if the lines have no check and a visitor got a response.
     pub tried: Option<Answer>,
     /// The response to a visitor, if the server is UP.
     pub visitor: Option<Visited>,
@@ -174,8 +174,8 @@ fn helpful(
     changes.into_iter().nth(number?)
 }
 
-/// Returns the index of the change, among those that count progress, with which HAProxy's own check gets
-/// furthest. Returns `None` if the check gets no further with any of them.
+/// Considers the changes that count progress. Returns the index of the change with which HAProxy's own check
+/// gets furthest. Returns `None` if the check gets no further with any of them.
 fn furthest(
     facts: &Facts,
     blocks: &[Block],
@@ -315,8 +315,7 @@ fn questions(
     rows.chain(blocks).collect()
 }
 
-/// Returns a question for every combination of a change and a way of HAProxy's own check that the report may
-/// print.
+/// Returns a question for each change and each [`Way`] of HAProxy's own check in `blocks`.
 fn about_changes(
     asked: &Facts,
     facts: &Facts,

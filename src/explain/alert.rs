@@ -17,7 +17,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "bad_record_mac",
-        "the server cannot decrypt what the client sent: something on the way changes the bytes, or one side has a bug",
+        "the server cannot decrypt what the client sent: something on the network path changes the bytes, or one side has a bug",
     ),
     (
         "record_overflow",
@@ -75,7 +75,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "inappropriate_fallback",
-        "the server suspects that something on the way lowers the TLS version",
+        "the server suspects that something on the network path forces an older TLS version",
     ),
     (
         "user_canceled",
@@ -117,7 +117,7 @@ pub(super) fn code(name: &str) -> Code {
     let name = name.to_ascii_lowercase();
     let sent = Sent {
         sni: true,
-        // Servers send alerts with such a name about a client certificate.
+        // An alert with `certificate` in its name, and `unknown_ca`, is about the client certificate.
         certificate_asked: name.contains("certificate") || name == "unknown_ca",
         certificate: true,
     };

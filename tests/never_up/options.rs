@@ -100,7 +100,7 @@ fn any(dice: &mut Dice, places: &Places) -> Word {
     dice.pick(&all)
 }
 
-/// Returns an option that the check must refuse, whatever the other options are.
+/// Returns an option with which a check must fail, whatever the other options are.
 fn junk(dice: &mut Dice) -> Word {
     let mut option_name = b"--expect".to_vec();
     while option_name.starts_with(b"--expect") {

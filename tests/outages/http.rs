@@ -53,6 +53,16 @@ fn a_redirect_on_the_same_host() {
 }
 
 #[test]
+fn a_redirect_where_a_text_is_expected() {
+    let stage = Stage::new();
+    let check = "    http-check send meth GET uri /go HOST\n    http-check expect string ready";
+    let go = "location /go { return 302 https://login.example.net/; }";
+    let (nginx, _outage) = outage(&stage, go, check, "/");
+    let said = ask(&stage, nginx.port, &["--uri=/go", "--expect=string ready"]);
+    said.says("a redirect doesn't have the text or the header that --expect requires");
+}
+
+#[test]
 #[ignore = "make outages"]
 fn a_redirect_to_another_host() {
     let stage = Stage::new();

@@ -198,7 +198,7 @@ fn assert_alike(versions: &[Version], every: usize) {
         let each: Vec<Vec<String>> = heads.iter().map(|head| lines(head, &case.name)).collect();
         if let Some(theirs) = each.iter().find(|lines| **lines != each[0]) {
             different.push(format!(
-                "{}:\n  here {:?}\n  there {theirs:?}",
+                "{}:\n  sni-check {:?}\n  HAProxy {theirs:?}",
                 case.name, each[0]
             ));
         }

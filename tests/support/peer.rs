@@ -185,7 +185,7 @@ impl Untouched {
     #[track_caller]
     pub fn assert(&self, context: &str) {
         let came = self.0.accept();
-        assert!(came.is_err(), "{context}: a connection came: {came:?}");
+        assert!(came.is_err(), "{context}: unexpected connection: {came:?}");
     }
 }
 

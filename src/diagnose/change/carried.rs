@@ -63,8 +63,8 @@ struct Run {
     marked: String,
 }
 
-/// Returns the runs of the words of a line. At most one run isn't exactly one word. Returns `None` if it isn't
-/// clear which words come from which variable.
+/// Returns the runs of the words of a line. All runs, except at most one, are single words. Returns `None` if it
+/// isn't clear which words come from which variable.
 fn runs(
     words: &[String],
     marks: &[String],
@@ -93,7 +93,8 @@ fn runs(
     (rest.is_empty() && lists <= 1).then_some(runs)
 }
 
-/// Returns the words with marks for variables: unchanged words as they are in `runs`. Returns `None` if a
+/// Returns the words of a changed line with the marks for variables. An unchanged word is written as in `runs`.
+/// Returns `None` if a
 /// variable with several words has changed.
 fn with_variables(words: &[String], runs: &[Run]) -> Option<Vec<String>> {
     let mut rest = words;

@@ -3,9 +3,7 @@
 use super::carried::{as_word, carried, carrier, joined, unescaped};
 use super::rewrite::{self, rewritten};
 use super::words::{set, word_of, written};
-use super::{
-    Change, EXPECT, HTTPCHK, Head, SEND, TIMEOUT_CHECK, begins, connect_rule, has_head, is_command,
-};
+use super::{Change, EXPECT, HTTPCHK, Head, SEND, begins, connect_rule, has_head, is_command};
 
 use crate::doctor::survey::{ADDRESS, CheckKind, Surveyed};
 use crate::haproxy::call::own_command;
@@ -118,8 +116,8 @@ impl Change {
             let words = line.new.as_ref().or(line.old.map(|old| &old.words));
             words.is_some_and(|words| ["http-check", "tcp-check"].contains(&words[0].as_str()))
         };
-        // If the backend has an http-check or tcp-check rule, HAProxy ignores the rules of `defaults` and the
-        // request of its `option httpchk`, so the diff repeats them.
+        // Once a backend has an http-check or tcp-check rule, HAProxy ignores all such rules in `defaults`. It
+        // also ignores the request of the `option httpchk` in `defaults`. The diff therefore repeats these lines.
         let replaces = lines.iter().any(|line| is_rule(line) && changes(line));
         let needs_option = needs_option(&lines);
         let is_repeated = |line: &Line| is_rule(line) || (needs_option && line.is_httpchk());
@@ -246,15 +244,6 @@ impl Change {
         // are in one backend, so HAProxy would send this request.
         if surveyed.waits_without_request && !lines.iter().any(is_sent) {
             return None;
-        }
-        let has_limit = |line: &Line| {
-            let new = line.new.as_deref();
-            new.is_some_and(|words| begins(words, TIMEOUT_CHECK))
-        };
-        if surveyed.kind == CheckKind::External && !lines.iter().any(has_limit) {
-            // A value of 0 means that `timeout check` isn't set. `timeout connect` then doesn't limit an
-            // external check.
-            text += "    timeout check 0\n";
         }
         let is_left_out =
             |line: &Line| !with_rules && line.old.is_some_and(|rule| rule.is_of_visitors());
