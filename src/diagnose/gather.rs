@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::options::expect::Part;
 use crate::options::values::{TlsVersion, Verify};
 use crate::output::date::now;
-use crate::plan::{DEFAULTS, Output, Plan, Request, Tls, Trust, Verification};
+use crate::plan::{DEFAULTS, Output, Plan, Request, Tls, Trust, Verification, is_harmless};
 use crate::probe::connect::{Address, addresses};
 use crate::probe::{self, Seen, Trial, Verdict};
 
@@ -453,21 +453,9 @@ const HAPROXY_READS: u32 = 15 << 10;
 /// The header that tells a server behind a proxy that visitors use HTTPS.
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Headers whose values are never secret.
-const HARMLESS: [HeaderName; 6] = [
-    FORWARDED_PROTO,
-    header::HOST,
-    header::ACCEPT,
-    header::USER_AGENT,
-    header::CONNECTION,
-    // sni-check computes this header.
-    header::CONTENT_LENGTH,
-];
-
-/// Returns the value of a header if diagnose may show the value. Headers that aren't in `HARMLESS` may
-/// contain secrets.
+/// Returns the value of a header if diagnose may show the value.
 pub(super) fn harmless<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
-    let shown = HARMLESS.contains(name).then(|| value.to_str().ok());
+    let shown = is_harmless(name.as_str()).then(|| value.to_str().ok());
     shown.flatten()
 }
 
@@ -489,7 +477,7 @@ pub(super) fn title(name: &HeaderName) -> &str {
 
 fn has_secrets(request: &Request) -> bool {
     let mut headers = request.headers.iter();
-    !request.body.is_empty() || headers.any(|(name, _)| !HARMLESS.contains(name))
+    !request.body.is_empty() || headers.any(|(name, _)| !is_harmless(name.as_str()))
 }
 
 /// Returns the request. If `withheld` is true, removes the body, the headers that may contain secrets, and
@@ -497,7 +485,9 @@ fn has_secrets(request: &Request) -> bool {
 fn without_secrets(request: &Request, withheld: bool) -> Request {
     let mut request = request.clone();
     if withheld {
-        request.headers.retain(|(name, _)| HARMLESS.contains(name));
+        request
+            .headers
+            .retain(|(name, _)| is_harmless(name.as_str()));
         request.body.clear();
         request.expectations.clear();
         request.max_body = 0;

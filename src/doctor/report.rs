@@ -83,7 +83,7 @@ impl Report {
             let has_checks = self.checks + self.served + self.own > 0;
             parts.push(match (notes, failed, misjudged.len(), unchecked.len()) {
                 (.., 0, _) if !has_checks && hints == 0 && failed == 0 => {
-                    "no server has `check`".to_owned()
+                    "HAProxy checks no server".to_owned()
                 }
                 (0, 0, ..) => "no problems found".to_owned(),
                 (0, ..) => "no problem in the configuration".to_owned(),

@@ -275,6 +275,23 @@ fn with_defaults(
     Ok(headers)
 }
 
+/// Headers whose values are never secret, in lower case.
+const HARMLESS: [&str; 6] = [
+    "x-forwarded-proto",
+    "host",
+    "accept",
+    "user-agent",
+    "connection",
+    // sni-check computes this header.
+    "content-length",
+];
+
+/// Returns true if the value of this header is never secret, so that reports may show it.
+pub(crate) fn is_harmless(name: &str) -> bool {
+    let mut known = HARMLESS.iter();
+    known.any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// Reads `Name: value`. Messages never show the value, because it may be a secret.
 fn header_field(text: &str, option: &str) -> Result<Field> {
     const FORM: &str = "write the header as 'Name: value'";

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::code::Code;
 use crate::options::values::Color;
 use crate::output::date::milliseconds;
 use crate::output::escape::printable;
@@ -202,7 +203,10 @@ fn print_runs(text: &mut String, runs: &Runs) {
     }
     let failed = runs.failed().find_map(|ran| match ran.outcome {
         Outcome::Own { status, .. } => Some(status.to_owned()),
-        outcome => outcome.own_code().map(|code| code.number().to_string()),
+        outcome => {
+            let code = outcome.own_code().filter(|code| *code != Code::Healthy);
+            code.map(|code| code.number().to_string())
+        }
     });
     text.push('\n');
     if let Some(shown) = failed {

@@ -26,6 +26,19 @@ pub(crate) fn httpchk_in_place_of(visit: &Visit, watch: &Watch, option: &At<Stri
     switch_on(visit, &visit.watch_of(&assumed, watch.server), &advice)
 }
 
+/// Returns the text and the fix of a finding in one sentence. Some texts already end with the fix.
+fn sentence(found: &Finding) -> String {
+    let command = match found.paste.is_empty() {
+        true => String::new(),
+        false => format!(" `{}`", found.paste),
+    };
+    let remedy = format!("{}{command}", found.write);
+    match found.what.ends_with(remedy.trim_start()) {
+        true => found.what.clone(),
+        false => format!("{}; {}", found.what, remedy.trim_start()),
+    }
+}
+
 /// Returns `advice`, which switches a check on. The text begins with the changes that this check needs first.
 pub(crate) fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let found = (visit.judge)(visit, watch).into_iter();
@@ -39,9 +52,6 @@ pub(crate) fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
         Mark::Problem => "without the first change the check fails or proves nothing",
         _ => "without the first change the check may fail or prove nothing",
     };
-    let texts: Vec<String> = needed
-        .iter()
-        .map(|found| format!("{}; {}", found.what, found.remedy()))
-        .collect();
+    let texts: Vec<String> = needed.iter().map(sentence).collect();
     format!("first: {}. Then {advice} ({certain})", texts.join(". "))
 }

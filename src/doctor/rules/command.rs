@@ -157,6 +157,10 @@ fn unstartable(visit: &Visit, watch: &Watch, command: &str, program: Program) ->
         (_, Some(Unmet::Loader(loader))) => {
             format!("{command} is not static, and its loader {loader} {where_}")
         }
+        (_, Some(Unmet::Interpreter(name))) if name.ends_with('\r') => format!(
+            "{command} is a script with Windows line ends (CR LF), and no interpreter has the name `{}\\r`",
+            name.trim_end()
+        ),
         (_, Some(Unmet::Interpreter(name))) => {
             format!("{command} is a script, and its interpreter `{name}` {where_}")
         }

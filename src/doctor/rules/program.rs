@@ -33,7 +33,9 @@ impl Program {
         if let Some(script) = bytes.strip_prefix(b"#!") {
             let line = script.split(|byte| *byte == b'\n').next();
             let line = String::from_utf8_lossy(line.unwrap_or_default());
-            let interpreter = line.split_whitespace().next().unwrap_or_default();
+            // For the kernel, a carriage return is part of the name.
+            let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+            let interpreter = words.next().unwrap_or_default();
             return Program::Script(interpreter.to_owned());
         }
         if !bytes.starts_with(b"\x7fELF") {
@@ -150,6 +152,7 @@ mod tests {
             ("#!/bin/sh\n", "/bin/sh"),
             ("#! /usr/bin/env bash -e\nx", "/usr/bin/env"),
             ("#!", ""),
+            ("#!/bin/sh\r\nexit 0\r\n", "/bin/sh\r"),
         ] {
             assert_eq!(script(text), Program::Script(expected.to_owned()));
         }

@@ -91,7 +91,7 @@ pub(crate) fn without_connect(_: &Visit, watch: &Watch) -> Option<Finding> {
 fn accepted(serve: &ServeCheck) -> (Vec<Code>, bool) {
     let accepts = |code: Code| {
         let response = response(code, "");
-        own_check::accepts(serve.backend, &response, LONGEST)
+        own_check::judge(serve.backend, &response, LONGEST).map(|verdict| verdict.is_ok())
     };
     // doctor doesn't know the reasons that serve gives, so it can't judge a rule about them.
     let reads_reason = |rule: Expectation| rule.to_string().to_ascii_lowercase().contains("reason");

@@ -5,6 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 
 use crate::code::Code;
+use crate::options::expect::Part;
 use crate::serve::request::{OPTIONS, STATE};
 
 use crate::haproxy::config::serve::ServeCheck;
@@ -22,11 +23,25 @@ const MAX_ANSWER: u64 = 8 << 10;
 /// reason.
 pub(crate) fn one(check: &ServeCheck, watch: &Watch, jail: &Jail) -> (Outcome, String, String) {
     match ask(check, watch.server, jail) {
-        Ok(Answered { code, up, reason }) => {
-            let meaning = Code::from_number(code).map_or("not a code of sni-check", Code::meaning);
+        Ok(Answered {
+            code,
+            verdict,
+            reason,
+        }) => {
+            let meaning = match Code::from_number(code) {
+                Some(Code::Healthy) if verdict.is_err() => {
+                    "the server works, but http-check expect refuses the answer of sni-check serve"
+                }
+                Some(code) => code.meaning(),
+                None => "not a code of sni-check",
+            };
             let outcome = Outcome::Served {
                 code,
-                up,
+                status: match verdict {
+                    Ok(()) => "L7OK",
+                    Err(Part::Body) => "L7RSP",
+                    Err(_) => "L7STS",
+                },
                 shown: check.shows_code(),
             };
             (outcome, meaning.to_owned(), reason)
@@ -73,8 +88,8 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
 /// The answer of serve.
 struct Answered {
     code: u8,
-    /// True if HAProxy's rules accept the answer.
-    up: bool,
+    /// The verdict of HAProxy's rules. An error is the part of the answer that an unmet rule is about.
+    verdict: Result<(), Part>,
     reason: String,
 }
 
@@ -115,7 +130,8 @@ fn ask(check: &ServeCheck, server: &Server, jail: &Jail) -> io::Result<Answered>
     Ok(Answered {
         code,
         // If only HAProxy understands a rule, the rule most likely accepts only a healthy answer.
-        up: own_check::accepts(check.backend, &answer, longest).unwrap_or(code == 0),
+        verdict: own_check::judge(check.backend, &answer, longest)
+            .unwrap_or((code == 0).then_some(()).ok_or(Part::Header)),
         reason: field("X-Check-Reason").unwrap_or_default(),
     })
 }

@@ -1,7 +1,7 @@
 //! What a run proves: contradictions between checks and visitors' requests, and the findings that explain
 //! them.
 
-use super::observe::{LONGEST, asks, has_host, knows_host, requests};
+use super::observe::{LONGEST, asks, gets_page, has_host, knows_host, requests};
 use super::outcome::{Doubt, Outcome, Ran, Trap, Trial, Visitor};
 use crate::code::{Code, Layer};
 use crate::doctor::by_hand;
@@ -50,6 +50,10 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         Some(status @ 400..) if visitor.by_server && is_served && is_wanted(status) => return None,
         None | Some(502..=504) if reuses_session(visit, watch) => Some(Doubt::Session),
         None | Some(502..=504) => None,
+        // The server has the page for the check, and no page for the visitor.
+        Some(404) if gets_page(watch) && !is_served && !is_wanted(404) && has_host(watch) => {
+            Some(Doubt::Page)
+        }
         // A server may have its own reasons to answer visitors with these statuses.
         Some(401 | 403 | 404 | 405 | 421 | 429) => return None,
         // A check without a request expects no status at all.
@@ -76,6 +80,7 @@ fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Tr
         || (outcome.status() == "L7RSP" && asks && accepts(watch, 200).is_none());
     let doubt = match visitor.status? {
         200..=399 | 404 if outcome.is_drain() => Some(Doubt::Drain),
+        200..=399 if expires_soon(outcome) => Some(Doubt::Expectation),
         200..=399 if accepted == Some(true) || !judges_page => None,
         200..=399 => Some(Doubt::Expectation),
         // Only the check's page is missing, because the server answers `/`.
@@ -161,10 +166,35 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
                      disable-on-404 or ok-status",
                 );
             }
-            finding
-                .write("find the difference between the check and the server line:")
-                .paste(paste.unwrap_or_else(|| shell(["sni-check", "diagnose"])))
+            if expires_soon(ran.outcome) {
+                return finding
+                    .write("renew the server's certificate, or lower --min-cert-days");
+            }
+            match own_fault(ran, watch) {
+                Some(fault) => finding.write(format!("fix the check itself: {fault}")),
+                None => finding
+                    .write("find the difference between the check and the server line:")
+                    .paste(paste.unwrap_or_else(|| shell(["sni-check", "diagnose"]))),
+            }
         }));
+    }
+}
+
+/// Returns true if the check is DOWN because of `--min-cert-days`, which visitors don't notice.
+fn expires_soon(outcome: Outcome) -> bool {
+    outcome.own_code() == Some(Code::CertificateExpiresSoon)
+}
+
+/// Returns why a check fails without any difference from visitors' traffic: it can't run, or another program
+/// reports a problem.
+fn own_fault<'a>(ran: &'a Ran, watch: &Watch) -> Option<&'a str> {
+    match ran.outcome {
+        Outcome::Code(0) | Outcome::Served { .. } | Outcome::Own { .. } => None,
+        Outcome::Code(_) => {
+            let is_ours = matches!(&watch.check, Check::External(check) if is_ours(check));
+            (!is_ours && !ran.said.is_empty()).then_some(&ran.said)
+        }
+        _ => Some(&ran.meaning),
     }
 }
 

@@ -103,7 +103,11 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         else {
             continue;
         };
-        let visited = answered.visitor;
+        // In `mode tcp`, HAProxy only closes the connection if the server doesn't answer.
+        let is_http = watches[index].backend.settings.http;
+        let visited = answered
+            .visitor
+            .filter(|visited| visited.by_server || is_http);
         let status = visited.map(|visited| visited.status);
         match (about, &answered.answer) {
             (About::Check, _) => slot.check = Some(answered.answer),
@@ -327,6 +331,11 @@ pub(crate) fn asks(watch: &Watch) -> bool {
             .as_ref()
             .is_some_and(|own| !own.options.handshake_only),
     }
+}
+
+/// Returns true if the check requests its page with GET or HEAD, as visitors do.
+pub(crate) fn gets_page(watch: &Watch) -> bool {
+    asks(watch) && ["GET", "HEAD"].contains(&page(watch).0.as_str())
 }
 
 /// Returns the method and the page of the check, or GET and `/` if doctor doesn't know them.

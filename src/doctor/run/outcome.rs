@@ -71,6 +71,8 @@ pub(crate) enum Doubt {
     Session,
     /// A line of the check keeps new visitors away from the server on purpose.
     Drain,
+    /// The visitor asked only for the check's page and for `/`.
+    Page,
 }
 
 impl Doubt {
@@ -85,6 +87,7 @@ impl Doubt {
                 "before HAProxy 3.2, visitors may be served while HAProxy resumes the TLS session of its check, with \
                  the check's SNI"
             }
+            Doubt::Page => "the server may have other pages for visitors",
             Doubt::Drain => {
                 "this may be intended, because of http-check disable-on-404 or ok-status"
             }
@@ -188,8 +191,8 @@ pub(crate) enum Outcome {
     /// `sni-check serve` answered with this code.
     Served {
         code: u8,
-        /// True if HAProxy's rules accept the answer.
-        up: bool,
+        /// `L7OK` if HAProxy's rules accept the answer, otherwise `L7STS` or `L7RSP`.
+        status: &'static str,
         /// True if a rule makes HAProxy show the code. Otherwise, HAProxy shows the status of the response.
         shown: bool,
     },
@@ -232,9 +235,7 @@ impl Outcome {
     pub(crate) fn status(self) -> &'static str {
         match self {
             Outcome::Code(0) => "PROCOK",
-            Outcome::Served { up: true, .. } => "L7OK",
-            Outcome::Served { .. } => "L7STS",
-            Outcome::Own { status, .. } => status,
+            Outcome::Served { status, .. } | Outcome::Own { status, .. } => status,
             Outcome::ServeLate => "L7TOUT",
             Outcome::Killed => "PROCTOUT",
             Outcome::NoFork | Outcome::NoServe { unix: true } => "SOCKERR",
@@ -266,7 +267,9 @@ impl Outcome {
     pub(crate) fn is_up(self) -> bool {
         matches!(
             self,
-            Outcome::Code(0) | Outcome::Served { up: true, .. } | Outcome::Own { up: true, .. }
+            Outcome::Code(0)
+                | Outcome::Served { status: "L7OK", .. }
+                | Outcome::Own { up: true, .. }
         )
     }
 

@@ -12,8 +12,9 @@ use crate::haproxy::config::server_line::Server;
 use crate::haproxy::config::written::Written;
 use crate::haproxy::words::quote;
 use crate::options::Options;
-use crate::options::expect::{Answer, Expectation, Field};
+use crate::options::expect::{Answer, Expectation, Field, Part};
 use crate::options::values::{Alpn, Time, TlsVersion, Verify};
+use crate::plan::is_harmless;
 
 use super::Watch;
 
@@ -199,8 +200,10 @@ pub(crate) fn sending(backend: &Backend, request: &Request) -> String {
     let of_defaults = of_defaults.filter(|line| !backend.has_line(&line.place));
     let sends = rules.http.all("send").count();
     let written = written(backend);
-    if sends > 1 {
-        return of_each(request, &written);
+    let mut headers = request.headers.iter();
+    let is_secret = request.body.is_some() || headers.any(|(name, _)| !is_harmless(name));
+    if sends > 1 || (sends == 1 && is_secret) {
+        return in_present_lines(request, &written, sends);
     }
     if rules.has_old_headers() {
         return format!(
@@ -243,8 +246,9 @@ pub(crate) fn written(backend: &Backend) -> Written {
     written
 }
 
-/// Returns the advice for a check with several `http-check send` lines. Each line keeps its own page.
-fn of_each(request: &Request, written: &Written) -> String {
+/// Returns the advice to change the `http-check send` lines of a check, each of which keeps its page. The advice
+/// doesn't repeat the headers and the body, which may contain secrets.
+fn in_present_lines(request: &Request, written: &Written, sends: usize) -> String {
     let words = [
         ("meth", request.method.as_deref()),
         ("ver", request.version.as_deref()),
@@ -254,7 +258,10 @@ fn of_each(request: &Request, written: &Written) -> String {
     let words = words
         .filter_map(|(word, value)| value.map(|value| format!(" {word} {}", written.quote(value))));
     let words: String = words.collect();
-    format!("in each http-check send line, keep the page and write{words}")
+    match sends {
+        1 => format!("in the http-check send line, keep the other words and write{words}"),
+        _ => format!("in each http-check send line, keep the page and write{words}"),
+    }
 }
 
 /// Returns the advice to repeat the request and other http-check lines of `defaults` in the backend, because
@@ -315,10 +322,14 @@ pub(crate) fn expectations(backend: &Backend) -> Vec<Option<Expectation>> {
     expectations.collect()
 }
 
-/// Returns true if HAProxy's check accepts this response, which has no body. Returns `None` if only HAProxy
-/// knows, because sni-check doesn't understand a rule, or because a regular expression takes longer than
-/// `longest`.
-pub(crate) fn accepts(backend: &Backend, response: &str, longest: Duration) -> Option<bool> {
+/// Judges a response without a body, as HAProxy's check does. An error is the part of the response that the
+/// first unmet expectation is about. Returns `None` if only HAProxy knows the verdict, because sni-check
+/// doesn't understand a rule, or because a regular expression takes longer than `longest`.
+pub(crate) fn judge(
+    backend: &Backend,
+    response: &str,
+    longest: Duration,
+) -> Option<Result<(), Part>> {
     let mut expectations = expectations(backend);
     if expectations.is_empty() {
         expectations.push(Some(Expectation::default_status()));
@@ -334,10 +345,15 @@ pub(crate) fn accepts(backend: &Backend, response: &str, longest: Duration) -> O
         body: b"",
     };
     let deadline = Deadline::new(Instant::now(), longest);
-    let holds = |expectation: Option<Expectation>| expectation?.holds(answer, deadline).ok();
-    let verdicts: Vec<Option<bool>> = expectations.into_iter().map(holds).collect();
-    match verdicts.contains(&Some(false)) {
-        true => Some(false),
-        false => (!verdicts.contains(&None)).then_some(true),
+    let verdict = |expectation: Option<Expectation>| {
+        let expectation = expectation?;
+        let holds = expectation.holds(answer, deadline).ok()?;
+        Some(holds.then_some(()).ok_or(expectation.part()))
+    };
+    let mut verdicts: Vec<_> = expectations.into_iter().map(verdict).collect();
+    let refused = verdicts.iter().position(|one| matches!(one, Some(Err(_))));
+    match refused {
+        Some(at) => verdicts.swap_remove(at),
+        None => verdicts.into_iter().collect(),
     }
 }
