@@ -306,7 +306,8 @@ fn questions(
     options.verify = None;
     let setup = Setup {
         options: &options,
-        ..Setup::new(facts).with_secrets()
+        secrets: true,
+        ..Setup::new(facts)
     };
     let socket = facts.options.serve.as_ref();
     let blocks = blocks.iter().map(|block| {
@@ -334,9 +335,9 @@ fn about_changes(
         let setup = Setup {
             plan: &change.plan,
             options: &change.options,
+            secrets: true,
             ..Setup::new(facts)
         };
-        let setup = setup.with_secrets();
         let of_way = |way: &Way| {
             let (about, lines) = (About::Change(number, *way), lines::builtin(&setup.by(*way)));
             (

@@ -75,7 +75,7 @@ pub(super) fn facts_of_success(
     let mut facts = Facts {
         verdict: attempt,
         resolve: before.resolve,
-        addresses: connections(before),
+        addresses: before.addresses.clone(),
         untried: before.untried,
         reached: before.reached.clone(),
         ..nothing_seen(plan, options, &before.known_values)
@@ -84,17 +84,6 @@ pub(super) fn facts_of_success(
         facts.answers = ask(&facts.plan, &address, false, session);
     }
     facts
-}
-
-/// Returns the addresses of the earlier facts, each with the result of connecting to it.
-fn connections(before: &Facts) -> Result<Vec<(Address, Attempt)>, Failure> {
-    let copy = |(address, attempt): &(Address, Attempt)| {
-        let result = attempt.result.clone();
-        let seen = Seen::default();
-        (address.clone(), Attempt { result, seen })
-    };
-    let all = before.addresses.as_ref().map_err(Clone::clone)?;
-    Ok(all.iter().map(copy).collect())
 }
 
 /// Returns the facts that are known before diagnose sends anything.
@@ -245,24 +234,21 @@ fn shake_hands<'a>(
         };
         attempt(trial, address, plan.timeout.max(SHORTEST), session)
     };
-    let [
-        mut named,
-        mut bare,
-        mut tls12,
-        mut tls13,
-        mut made_up,
-        mut http2,
-    ] = std::array::from_fn(|_| Attempt::none());
-    let mut jobs: Vec<Job<'_>> = vec![
-        Box::new(|| named = shake(sni, &chosen)),
-        Box::new(|| bare = shake(None, &chosen)),
-        Box::new(|| tls12 = shake(sni, &only12)),
-        Box::new(|| tls13 = shake(sni, &only13)),
-        Box::new(|| made_up = shake(no_such_name.as_ref(), &chosen)),
-        Box::new(|| http2 = shake(sni, &with_http2)),
+    let shake = &shake;
+    let variations = [
+        (sni, &chosen),
+        (None, &chosen),
+        (sni, &only12),
+        (sni, &only13),
+        (no_such_name.as_ref(), &chosen),
+        (sni, &with_http2),
     ];
-    jobs.extend(more);
-    in_parallel(jobs);
+    let mut attempts = variations.map(|_| Attempt::none());
+    let jobs = attempts.iter_mut().zip(variations);
+    let jobs = jobs
+        .map(|(attempt, (sni, tls))| -> Job<'_> { Box::new(move || *attempt = shake(sni, tls)) });
+    in_parallel(jobs.chain(more));
+    let [named, bare, tls12, tls13, made_up, http2] = attempts;
     // A different certificate for the same names may come from a different server behind the same address.
     // Repeat the handshake to find that server.
     let doubtful = [&bare, &made_up]
