@@ -63,11 +63,24 @@ pub fn of_visitors_name() -> &'static Cause {
 
 /// Returns the causes of a sign, the most common cause first.
 pub fn causes_of(sign: Sign) -> Vec<&'static Cause> {
-    let mut found: Vec<_> = all()
-        .filter_map(|cause| Some((cause.rank(sign)?, cause)))
-        .collect();
-    found.sort_by_key(|(rank, _)| *rank);
-    found.into_iter().map(|(_, cause)| cause).collect()
+    by_rank(|cause| cause.rank(sign))
+}
+
+/// Returns the causes with a rank, the lowest rank first.
+fn by_rank(rank: impl Fn(&Cause) -> Option<u8>) -> Vec<&'static Cause> {
+    let ranked = all().filter_map(|cause| Some((rank(cause)?, cause)));
+    let mut ranked: Vec<_> = ranked.collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, cause)| cause).collect()
+}
+
+/// Returns the causes of a code. If the check failed, also returns the causes that apply to every failure.
+fn causes_of_result(facts: &Facts, code: Code) -> Vec<&'static Cause> {
+    let failed = facts.verdict.result.is_err();
+    by_rank(|cause| {
+        let by_failure = || cause.rank(Sign::AnyFailure).filter(|_| failed);
+        cause.rank(Sign::Code(code)).or_else(by_failure)
+    })
 }
 
 /// A cause that the facts don't rule out, with its sentences filled in.
@@ -117,40 +130,29 @@ pub fn in_general(sentence: &str) -> String {
 /// Leaves out the causes that the facts or a trial ruled out. The best supported causes come first. Equally
 /// supported causes are in the order of their ranks.
 pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
-    let failed = facts.verdict.result.is_err();
-    let mut weighed: Vec<_> = all()
-        .filter_map(|cause| {
-            let by_code = cause.rank(Sign::Code(code));
-            let rank = by_code.or_else(|| cause.rank(Sign::AnyFailure).filter(|_| failed))?;
-            let mut refuted = facts.refuted.iter();
-            let weight = match refuted.any(|refuted| refuted.id == cause.id) {
-                true => Weight::RuledOut,
-                false => (cause.weigh)(facts),
-            };
-            (weight > Weight::RuledOut).then_some((weight, rank, cause))
-        })
+    let is_refuted = |cause: &Cause| facts.refuted.iter().any(|refuted| refuted.id == cause.id);
+    let causes = causes_of_result(facts, code).into_iter();
+    let causes = causes.filter(|cause| !is_refuted(cause));
+    let weighed = causes.map(|cause| ((cause.weigh)(facts), cause));
+    let mut weighed: Vec<_> = weighed
+        .filter(|(weight, _)| *weight > Weight::RuledOut)
         .collect();
-    weighed.sort_by_key(|(weight, rank, _)| (std::cmp::Reverse(*weight), *rank));
-    let finding = |(weight, _, cause)| Finding::new(cause, weight, facts, &[]);
+    weighed.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    let finding = |(weight, cause)| Finding::new(cause, weight, facts, &[]);
     weighed.into_iter().map(finding).collect()
 }
 
 /// Returns the trials for the check's code: those of its causes and, if the check failed, those of the causes
 /// that apply to every failure. The trials of the most common cause come first, and last resorts come last.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
-    let code = facts.explaining_code();
-    let failed = facts.verdict.result.is_err();
-    let mut causes: Vec<_> = all()
-        .filter_map(|cause| {
-            let by_code = cause.rank(Sign::Code(code));
-            let rank = by_code.or_else(|| cause.rank(Sign::AnyFailure).filter(|_| failed))?;
-            Some((rank, cause))
-        })
-        .collect();
-    causes.sort_by_key(|(rank, _)| *rank);
-    let trials = causes.into_iter().flat_map(|(_, cause)| {
-        let trials = (cause.trials)(facts);
-        trials.into_iter().map(move |trial| (cause, trial))
+    let changes = |trial: &Trial| match &trial.change {
+        Change::Options(options) => !facts.options.changes(options).is_empty(),
+        Change::Way(_) => true,
+    };
+    let causes = causes_of_result(facts, facts.explaining_code()).into_iter();
+    let trials = causes.flat_map(|cause| {
+        let trials = (cause.trials)(facts).into_iter().filter(changes);
+        trials.map(move |trial| (cause, trial))
     });
     let mut trials: Vec<(&'static Cause, Trial)> = trials.collect();
     trials.sort_by_key(|(_, trial)| trial.is_last_resort);

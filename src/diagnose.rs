@@ -12,9 +12,9 @@ mod lines;
 mod own_words;
 mod path;
 mod print;
-mod progress;
 mod report;
 pub mod servers;
+mod session;
 mod stage;
 mod steps;
 mod trials;
@@ -29,7 +29,6 @@ use rustix::stdio::stderr;
 
 use crate::causes::facts::Facts;
 use crate::code::Code;
-use crate::haproxy::program::Haproxy;
 use crate::options::Options;
 use crate::output::write::write_text;
 use crate::plan::Plan;
@@ -37,8 +36,8 @@ use crate::start::{Channel, Expiry, Text, expire_after, never_expire};
 
 use self::ask::Opinion;
 use self::gather::gather;
-use self::progress::{Phase, Progress};
 use self::report::Report;
+use self::session::{Phase, Session, show_phase};
 use self::trials::Search;
 
 /// The text of `diagnose --help`.
@@ -70,15 +69,21 @@ Examples:
 /// # Errors
 /// The program of `--haproxy FILE` can't be run. In this case, diagnose sends nothing.
 pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
-    bound(&plan, start);
-    let haproxy = match options.haproxy.as_deref() {
-        Some("none") => None,
-        given => Some(Haproxy::find(given)?),
-    };
+    let text = format!(
+        "{} takes too long to diagnose (a limit of sni-check). Run sni-check without diagnose: a single check ends \
+         at its --timeout. Total ",
+        plan.target
+    );
+    bound(
+        longest(plan.timeout).saturating_sub(start.elapsed()),
+        &text,
+        start,
+    );
+    let session = Session::new(options.haproxy.as_deref())?;
     let json = plan.output.json;
-    let (text, code) = progress::shown(|progress| {
-        let facts = gather(plan, options, &Arc::default(), progress);
-        let (search, opinion) = investigate(facts, haproxy.as_ref(), progress);
+    let (text, code) = show_phase(&session, || {
+        let facts = gather(plan, options, &Arc::default(), &session);
+        let (search, opinion) = investigate(facts, &session);
         let report = Report::new(&search, &opinion);
         let text = match json {
             true => report.object(),
@@ -92,12 +97,13 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
 }
 
 /// Looks for the cause and for changes that help, and asks HAProxy about both.
-fn investigate(asked: Facts, haproxy: Option<&Haproxy>, progress: &Progress) -> (Search, Opinion) {
-    let mut search = Search::run(asked, progress);
-    progress.enter(Phase::Haproxy);
+fn investigate(asked: Facts, session: &Session) -> (Search, Opinion) {
+    let haproxy = session.haproxy.as_ref();
+    let mut search = Search::run(asked, session);
+    session.enter(Phase::Haproxy);
     let mut opinion = Opinion::ask(&search, haproxy);
     while let Some(proved) = opinion.proved.take() {
-        if !search.adopt(proved, progress) {
+        if !search.adopt(proved, session) {
             break;
         }
         opinion = Opinion::ask(&search, haproxy);
@@ -106,18 +112,16 @@ fn investigate(asked: Facts, haproxy: Option<&Haproxy>, progress: &Progress) -> 
     (search, opinion)
 }
 
-/// Limits the time of the whole diagnosis, whatever a server does: to eight times the check's time limit, plus
+/// Returns the longest time of a diagnosis, whatever the server does: eight times the check's time limit, plus
 /// 35 seconds for everything else.
-fn bound(plan: &Plan, start: Instant) {
-    let longest = plan.timeout * 8 + Duration::from_secs(35);
-    let text = format!(
-        "{} takes too long to diagnose (a limit of sni-check). Run sni-check without diagnose: a single check ends \
-         at its --timeout. Total ",
-        plan.target
-    );
+fn longest(timeout: Duration) -> Duration {
+    timeout * 8 + Duration::from_secs(35)
+}
+
+/// Ends the program after the time `left`. The `text` then says why, and a time follows it.
+fn bound(left: Duration, text: &str, start: Instant) {
     let to = Channel::Descriptor(stderr());
-    let texts = vec![Text::new(to, &text, "ms\n")];
+    let texts = vec![Text::new(to, text, "ms\n")];
     let code = Code::Internal;
-    let left = longest.saturating_sub(start.elapsed());
     expire_after(left, Expiry { code, start, texts });
 }

@@ -39,7 +39,7 @@ use crate::failure::Failure;
 use crate::plan::{Host, Plan, ProxyHeader, Request, Target, Tls};
 
 /// The result of a check.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Verdict {
     /// The healthy response, or why the check failed. `Ok(None)` means a healthy check without a request.
     pub result: Result<Option<Response>, Failure>,
@@ -48,7 +48,7 @@ pub struct Verdict {
 }
 
 /// The facts that a check collects until it ends.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// The last address that the check connected to, or tried to connect to.
     pub address: Option<String>,

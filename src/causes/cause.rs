@@ -27,7 +27,8 @@ pub struct Cause {
     pub evidence: &'static str,
     /// Weighs the facts for and against the cause.
     pub weigh: fn(&Facts) -> Weight,
-    /// Returns changes to try. The cause is proved if one of them helps (see [`Trial`]).
+    /// Returns changes to try. The cause is proved if one of them helps (see [`Trial`]). `causes::trials` drops
+    /// changes that leave the options as they are.
     pub trials: fn(&Facts) -> Vec<Trial>,
 }
 
@@ -146,30 +147,11 @@ impl Weight {
         }
     }
 
-    /// Returns `Possible` if the condition holds, otherwise `RuledOut`.
-    pub(super) fn possible_if(condition: bool) -> Weight {
-        if condition {
-            Weight::Possible
-        } else {
-            Weight::RuledOut
-        }
-    }
-
-    /// Returns `Likely` if the condition holds, otherwise `RuledOut`.
-    pub(super) fn likely_if(condition: bool) -> Weight {
-        if condition {
-            Weight::Likely
-        } else {
-            Weight::RuledOut
-        }
-    }
-
-    /// Returns `Proved` if the condition holds, otherwise `RuledOut`.
-    pub(super) fn proved_if(condition: bool) -> Weight {
-        if condition {
-            Weight::Proved
-        } else {
-            Weight::RuledOut
+    /// Returns this weight if the condition holds, otherwise `RuledOut`.
+    pub(super) fn when(self, condition: bool) -> Weight {
+        match condition {
+            true => self,
+            false => Weight::RuledOut,
         }
     }
 }
@@ -199,22 +181,21 @@ impl Trial {
     pub(super) fn new(facts: &Facts, change: impl FnOnce(&mut Options)) -> Trial {
         let mut options = facts.options.clone();
         change(&mut options);
-        Trial {
-            change: Change::Options(Box::new(options)),
-            counts_progress: false,
-            is_last_resort: false,
-            values: Vec::new(),
-        }
+        Trial::of(Change::Options(Box::new(options)))
     }
 
     /// Returns a list with one trial, in which HAProxy's own check talks to the server in this way.
     pub(super) fn way(way: Way) -> Vec<Trial> {
-        vec![Trial {
-            change: Change::Way(way),
+        vec![Trial::of(Change::Way(way))]
+    }
+
+    fn of(change: Change) -> Trial {
+        Trial {
+            change,
             counts_progress: false,
             is_last_resort: false,
             values: Vec::new(),
-        }]
+        }
     }
 
     /// Makes the trial prove the cause as soon as the check gets further, even if the check still fails.

@@ -16,7 +16,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server's own certificate has expired.",
         confirm: "sni-check diagnose --verbose shows when each certificate of the chain expires.",
         change: "Renew the certificate at the server, and reload the server. `verify none` would only hide the problem, for visitors' traffic too.",
-        weigh: |facts| Weight::proved_if(expired(facts) == Some(Expired::Leaf)),
+        weigh: |facts| Weight::Proved.when(expired(facts) == Some(Expired::Leaf)),
         ..Cause::BASE
     },
     Cause {
@@ -38,7 +38,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Install the CA's current intermediate certificate at the server (a new fullchain.pem). The server's own certificate needs no renewal.",
         weigh: |facts| {
             let by_server = expired(facts) == Some(Expired::Issuer);
-            Weight::proved_if(by_server && old_root(facts).is_none())
+            Weight::Proved.when(by_server && old_root(facts).is_none())
         },
         ..Cause::BASE
     },
@@ -51,7 +51,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Put the CA's current root ({subject}, self-signed) into that file. Another chain at the server doesn't help, as long as the file has only the old root. {reload}",
         weigh: |facts| {
             let by_server = expired(facts) == Some(Expired::Issuer);
-            Weight::proved_if(by_server && old_root(facts).is_some())
+            Weight::Proved.when(by_server && old_root(facts).is_some())
         },
         ..Cause::BASE
     },
@@ -62,7 +62,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The CA's own certificate has expired ({subject}). The expired certificate is in {roots}.",
         confirm: "openssl x509 -enddate -in FILE shows when the first certificate in a file expires.",
         change: "Put the CA's current certificate into that file. {reload}",
-        weigh: |facts| Weight::proved_if(expired(facts) == Some(Expired::InFile)),
+        weigh: |facts| Weight::Proved.when(expired(facts) == Some(Expired::InFile)),
         ..Cause::BASE
     },
     Cause {
@@ -97,7 +97,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "{wildcard} covers only one label, so it does not cover {wanted}.",
         confirm: "sni-check diagnose shows all names of the certificate.",
         change: "Have a certificate issued that also covers {wanted}.",
-        weigh: |facts| Weight::proved_if(wildcard(facts).is_some()),
+        weigh: |facts| Weight::Proved.when(wildcard(facts).is_some()),
         ..Cause::BASE
     },
     Cause {
@@ -113,7 +113,7 @@ pub(super) const CAUSES: &[Cause] = &[
                 .is_some_and(|tls| !tls.is_default_certificate());
             let nameless = other_name(facts).is_some_and(|(_, presented)| presented.is_empty());
             let covers = wildcard(facts).is_some() || has_only_addresses(facts);
-            Weight::likely_if((known || nameless) && !covers)
+            Weight::Likely.when((known || nameless) && !covers)
         },
         ..Cause::BASE
     },
@@ -125,7 +125,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Have a certificate issued that has the name as a DNS name.",
         weigh: |facts| {
             let name = other_name(facts).filter(|_| !has_only_addresses(facts));
-            Weight::proved_if(name.is_some_and(|(wanted, presented)| presented.contains(wanted)))
+            Weight::Proved.when(name.is_some_and(|(wanted, presented)| presented.contains(wanted)))
         },
         ..Cause::BASE
     },
@@ -174,7 +174,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Add the certificate of {issuer} to the file that --ca-file and ca-file name. {reload}",
         weigh: |facts| {
             let issuer = unknown_issuer(facts);
-            Weight::proved_if(issuer.is_some_and(|issuer| issuer.below.is_some()))
+            Weight::Proved.when(issuer.is_some_and(|issuer| issuer.below.is_some()))
         },
         ..Cause::BASE
     },
@@ -188,7 +188,7 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| {
             let issuer = unknown_issuer(facts);
             let own = issuer.is_some_and(|issuer| issuer.self_signed && facts.chain().len() < 2);
-            Weight::proved_if(own && self_signed_namesake(facts).is_none())
+            Weight::Proved.when(own && self_signed_namesake(facts).is_none())
         },
         ..Cause::BASE
     },
@@ -199,7 +199,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server sends a self-signed certificate that differs from the certificate with the same name ({issuer}) in {roots}. Most likely the server has a new certificate.",
         confirm: "openssl x509 -fingerprint -in FILE shows a fingerprint different from the server certificate's.",
         change: "If the server's operator made the new certificate, copy it from the server into the file. {reload}",
-        weigh: |facts| Weight::proved_if(self_signed_namesake(facts).is_some()),
+        weigh: |facts| Weight::Proved.when(self_signed_namesake(facts).is_some()),
         ..Cause::BASE
     },
     Cause {
@@ -209,7 +209,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The CA {namesake} in {roots} doesn't have the key that signed the certificate. Most likely the CA has a new key, and the file or the server's certificate is from before the change.",
         confirm: "Ask the CA's operator. If the key has not changed, the certificate is not from this CA: find out which host answers at this address.",
         change: "Add the CA's current certificate to the file, or have the server's certificate renewed. {reload}",
-        weigh: |facts| Weight::proved_if(namesake(facts).is_some()),
+        weigh: |facts| Weight::Proved.when(namesake(facts).is_some()),
         ..Cause::BASE
     },
     Cause {
@@ -228,7 +228,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "openssl crl -text -in FILE lists the certificate's serial number.",
         change: "Have a new certificate issued, with a new key, and install it at the server.",
         weigh: |facts| {
-            Weight::proved_if(fault(facts, |fault| {
+            Weight::Proved.when(fault(facts, |fault| {
                 matches!(fault, CertificateFailure::Revoked(_))
             }))
         },
@@ -244,7 +244,7 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| {
             let missing =
                 |fault: &CertificateFailure| matches!(fault, CertificateFailure::NoValidList(_));
-            Weight::proved_if(fault(facts, missing))
+            Weight::Proved.when(fault(facts, missing))
         },
         ..Cause::BASE
     },
@@ -256,7 +256,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Install the certificate and its chain at the server together, as the CA sent them.",
         weigh: |facts| {
             let wrong = fault(facts, |fault| *fault == CertificateFailure::BadSignature);
-            Weight::likely_if(wrong && namesake(facts).is_none())
+            Weight::Likely.when(wrong && namesake(facts).is_none())
         },
         ..Cause::BASE
     },
@@ -269,7 +269,7 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| {
             let invalid =
                 |fault: &CertificateFailure| matches!(fault, CertificateFailure::Invalid(_));
-            Weight::likely_if(fault(facts, invalid))
+            Weight::Likely.when(fault(facts, invalid))
         },
         ..Cause::BASE
     },
@@ -282,7 +282,7 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| {
             let invalid =
                 |fault: &CertificateFailure| matches!(fault, CertificateFailure::Invalid(_));
-            Weight::possible_if(fault(facts, invalid))
+            Weight::Possible.when(fault(facts, invalid))
         },
         ..Cause::BASE
     },
@@ -294,7 +294,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "The check's line says `limit of sni-check`. docs/limits.md lists the limits.",
         change: "Use HAProxy's own check for this server: check-sni on the server line.",
         weigh: |facts| {
-            Weight::likely_if(fault(facts, |fault| {
+            Weight::Likely.when(fault(facts, |fault| {
                 matches!(fault, CertificateFailure::Limit(_))
             }))
         },

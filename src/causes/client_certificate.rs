@@ -20,10 +20,10 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "The check's line says certificate_required, or notes that the server asked for a client certificate.",
         change: "Get a client certificate from the server's operator. Give it with --crt FILE (chain and key in one PEM), and with crt FILE on the server line. An external check reads FILE inside HAProxy's chroot.",
         weigh: |facts| match facts.failure() {
-            Some(Failure::ClientCertificate { sent, .. }) => Weight::proved_if(!sent),
+            Some(Failure::ClientCertificate { sent, .. }) => Weight::Proved.when(!sent),
             Some(_) if !is_asked_and_absent(facts) => Weight::RuledOut,
             Some(Failure::ResponseClosed(_) | Failure::HandshakeClosed(_)) => Weight::Likely,
-            _ => Weight::likely_if(matches!(facts.status(), Some(400 | 401 | 403 | 495 | 496))),
+            _ => Weight::Likely.when(matches!(facts.status(), Some(400 | 401 | 403 | 495 | 496))),
         },
         ..Cause::BASE
     },
@@ -35,9 +35,8 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "openssl x509 -enddate -in FILE",
         change: "Have the certificate renewed and put the new certificate into that file. Then reload HAProxy, which reads files only when it starts.",
         weigh: |facts| {
-            Weight::proved_if(
-                is_client_certificate_refused(facts) && expired_client(facts).is_some(),
-            )
+            Weight::Proved
+                .when(is_client_certificate_refused(facts) && expired_client(facts).is_some())
         },
         ..Cause::BASE
     },
@@ -49,9 +48,8 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "The alert in the check's line gives the reason. The server's log gives more detail, and so does the page that curl --cert FILE gets (nginx: `The SSL certificate error`).",
         change: "Give another certificate with --crt FILE, and crt FILE on the server line. Or let the server trust this certificate's CA. {reload}",
         weigh: |facts| {
-            Weight::likely_if(
-                is_client_certificate_refused(facts) && expired_client(facts).is_none(),
-            )
+            Weight::Likely
+                .when(is_client_certificate_refused(facts) && expired_client(facts).is_none())
         },
         ..Cause::BASE
     },
@@ -64,7 +62,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Append the certificate of {client-issuer} to that file, after the client certificate. {reload}",
         weigh: |facts| {
             let fits = expired_client(facts).is_none() && client_issuer(facts).is_some();
-            Weight::likely_if(is_client_certificate_refused(facts) && fits)
+            Weight::Likely.when(is_client_certificate_refused(facts) && fits)
         },
         ..Cause::BASE
     },
@@ -79,7 +77,7 @@ pub(super) const CAUSES: &[Cause] = &[
             let identity = facts.plan.tls.identity.as_ref();
             let leaf = identity.and_then(|identity| Parts::read(identity.cert.first()?));
             let unsuitable = leaf.is_some_and(|leaf| Uses::read(&leaf).clients == Some(false));
-            Weight::proved_if(is_client_certificate_refused(facts) && unsuitable)
+            Weight::Proved.when(is_client_certificate_refused(facts) && unsuitable)
         },
         ..Cause::BASE
     },
@@ -91,9 +89,8 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "Run the check without --crt.",
         change: "Leave out --crt, and crt on the server line.",
         weigh: |facts| {
-            Weight::possible_if(
-                is_client_certificate_refused(facts) && expired_client(facts).is_none(),
-            )
+            Weight::Possible
+                .when(is_client_certificate_refused(facts) && expired_client(facts).is_none())
         },
         trials: |facts| match is_client_certificate_refused(facts) {
             true => vec![

@@ -27,11 +27,10 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Leave out --source, and `source` on the server line or in the backend. Or correct the address, or allow it at the server.",
         weigh: |facts| match facts.failure() {
             Some(Failure::Source(..)) => Weight::Proved,
-            _ => Weight::possible_if(facts.options.source.is_some()),
+            _ => Weight::Possible.when(facts.options.source.is_some()),
         },
-        trials: |facts| match &facts.options.source {
-            Some(_) => vec![Trial::new(facts, |options| options.source = None).counting_progress()],
-            None => Vec::new(),
+        trials: |facts| {
+            vec![Trial::new(facts, |options| options.source = None).counting_progress()]
         },
         ..Cause::BASE
     },
@@ -53,14 +52,12 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Connect from that address: --source {meant}, and source {meant} on the server line.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| {
-            let known = facts.known("--source");
-            let others = known.filter(|known| facts.options.source.as_ref() != Some(&known.value));
             let trial = |known: &KnownValue| {
                 let trial = Trial::new(facts, |options| options.source = Some(known.value.clone()));
                 let trial = trial.counting_progress().with("other", &*known.of);
                 trial.with("meant", &*known.value)
             };
-            others.map(trial).collect()
+            facts.known("--source").map(trial).collect()
         },
         ..Cause::BASE
     },
@@ -99,7 +96,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "Compare the address in the check's line with getent ahosts NAME.",
         change: "Reload HAProxy. With `resolvers` on the server line, HAProxy updates the address itself.",
         // diagnose resolves the name itself, so its address can't be old.
-        weigh: |facts| Weight::possible_if(facts.plan.caller.is_some()),
+        weigh: |facts| Weight::Possible.when(facts.plan.caller.is_some()),
         ..Cause::BASE
     },
     Cause {
@@ -128,7 +125,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Add the route, or correct the address on the server line.",
         weigh: |facts| {
             let code = errno(facts);
-            Weight::likely_if(code == Some(Errno::NETUNREACH) && !is_ipv6_only(facts))
+            Weight::Likely.when(code == Some(Errno::NETUNREACH) && !is_ipv6_only(facts))
         },
         ..Cause::BASE
     },
@@ -142,9 +139,8 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| {
             let unreachable = [Errno::NETUNREACH, Errno::ADDRNOTAVAIL];
             let code = errno(facts);
-            Weight::likely_if(
-                code.is_some_and(|code| unreachable.contains(&code)) && is_ipv6_only(facts),
-            )
+            Weight::Likely
+                .when(code.is_some_and(|code| unreachable.contains(&code)) && is_ipv6_only(facts))
         },
         ..Cause::BASE
     },
@@ -155,7 +151,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "A firewall rejects the connection (icmp-host-prohibited, firewalld's default). Or the server is switched off, or no host has this address.",
         confirm: "The check's line says `no route to host`, although ip route get ADDRESS shows a route. tcpdump -n icmp shows which host sends the refusal.",
         change: "Allow HAProxy's address at the firewall, or start the server.",
-        weigh: |facts| Weight::likely_if(errno(facts) == Some(Errno::HOSTUNREACH)),
+        weigh: |facts| Weight::Likely.when(errno(facts) == Some(Errno::HOSTUNREACH)),
         ..Cause::BASE
     },
     Cause {
@@ -168,7 +164,8 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| {
             let forbidden = [Errno::INVAL, Errno::ACCESS, Errno::PERM];
             let code = errno(facts);
-            Weight::likely_if(code.is_some_and(|code| forbidden.contains(&code)) && !is_unix(facts))
+            Weight::Likely
+                .when(code.is_some_and(|code| forbidden.contains(&code)) && !is_unix(facts))
         },
         ..Cause::BASE
     },
@@ -178,7 +175,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The unix socket doesn't exist. An external check looks for it inside HAProxy's chroot, as HAProxy's user.",
         confirm: "ls -l PATH (CHROOT/PATH for an external check)",
         change: "Start the server, or correct the path.",
-        weigh: |facts| Weight::proved_if(errno(facts) == Some(Errno::NOENT)),
+        weigh: |facts| Weight::Proved.when(errno(facts) == Some(Errno::NOENT)),
         ..Cause::BASE
     },
     Cause {
@@ -191,7 +188,7 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| {
             let locked = [Errno::ACCESS, Errno::PERM];
             let code = errno(facts);
-            Weight::proved_if(code.is_some_and(|code| locked.contains(&code)) && is_unix(facts))
+            Weight::Proved.when(code.is_some_and(|code| locked.contains(&code)) && is_unix(facts))
         },
         ..Cause::BASE
     },
@@ -207,7 +204,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Start the backend behind the proxy, or correct the address to which the proxy forwards.",
         evidence: "{handshakes-alike}",
         weigh: |facts| match facts.failure() {
-            Some(Failure::Connect(errno)) => Weight::likely_if(*errno == Errno::CONNRESET),
+            Some(Failure::Connect(errno)) => Weight::Likely.when(*errno == Errno::CONNRESET),
             _ => super::tls::nothing_behind(facts),
         },
         ..Cause::BASE

@@ -28,7 +28,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The response contains what --expect looks for, but with different upper and lower case.",
         confirm: "Request the page and read it: {curl} --include URL",
         change: "Write the text in http-check expect (--expect) as the server sends it, or ignore the case: {rule}.",
-        weigh: |facts| Weight::possible_if(in_any_case(facts).is_some()),
+        weigh: |facts| Weight::Possible.when(in_any_case(facts).is_some()),
         trials: |facts| in_any_case(facts).into_iter().collect(),
         ..Cause::BASE
     },
@@ -57,7 +57,7 @@ pub(super) const CAUSES: &[Cause] = &[
                 .as_ref()
                 .and_then(|answers| answers.encoded.as_ref());
             let by_body = matches!(facts.failure(), Some(Failure::Body { .. }));
-            Weight::likely_if(by_body && encoded.is_some_and(|attempt| attempt.result.is_ok()))
+            Weight::Likely.when(by_body && encoded.is_some_and(|attempt| attempt.result.is_ok()))
         },
         ..Cause::BASE
     },
@@ -68,7 +68,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The response has no body (204 or a redirect, for example). Then no rule about the body holds, not even a negated rule.",
         confirm: "The check's line says `no response body`.",
         change: "Check a page that has a body (--uri), or expect only a status (--expect).",
-        weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::NoBody { .. }))),
+        weigh: |facts| Weight::Proved.when(matches!(facts.failure(), Some(Failure::NoBody { .. }))),
         ..Cause::BASE
     },
     Cause {
@@ -78,7 +78,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The text comes after the part of the body that the check reads (--max-body, 64k by default). HAProxy's own check reads only its buffer (tune.bufsize, 16 kB).",
         confirm: "The check's line says that the check read only the first bytes of the body.",
         change: "Raise --max-body, or check a smaller page.",
-        weigh: |facts| Weight::possible_if(is_cut_short(facts)),
+        weigh: |facts| Weight::Possible.when(is_cut_short(facts)),
         trials: |facts| match is_cut_short(facts) {
             true => vec![Trial::new(facts, |options| {
                 options.max_body = Some(Size(1 << 20))
@@ -95,7 +95,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "The check's line says `limit of sni-check`.",
         change: "Simplify --expect: write [\\s\\S]* instead of (.|\\n)*, and plain text instead of nested repetitions.",
         weigh: |facts| {
-            Weight::proved_if(matches!(facts.failure(), Some(Failure::Undecided { .. })))
+            Weight::Proved.when(matches!(facts.failure(), Some(Failure::Undecided { .. })))
         },
         ..Cause::BASE
     },
@@ -105,7 +105,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The application reports a problem in the body, although the status is good.",
         confirm: "Request the page and read it: {curl} URL",
         change: "Fix the problem that the application reports.",
-        weigh: |facts| Weight::possible_if(matches!(facts.failure(), Some(Failure::Body { .. }))),
+        weigh: |facts| Weight::Possible.when(matches!(facts.failure(), Some(Failure::Body { .. }))),
         ..Cause::BASE
     },
     Cause {
@@ -117,7 +117,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Correct --expect, or check another page (--uri).",
         weigh: |facts| {
             let is_good = matches!(facts.status(), Some(100..=399));
-            Weight::likely_if(is_good && facts.expects_other_status())
+            Weight::Likely.when(is_good && facts.expects_other_status())
         },
         ..Cause::BASE
     },
@@ -133,7 +133,7 @@ pub(super) const CAUSES: &[Cause] = &[
                 facts.failure(),
                 Some(Failure::ResponseTimeout { head_read: true })
             );
-            Weight::possible_if(read)
+            Weight::Possible.when(read)
         },
         ..Cause::BASE
     },

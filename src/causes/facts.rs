@@ -12,8 +12,9 @@ use crate::code::{Code, Layer};
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::plan::{Plan, Trust};
+pub use crate::probe::Verdict as Attempt;
 use crate::probe::connect::Address;
-use crate::probe::{Examined, Response, Seen, Verdict};
+use crate::probe::{Examined, Response, Seen};
 
 /// Everything that diagnose found out about a server.
 pub struct Facts {
@@ -22,7 +23,7 @@ pub struct Facts {
     /// The options that the plan was made from.
     pub options: Options,
     /// The result of the check itself, with these options.
-    pub verdict: Verdict,
+    pub verdict: Attempt,
     /// How long resolving took.
     pub resolve: Duration,
     /// Each tried address with the result of connecting, or why there is no address.
@@ -80,12 +81,6 @@ pub struct Refuted {
     pub id: &'static str,
     /// True if every trial failed with the same code as the unchanged check.
     pub alike: bool,
-}
-
-/// One attempt and its result.
-pub struct Attempt {
-    pub result: Result<Option<Response>, Failure>,
-    pub seen: Seen,
 }
 
 impl Attempt {

@@ -20,7 +20,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The certificate comes from {other-roots}, not from a CA in {roots}.",
         confirm: "sni-check diagnose tries this host's CAs, Mozilla's CAs, and the ca-file of other servers in haproxy.cfg.",
         change: "Use --ca-file {meant-roots}, and ca-file {meant-ca-file} on the server line.",
-        weigh: |facts| Weight::possible_if(facts.options.verify != Some(Verify::None)),
+        weigh: |facts| Weight::Possible.when(facts.options.verify != Some(Verify::None)),
         trials: other_roots,
         ..Cause::BASE
     },

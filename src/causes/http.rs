@@ -20,7 +20,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The application is failing. The check is right: visitors get the same answer.",
         confirm: "Read the server's log.",
         change: "Fix the application.",
-        weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(500..))),
+        weigh: |facts| Weight::Likely.when(matches!(facts.status(), Some(500..))),
         ..Cause::BASE
     },
     Cause {
@@ -29,7 +29,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server is a proxy (a load balancer, an ingress, a CDN) that has no healthy backend for this name, or does not know the name.",
         confirm: "Look at the proxy's log. The application's error pages usually look like its other pages. A proxy's error pages are plain.",
         change: "Fix the proxy's backend, or set up the name in the proxy.",
-        weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(502..=504 | 521..=526))),
+        weigh: |facts| Weight::Likely.when(matches!(facts.status(), Some(502..=504 | 521..=526))),
         ..Cause::BASE
     },
     Cause {
@@ -39,7 +39,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The page redirects to {location} on the same host. The check follows no redirects.",
         confirm: "The check's line shows where the redirect points.",
         change: "Check that page: --uri {location}.",
-        weigh: |facts| Weight::possible_if(facts.redirect().is_some()),
+        weigh: |facts| Weight::Possible.when(facts.redirect().is_some()),
         trials: |facts| {
             let uri = facts
                 .plan
@@ -67,7 +67,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The page redirects to itself, because the server believes that visitors don't use HTTPS.",
         confirm: "The redirect in the check's line points to the page that the check asked for.",
         change: "Send X-Forwarded-Proto: https, in the check (--header) and for visitors (http-request set-header).",
-        weigh: |facts| Weight::likely_if(redirects_to_itself(facts)),
+        weigh: |facts| Weight::Likely.when(redirects_to_itself(facts)),
         trials: |facts| match redirects_to_itself(facts) {
             true => vec![Trial::new(facts, |options| {
                 options.header.push("X-Forwarded-Proto: https".to_owned());
@@ -84,7 +84,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "The check's line shows where the redirect points.",
         change: "Accept the redirect with --expect 'status {status}'.",
         weigh: |facts| {
-            Weight::possible_if(facts.redirect().is_some() && facts.expects_other_status())
+            Weight::Possible.when(facts.redirect().is_some() && facts.expects_other_status())
         },
         trials: |facts| match facts.status() {
             // Browsers give up if a page redirects to itself.
@@ -112,7 +112,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server has no page {uri} for the host {host}, or the request reached another virtual host (404 or 421).",
         confirm: "sni-check diagnose shows whether the response depends on Host. Compare --uri with what the application serves.",
         change: "Correct --uri. If the page exists, correct --header 'Host: NAME' or --sni.",
-        weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(404 | 410 | 421))),
+        weigh: |facts| Weight::Likely.when(matches!(facts.status(), Some(404 | 410 | 421))),
         ..Cause::BASE
     },
     Cause {
@@ -122,7 +122,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server has no page {uri}, but it has a page at /.",
         confirm: "Run the check with --uri /.",
         change: "Use --uri /, or the right path.",
-        weigh: |facts| Weight::possible_if(matches!(facts.status(), Some(404 | 410))),
+        weigh: |facts| Weight::Possible.when(matches!(facts.status(), Some(404 | 410))),
         trials: |facts| {
             let uri = facts.plan.request.uri.path_and_query();
             let is_root = uri.is_some_and(|uri| uri == "/");
@@ -143,7 +143,7 @@ pub(super) const CAUSES: &[Cause] = &[
         // Some servers that require a client certificate answer 401 to clients without one.
         weigh: |facts| {
             let by_page = !facts.client_certificate_asked();
-            Weight::likely_if(facts.status() == Some(401) && by_page)
+            Weight::Likely.when(facts.status() == Some(401) && by_page)
         },
         trials: |facts| match facts.status() {
             Some(status @ 401) if !facts.client_certificate_asked() => accept(facts, status),
@@ -157,7 +157,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server denies this host access to {uri} (403). It denies access to visitors too, because their requests come through HAProxy.",
         confirm: "Request the page from this host: {curl} URL",
         change: "Allow HAProxy's address at the server, or check a page that is open to everyone.",
-        weigh: |facts| Weight::likely_if(facts.status() == Some(403)),
+        weigh: |facts| Weight::Likely.when(facts.status() == Some(403)),
         ..Cause::BASE
     },
     Cause {
@@ -167,7 +167,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server refuses the User-Agent that the check sends ({agent}), as web application firewalls (WAFs) do. HAProxy's own check sends no User-Agent.",
         confirm: "{curl} URL gets the same answer. curl with its own User-Agent gets a different answer.",
         change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let the firewall accept this User-Agent.",
-        weigh: |facts| Weight::possible_if(is_refused(facts) && agent(facts).is_some()),
+        weigh: |facts| Weight::Possible.when(is_refused(facts) && agent(facts).is_some()),
         trials: |facts| match is_refused(facts) && agent(facts).is_some() {
             true => vec![with_header(facts, "User-Agent", BROWSER)],
             false => Vec::new(),
@@ -181,7 +181,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server refuses requests without the header {field}. Browsers send the header, and so does sni-check by default. HAProxy's own check sends it only if haproxy.cfg says so.",
         confirm: "{curl} --header '{field}:' URL gets the same answer.",
         change: "Send the header: hdr {field} {meant-value} in http-check send (--header '{field}: {meant-value}' for sni-check).",
-        weigh: |facts| Weight::possible_if(missing_headers(facts).next().is_some()),
+        weigh: |facts| Weight::Possible.when(missing_headers(facts).next().is_some()),
         trials: |facts| {
             let missing = missing_headers(facts);
             let trial = |(name, value)| {
@@ -226,7 +226,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server doesn't accept the method {method}.",
         confirm: "Run the check with --method {meant-method}.",
         change: "Use a method that the server accepts: --method {meant-method}. For GET, leave out --method.",
-        weigh: |facts| Weight::possible_if(other_method(facts).is_some()),
+        weigh: |facts| Weight::Possible.when(other_method(facts).is_some()),
         trials: |facts| {
             let trial = other_method(facts).map(|method| {
                 let trial = Trial::new(facts, |options| {
@@ -252,7 +252,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Let the server answer {uri} over HTTP/1.1, or check a page that is available over HTTP/1.1.",
         weigh: |facts| {
             let upgraded = facts.is_reached_by(Way::Http2);
-            Weight::likely_if(facts.status() == Some(426) && !upgraded)
+            Weight::Likely.when(facts.status() == Some(426) && !upgraded)
         },
         ..Cause::BASE
     },
@@ -263,7 +263,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server limits how often this host may send requests (429).",
         confirm: "Wait a minute without checks. The server then answers the first request.",
         change: "Raise inter on the server line, for example inter 30s. Or exempt HAProxy's address from the limit.",
-        weigh: |facts| Weight::proved_if(facts.status() == Some(429)),
+        weigh: |facts| Weight::Proved.when(facts.status() == Some(429)),
         ..Cause::BASE
     },
     Cause {
@@ -278,7 +278,7 @@ pub(super) const CAUSES: &[Cause] = &[
                 Weight::Possible
             }
             Some(_) => Weight::RuledOut,
-            None => Weight::possible_if(!is_plain(facts)),
+            None => Weight::Possible.when(!is_plain(facts)),
         },
         ..Cause::BASE
     },
@@ -299,7 +299,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "openssl s_client shows a greeting.",
         change: "Correct the port. If the port is right (mode tcp), end the check after the handshake: --handshake-only.",
         weigh: |facts| match facts.failure() {
-            Some(Failure::NotHttp(_)) => Weight::likely_if(!is_broken_http(facts)),
+            Some(Failure::NotHttp(_)) => Weight::Likely.when(!is_broken_http(facts)),
             _ => Weight::RuledOut,
         },
         ..Cause::BASE
@@ -325,7 +325,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The response has more than 100 header fields. By default, HAProxy accepts at most 100 (tune.http.maxhdr). HAProxy's own check then fails, and visitors get 502.",
         confirm: "curl --include URL shows the header fields.",
         change: "Send fewer header fields (most of them are usually cookies). Or raise the limit: tune.http.maxhdr 200 in the `global` section. sni-check accepts more fields with --max-head 15k.",
-        weigh: |facts| Weight::proved_if(has_many_fields(facts)),
+        weigh: |facts| Weight::Proved.when(has_many_fields(facts)),
         ..Cause::BASE
     },
     Cause {
@@ -335,7 +335,9 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The head of the response is longer than 15360 bytes, the most that HAProxy accepts for visitors by default (tune.bufsize minus tune.maxrewrite). Visitors get 502, though HAProxy's own check may be UP.",
         confirm: "The check's line names the limit.",
         change: "Shorten the head at the server. Cookies usually take up most of the head. Or raise both limits: tune.bufsize {buffer} in the `global` section, and --max-head {head}.",
-        weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::LongHead { .. }))),
+        weigh: |facts| {
+            Weight::Proved.when(matches!(facts.failure(), Some(Failure::LongHead { .. })))
+        },
         trials: |facts| match facts.failure() {
             Some(Failure::LongHead { .. }) => [(32768, 31744), (65536, 64512)]
                 .map(|(buffer, head): (u32, u32)| {
@@ -364,7 +366,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server ends TLS without close_notify, so the check can't know whether the body is complete.",
         confirm: "The response has no Content-Length, and --expect needs the whole body, because it has a rule with ! or looks for text that the body doesn't contain.",
         change: "Let the server send close_notify or Content-Length, or expect text that the body contains.",
-        weigh: |facts| Weight::possible_if(facts.plan.request.wants(Part::Body)),
+        weigh: |facts| Weight::Possible.when(facts.plan.request.wants(Part::Body)),
         ..Cause::BASE
     },
 ];

@@ -32,7 +32,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "ls CHROOT/etc/resolv.conf CHROOT/etc/hosts",
         change: "Give an address instead of a name, or copy these files into the chroot.",
         // Only a check that HAProxy runs is in the chroot.
-        weigh: |facts| Weight::possible_if(facts.plan.caller.is_some()),
+        weigh: |facts| Weight::Possible.when(facts.plan.caller.is_some()),
         ..Cause::BASE
     },
     Cause {
@@ -75,7 +75,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The check sends no SNI, and the server needs the name. HAProxy's own check sends SNI only with check-sni, whatever `sni` on the server line says. Without check-sni it fails with `SSL handshake failure`.",
         confirm: "The check's line says no-sni. sni-check diagnose shows the handshakes with and without the name.",
         change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line, or sni-check without --no-sni.",
-        weigh: |facts| Weight::possible_if(facts.options.no_sni),
+        weigh: |facts| Weight::Possible.when(facts.options.no_sni),
         trials: |facts| with_name(facts, false),
         ..Cause::BASE
     },
@@ -86,7 +86,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The check sends no SNI. The server sends the certificate of {left-out} anyway, but HAProxy verifies no name then, and sni-check verifies {wanted}.",
         confirm: "The check's line says no-sni, and lists the names of the certificate.",
         change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line, or sni-check without --no-sni.",
-        weigh: |facts| Weight::possible_if(!with_name(facts, true).is_empty()),
+        weigh: |facts| Weight::Possible.when(!with_name(facts, true).is_empty()),
         trials: |facts| with_name(facts, true),
         ..Cause::BASE
     },
@@ -106,7 +106,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "{sni} is the wrong name: the server serves {meant}.",
         confirm: "sni-check diagnose tries other names from the options, haproxy.cfg and the certificate.",
         change: "Send {meant} as SNI: --sni {meant}, and sni and check-sni on the server line.",
-        weigh: |facts| Weight::possible_if(!other_names(facts).is_empty()),
+        weigh: |facts| Weight::Possible.when(!other_names(facts).is_empty()),
         trials: other_names,
         ..Cause::BASE
     },
@@ -137,7 +137,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "The check's line shows both names.",
         change: "Leave out --verify-host, and verifyhost on the server line.",
         weigh: |facts| {
-            Weight::possible_if(facts.options.verify_host.is_some() && facts.sni().is_some())
+            Weight::Possible.when(facts.options.verify_host.is_some() && facts.sni().is_some())
         },
         trials: |facts| match &facts.options.verify_host {
             // Without SNI, HAProxy would verify no name.
@@ -181,7 +181,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The certificate is for {presented}, not for --verify-host {verify-host}.",
         confirm: "The check's line shows the names of the certificate.",
         change: "Correct --verify-host, and verifyhost on the server line. HAProxy ignores verifyhost on a line with sni.",
-        weigh: |facts| Weight::likely_if(verifies_other_name(facts)),
+        weigh: |facts| Weight::Likely.when(verifies_other_name(facts)),
         ..Cause::BASE
     },
     Cause {
@@ -193,7 +193,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Leave out sni, check-sni and verifyhost on the server line (--no-sni for sni-check). HAProxy then verifies no name, and sni-check verifies the server's address. Or have a certificate issued that has a DNS name.",
         weigh: |facts| {
             let is_named = !facts.options.no_sni || facts.options.verify_host.is_some();
-            Weight::likely_if(has_only_addresses(facts) && is_named)
+            Weight::Likely.when(has_only_addresses(facts) && is_named)
         },
         trials: |facts| match has_only_addresses(facts) {
             true => without_names(facts).into_iter().collect(),
@@ -208,7 +208,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "Without SNI (--no-sni) HAProxy verifies no name, but sni-check verifies {wanted}.",
         confirm: "HAProxy's own check is UP. The check's line lists the names of the certificate.",
         change: "If {meant} is the server's name, verify it: --verify-host {meant}, and verifyhost on the server line.",
-        weigh: |facts| Weight::possible_if(facts.options.no_sni),
+        weigh: |facts| Weight::Possible.when(facts.options.no_sni),
         trials: names_to_verify,
         ..Cause::BASE
     },
@@ -225,7 +225,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server answers requests for Host {host} only if SNI is {host} too.",
         confirm: "The response is 421 Misdirected Request, or another site's page.",
         change: "Use the same name for both: --sni {host}, and sni and check-sni on the server line.",
-        weigh: |facts| Weight::possible_if(facts.host() != facts.plan.names.host),
+        weigh: |facts| Weight::Possible.when(facts.host() != facts.plan.names.host),
         trials: host_as_sni,
         ..Cause::BASE
     },
@@ -262,7 +262,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server knows {name}, but not \"Host: {host}\".",
         confirm: "sni-check diagnose shows whether the response depends on Host.",
         change: "Leave out --header 'Host: {host}'. Host is then {name}.",
-        weigh: |facts| Weight::possible_if(facts.host() != facts.plan.names.host),
+        weigh: |facts| Weight::Possible.when(facts.host() != facts.plan.names.host),
         trials: |facts| match is_of_visitors(facts) {
             true => Vec::new(),
             false => sni_as_host(facts),
@@ -436,12 +436,12 @@ fn sni_unknown(facts: &Facts) -> Weight {
             let is_sent = facts.sni() == Some(wanted.as_str()) || !serves;
             let is_default = tls.is_default_certificate() && !presented.is_empty();
             let by_address = has_only_addresses(facts);
-            Weight::likely_if(is_default && is_sent && !by_address)
+            Weight::Likely.when(is_default && is_sent && !by_address)
         }
         Some(Failure::Certificate(_)) => {
             let other =
                 |fault: &&CertificateFailure| matches!(fault, CertificateFailure::OtherName { .. });
-            Weight::possible_if(tls.is_default_certificate() && facts.faults().iter().any(other))
+            Weight::Possible.when(tls.is_default_certificate() && facts.faults().iter().any(other))
         }
         Some(Failure::HandshakeRefused(alert) | Failure::NothingInCommon(alert)) => {
             by_alert(facts, u8::from(*alert))
@@ -454,7 +454,7 @@ fn sni_unknown(facts: &Facts) -> Weight {
                 // The server keeps idle connections open. So it closes this connection because of the
                 // handshake.
                 (true, Some(Failure::HandshakeClosed(_))) => {
-                    Weight::likely_if(facts.hangs_up == Some(false) && facts.plain.is_none())
+                    Weight::Likely.when(facts.hangs_up == Some(false) && facts.plain.is_none())
                 }
                 (true, _) => Weight::RuledOut,
             }

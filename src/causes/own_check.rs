@@ -28,7 +28,7 @@ pub(super) const CAUSES: &[Cause] = &[
             let up = facts.own_check_is_up() == Some(true) && !by_name;
             let further = further && facts.own_check_refuses().is_none();
             let up = (up || further) && !mixed;
-            Weight::proved_if(up && !by_traffic && !by_days.contains(&facts.code()))
+            Weight::Proved.when(up && !by_traffic && !by_days.contains(&facts.code()))
         },
         ..Cause::BASE
     },
@@ -39,7 +39,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "{only-haproxy} HAProxy doesn't trust the server's certificate: the CA is not in the ca-file that HAProxy uses, or the certificate has expired.",
         confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME -CAfile FILE shows what is wrong with the certificate.",
         change: "Use HAProxy's own check, with the right CA: ca-file FILE on the server line (--ca-file FILE for diagnose).",
-        weigh: |facts| Weight::proved_if(facts.own_check_refuses() == Some(Refused::Certificate)),
+        weigh: |facts| Weight::Proved.when(facts.own_check_refuses() == Some(Refused::Certificate)),
         ..Cause::BASE
     },
     Cause {
@@ -49,7 +49,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "{only-haproxy} HAProxy reports that the server's certificate is for a name other than {sni}.",
         confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME shows the names of the certificate.",
         change: "Use HAProxy's own check, with the right name: check-sni and sni on the server line (--sni for diagnose).",
-        weigh: |facts| Weight::proved_if(facts.own_check_refuses() == Some(Refused::Name)),
+        weigh: |facts| Weight::Proved.when(facts.own_check_refuses() == Some(Refused::Name)),
         ..Cause::BASE
     },
     Cause {
@@ -59,7 +59,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "{only-haproxy} HAProxy gets a response that the check doesn't accept ({own-check}).",
         confirm: "Compare http-check expect, or the default of status 200-399, with what HAProxy reports.",
         change: "Use HAProxy's own check, and correct its http-check expect (--expect for diagnose) or its page (--uri).",
-        weigh: |facts| Weight::proved_if(facts.own_check_refuses() == Some(Refused::Response)),
+        weigh: |facts| Weight::Proved.when(facts.own_check_refuses() == Some(Refused::Response)),
         ..Cause::BASE
     },
     Cause {
@@ -69,7 +69,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "sni-check is UP, but HAProxy's own check is not. HAProxy's own check sends no User-Agent and no Accept, and the server refuses requests without them, as web application firewalls do. Visitors' browsers send both.",
         confirm: "sni-check diagnose tries HAProxy's own check with both headers.",
         change: "Send both headers, as in {lines}.",
-        weigh: |facts| Weight::proved_if(facts.is_reached_by(Way::WithAgent)),
+        weigh: |facts| Weight::Proved.when(facts.is_reached_by(Way::WithAgent)),
         trials: |facts| match facts.failure() {
             None if !facts.plan.handshake_only => Trial::way(Way::WithAgent),
             _ => Vec::new(),
@@ -83,7 +83,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "sni-check is UP, but HAProxy's own check is not: the text that http-check expect looks for comes after the first 15 kB of the body. HAProxy's own check reads only its buffer (tune.bufsize, 16 kB by default).",
         confirm: "sni-check --max-body 15k doesn't find the text either.",
         change: "Raise tune.bufsize in the `global` section, for example tune.bufsize 65536. Or check a smaller page, or expect text that comes earlier.",
-        weigh: |facts| Weight::proved_if(is_beyond_buffer(facts)),
+        weigh: |facts| Weight::Proved.when(is_beyond_buffer(facts)),
         ..Cause::BASE
     },
     Cause {
@@ -93,7 +93,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The check compares the certificate with --verify-host {verify-host}. HAProxy ignores verifyhost if a connection sends SNI, and compares the certificate with the SNI name {sni}.",
         confirm: "HAProxy's own check says `Server presented an SSL certificate different from the expected one`.",
         change: "For visitors, leave out sni on the server line, and write verifyhost {verify-host} there.",
-        weigh: |facts| Weight::proved_if(is_name_ignored(facts)),
+        weigh: |facts| Weight::Proved.when(is_name_ignored(facts)),
         ..Cause::BASE
     },
     Cause {
@@ -106,7 +106,7 @@ pub(super) const CAUSES: &[Cause] = &[
             let down = facts.own_check_is_up() == Some(false);
             let explained = facts.is_reached_by(Way::WithAgent) || is_beyond_buffer(facts);
             let explained = explained || is_name_ignored(facts);
-            Weight::proved_if(down && !explained)
+            Weight::Proved.when(down && !explained)
         },
         ..Cause::BASE
     },
@@ -119,7 +119,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "HAProxy's own check needs `check-sni {sni}`, as in {lines}.",
         weigh: |facts| {
             let need = facts.tls.as_ref().and_then(Handshakes::sni_need);
-            Weight::proved_if(need == Some(SniNeed::Required) && facts.sni().is_some())
+            Weight::Proved.when(need == Some(SniNeed::Required) && facts.sni().is_some())
         },
         ..Cause::BASE
     },
@@ -134,7 +134,7 @@ pub(super) const CAUSES: &[Cause] = &[
             let need = facts.tls.as_ref().and_then(Handshakes::sni_need);
             let other = need == Some(SniNeed::OtherCertificate);
             let mixed = super::mixed::find(facts).is_some();
-            Weight::proved_if(other && facts.sni().is_some() && !mixed)
+            Weight::Proved.when(other && facts.sni().is_some() && !mixed)
         },
         ..Cause::BASE
     },
@@ -147,7 +147,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Write sni str({sni}) on the server line.",
         weigh: |facts| {
             let haproxy = facts.haproxy.as_ref();
-            Weight::proved_if(haproxy.is_some_and(|haproxy| haproxy.traffic.is_some()))
+            Weight::Proved.when(haproxy.is_some_and(|haproxy| haproxy.traffic.is_some()))
         },
         ..Cause::BASE
     },
@@ -162,7 +162,7 @@ pub(super) const CAUSES: &[Cause] = &[
                 .haproxy
                 .as_ref()
                 .and_then(|haproxy| haproxy.failed_visitor);
-            Weight::proved_if(visitor.is_some_and(|(_, complete)| !complete))
+            Weight::Proved.when(visitor.is_some_and(|(_, complete)| !complete))
         },
         ..Cause::BASE
     },
@@ -178,7 +178,7 @@ pub(super) const CAUSES: &[Cause] = &[
                 .haproxy
                 .as_ref()
                 .and_then(|haproxy| haproxy.failed_visitor);
-            Weight::proved_if(visitor.is_some_and(|(_, complete)| complete))
+            Weight::Proved.when(visitor.is_some_and(|(_, complete)| complete))
         },
         ..Cause::BASE
     },

@@ -21,7 +21,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server requires a PROXY protocol header before TLS (proxy_protocol or accept-proxy in its configuration). Without the header it closes the connection, stays silent or answers with an error page.",
         confirm: "Look for send-proxy on the server line. If visitors' traffic has the header, the check needs it too.",
         change: "Use {option} for the check, and {word} on the server line.",
-        weigh: |facts| Weight::possible_if(facts.plan.proxy.is_none()),
+        weigh: |facts| Weight::Possible.when(facts.plan.proxy.is_none()),
         trials: |facts| match facts.plan.proxy {
             None => proxy_headers(facts),
             Some(_) => Vec::new(),
@@ -40,7 +40,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server requires the other version of the PROXY protocol header.",
         confirm: "sni-check diagnose tries both versions.",
         change: "Use {option} for the check, and {word} on the server line.",
-        weigh: |facts| Weight::possible_if(facts.plan.proxy.is_some()),
+        weigh: |facts| Weight::Possible.when(facts.plan.proxy.is_some()),
         trials: |facts| match facts.plan.proxy {
             Some(_) => proxy_headers(facts),
             None => Vec::new(),
@@ -59,15 +59,12 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server doesn't expect a PROXY header, and the check sends one.",
         confirm: "Run the check without --send-proxy and --send-proxy-v2.",
         change: "Leave out --send-proxy and --send-proxy-v2, and the same words on the server line.",
-        weigh: |facts| Weight::possible_if(facts.plan.proxy.is_some()),
-        trials: |facts| match facts.plan.proxy {
-            Some(_) => vec![
-                Trial::new(facts, |options| {
-                    (options.send_proxy, options.send_proxy_v2) = (false, false);
-                })
-                .counting_progress(),
-            ],
-            None => Vec::new(),
+        weigh: |facts| Weight::Possible.when(facts.plan.proxy.is_some()),
+        trials: |facts| {
+            let trial = Trial::new(facts, |options| {
+                (options.send_proxy, options.send_proxy_v2) = (false, false);
+            });
+            vec![trial.counting_progress()]
         },
         ..Cause::BASE
     },
@@ -100,12 +97,9 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "Run the check without --alpn. openssl s_client -alpn h2 shows what the server chooses.",
         change: "Leave out --alpn, or correct it. For a server that speaks only h2, write --alpn h2 --handshake-only.",
         weigh: |facts| {
-            Weight::possible_if(alert(facts) == Some(AlertDescription::NoApplicationProtocol))
+            Weight::Possible.when(alert(facts) == Some(AlertDescription::NoApplicationProtocol))
         },
-        trials: |facts| match facts.options.alpn {
-            Some(_) => vec![Trial::new(facts, |options| options.alpn = None)],
-            None => Vec::new(),
-        },
+        trials: |facts| vec![Trial::new(facts, |options| options.alpn = None)],
         ..Cause::BASE
     },
     Cause {
@@ -120,7 +114,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server closes connections whose handshake doesn't offer HTTP/1.1 by ALPN, a part of the TLS handshake. Neither the check nor HAProxy offers a protocol by default.",
         confirm: "openssl s_client -alpn http/1.1 gets a response, and openssl s_client without -alpn gets no response.",
         change: "Offer the protocol: --alpn http/1.1 for sni-check, check-alpn http/1.1 for HAProxy's own check, and alpn http/1.1 on the server line for visitors.",
-        weigh: |facts| Weight::possible_if(facts.plan.tls.alpn.is_empty()),
+        weigh: |facts| Weight::Possible.when(facts.plan.tls.alpn.is_empty()),
         trials: |facts| match facts.plan.tls.alpn.is_empty() {
             true => vec![Trial::new(facts, |options| {
                 options.alpn = "http/1.1".parse().ok();
@@ -161,9 +155,9 @@ pub(super) const CAUSES: &[Cause] = &[
         evidence: "{handshakes-alike} {short-answer}",
         weigh: |facts| match short_answer(facts) {
             _ if facts.is_plain_http_port() => Weight::RuledOut,
-            Some(_) => Weight::likely_if(all_are_cut(facts)),
+            Some(_) => Weight::Likely.when(all_are_cut(facts)),
             // The server keeps idle connections open. So it closes this connection because of the handshake.
-            None => Weight::possible_if(all_are_cut(facts) && facts.hangs_up == Some(false)),
+            None => Weight::Possible.when(all_are_cut(facts) && facts.hangs_up == Some(false)),
         },
         ..Cause::BASE
     },
@@ -180,7 +174,7 @@ pub(super) const CAUSES: &[Cause] = &[
             };
             let names = [&tls.bare, &tls.made_up];
             let by_name = names.iter().any(|attempt| is_answered(attempt));
-            Weight::likely_if(!all_are_cut(facts) && !by_name)
+            Weight::Likely.when(!all_are_cut(facts) && !by_name)
         },
         ..Cause::BASE
     },
@@ -199,7 +193,7 @@ pub(super) const CAUSES: &[Cause] = &[
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
             match facts.is_reached_by(Way::PlainHttp) {
                 true => Weight::Proved,
-                false => Weight::likely_if(facts.is_plain_http_port() && site),
+                false => Weight::Likely.when(facts.is_plain_http_port() && site),
             }
         },
         trials: |facts| match facts.plain.as_ref().filter(|plain| plain.is_site()) {
@@ -221,7 +215,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Write the port of the HTTPS site on the server line, often 443.",
         weigh: |facts| {
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
-            Weight::proved_if(facts.is_plain_http_port() && !site)
+            Weight::Proved.when(facts.is_plain_http_port() && !site)
         },
         ..Cause::BASE
     },
@@ -233,7 +227,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "The check's line shows what the peer says.",
         change: "Correct the port of the server line, or --port.",
         weigh: |facts| match facts.failure() {
-            Some(Failure::NotTls { .. }) => Weight::likely_if(!facts.speaks_plain_http()),
+            Some(Failure::NotTls { .. }) => Weight::Likely.when(!facts.speaks_plain_http()),
             _ => Weight::RuledOut,
         },
         ..Cause::BASE
@@ -279,7 +273,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "openssl s_client says: Secure Renegotiation IS NOT supported.",
         change: "Update the server's TLS library, or enable TLS 1.3.",
         weigh: |facts| {
-            Weight::proved_if(matches!(
+            Weight::Proved.when(matches!(
                 facts.failure(),
                 Some(Failure::UnsafeRenegotiation)
             ))
@@ -293,16 +287,12 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "--ssl-min-ver or --ssl-max-ver excludes the TLS version that the server speaks.",
         confirm: "Run the check without both options.",
         change: "Leave out both options, and ssl-min-ver and ssl-max-ver on the server line.",
-        weigh: |facts| Weight::possible_if(versions_are_bounded(facts)),
-        trials: |facts| match versions_are_bounded(facts) {
-            true => vec![
-                Trial::new(facts, |options| {
-                    options.ssl_min_ver = None;
-                    options.ssl_max_ver = None;
-                })
-                .counting_progress(),
-            ],
-            false => Vec::new(),
+        weigh: |facts| Weight::Possible.when(versions_are_bounded(facts)),
+        trials: |facts| {
+            let trial = Trial::new(facts, |options| {
+                (options.ssl_min_ver, options.ssl_max_ver) = (None, None);
+            });
+            vec![trial.counting_progress()]
         },
         ..Cause::BASE
     },
@@ -323,7 +313,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Use HAProxy's own check with check-alpn h2 and alpn h2, as in {lines}. Or let the server speak HTTP/1.1 too.",
         weigh: |facts| match facts.is_reached_by(Way::Http2) {
             true => Weight::Proved,
-            false => Weight::possible_if(speaks_http2(facts) && facts.haproxy.is_none()),
+            false => Weight::Possible.when(speaks_http2(facts) && facts.haproxy.is_none()),
         },
         trials: |facts| {
             let fits = !matches!(
@@ -343,7 +333,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The same check had different results: {mixed-good}; {mixed-bad}. Most likely several servers are behind this name or address, and at least one of them is not healthy.",
         confirm: "Diagnose each server by its own address, with --connect.",
         change: "Fix each server that is not healthy.",
-        weigh: |facts| Weight::proved_if(super::mixed::find(facts).is_some()),
+        weigh: |facts| Weight::Proved.when(super::mixed::find(facts).is_some()),
         ..Cause::BASE
     },
     Cause {
@@ -354,7 +344,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Fix the certificate, and use `verify required`.",
         weigh: |facts| {
             let off = facts.plan.tls.verification.is_none();
-            Weight::proved_if(off && !facts.faults().is_empty())
+            Weight::Proved.when(off && !facts.faults().is_empty())
         },
         ..Cause::BASE
     },
@@ -493,7 +483,7 @@ pub(super) fn short_answer(facts: &Facts) -> Option<String> {
 /// Weighs the cause that a proxy or forwarder accepts the connection, but no server is behind it.
 pub(super) fn nothing_behind(facts: &Facts) -> Weight {
     let reads = facts.hangs_up == Some(false);
-    Weight::likely_if(all_are_cut(facts) && short_answer(facts).is_none() && !reads)
+    Weight::Likely.when(all_are_cut(facts) && short_answer(facts).is_none() && !reads)
 }
 
 /// Returns a sentence that says what the handshakes show about the name.

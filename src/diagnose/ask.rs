@@ -113,7 +113,10 @@ impl Opinion {
         let way = choose(&mut blocks, answers.is_some());
         let own_check = match &search.changed {
             Some(_) => plain.and_then(|answer| own_check(&answer)),
-            None => rows.iter().find(|row| row.role == Role::Own).map(of_row),
+            None => {
+                let row = rows.iter().find(|row| row.role == Role::Own);
+                row.map(|row| result(row.up, &row.status, &row.why))
+            }
         };
         let visitors = blocks.iter().filter(|block| block.fails_visitors());
         let failed = visitors.filter_map(|block| block.visitor).next();
@@ -204,10 +207,11 @@ fn furthest(
     furthest.map(|(number, _)| number)
 }
 
-fn of_row(row: &Row) -> Result<(), String> {
-    match row.up {
+/// Returns the result of HAProxy's own check. A failure has HAProxy's status and reason.
+fn result(up: bool, status: &str, why: &str) -> Result<(), String> {
+    match up {
         true => Ok(()),
-        false => Err(format!("{} {}", row.status, row.why).trim_end().to_owned()),
+        false => Err(format!("{status} {why}").trim_end().to_owned()),
     }
 }
 
@@ -215,11 +219,7 @@ fn of_row(row: &Row) -> Result<(), String> {
 /// finished.
 fn own_check(answer: &Answer) -> Option<Result<(), String>> {
     match answer {
-        Answer::Checked(checked) if checked.up => Some(Ok(())),
-        Answer::Checked(checked) => {
-            let said = format!("{} {}", checked.status, checked.why);
-            Some(Err(said.trim_end().to_owned()))
-        }
+        Answer::Checked(checked) => Some(result(checked.up, &checked.status, &checked.why)),
         Answer::Refused(_) | Answer::None => None,
     }
 }
@@ -273,6 +273,17 @@ fn lines_of(setup: &Setup<'_>, kind: Kind, socket: Option<&SocketPath>) -> Strin
     }
 }
 
+/// Returns a question about a check with these lines, and the request of a visitor.
+fn question(about: About, lines: String, visit: Option<Visit>) -> Question<About> {
+    Question {
+        about,
+        lines,
+        fallback: String::new(),
+        is_checked: true,
+        visit,
+    }
+}
+
 fn questions(
     asked: &Facts,
     facts: &Facts,
@@ -285,32 +296,27 @@ fn questions(
     let kinds = kinds.iter().enumerate();
     let kinds = kinds.filter(|(_, kind)| !(is_slow && sends(kind)));
     let rows = kinds.map(|(number, kind)| {
-        let question = Question {
-            about: About::Row(number),
-            lines: kind.question.clone(),
-            fallback: String::new(),
-            is_checked: true,
-            visit: None,
-        };
-        (None, question)
+        (
+            None,
+            question(About::Row(number), kind.question.clone(), None),
+        )
     });
     // The printed lines always verify the certificate, so HAProxy tries them that way.
     let mut options = facts.options.clone();
     options.verify = None;
     let setup = Setup {
         options: &options,
-        ..Setup::new(facts).with_secrets()
+        secrets: true,
+        ..Setup::new(facts)
     };
     let socket = facts.options.serve.as_ref();
     let blocks = blocks.iter().map(|block| {
-        let question = Question {
-            about: About::Lines(block.kind, block.way),
-            lines: lines_of(&setup.by(block.way), block.kind, socket),
-            fallback: String::new(),
-            is_checked: true,
-            visit: visit(asked.host(), facts),
-        };
-        (setup.buffer(), question)
+        let lines = lines_of(&setup.by(block.way), block.kind, socket);
+        let about = About::Lines(block.kind, block.way);
+        (
+            setup.buffer(),
+            question(about, lines, visit(asked.host(), facts)),
+        )
     });
     rows.chain(blocks).collect()
 }
@@ -328,20 +334,17 @@ fn about_changes(
         let setup = Setup {
             plan: &change.plan,
             options: &change.options,
+            secrets: true,
             ..Setup::new(facts)
         };
-        let setup = setup.with_secrets();
-        let question = |way: &Way| {
-            let question = Question {
-                about: About::Change(number, *way),
-                lines: lines::builtin(&setup.by(*way)),
-                fallback: String::new(),
-                is_checked: true,
-                visit: visit(asked.host(), facts),
-            };
-            (setup.buffer(), question)
+        let of_way = |way: &Way| {
+            let (about, lines) = (About::Change(number, *way), lines::builtin(&setup.by(*way)));
+            (
+                setup.buffer(),
+                question(about, lines, visit(asked.host(), facts)),
+            )
         };
-        ways.iter().map(question).collect::<Vec<_>>()
+        ways.iter().map(of_way).collect::<Vec<_>>()
     });
     questions.collect()
 }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::session::Session;
 use crate::causes::facts::{Attempt, Plain, host};
 use crate::deadline::Deadline;
 use crate::haproxy::ask::PAUSE;
@@ -30,13 +31,15 @@ pub(super) fn connect(plan: &Plan, address: &Address) -> Attempt {
     Attempt { result, seen }
 }
 
-/// The addresses that still answered 429 after a pause.
-static STRICT: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
 /// Runs one variation of the check at an address. If the server answers 429, repeats the request after a
 /// pause, because diagnose's own parallel requests may have exceeded the server's limit. Repeats one request
 /// at a time.
-pub(super) fn attempt(trial: Trial<'_>, address: &Address, timeout: Duration) -> Attempt {
+pub(super) fn attempt(
+    trial: Trial<'_>,
+    address: &Address,
+    timeout: Duration,
+    session: &Session,
+) -> Attempt {
     let first = once(trial, address, timeout);
     let is_limited = |attempt: &Attempt| {
         let rules = trial.request.map(|request| request.expectations.as_slice());
@@ -48,7 +51,8 @@ pub(super) fn attempt(trial: Trial<'_>, address: &Address, timeout: Duration) ->
     if !is_limited(&first) {
         return first;
     }
-    let mut strict = STRICT.lock().unwrap_or_else(PoisonError::into_inner);
+    let strict = session.strict.lock();
+    let mut strict = strict.unwrap_or_else(PoisonError::into_inner);
     let name = address.to_string();
     if strict.contains(&name) {
         return first;
@@ -146,9 +150,10 @@ fn read_head(stream: &mut TcpStream, end: Instant) -> String {
 pub(super) type Job<'a> = Box<dyn FnOnce() + Send + 'a>;
 
 /// Runs the jobs in parallel, on as many threads as the system allows. The calling thread runs jobs, too.
-pub(super) fn in_parallel(jobs: Vec<Job<'_>>) {
+pub(super) fn in_parallel<J: FnOnce() + Send>(jobs: impl IntoIterator<Item = J>) {
+    let jobs: VecDeque<J> = jobs.into_iter().collect();
     let others = jobs.len().saturating_sub(1);
-    let queue = Mutex::new(VecDeque::from(jobs));
+    let queue = Mutex::new(jobs);
     let next = || {
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.pop_front()

@@ -4,6 +4,7 @@
 
 mod carried;
 pub(super) mod diff;
+mod options;
 mod rewrite;
 mod shared;
 mod traffic;
@@ -18,10 +19,8 @@ use crate::doctor::survey::{CheckKind, Edit, NewLine, Surveyed, is_evaluated};
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::config::http_check::Request;
-use crate::haproxy::words::split_value;
 use crate::options::Options;
 use crate::options::handed;
-use crate::options::values::{Time, TlsVersion};
 use crate::plan::DEFAULTS;
 
 /// The first words of a line. A change replaces the lines that begin with them.
@@ -54,14 +53,10 @@ fn has_head(rule: &Rule, head: Head) -> bool {
     begins(&rule.words, head)
 }
 
-/// The difference between the check's own time limit and HAProxy's longer limits, such as `inter`, in
-/// milliseconds.
-const SPARE: u128 = 500;
-
-/// Returns a `timeout` line with this time in milliseconds.
-fn timeout(head: Head, time: u128) -> Vec<Vec<String>> {
-    let words = head.iter().map(|word| (*word).to_owned());
-    vec![words.chain([format!("{time}ms")]).collect()]
+/// Returns a line that begins with these words.
+fn line<W: Into<String>>(head: Head, rest: impl IntoIterator<Item = W>) -> Vec<String> {
+    let head = head.iter().map(|word| (*word).to_owned());
+    head.chain(rest.into_iter().map(Into::into)).collect()
 }
 
 /// A change of haproxy.cfg for one server.
@@ -116,9 +111,7 @@ impl Change {
         change.keep_present(surveyed);
         // Visitors' requests need this header, too.
         if surveyed.lines.is_http && is_forwarded(best) && !is_forwarded(asked) {
-            let words = FORWARDED_PROTO.iter().copied().chain(["https"]);
-            let line = words.map(str::to_owned).collect();
-            change.rules.push((FORWARDED_PROTO, vec![line]));
+            change.set_lines(FORWARDED_PROTO, vec![line(FORWARDED_PROTO, ["https"])]);
         }
         Some(change)
     }
@@ -176,9 +169,9 @@ impl Change {
     /// wins.
     pub fn with(self, other: Change) -> Change {
         let mut change = self.with_edits(&other.words, &other.connect);
-        let is_new = |(head, _): &(Head, _)| !other.rules.iter().any(|(new, _)| new == head);
-        change.rules.retain(is_new);
-        change.rules.extend(other.rules);
+        for (head, lines) in other.rules {
+            change.set_lines(head, lines);
+        }
         change.options = other.options.or(change.options);
         change
     }
@@ -186,12 +179,10 @@ impl Change {
     /// Adds changes of words on the server line and in the check's `connect` rule. They replace earlier
     /// changes of the same words.
     pub fn with_edits(mut self, words: &[Edit], connect: &[Edit]) -> Change {
-        self.words
-            .retain(|(word, _)| !words.iter().any(|(new, _)| new == word));
-        self.words.extend_from_slice(words);
-        self.connect
-            .retain(|(word, _)| !connect.iter().any(|(new, _)| new == word));
-        self.connect.extend_from_slice(connect);
+        for (known, new) in [(&mut self.words, words), (&mut self.connect, connect)] {
+            known.retain(|(word, _)| !new.iter().any(|(replaced, _)| replaced == word));
+            known.extend_from_slice(new);
+        }
         self
     }
 
@@ -302,8 +293,7 @@ impl Change {
 
     /// Returns this change, with `request` as the request of HAProxy's own check.
     pub fn with_request(mut self, request: &Request) -> Change {
-        self.rules.retain(|(head, _)| *head != SEND);
-        self.rules.push((SEND, vec![request.words()]));
+        self.set_lines(SEND, vec![request.words()]);
         self
     }
 
@@ -319,209 +309,24 @@ impl Change {
     /// Adds lines to the backend. They replace lines of this change that begin with the same words.
     pub fn with_lines(mut self, lines: &[NewLine]) -> Change {
         for (head, line) in lines {
-            self.rules.retain(|(known, _)| known != head);
-            self.rules.push((head, vec![line.clone()]));
+            self.set_lines(head, vec![line.clone()]);
         }
         self
+    }
+
+    /// Sets the lines that begin with `head`.
+    fn set_lines(&mut self, head: Head, lines: Vec<Vec<String>>) {
+        self.rules.retain(|(known, _)| *known != head);
+        self.rules.push((head, lines));
     }
 
     /// Returns this change. If a check by `sni-check serve` lacks `http-check send-state`, adds that line.
     pub fn with_state(mut self, surveyed: &Surveyed) -> Change {
         let has_state = surveyed.rules().any(|rule| has_head(rule, SEND_STATE));
         if surveyed.kind == CheckKind::Served && !has_state {
-            let line = SEND_STATE.iter().map(|word| (*word).to_owned()).collect();
-            self.rules.push((SEND_STATE, vec![line]));
+            self.set_lines(SEND_STATE, vec![line(SEND_STATE, [""; 0])]);
         }
         self
-    }
-
-    /// Sets one option of HAProxy's own check. Returns `None` if haproxy.cfg can't express the option.
-    fn set_own_check_option(
-        &mut self,
-        surveyed: &Surveyed,
-        name: &str,
-        best: &Options,
-    ) -> Option<()> {
-        // Without `default`, a `connect` rule ignores the server line's words about SNI, ALPN and the PROXY
-        // header.
-        let connect = connect_rule(surveyed);
-        let has = |rule: &Rule, wanted: &str| rule.words.iter().any(|word| word == wanted);
-        let ruled =
-            |word: &str| connect.is_some_and(|rule| has(rule, word) || !has(rule, "default"));
-        let switch = |is_set: bool| is_set.then(String::new);
-        match name {
-            "--sni" | "--no-sni" if ruled("sni") => self.ruled("sni", best.sni.clone()),
-            "--sni" | "--no-sni" => self.word("check-sni", best.sni.clone()),
-            // Without --verify-host, verify the SNI name: visitors' connections may send no SNI, and HAProxy
-            // would then verify no name.
-            "--verify-host" => {
-                let name = best.verify_host.as_ref().or(best.sni.as_ref());
-                self.word("verifyhost", name.cloned());
-            }
-            "--send-proxy" | "--send-proxy-v2" => {
-                let elsewhere = ["port", "addr"].map(|word| surveyed.has_word(word));
-                let is_set = best.send_proxy || best.send_proxy_v2;
-                match ruled("send-proxy") {
-                    true => self.ruled("send-proxy", switch(is_set)),
-                    false if elsewhere.contains(&true) => {
-                        self.word("check-send-proxy", switch(is_set));
-                    }
-                    // Without `port` and `addr`, the check sends the PROXY header if any `send-proxy` word is
-                    // present.
-                    false if !is_set => {
-                        for word in PROXY_WORDS {
-                            self.word(word, None);
-                        }
-                    }
-                    false => self.set_word(name, best),
-                }
-                // The server line decides which version of the header HAProxy sends.
-                let mut versions = ["send-proxy", "send-proxy-v2"].into_iter();
-                if best.send_proxy_v2 && !versions.any(|word| surveyed.has_word(word)) {
-                    self.set_word("--send-proxy-v2", best);
-                }
-            }
-            "--ca-file" | "--crl-file" | "--crt" | "--source" | "--ssl-min-ver"
-            | "--ssl-max-ver" => self.set_word(name, best),
-            "--alpn" => {
-                let alpn = best.alpn.as_ref().map(ToString::to_string);
-                // Without `check-alpn`, the check offers the `alpn` list of the server line.
-                if alpn.is_none() {
-                    self.word("alpn", None);
-                }
-                match ruled("alpn") {
-                    true => self.ruled("alpn", alpn),
-                    false => self.word("check-alpn", alpn),
-                }
-            }
-            "--timeout" => self.set_time(surveyed, best)?,
-            "--header" | "--uri" | "--method" | "--body" => {
-                self.request((best, "HTTP/1.1"), evaluated_host(surveyed));
-            }
-            "--expect" => {
-                let rules = best.expect.iter().map(|rule| {
-                    let words = split_value(&rule.to_string()).ok()?.into_iter();
-                    let words = words.map(|word| String::from_utf8(word).ok());
-                    let head = EXPECT.iter().map(|word| Some((*word).to_owned()));
-                    head.chain(words).collect()
-                });
-                let rules: Option<Vec<Vec<String>>> = rules.collect();
-                self.rules.push((EXPECT, rules?));
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    /// Sets an option with a word of the server line that applies to the check and to visitors.
-    fn set_word(&mut self, name: &str, best: &Options) {
-        let switch = |is_set: bool| is_set.then(String::new);
-        let version = |version: Option<TlsVersion>| version.map(|version| version.to_string());
-        match name {
-            "--ca-file" => {
-                let file = best.ca_file.iter().find(|file| *file != "@bundled");
-                let file = file.map_or("@system-ca", String::as_str);
-                self.word("ca-file", Some(file.to_owned()));
-            }
-            "--crl-file" => self.word("crl-file", best.crl_file.first().cloned()),
-            "--crt" => self.word("crt", best.crt.clone()),
-            "--source" => {
-                self.word("source", best.source.as_ref().map(ToString::to_string));
-                // Without a word on the server line, the line of the backend applies, so remove this line,
-                // too.
-                if best.source.is_none() {
-                    self.rules.push((SOURCE, Vec::new()));
-                }
-            }
-            "--send-proxy" | "--send-proxy-v2" if !(best.send_proxy || best.send_proxy_v2) => {
-                for word in PROXY_WORDS
-                    .iter()
-                    .filter(|word| **word != "check-send-proxy")
-                {
-                    self.word(word, None);
-                }
-            }
-            "--send-proxy" => self.word("send-proxy", switch(best.send_proxy)),
-            "--send-proxy-v2" => self.word("send-proxy-v2", switch(best.send_proxy_v2)),
-            "--ssl-min-ver" => self.word("ssl-min-ver", version(best.ssl_min_ver)),
-            _ => self.word("ssl-max-ver", version(best.ssl_max_ver)),
-        }
-    }
-
-    /// Gives the check more time. HAProxy kills an external check after `inter`. If `timeout check` is set,
-    /// HAProxy also kills it after `timeout connect`. The value of `timeout check` limits only other kinds of
-    /// check. Returns `None` if the options have no --timeout.
-    fn set_time(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
-        let time = best.timeout.as_ref()?.0.as_millis();
-        self.word("inter", Some(format!("{}ms", time + SPARE)));
-        let has_limit = surveyed.rules().any(|rule| has_head(rule, TIMEOUT_CHECK));
-        match surveyed.kind {
-            CheckKind::External if has_limit => self.raise_timeout_connect(surveyed, best)?,
-            CheckKind::External => {}
-            // HAProxy must wait longer than serve, or it shows no cause.
-            CheckKind::Served => {
-                let line = timeout(TIMEOUT_CHECK, time + SPARE);
-                self.rules.push((TIMEOUT_CHECK, line));
-            }
-            _ => self
-                .rules
-                .push((TIMEOUT_CHECK, timeout(TIMEOUT_CHECK, time))),
-        }
-        Some(())
-    }
-
-    /// Raises `timeout connect` above the check's time limit, if the value in haproxy.cfg is too low.
-    fn raise_timeout_connect(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
-        let time = best.timeout.as_ref()?.0;
-        let rule = surveyed
-            .rules()
-            .find(|rule| has_head(rule, TIMEOUT_CONNECT));
-        let present = rule.and_then(|rule| rule.words.get(2)?.parse::<Time>().ok());
-        let is_set = self.rules.iter().any(|(head, _)| *head == TIMEOUT_CONNECT);
-        if present.is_some_and(|present| present.0 <= time) && !is_set {
-            let line = timeout(TIMEOUT_CONNECT, time.as_millis() + SPARE);
-            self.rules.push((TIMEOUT_CONNECT, line));
-        }
-        Some(())
-    }
-
-    fn word(&mut self, word: &'static str, value: Option<String>) {
-        if !self.words.iter().any(|(known, _)| *known == word) {
-            self.words.push((word, value));
-        }
-    }
-
-    /// Sets a word of the check's `connect` rule, unless this change already sets it.
-    fn ruled(&mut self, word: &'static str, value: Option<String>) {
-        if !self.connect.iter().any(|(known, _)| *known == word) {
-            self.connect.push((word, value));
-        }
-    }
-
-    /// Sets the request of HAProxy's own check, as one `http-check send`. If the options have no Host header,
-    /// the request's Host is `host`, or else the check's SNI name or target.
-    fn request(&mut self, (best, version): (&Options, &str), host: Option<&str>) {
-        self.rules.retain(|(head, _)| *head != SEND);
-        let method = best.method.as_deref().unwrap_or("GET");
-        let uri = best.uri.as_deref().unwrap_or("/");
-        let mut words: Vec<String> = SEND.iter().map(|word| (*word).to_owned()).collect();
-        words.extend(["meth", method, "uri", uri, "ver", version].map(str::to_owned));
-        // sni-check always sends a Host. HAProxy's own check sends a Host only if the line has one.
-        let name = best.sni.as_ref().or(best.target.first());
-        let name = host.or(name.map(String::as_str));
-        let host = name.filter(|_| !best.has_header("host"));
-        let host = host.map(|name| format!("Host: {name}"));
-        for header in host.iter().chain(&best.header) {
-            let field = header.split_once(':');
-            // `--header 'NAME:'` leaves out a default header. HAProxy's own check has no default headers.
-            if let Some((name, value)) = field.filter(|(_, value)| !value.trim().is_empty()) {
-                words.extend(["hdr", name, value.trim()].map(str::to_owned));
-            }
-        }
-        if let Some(body) = &best.body {
-            words.extend(["body".to_owned(), body.clone()]);
-        }
-        self.rules.push((SEND, vec![words]));
     }
 
     /// Returns the new SNI name of visitors' connections, if the change sets a fixed name.

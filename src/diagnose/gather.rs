@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, DnsName, UnixTime};
 use ureq::http::{HeaderName, HeaderValue, header};
 
 use super::attempts::{Job, attempt, connect, hangs_up, in_parallel, plain_http, source};
-use super::progress::{Phase, Progress};
+use super::session::{Phase, Session};
 use crate::causes::facts::{
     Answers, Attempt, Facts, Faults, Handshakes, KnownValue, host, is_safe,
 };
@@ -20,7 +20,7 @@ use crate::options::values::{TlsVersion, Verify};
 use crate::output::date::now;
 use crate::plan::{DEFAULTS, Output, Plan, Request, Tls, Trust, Verification, is_harmless};
 use crate::probe::connect::{Address, addresses};
-use crate::probe::{self, Seen, Trial, Verdict};
+use crate::probe::{self, Seen, Trial};
 
 /// The largest number of a name's addresses that diagnose tries.
 const ADDRESSES: usize = 8;
@@ -30,14 +30,17 @@ pub(super) fn gather(
     plan: Plan,
     options: Options,
     known_values: &Arc<[KnownValue]>,
-    progress: &Progress,
+    session: &Session,
 ) -> Facts {
-    progress.enter(Phase::Connecting);
+    session.enter(Phase::Connecting);
     let start = Instant::now();
     let resolved = addresses(&plan.target, Deadline::new(start, plan.timeout));
     let resolve = start.elapsed();
     let count = resolved.as_ref().map_or(0, Vec::len);
-    let addresses = resolved.map(|all| connect_each(&plan, all));
+    let addresses = resolved.map(|all| {
+        let all = all.into_iter().take(ADDRESSES);
+        each(all, |address| connect(&plan, address))
+    });
     let tried = addresses.as_ref().map_or(&[][..], Vec::as_slice);
     let mut answering = tried.iter().filter(|(_, attempt)| attempt.result.is_ok());
     let reached = answering.next().map(|(address, _)| address.clone());
@@ -49,14 +52,14 @@ pub(super) fn gather(
         reached: reached.clone(),
         ..nothing_seen(plan, options, known_values)
     };
-    progress.enter(Phase::Handshakes);
+    session.enter(Phase::Handshakes);
     let Some(address) = reached else {
         facts.verdict = probe::run(&facts.plan, Instant::now());
         return facts;
     };
-    look_at_tls(&mut facts, &address, others);
-    progress.enter(Phase::Requests);
-    look_at_http(&mut facts, &address);
+    look_at_tls(&mut facts, &address, others, session);
+    session.enter(Phase::Requests);
+    look_at_http(&mut facts, &address, session);
     facts
 }
 
@@ -67,40 +70,20 @@ pub(super) fn facts_of_success(
     options: Options,
     attempt: Attempt,
     before: &Facts,
+    session: &Session,
 ) -> Facts {
     let mut facts = Facts {
-        verdict: Verdict {
-            result: attempt.result,
-            seen: attempt.seen,
-        },
+        verdict: attempt,
         resolve: before.resolve,
-        addresses: connections(before),
+        addresses: before.addresses.clone(),
         untried: before.untried,
         reached: before.reached.clone(),
         ..nothing_seen(plan, options, &before.known_values)
     };
     if let Some(address) = facts.reached.clone() {
-        facts.answers = ask(&facts.plan, &address, false);
+        facts.answers = ask(&facts.plan, &address, false, session);
     }
     facts
-}
-
-/// Returns the addresses of the earlier facts, each with the result of connecting to it.
-fn connections(before: &Facts) -> Result<Vec<(Address, Attempt)>, Failure> {
-    let copy = |(address, attempt): &(Address, Attempt)| {
-        let result = attempt.result.clone();
-        let seen = Seen::default();
-        (address.clone(), Attempt { result, seen })
-    };
-    let all = before.addresses.as_ref().map_err(Clone::clone)?;
-    Ok(all.iter().map(copy).collect())
-}
-
-fn not_run() -> Verdict {
-    Verdict {
-        result: Err(Failure::Internal("not tried".to_owned())),
-        seen: Seen::default(),
-    }
 }
 
 /// Returns the facts that are known before diagnose sends anything.
@@ -108,7 +91,7 @@ fn nothing_seen(plan: Plan, options: Options, known_values: &Arc<[KnownValue]>) 
     Facts {
         plan,
         options,
-        verdict: not_run(),
+        verdict: Attempt::none(),
         resolve: Duration::ZERO,
         addresses: Ok(Vec::new()),
         untried: 0,
@@ -125,13 +108,6 @@ fn nothing_seen(plan: Plan, options: Options, known_values: &Arc<[KnownValue]>) 
     }
 }
 
-/// Connects to the first few addresses in parallel.
-fn connect_each(plan: &Plan, addresses: Vec<Address>) -> Vec<(Address, Attempt)> {
-    each(addresses.into_iter().take(ADDRESSES), |address| {
-        connect(plan, address)
-    })
-}
-
 /// Runs a job for each address in parallel, and returns the results.
 fn each(
     addresses: impl Iterator<Item = Address>,
@@ -141,10 +117,8 @@ fn each(
         .map(|address| (address, Attempt::none()))
         .collect();
     let run = &run;
-    let jobs = attempts
-        .iter_mut()
-        .map(|(address, attempt)| Box::new(move || *attempt = run(address)) as Job<'_>);
-    in_parallel(jobs.collect());
+    let jobs = attempts.iter_mut();
+    in_parallel(jobs.map(|(address, attempt)| move || *attempt = run(address)));
     attempts
 }
 
@@ -154,32 +128,39 @@ const HEAD_START: Duration = Duration::from_millis(500);
 /// Runs the check. Then makes the handshakes, and in parallel runs the check at the name's other addresses. A
 /// server may ban clients after some failed handshakes, and the check would then fail, too. So the handshakes
 /// begin only when the check has ended, or after `HEAD_START`.
-fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
+fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>, session: &Session) {
     let (plan, options) = (&facts.plan, &facts.options);
-    let (mut verdict, mut elsewhere, mut tls) = (not_run(), Vec::new(), None);
+    let (mut verdict, mut elsewhere, mut tls) = (Attempt::none(), Vec::new(), None);
     let others = others.into_iter();
     let at_others: Job<'_> = Box::new(|| {
         elsewhere = each(others, |address| {
-            attempt(whole_check(plan), address, plan.timeout)
+            attempt(whole_check(plan), address, plan.timeout, session)
         });
     });
     let (ended, end) = mpsc::channel();
     let (result, handshakes) = (&mut verdict, &mut tls);
-    in_parallel(vec![
+    let jobs: Vec<Job<'_>> = vec![
         Box::new(move || {
             *result = probe::run(plan, Instant::now());
             _ = ended.send(());
         }),
         Box::new(move || {
             _ = end.recv_timeout(HEAD_START);
-            *handshakes = Some(shake_hands(plan, options, address, vec![at_others]));
+            *handshakes = Some(shake_hands(
+                plan,
+                options,
+                address,
+                vec![at_others],
+                session,
+            ));
         }),
-    ]);
+    ];
+    in_parallel(jobs);
     let Some(mut tls) = tls else { return };
     // If the server serves one connection at a time, the handshakes waited for the check. Make them again.
     let waits = |attempt: &&Attempt| matches!(attempt.result, Err(Failure::HandshakeTimeout));
     if is_slow(&verdict.result) && tls.all().iter().any(waits) {
-        tls = shake_hands(plan, options, address, Vec::new());
+        tls = shake_hands(plan, options, address, Vec::new(), session);
     }
     (facts.verdict, facts.elsewhere, facts.tls) = (verdict, elsewhere, Some(tls));
 }
@@ -200,14 +181,14 @@ fn whole_check(plan: &Plan) -> Trial<'_> {
     }
 }
 
-fn look_at_http(facts: &mut Facts, address: &Address) {
+fn look_at_http(facts: &mut Facts, address: &Address, session: &Session) {
     let Some(tls) = &facts.tls else { return };
     // Don't send secrets to a server without a valid certificate.
     let untrusted = !tls.faults.is_empty() && facts.plan.tls.verification.is_some();
     let (named, any) = (tls.named.result.is_ok(), tls.any_succeeded());
     // A request that timed out would time out again.
     if named && !is_slow(&facts.verdict.result) {
-        facts.answers = ask(&facts.plan, address, untrusted);
+        facts.answers = ask(&facts.plan, address, untrusted, session);
     }
     if !any {
         // The handshake that the server closed shows how long the server takes to close a connection.
@@ -233,6 +214,7 @@ fn shake_hands<'a>(
     options: &Options,
     address: &'a Address,
     more: Vec<Job<'a>>,
+    session: &Session,
 ) -> Handshakes {
     let chosen = unverified(plan, plan.tls.min_version, plan.tls.max_version);
     let only12 = unverified(plan, TlsVersion::Tls12, TlsVersion::Tls12);
@@ -250,26 +232,23 @@ fn shake_hands<'a>(
             request: None,
             ..whole_check(plan)
         };
-        attempt(trial, address, plan.timeout.max(SHORTEST))
+        attempt(trial, address, plan.timeout.max(SHORTEST), session)
     };
-    let [
-        mut named,
-        mut bare,
-        mut tls12,
-        mut tls13,
-        mut made_up,
-        mut http2,
-    ] = std::array::from_fn(|_| Attempt::none());
-    let mut jobs: Vec<Job<'_>> = vec![
-        Box::new(|| named = shake(sni, &chosen)),
-        Box::new(|| bare = shake(None, &chosen)),
-        Box::new(|| tls12 = shake(sni, &only12)),
-        Box::new(|| tls13 = shake(sni, &only13)),
-        Box::new(|| made_up = shake(no_such_name.as_ref(), &chosen)),
-        Box::new(|| http2 = shake(sni, &with_http2)),
+    let shake = &shake;
+    let variations = [
+        (sni, &chosen),
+        (None, &chosen),
+        (sni, &only12),
+        (sni, &only13),
+        (no_such_name.as_ref(), &chosen),
+        (sni, &with_http2),
     ];
-    jobs.extend(more);
-    in_parallel(jobs);
+    let mut attempts = variations.map(|_| Attempt::none());
+    let jobs = attempts.iter_mut().zip(variations);
+    let jobs = jobs
+        .map(|(attempt, (sni, tls))| -> Job<'_> { Box::new(move || *attempt = shake(sni, tls)) });
+    in_parallel(jobs.chain(more));
+    let [named, bare, tls12, tls13, made_up, http2] = attempts;
     // A different certificate for the same names may come from a different server behind the same address.
     // Repeat the handshake to find that server.
     let doubtful = [&bare, &made_up]
@@ -277,10 +256,8 @@ fn shake_hands<'a>(
         .any(|other| has_same_names(&named, other));
     let mut again = [(); 4].map(|()| Attempt::none());
     if doubtful {
-        let jobs = again
-            .iter_mut()
-            .map(|attempt| Box::new(|| *attempt = shake(sni, &chosen)) as Job<'_>);
-        in_parallel(jobs.collect());
+        let jobs = again.iter_mut();
+        in_parallel(jobs.map(|attempt| || *attempt = shake(sni, &chosen)));
     }
     let rules = Rules::new(plan, options);
     let (faults, system_faults) = rules.judge(&named);
@@ -377,7 +354,7 @@ impl Rules {
 /// Sends the check's request. If the request changes nothing at the server, also sends variations of it, such
 /// as other Hosts. If the certificate is `untrusted`, sends no secrets. Returns `None` if the check sends no
 /// request, or if its request may change something and the certificate is `untrusted`.
-fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
+fn ask(plan: &Plan, address: &Address, untrusted: bool, session: &Session) -> Option<Answers> {
     let is_safe = is_safe(&plan.request.method);
     if plan.handshake_only || untrusted && !is_safe {
         return None;
@@ -407,7 +384,7 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
     };
     let run = |request| {
         let request = Some(request);
-        attempt(Trial { request, ..trial }, address, plan.timeout)
+        attempt(Trial { request, ..trial }, address, plan.timeout, session)
     };
     let in_buffer = is_safe && request.wants(Part::Body) && request.max_body > HAPROXY_READS;
     let by_buffer = in_buffer.then(|| Request {
@@ -424,7 +401,7 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
     let mut asked = Err(Failure::Internal("not tried".to_owned()));
     let (mut address_as_host, mut name_as_host) = (None, None);
     let (mut in_buffer, mut encoded) = (None, None);
-    in_parallel(vec![
+    let jobs: Vec<Job<'_>> = vec![
         Box::new(|| {
             let deadline = Deadline::new(Instant::now(), plan.timeout);
             let addresses = std::slice::from_ref(address);
@@ -434,7 +411,8 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
         Box::new(|| name_as_host = by_name.as_ref().map(run)),
         Box::new(|| in_buffer = by_buffer.as_ref().map(run)),
         Box::new(|| encoded = by_encoding.as_ref().map(run)),
-    ]);
+    ];
+    in_parallel(jobs);
     Some(Answers {
         asked,
         took: seen.times.response,

@@ -69,14 +69,6 @@ impl<'a> Setup<'a> {
         (longest > DEFAULT_HEAD).then(|| (longest + FREE).next_multiple_of(FREE))
     }
 
-    /// Returns the setup with secrets.
-    pub fn with_secrets(&self) -> Setup<'a> {
-        Setup {
-            secrets: true,
-            ..self.clone()
-        }
-    }
-
     /// Returns the setup with this way of HAProxy's own check.
     pub fn by(&self, way: Way) -> Setup<'a> {
         Setup {

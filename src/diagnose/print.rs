@@ -235,28 +235,23 @@ impl Report<'_> {
 
     fn cure(&self) -> Value {
         let blocks = self.blocks();
-        let block = |kind| blocks.iter().find(|block| block.kind == kind);
-        let lines = |kind| block(kind).map(|block| block.text.clone());
-        let tried = |kind| {
-            block(kind).map(|block| match block.is_up() {
+        let mut cure = json!({"where": self.place.map(Place::word), "advice": self.advice()});
+        for (name, kind) in [
+            ("builtin", Kind::Builtin),
+            ("external", Kind::External),
+            ("served", Kind::Served),
+        ] {
+            let block = blocks.iter().find(|block| block.kind == kind);
+            let tried = block.map(|block| match block.is_up() {
                 true => "tried: UP".to_owned(),
                 false => self.tried(block),
-            })
-        };
-        let visitors = |kind| Some(block(kind)?.visitor?.status);
-        json!({
-            "where": self.place.map(Place::word),
-            "advice": self.advice(),
-            "builtin": lines(Kind::Builtin),
-            "builtin_tried": tried(Kind::Builtin),
-            "builtin_visitors": visitors(Kind::Builtin),
-            "external": lines(Kind::External),
-            "external_tried": tried(Kind::External),
-            "external_visitors": visitors(Kind::External),
-            "served": lines(Kind::Served),
-            "served_tried": tried(Kind::Served),
-            "served_visitors": visitors(Kind::Served),
-        })
+            });
+            let visitor = block.and_then(|block| block.visitor);
+            cure[name] = json!(block.map(|block| &block.text));
+            cure[format!("{name}_tried")] = json!(tried);
+            cure[format!("{name}_visitors")] = json!(visitor.map(|visitor| visitor.status));
+        }
+        cure
     }
 
     /// Returns one text for each finding (what is wrong, the evidence and the change), and then the notes.

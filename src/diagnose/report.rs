@@ -222,12 +222,9 @@ fn causes(facts: &Facts) -> Vec<Finding> {
     };
     let refused = weighed.iter().find(is_refused).cloned();
     let mut found = best_supported(weighed);
-    found.extend(refused.filter(|refused| {
-        let mut ids = found.iter().map(|finding| finding.cause.id);
-        ids.all(|id| id != refused.cause.id)
-    }));
-    let only = |id: &str| found.iter().any(|finding| finding.cause.id == id);
-    if !only("servers-differ") && !only("limit-of-sni-check") {
+    let has = |found: &[Finding], id| found.iter().any(|finding| finding.cause.id == id);
+    found.extend(refused.filter(|refused| !has(&found, refused.cause.id)));
+    if !has(&found, "servers-differ") && !has(&found, "limit-of-sni-check") {
         found.extend(further_faults(facts, facts.code()));
     }
     found
@@ -265,17 +262,10 @@ fn further_faults(facts: &Facts, code: Code) -> Vec<Finding> {
 fn remarks(facts: &Facts) -> Vec<Finding> {
     let mut found = weigh(facts, Code::Healthy);
     found.retain(|finding| finding.weight == Weight::Proved);
-    if found
-        .iter()
-        .any(|finding| finding.cause.id == "servers-differ")
-    {
+    let has = |id: &str| found.iter().any(|finding| finding.cause.id == id);
+    if has("servers-differ") {
         found.retain(|finding| finding.cause.id == "servers-differ");
-        return found;
-    }
-    if found
-        .iter()
-        .any(|finding| finding.cause.id == "verification-off")
-    {
+    } else if has("verification-off") {
         found.retain(|finding| finding.cause.id != "own-check-differs");
         found.extend(further_faults(facts, Code::Healthy));
     }

@@ -19,22 +19,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use rustix::stdio::stderr;
 
 pub use self::call::ServersCall;
 pub(crate) use self::call::of_words;
 use self::state::{Diagnosis, State, Statistics, Subject};
 use super::gather::gather;
-use super::investigate;
-use super::progress::{self, Phase, Progress};
+use super::session::{Phase, Session, show_phase};
+use super::{bound, investigate, longest};
 use crate::causes::facts::Handshakes;
 use crate::code::Code;
 use crate::doctor::survey::{Survey, Surveyed, survey};
-use crate::haproxy::program::Haproxy;
 use crate::output::write::write_text;
 use crate::plan::{Output, Plan};
 use crate::refusal::refusal;
-use crate::start::{Channel, Expiry, Text, expire_after, never_expire};
+use crate::start::never_expire;
 
 /// How many servers diagnose works on at a time.
 const AT_ONCE: usize = 4;
@@ -51,23 +49,15 @@ const MOST: usize = 16;
 pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let program = call.haproxy.as_deref().filter(|program| *program != "none");
     let mut survey = survey(&call.file, &call.env, program)?;
-    bound(&survey, start);
+    bound(longest_of(&survey), TOO_LONG, start);
     state::choose_steps(&mut survey);
     let one = call.server.first().map(|name| one(&survey, name));
     let one = one.transpose()?;
-    let haproxy = match call.haproxy.as_deref() {
-        Some("none") => None,
-        given => Some(Haproxy::find(given)?),
-    };
+    let session = Session::new(call.haproxy.as_deref())?;
     let statistics = Statistics::read(&survey);
-    let (text, code) = progress::shown(|progress| {
+    let (text, code) = show_phase(&session, || {
         let mut subjects = state::subjects(&survey, &statistics, one);
-        diagnose(
-            &mut subjects,
-            &survey,
-            (call.verbose, haproxy.as_ref()),
-            progress,
-        );
+        diagnose(&mut subjects, &survey, call.verbose, &session);
         let code = match code(&subjects, one.is_some()) {
             Code::Healthy if survey.refusal.is_some() => Code::Refused,
             code => code,
@@ -121,12 +111,7 @@ fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
 }
 
 /// Diagnoses the wanted servers, several at a time, and tries changes of haproxy.cfg.
-fn diagnose(
-    subjects: &mut [Subject<'_>],
-    survey: &Survey,
-    (verbose, haproxy): (bool, Option<&Haproxy>),
-    progress: &Progress,
-) {
+fn diagnose(subjects: &mut [Subject<'_>], survey: &Survey, verbose: bool, session: &Session) {
     let checked = survey.servers.iter().filter(|server| server.is_checked);
     let checked: Vec<&Surveyed> = checked.collect();
     let mut wanted: Vec<&mut Subject<'_>> = subjects
@@ -144,24 +129,23 @@ fn diagnose(
         thread::scope(|scope| {
             for subject in some {
                 let one = move || {
-                    subject.diagnosis = diagnosis(subject, verbose, haproxy, progress);
+                    subject.diagnosis = diagnosis(subject, verbose, session);
                     subject.adopt_own_check();
-                    subject.at_visitors = at_visitors(subject, haproxy, progress);
+                    subject.at_visitors = at_visitors(subject, session);
                 };
                 // If the system can't create a thread, the report says that the server wasn't diagnosed.
                 _ = thread::Builder::new().spawn_scoped(scope, one);
             }
         });
     }
-    progress.enter(Phase::Haproxy);
-    changes::try_changes(&mut wanted, &checked, haproxy);
+    session.enter(Phase::Haproxy);
+    changes::try_changes(&mut wanted, &checked, session.haproxy.as_ref());
 }
 
 fn diagnosis(
     subject: &mut Subject<'_>,
     verbose: bool,
-    haproxy: Option<&Haproxy>,
-    progress: &Progress,
+    session: &Session,
 ) -> Result<Diagnosis, String> {
     if let [obstacle, ..] = subject.obstacles() {
         return Err(obstacle.what.clone());
@@ -174,7 +158,7 @@ fn diagnosis(
     options.verbose = verbose;
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
-    let facts = gather(plan, options, &surveyed.known_values, progress);
+    let facts = gather(plan, options, &surveyed.known_values, session);
     // If the server speaks no TLS, a check without TLS is right, but sni-check can't make such a check.
     let tls = facts.tls.as_ref();
     let speaks_tls = tls.is_none_or(Handshakes::is_answered_in_tls);
@@ -183,17 +167,13 @@ fn diagnosis(
         subject.speaks_plain_http = facts.speaks_plain_http();
         return Err(call.clone());
     }
-    let (search, opinion) = investigate(facts, haproxy, progress);
+    let (search, opinion) = investigate(facts, session);
     Ok(Diagnosis { search, opinion })
 }
 
 /// Diagnoses the address and port of visitors' connections, if the check connects elsewhere and fails before
 /// its request.
-fn at_visitors(
-    subject: &Subject<'_>,
-    haproxy: Option<&Haproxy>,
-    progress: &Progress,
-) -> Option<Diagnosis> {
+fn at_visitors(subject: &Subject<'_>, session: &Session) -> Option<Diagnosis> {
     let surveyed = subject.surveyed;
     let options = match &surveyed.at_visitors {
         Some(there) => (**there.call.as_ref().ok()?).clone(),
@@ -208,8 +188,8 @@ fn at_visitors(
         return None;
     }
     let plan = Plan::new(&options, None, None, Output::default()).ok()?;
-    let facts = gather(plan, options, &surveyed.known_values, progress);
-    let (search, opinion) = investigate(facts, haproxy, progress);
+    let facts = gather(plan, options, &surveyed.known_values, session);
+    let (search, opinion) = investigate(facts, session);
     Some(Diagnosis { search, opinion })
 }
 
@@ -224,20 +204,17 @@ fn code(subjects: &[Subject<'_>], is_one: bool) -> Code {
     found.map_or(Code::Healthy, Subject::code)
 }
 
-/// Limits the time of the whole diagnosis, whatever the servers do. Each round of servers may take as long as
-/// the diagnosis of one server.
-fn bound(survey: &Survey, start: Instant) {
+/// The text about a diagnosis of the servers that takes too long.
+const TOO_LONG: &str = "the servers take too long to diagnose (a limit of sni-check); diagnose one server: \
+                        sni-check diagnose BACKEND/SERVER; total ";
+
+/// Returns the longest time of the whole diagnosis. Each round of servers may take as long as the diagnosis of
+/// one server.
+fn longest_of(survey: &Survey) -> Duration {
     let options = survey.servers.iter();
     let options = options.filter_map(|server| server.call.as_ref().ok());
     let times = options.filter_map(|options| options.timeout.as_ref().map(|time| time.0));
-    let longest = times.max().unwrap_or_default().max(Duration::from_secs(2));
+    let timeout = times.max().unwrap_or_default().max(Duration::from_secs(2));
     let rounds = survey.servers.len().min(MOST).div_ceil(AT_ONCE).max(1);
-    let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
-    let longest = (longest * 8 + Duration::from_secs(35)) * rounds;
-    let to = Channel::Descriptor(stderr());
-    let text = "the servers take too long to diagnose (a limit of sni-check); diagnose one server: \
-                sni-check diagnose BACKEND/SERVER; total ";
-    let texts = vec![Text::new(to, text, "ms\n")];
-    let code = Code::Internal;
-    expire_after(longest, Expiry { code, start, texts });
+    longest(timeout) * u32::try_from(rounds).unwrap_or(u32::MAX)
 }

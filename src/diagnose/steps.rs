@@ -1,5 +1,6 @@
 //! Describes the facts in words, step by step.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -37,7 +38,7 @@ fn addresses(facts: &Facts) -> Step {
     let mut step = Step::new("Addresses");
     let mut time = facts.resolve;
     match &facts.addresses {
-        Err(failure) => step.line(Mark::Problem, failure.to_string()),
+        Err(failure) => step.line(Mark::Problem, failure),
         Ok(all) => {
             let slowest = all
                 .iter()
@@ -87,7 +88,7 @@ fn with_sni(facts: &Facts, tls: &Handshakes) -> Step {
     let seen = &tls.named.seen;
     step.milliseconds = seen.times.tls.map(milliseconds);
     if let Err(failure) = &tls.named.result {
-        step.line(Mark::Problem, failure.to_string());
+        step.line(Mark::Problem, failure);
     }
     if let Some((version, cipher)) = &seen.tls {
         let group = seen.group.unwrap_or("no group");
@@ -121,7 +122,7 @@ fn with_sni(facts: &Facts, tls: &Handshakes) -> Step {
     if let Err(failure) = &facts.verdict.result
         && failure.code() == Code::CertificateExpiresSoon
     {
-        step.line(Mark::Problem, failure.to_string());
+        step.line(Mark::Problem, failure);
     }
     if seen.client_certificate_asked && plan.tls.identity.is_none() {
         step.line(
@@ -181,7 +182,7 @@ fn without_sni(facts: &Facts, tls: &Handshakes) -> Step {
     let name = facts.plan.names.host.as_str();
     match (tls.sni_need(), &tls.bare.result) {
         (Some(SniNeed::Required), Err(failure)) => {
-            step.line(Mark::Note, failure.to_string());
+            step.line(Mark::Note, failure);
             step.line(
                 Mark::Note,
                 format!(
@@ -210,7 +211,7 @@ fn without_sni(facts: &Facts, tls: &Handshakes) -> Step {
             Mark::Note,
             format!("a handshake without SNI works, with the certificate of {whose}"),
         ),
-        (None, Err(failure)) => step.line(Mark::Problem, failure.to_string()),
+        (None, Err(failure)) => step.line(Mark::Problem, failure),
     }
     step
 }
@@ -335,7 +336,7 @@ fn answer(answers: &Answers, step: &mut Step) {
                 step.line(Mark::Note, format!("redirects to {location}"));
             }
         }
-        Err(failure) => step.line(Mark::Problem, failure.to_string()),
+        Err(failure) => step.line(Mark::Problem, failure),
     }
 }
 
@@ -347,7 +348,7 @@ fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
     for (rule, unmet) in plan.request.expectations.iter().zip(of_each) {
         match unmet {
             None => step.line(Mark::Ok, format!("as expected: {rule}")),
-            Some(failure) => step.line(Mark::Problem, failure.to_string()),
+            Some(failure) => step.line(Mark::Problem, failure),
         }
     }
 }
@@ -445,8 +446,8 @@ impl Step {
     }
 
     /// Adds a line. Escapes the text, so that a server can't forge another line.
-    pub fn line(&mut self, mark: Mark, text: impl AsRef<str>) {
-        self.lines.push((mark, printable(text.as_ref())));
+    pub fn line(&mut self, mark: Mark, text: impl Display) {
+        self.lines.push((mark, printable(&text.to_string())));
     }
 
     /// Returns true if a line has exactly this text.

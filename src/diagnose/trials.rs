@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use super::attempts::{Job, attempt, in_parallel};
+use super::attempts::{attempt, in_parallel};
 use super::gather::{facts_of_success, gather};
-use super::progress::{Phase, Progress};
+use super::session::{Phase, Session};
 use super::stage::Stage;
 use crate::causes::facts::{Attempt, Facts, HaproxyFacts, Refuted};
 use crate::causes::{self, Cause, Change, Finding, Weight, mixed};
@@ -66,11 +66,11 @@ impl Search {
 
     /// Applies a change that HAProxy's own check has proved. Returns false, and applies nothing, if `CHANGES`
     /// causes are already proved.
-    pub fn adopt(&mut self, candidate: Candidate, progress: &Progress) -> bool {
+    pub fn adopt(&mut self, candidate: Candidate, session: &Session) -> bool {
         if self.proved.len() >= CHANGES {
             return false;
         }
-        let (findings, facts) = candidate.apply(self.best(), progress);
+        let (findings, facts) = candidate.apply(self.best(), session);
         self.proved.extend(findings);
         self.changed = Some(facts);
         true
@@ -78,7 +78,7 @@ impl Search {
 
     /// Tries changes of the check. After a change that helps, gathers facts again, and tries more changes if
     /// the check still fails.
-    pub fn run(asked: Facts, progress: &Progress) -> Search {
+    pub fn run(asked: Facts, session: &Session) -> Search {
         let mut search = Search {
             asked,
             changed: None,
@@ -90,8 +90,8 @@ impl Search {
                 None => &mut search.asked,
             };
             let better = match current.failure() {
-                Some(_) => improve(current, progress),
-                None => end_of_loop(current, progress),
+                Some(_) => improve(current, session),
+                None => end_of_loop(current, session),
             };
             let Some((findings, better)) = better else {
                 break;
@@ -147,7 +147,7 @@ impl Candidate {
     }
 
     /// Tries the change at the address that answers. If no address answers, tries all addresses.
-    fn run(&mut self, facts: &Facts) {
+    fn run(&mut self, facts: &Facts, session: &Session) {
         let plan = &self.plan;
         let whole = probe::Trial::of(plan);
         let handshake = probe::Trial {
@@ -155,27 +155,21 @@ impl Candidate {
             ..whole
         };
         self.attempt = match &facts.reached {
-            Some(address) if facts.may_send(plan) => attempt(whole, address, plan.timeout),
-            Some(address) => attempt(handshake, address, plan.timeout),
-            None => {
-                let verdict = probe::run(plan, Instant::now());
-                Attempt {
-                    result: verdict.result,
-                    seen: verdict.seen,
-                }
-            }
+            Some(address) if facts.may_send(plan) => attempt(whole, address, plan.timeout, session),
+            Some(address) => attempt(handshake, address, plan.timeout, session),
+            None => probe::run(plan, Instant::now()),
         };
     }
 
     /// Returns the causes that the change proves, and the facts about the check with the change.
-    fn apply(self, facts: &Facts, progress: &Progress) -> (Vec<Finding>, Facts) {
+    fn apply(self, facts: &Facts, session: &Session) -> (Vec<Finding>, Facts) {
         let causes = self.causes.iter();
         let findings =
             causes.map(|(cause, values)| Finding::new(cause, Weight::Proved, facts, values));
         let findings = findings.collect();
         let better = match facts.may_send(&self.plan) && self.attempt.result.is_ok() {
-            true => facts_of_success(self.plan, self.options, self.attempt, facts),
-            false => gather(self.plan, self.options, &facts.known_values, progress),
+            true => facts_of_success(self.plan, self.options, self.attempt, facts, session),
+            false => gather(self.plan, self.options, &facts.known_values, session),
         };
         (findings, better)
     }
@@ -195,15 +189,15 @@ pub(super) fn for_haproxy(facts: &Facts) -> Vec<Candidate> {
 /// Tries the changes that the possible causes propose. Returns the causes that the best change proves, and
 /// the facts about the check with this change. Records the causes that the trials refute. Returns `None` if
 /// no change and no pair of changes helps.
-fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Facts)> {
+fn improve(facts: &mut Facts, session: &Session) -> Option<(Vec<Finding>, Facts)> {
     let failure = facts.failure()?.clone();
     // If several servers answer differently, no change of the options helps.
     if mixed::find(facts).is_some() {
         return None;
     }
-    progress.enter(Phase::Trials);
+    session.enter(Phase::Trials);
     let mut tried = changes(facts);
-    run(facts, &mut tried);
+    run(facts, &mut tried, session);
     let (before, failure_code) = (Stage::of_failure(&failure, &facts.plan), failure.code());
     let value = |candidate: &Candidate| match &candidate.attempt.result {
         Err(_) if !candidate.counts_progress => Stage::Call,
@@ -236,9 +230,9 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Fact
     let best = (0..tried.len()).rev().max_by_key(|at| value(&tried[*at]));
     let best = match best.filter(|at| value(&tried[*at]) > before) {
         Some(at) => tried.swap_remove(at),
-        None => two_at_once(facts, &failure, &tried)?,
+        None => two_at_once(facts, &failure, &tried, session)?,
     };
-    Some(best.apply(facts, progress))
+    Some(best.apply(facts, session))
 }
 
 /// Returns true if the server refused or closed the connection, or didn't answer the handshake.
@@ -253,7 +247,12 @@ const PAIRS: usize = 12;
 /// Tries two changes at once, because one fault may hide another. For example, a wrong Host and a wrong path
 /// both cause 404. Returns the first pair with which the check succeeds. Returns `None` if no pair helps, if
 /// the server is slow or limits requests, or if no address answers.
-fn two_at_once(facts: &Facts, failure: &Failure, tried: &[Candidate]) -> Option<Candidate> {
+fn two_at_once(
+    facts: &Facts,
+    failure: &Failure,
+    tried: &[Candidate],
+    session: &Session,
+) -> Option<Candidate> {
     let is_slow = matches!(
         failure,
         Failure::HandshakeTimeout | Failure::ResponseTimeout { .. }
@@ -266,7 +265,7 @@ fn two_at_once(facts: &Facts, failure: &Failure, tried: &[Candidate]) -> Option<
         others.filter_map(move |second| together(facts, first, second))
     });
     let mut pairs: Vec<Candidate> = pairs.take(PAIRS).collect();
-    run(facts, &mut pairs);
+    run(facts, &mut pairs, session);
     let mut pairs = pairs.into_iter();
     pairs.find(|pair| pair.attempt.result.is_ok())
 }
@@ -295,15 +294,15 @@ fn together(facts: &Facts, first: &Candidate, second: &Candidate) -> Option<Cand
 /// Tries the change that stops a page from redirecting to itself. Returns the causes that the change proves,
 /// and the facts about the check with the change. A check may accept such a redirect, but visitors' browsers
 /// give up.
-fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Vec<Finding>, Facts)> {
+fn end_of_loop(facts: &Facts, session: &Session) -> Option<(Vec<Finding>, Facts)> {
     if !causes::redirects_to_itself(facts) {
         return None;
     }
-    progress.enter(Phase::Trials);
+    session.enter(Phase::Trials);
     let mut tried = changes(facts);
     tried.retain(|tried| tried.is_about("scheme-unknown") && facts.may_send(&tried.plan));
-    run(facts, &mut tried);
-    let (findings, better) = tried.pop()?.apply(facts, progress);
+    run(facts, &mut tried, session);
+    let (findings, better) = tried.pop()?.apply(facts, session);
     (!causes::redirects_to_itself(&better)).then_some((findings, better))
 }
 
@@ -326,16 +325,15 @@ fn changes(facts: &Facts) -> Vec<Candidate> {
 }
 
 /// Tries the changes in parallel.
-fn run(facts: &Facts, tried: &mut [Candidate]) {
+fn run(facts: &Facts, tried: &mut [Candidate], session: &Session) {
     let jobs = tried.iter_mut();
-    let jobs = jobs.map(|candidate| Box::new(|| candidate.run(facts)) as Job<'_>);
-    in_parallel(jobs.collect());
+    in_parallel(jobs.map(|candidate| || candidate.run(facts, session)));
     // If the server serves one connection at a time, some trials waited for others. Try them again.
     let shakes_hands = facts.code() == Code::ResponseTimeout;
     let waited = |candidate: &&mut Candidate| {
         matches!(candidate.attempt.result, Err(Failure::HandshakeTimeout))
     };
     for candidate in tried.iter_mut().filter(|_| shakes_hands).filter(waited) {
-        candidate.run(facts);
+        candidate.run(facts, session);
     }
 }

@@ -1,6 +1,8 @@
 //! Finds the changes that make visitors' connections like the check's connection.
 
-use super::{Change, Edit, FORCED_VERSIONS, PROXY_WORDS, SET_HOST, TIMEOUT_CONNECT, has_head};
+use super::{
+    Change, Edit, FORCED_VERSIONS, PROXY_WORDS, SET_HOST, TIMEOUT_CONNECT, has_head, line,
+};
 use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::haproxy::config::backend_lines::Rule;
 use crate::options::Options;
@@ -164,9 +166,7 @@ impl Change {
                 let visited = visited_site(surveyed);
                 let is_visited = visited.is_some_and(|visited| visited != host);
                 if is_visited || surveyed.rules().any(is_other) {
-                    let words = SET_HOST.iter().copied().chain([host]);
-                    let line = words.map(str::to_owned).collect();
-                    self.rules.push((SET_HOST, vec![line]));
+                    self.set_lines(SET_HOST, vec![line(SET_HOST, [host])]);
                 }
             }
             _ if is_shared => {}
@@ -176,9 +176,9 @@ impl Change {
                 for word in FORCED_VERSIONS {
                     self.word(word, None);
                 }
-                self.set_word(name, options);
+                _ = self.set_word(name, options);
             }
-            _ => self.set_word(name, options),
+            _ => _ = self.set_word(name, options),
         }
     }
 }

@@ -18,12 +18,6 @@ pub(super) fn of(
     subjects: &[Subject<'_>],
     code: Code,
 ) -> String {
-    let count = |state| {
-        subjects
-            .iter()
-            .filter(|subject| subject.state == state)
-            .count()
-    };
     let listed = subjects.iter().filter(|subject| {
         subject.is_wanted || !matches!(subject.state, State::Up | State::Maintenance)
     });
@@ -34,8 +28,8 @@ pub(super) fn of(
         "socket": statistics.socket,
         "no_statistics": statistics.error,
         "code": code.number(),
-        "up": count(State::Up),
-        "down": count(State::Down),
+        "up": State::Up.count(subjects),
+        "down": State::Down.count(subjects),
         "servers": listed.map(server).collect::<Vec<_>>(),
     });
     json_text(&object) + "\n"

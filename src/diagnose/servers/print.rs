@@ -29,11 +29,8 @@ pub(super) fn text(
     if call.server.is_empty() {
         headline(&mut text, survey, statistics, subjects);
     } else if let Some(error) = &statistics.error {
-        paragraph(
-            &mut text,
-            "",
-            &printable(&format!("No statistics: {error}.")),
-        );
+        let sentence = format!("No statistics: {error}.");
+        paragraph(&mut text, "", &printable(&sentence));
     }
     if let (Some(name), Some(subject)) = (call.server.first(), subjects.first())
         && *name != subject.surveyed.name()
@@ -72,12 +69,6 @@ fn blank(text: &mut String) {
 /// Appends the names of the configuration files, and the number of servers in each state. Without statistics,
 /// also appends the reason.
 fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subjects: &[Subject<'_>]) {
-    let count = |state| {
-        subjects
-            .iter()
-            .filter(|subject| subject.state == state)
-            .count()
-    };
     let states = [
         (State::Down, "DOWN"),
         (State::Draining, "in NOLB"),
@@ -88,7 +79,9 @@ fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subject
         (State::Unchecked, "not checked"),
         (State::Unknown, "unknown"),
     ];
-    let counts = states.iter().map(|(state, words)| (count(*state), words));
+    let counts = states
+        .iter()
+        .map(|(state, words)| (state.count(subjects), words));
     let counts = counts.filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts
         .map(|(count, words)| format!("{count} {words}"))
@@ -99,14 +92,11 @@ fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subject
     };
     let title = format!("{}, {counts}", survey.files.join(", "));
     paragraph(text, "", &printable(&title));
-    match &statistics.error {
-        None => {}
-        Some(error) => {
-            let sentence = format!(
-                "No statistics from a running HAProxy: {error}. Each server was checked once, just now."
-            );
-            paragraph(text, "", &printable(&sentence));
-        }
+    if let Some(error) = &statistics.error {
+        let sentence = format!(
+            "No statistics from a running HAProxy: {error}. Each server was checked once, just now."
+        );
+        paragraph(text, "", &printable(&sentence));
     }
 }
 
@@ -498,22 +488,22 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
 /// Appends a line about a server without a diagnosis, if its state needs an explanation.
 fn listed(text: &mut String, subject: &Subject<'_>) {
     let name = subject.surveyed.name();
+    let idle = idle(subject);
     let sentence = match subject.state {
         State::Unresolved => {
             "its name has no address, so HAProxy runs no check. Look at the `resolvers` section and at \
              the name."
         }
         State::Unchecked if subject.surveyed.tracks.is_some() => return,
-        State::Unchecked if idle(subject).is_some() => &idle(subject).unwrap_or_default(),
+        State::Unchecked | State::Drained | State::Maintenance if idle.is_some() => {
+            idle.as_deref().unwrap_or_default()
+        }
         State::Unchecked if !subject.surveyed.is_checked => {
             "no check runs, because the server line has no `check`. HAProxy sends visitors \
              there even if the server fails."
         }
         State::Unchecked => "HAProxy has not finished a check yet.",
         State::Unknown => "no running HAProxy shows it, and sni-check can't check it.",
-        State::Drained | State::Maintenance if idle(subject).is_some() => {
-            &idle(subject).unwrap_or_default()
-        }
         State::Drained => &drained(&name),
         State::Maintenance => &maintenance(subject.surveyed.tracks.as_ref().unwrap_or(&name)),
         State::Down => match &subject.surveyed.tracks {

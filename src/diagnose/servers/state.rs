@@ -109,6 +109,12 @@ impl State {
             State::Unknown => "unknown",
         }
     }
+
+    /// Returns the number of servers in this state.
+    pub fn count(self, subjects: &[Subject<'_>]) -> usize {
+        let subjects = subjects.iter();
+        subjects.filter(|subject| subject.state == self).count()
+    }
 }
 
 /// The statistics of the running HAProxy, or why there are none.
