@@ -182,10 +182,9 @@ fn with_haproxy(
                 outcome,
                 meaning: own_meaning(watch, outcome, &checked.why).to_owned(),
                 said: checked.why,
-                diagnose: match outcome.has_cause() {
-                    true => by_hand::diagnose(watch, visit.call),
-                    false => None,
-                },
+                diagnose: outcome
+                    .has_cause()
+                    .then(|| by_hand::diagnose(watch, visit.call)),
                 ..Ran::new(watch, checked.time.unwrap_or(time))
             });
         }
@@ -384,7 +383,7 @@ fn one(watch: &Watch, visit: &Visit) -> Ran {
         outcome,
         meaning,
         said,
-        diagnose: diagnose.flatten(),
+        diagnose,
         ..Ran::new(watch, time)
     }
 }
