@@ -251,7 +251,7 @@ fn explain(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
 pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
     // If sni-check refuses the options, the findings already say why.
     let is_own = matches!(watch.check, Check::Own(_));
-    if !visit.run || !(is_own || watch.own.is_some()) {
+    if !visit.call.run || !(is_own || watch.own.is_some()) {
         return None;
     }
     let name = watch.server.endpoint.name();
