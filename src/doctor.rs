@@ -40,7 +40,7 @@ use self::run::outcome::{Ran, Runs};
 use self::visit::jail::Jail;
 use self::visit::serving::Serving;
 use self::visit::sources::Sources;
-use self::visit::{Visit, Watch, watches};
+use self::visit::{Visit, Watch};
 
 /// Examines the configuration, prints the report and returns the exit code. The code is 2 if something is
 /// certain to go wrong. Otherwise it is the code of the first check of `--run` that fails, or 0.
@@ -110,14 +110,12 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Read) -> T) -> Res
         serving: &serving,
         nofile: sources.nofile,
         call: options,
-        env_given: !options.env.is_empty(),
-        run: options.run,
         watches: Vec::new(),
         followers: Vec::new(),
         judge: rules::of_check,
         try_check: run::would_fail,
     };
-    visit.watches = watches(reading, &jail, &serving, visit.has_empty_chroot());
+    visit.watches = visit.find_watches();
     visit.followers = visit.find_followers();
     let read = Read {
         sources,

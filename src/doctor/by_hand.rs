@@ -14,11 +14,12 @@ use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
 
 use super::options::DoctorOptions;
+use super::shell::shell;
 use super::visit::jail::Jail;
 use super::visit::{Visit, Watch};
 
 /// Returns the `sni-check diagnose` command for a server.
-pub(crate) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
+pub(crate) fn diagnose(watch: &Watch, call: &DoctorOptions) -> String {
     let mut words = vec!["sni-check", "diagnose"];
     for file in &call.file {
         words.extend(["-f", file]);
@@ -31,7 +32,7 @@ pub(crate) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
     }
     let name = watch.name();
     words.push(&name);
-    shlex::try_join(words).ok()
+    shell(words)
 }
 
 /// Returns the options of a check by sni-check. The paths in them are the host's paths, even if HAProxy uses

@@ -182,10 +182,9 @@ fn with_haproxy(
                 outcome,
                 meaning: own_meaning(watch, outcome, &checked.why).to_owned(),
                 said: checked.why,
-                diagnose: match outcome.has_cause() {
-                    true => by_hand::diagnose(watch, visit.call),
-                    false => None,
-                },
+                diagnose: outcome
+                    .has_cause()
+                    .then(|| by_hand::diagnose(watch, visit.call)),
                 ..Ran::new(watch, checked.time.unwrap_or(time))
             });
         }
@@ -252,7 +251,7 @@ fn explain(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
 pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
     // If sni-check refuses the options, the findings already say why.
     let is_own = matches!(watch.check, Check::Own(_));
-    if !visit.run || !(is_own || watch.own.is_some()) {
+    if !visit.call.run || !(is_own || watch.own.is_some()) {
         return None;
     }
     let name = watch.server.endpoint.name();
@@ -384,7 +383,7 @@ fn one(watch: &Watch, visit: &Visit) -> Ran {
         outcome,
         meaning,
         said,
-        diagnose: diagnose.flatten(),
+        diagnose,
         ..Ran::new(watch, time)
     }
 }

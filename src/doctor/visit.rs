@@ -42,10 +42,6 @@ pub(crate) struct Visit<'a> {
     pub nofile: Option<(u64, u64)>,
     /// The options of this run of doctor.
     pub call: &'a DoctorOptions,
-    /// True if `--env` was given.
-    pub env_given: bool,
-    /// True if doctor also runs the checks.
-    pub run: bool,
     /// Every server of the backends that are enabled and that HAProxy can read.
     pub watches: Vec<Watch<'a>>,
     /// Every server that follows a checked server (`track`): its traffic, and the check of the followed
@@ -89,7 +85,18 @@ pub(crate) struct Follower<'a> {
 impl<'a> Visit<'a> {
     /// Returns the backends that are enabled and that HAProxy can read.
     pub(crate) fn backends(&self) -> impl Iterator<Item = &'a Backend> {
-        backends(self.config)
+        let whole =
+            |backend: &&Backend| !backend.settings.is_broken() && !backend.settings.disabled;
+        self.config.backends.iter().filter(whole)
+    }
+
+    /// Returns the servers of these backends, each with its check and its traffic.
+    pub(crate) fn find_watches(&self) -> Vec<Watch<'a>> {
+        let watches = |backend: &'a Backend| {
+            let servers = backend.servers.iter();
+            servers.map(move |server| self.watch_of(backend, server))
+        };
+        self.backends().flat_map(watches).collect()
     }
 
     /// Returns HAProxy's messages about the configuration.
@@ -107,11 +114,37 @@ impl<'a> Visit<'a> {
         })
     }
 
-    /// Returns the check and traffic that a server would have in a changed backend. Rules use them to test
-    /// their own advice.
-    pub(crate) fn watch_of<'b>(&'b self, backend: &'b Backend, server: &'b Server) -> Watch<'b> {
-        let host = (self.jail, self.serving, self.has_empty_chroot());
-        Watch::new(self.reading, backend, server, host)
+    /// Returns the check and traffic of a server in a backend. Rules also call this with a changed backend or
+    /// server to test their own advice.
+    pub(crate) fn watch_of<'b>(&self, backend: &'b Backend, server: &'b Server) -> Watch<'b>
+    where
+        'a: 'b,
+    {
+        let check = Check::of(self.reading, backend, server);
+        let (own, refusals) = match &check {
+            // An empty chroot contains no program and no files to examine.
+            Check::External(check) if path_options::is_ours(check) && !self.has_empty_chroot() => {
+                path_options::judge(check, self.jail, &self.config.global)
+            }
+            Check::Serve(check) => serve_options::judge(check, server, self.serving),
+            _ => (None, Vec::new()),
+        };
+        let mut watch = Watch {
+            traffic: traffic(self.reading, backend, server),
+            connections: Vec::new(),
+            backend,
+            server,
+            describes: backend,
+            check,
+            own,
+            refusals,
+        };
+        watch.connections = match (&watch.check, &watch.own) {
+            (Check::Own(own), _) => own.connections.clone(),
+            (_, Some(accepted)) => vec![watch.connection_of(accepted)],
+            _ => Vec::new(),
+        };
+        watch
     }
 
     /// Returns the server whose check decides the state of this server, because of `track`. Returns `None` if
@@ -130,11 +163,9 @@ impl<'a> Visit<'a> {
 
     /// Returns every server that follows a server which HAProxy checks.
     pub(crate) fn find_followers(&self) -> Vec<Follower<'a>> {
-        let host = (self.jail, self.serving, self.has_empty_chroot());
         let follower = |watch: &Watch<'a>| {
             let followed = self.followed(watch)?;
             let followed = Some(followed).filter(|followed| followed.is_active())?;
-            let check = Watch::new(self.reading, followed.backend, followed.server, host);
             Some(Follower {
                 track: watch.server.settings.get("track")?,
                 followed: followed.name(),
@@ -142,7 +173,7 @@ impl<'a> Visit<'a> {
                     backend: watch.backend,
                     server: watch.server,
                     traffic: watch.traffic.clone(),
-                    ..check
+                    ..self.watch_of(followed.backend, followed.server)
                 },
             })
         };
@@ -201,64 +232,7 @@ impl<'a> Visit<'a> {
     }
 }
 
-fn backends(config: &Configuration) -> impl Iterator<Item = &Backend> {
-    let whole = |backend: &&Backend| !backend.settings.is_broken() && !backend.settings.disabled;
-    config.backends.iter().filter(whole)
-}
-
-/// Returns the servers of a configuration, each with its check and its traffic.
-pub(crate) fn watches<'a>(
-    reading: Reading<'a>,
-    jail: &Jail,
-    serving: &Serving,
-    empty_chroot: bool,
-) -> Vec<Watch<'a>> {
-    let config: &'a Configuration = reading.config;
-    let servers = backends(config).flat_map(|backend| {
-        let servers = backend.servers.iter();
-        servers.map(move |server| (backend, server))
-    });
-    servers
-        .map(|(backend, server)| {
-            Watch::new(reading, backend, server, (jail, serving, empty_chroot))
-        })
-        .collect()
-}
-
-impl<'a> Watch<'a> {
-    fn new(
-        reading: Reading<'a>,
-        backend: &'a Backend,
-        server: &'a Server,
-        (jail, serving, empty_chroot): (&Jail, &Serving, bool),
-    ) -> Watch<'a> {
-        let check = Check::of(reading, backend, server);
-        let (own, refusals) = match &check {
-            // An empty chroot contains no program and no files to examine.
-            Check::External(check) if path_options::is_ours(check) && !empty_chroot => {
-                path_options::judge(check, jail, &reading.config.global)
-            }
-            Check::Serve(check) => serve_options::judge(check, server, serving),
-            _ => (None, Vec::new()),
-        };
-        let mut watch = Watch {
-            traffic: traffic(reading, backend, server),
-            connections: Vec::new(),
-            backend,
-            server,
-            describes: backend,
-            check,
-            own,
-            refusals,
-        };
-        watch.connections = match (&watch.check, &watch.own) {
-            (Check::Own(own), _) => own.connections.clone(),
-            (_, Some(accepted)) => vec![watch.connection_of(accepted)],
-            _ => Vec::new(),
-        };
-        watch
-    }
-
+impl Watch<'_> {
     /// Returns true if HAProxy checks the server.
     pub(crate) fn is_active(&self) -> bool {
         self.server.is_checked() && !self.server.settings.has("track")

@@ -310,7 +310,7 @@ pub(crate) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
     }
     let what = "`agent-check` without `check`: only the agent judges this server";
     let is_described = describes_check(watch.backend) && !shares_with_others(visit, watch.backend);
-    let finding = match agent(watch).filter(|_| visit.run) {
+    let finding = match agent(watch).filter(|_| visit.call.run) {
         _ if is_described => Finding::problem(
             Effect::Unchecked,
             format!("{what}, and the check that this backend describes never runs"),
@@ -339,7 +339,7 @@ pub(crate) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
 
 /// With `--run`, finds an agent that takes the server out of service, whatever the check says.
 pub(crate) fn agent_down(visit: &Visit, watch: &Watch) -> Option<Finding> {
-    if !visit.run || !watch.server.settings.has("agent-check") {
+    if !visit.call.run || !watch.server.settings.has("agent-check") {
         return None;
     }
     let (host, port) = agent(watch)?;

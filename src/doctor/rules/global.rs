@@ -304,7 +304,7 @@ pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
         let texts = names.iter().map(|name| pattern.replace("{}", name));
         texts.collect::<Vec<_>>().join(separator)
     };
-    let (where_not, write) = match visit.env_given {
+    let (where_not, write) = match !visit.call.env.is_empty() {
         false => (
             "not set here, but HAProxy may have them",
             format!(

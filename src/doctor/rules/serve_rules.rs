@@ -299,7 +299,7 @@ pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch)?;
     let options = &watch.own.as_ref()?.options;
     let folders = folders(std::iter::once(options));
-    if visit.run || folders.is_empty() || visit.serving.of(serve).is_some() {
+    if visit.call.run || folders.is_empty() || visit.serving.of(serve).is_some() {
         return None;
     }
     // Another rule already advises starting serve, with these folders.

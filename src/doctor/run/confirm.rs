@@ -9,7 +9,6 @@ use crate::doctor::finding::{Effect, Finding, LATE, SEEN};
 use crate::doctor::rules::dialogue;
 use crate::doctor::rules::difference::Pair;
 use crate::doctor::rules::names;
-use crate::doctor::shell::shell;
 use crate::doctor::visit::path_options::is_ours;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
@@ -154,7 +153,6 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
             (Some(trap), Some(visitor)) => confirm_one(findings, watch, (ran, trap, visitor)),
             _ => unknown_visitors(findings, visit, (watch, ran)),
         };
-        let paste = by_hand::diagnose(watch, visit.call);
         findings.extend(more.map(|finding| {
             let finding = finding
                 .at(&watch.server.place)
@@ -174,7 +172,7 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
                 Some(fault) => finding.write(format!("fix the check itself: {fault}")),
                 None => finding
                     .write("find the difference between the check and the server line:")
-                    .paste(paste.unwrap_or_else(|| shell(["sni-check", "diagnose"]))),
+                    .paste(by_hand::diagnose(watch, visit.call)),
             }
         }));
     }
