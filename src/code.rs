@@ -203,6 +203,18 @@ mod tests {
     }
 
     #[test]
+    fn all_has_every_variant() {
+        let source = include_str!("code.rs");
+        let variants = source.split_once("pub enum Code {").expect("the enum").1;
+        let variants = variants.split_once('}').expect("its end").0;
+        let numbers = variants.lines().filter_map(|line| line.split_once(" = "));
+        let numbers: Vec<&str> = numbers
+            .map(|(_, number)| number.trim_end_matches(','))
+            .collect();
+        assert_eq!(numbers, Code::ALL.map(|code| code.number().to_string()));
+    }
+
+    #[test]
     fn only_a_second_digit_of_two_is_a_time_out() {
         for code in Code::ALL.into_iter().filter(|code| code.number() > 9) {
             let timed_out = code.meaning().contains("timed out");

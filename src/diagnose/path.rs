@@ -138,19 +138,24 @@ pub(super) fn versions(options: &Options) -> impl Iterator<Item = (&'static str,
 mod tests {
     use std::ffi::OsStr;
 
-    use super::path;
+    use super::{NOT_PASSED_ON, path};
     use crate::haproxy::words::{quote, split_value};
     use crate::options::handed::{self, Carrier};
-    use crate::options::table::ROWS;
+    use crate::options::table::{Group, ROWS};
     use crate::options::{Options, of_text};
     use crate::plan::{Output, Plan};
 
-    /// Returns the plan with a fixed target, because the printed options have no target.
+    /// Returns the plan with a fixed target, because the printed options have no target, and without the
+    /// files about certificates, because they don't exist.
     fn plan(options: &Options) -> Plan {
         let options = Options {
             target: vec!["192.0.2.1:443".to_owned()],
             connect: None,
             port: None,
+            ca_file: Vec::new(),
+            crl_file: Vec::new(),
+            crt: None,
+            key: None,
             ..options.clone()
         };
         Plan::new(&options, None, None, Output::default()).expect("a plan")
@@ -185,22 +190,32 @@ mod tests {
                 )
             };
             assert_eq!(seen(&after), seen(&before), "{text}");
+            let passed_on = |options: &Options| {
+                let mut options = options.clone();
+                options.retain(|row| !NOT_PASSED_ON.contains(&row.name));
+                options.to_words()
+            };
+            assert_eq!(passed_on(&read), passed_on(options), "{text}");
         }
     }
 
     #[test]
     fn every_option_is_read_back_from_the_printed_line() {
-        for text in [
+        let texts = [
             "--sni b.example",
             "--no-sni --verify none",
             "--method HEAD",
             "--uri /x?y=%20",
+            "--header 'X-A: b'",
             "--body x --method POST",
             "--expect 'status 200'",
             "--max-head 20k",
             "--expect 'string x' --max-body 1k",
             "--verify none",
             "--verify-host b.example",
+            "--ca-file /ca --ca-file @bundled",
+            "--crl-file /crl",
+            "--crt /crt --key /key",
             "--ssl-min-ver TLSv1.3",
             "--ssl-max-ver TLSv1.2",
             "--alpn http/1.1",
@@ -211,7 +226,14 @@ mod tests {
             "--send-proxy-v2",
             "--source 192.0.2.9",
             "--timeout 900ms",
-        ] {
+        ];
+        for row in &ROWS {
+            let is_printed =
+                row.group != Group::Output && !["--connect", "--port"].contains(&row.name);
+            let is_tested = texts.iter().any(|text| row.is_given(&of_text(text)));
+            assert_eq!(is_tested, is_printed, "{}", row.name);
+        }
+        for text in texts {
             let mut options = of_text(text);
             if options.sni.is_none() && !options.no_sni {
                 options.sni = Some("a.example".to_owned());

@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,12 +77,6 @@ pub(crate) struct Answered<K> {
 
 /// The time after which most servers have forgotten a burst of requests.
 pub(crate) const PAUSE: Duration = Duration::from_millis(1100);
-/// How many questions this process may still repeat after a 429. Each repetition takes some seconds.
-static AGAIN: AtomicUsize = AtomicUsize::new(12);
-
-/// True if an earlier burst of requests reached a server's limit. HAProxy doesn't show the 429 of an external
-/// check. So sni-check then also repeats every question whose external check reports an unexpected status.
-static IS_LIMITED: AtomicBool = AtomicBool::new(false);
 
 /// Asks HAProxy about servers. A check may take as long as `patience`, unless its lines set a limit. `global`
 /// contains lines for the `global` section. If HAProxy refuses these lines, sni-check asks again without
@@ -101,13 +95,15 @@ pub(crate) fn ask<K>(
     mut asked: Vec<Question<K>>,
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
+    let bursts = &haproxy.bursts;
     let mut results = at_once(haproxy, global, &mut asked, patience, Duration::ZERO)?;
     let has_status = results.iter().any(|result| is_limited(result, false));
-    let is_burst = has_status || IS_LIMITED.load(Relaxed);
+    let is_burst = has_status || bursts.is_limited.load(Relaxed);
     let limited = (0..results.len()).filter(|at| is_burst && is_limited(&results[*at], true));
     let mut were_limited = vec![false; results.len()];
     for at in limited.collect::<Vec<usize>>() {
-        let left = AGAIN.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        let left = &bursts.repetitions_left;
+        let left = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
         if left.is_err() {
             break;
         }
@@ -121,7 +117,7 @@ pub(crate) fn ask<K>(
         if is_limited(&again, true) {
             continue;
         }
-        IS_LIMITED.store(true, Relaxed);
+        bursts.is_limited.store(true, Relaxed);
         were_limited[at] = true;
         results[at] = again;
     }

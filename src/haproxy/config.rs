@@ -25,31 +25,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use self::place::{At, Place};
-use self::proxy::{Backend, Global};
-use self::section::{Facts, Idle};
+use self::proxy::Backend;
+pub(crate) use self::section::Configuration;
 use super::program::Haproxy;
 use super::variables::Variables;
-use crate::refusal::Refusal;
-
-/// A configuration.
-#[derive(Debug, Default)]
-pub(crate) struct Configuration {
-    pub global: Global,
-    /// `backend` and `listen`, in the order of the files.
-    pub backends: Vec<Backend>,
-    /// The lines of all `resolvers` sections.
-    pub resolvers: Vec<Vec<String>>,
-    pub facts: Facts,
-    /// Lines about checks that have no effect.
-    pub idle: Vec<Idle>,
-    /// Lines that sni-check doesn't understand, with the reason.
-    pub unclear: Vec<(Place, String)>,
-    /// Lines that can't be split into words.
-    pub broken: Vec<At<Refusal>>,
-    /// Variables that aren't set, with the place of each use.
-    pub unset: Vec<(String, Place)>,
-}
 
 /// Returns the variables that HAProxy sets before it reads the configuration (manual, section 2.3). Returns
 /// no variables if HAProxy's version isn't known.
@@ -100,19 +79,15 @@ impl Configuration {
             variables.apply(&["setenv".to_owned(), name.to_owned(), value]);
         }
         let statements = statement::read(files, variables, haproxy)?;
-        let sections = section::read(&statements.all);
         let mut unclear = statements.unclear;
+        let sections = section::read(&statements.all);
         unclear.extend(sections.unclear);
         unclear.sort_by_key(|(place, _)| (place.file.clone(), place.line));
         Ok(Configuration {
-            global: sections.global,
-            backends: sections.backends,
-            resolvers: sections.resolvers,
-            facts: sections.facts,
-            idle: sections.idle,
             unclear,
             broken: statements.broken,
             unset: statements.unset,
+            ..sections
         })
     }
 

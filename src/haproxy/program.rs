@@ -4,6 +4,7 @@ use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -19,13 +20,34 @@ const SHORT: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_secs(60);
 
 /// The HAProxy program of this host, if sni-check found it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Haproxy {
     binary: Option<PathBuf>,
     /// The major and minor version.
     pub version: Option<(u32, u32)>,
     /// The version as HAProxy prints it: `2.6.12-1+deb12u4`.
     pub version_text: Option<String>,
+    pub(super) bursts: Bursts,
+}
+
+/// What all questions to one HAProxy program share about the servers' limits on requests.
+#[derive(Debug)]
+pub(super) struct Bursts {
+    /// How many questions may still be repeated after a 429. Each repetition takes some seconds.
+    pub repetitions_left: AtomicUsize,
+    /// True if an earlier burst of requests reached a server's limit. HAProxy doesn't show the 429 of an
+    /// external check. So sni-check then also repeats every question whose external check reports an
+    /// unexpected status.
+    pub is_limited: AtomicBool,
+}
+
+impl Default for Bursts {
+    fn default() -> Bursts {
+        Bursts {
+            repetitions_left: AtomicUsize::new(12),
+            is_limited: AtomicBool::new(false),
+        }
+    }
 }
 
 /// The result of `haproxy -c`.
@@ -68,8 +90,7 @@ impl Haproxy {
         let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
         let mut haproxy = Haproxy {
             binary: given.map(PathBuf::from),
-            version: None,
-            version_text: None,
+            ..Haproxy::default()
         };
         if given.is_none() {
             let folders = env::split_paths(&path).chain(usual);
@@ -225,14 +246,9 @@ fn simple(text: &str, variables: &Variables) -> Option<bool> {
 mod tests {
     use super::{Haproxy, Variables};
 
-    const NONE: Haproxy = Haproxy {
-        binary: None,
-        version: None,
-        version_text: None,
-    };
-
     #[test]
     fn without_haproxy_only_simple_conditions_are_decided() {
+        let none = Haproxy::default();
         let variables = Variables::new(&["SET=1".to_owned()]).expect("variables");
         for (text, expected) in [
             ("1", true),
@@ -242,10 +258,10 @@ mod tests {
             ("!defined(SET)", false),
             ("defined(SNI_CHECK_NEVER_SET)", false),
         ] {
-            assert_eq!(NONE.condition(text, &variables).expect(text), expected);
+            assert_eq!(none.condition(text, &variables).expect(text), expected);
         }
         for text in ["streq(a,a)", "defined(SET) && 1", "version_atleast(2.6)"] {
-            assert!(NONE.condition(text, &variables).is_err(), "{text}");
+            assert!(none.condition(text, &variables).is_err(), "{text}");
         }
     }
 
@@ -259,7 +275,7 @@ mod tests {
             ("HA-Proxy version 1.8.30-0 2021/04/12", (1, 8)),
             ("HAProxy version 3.5-dev5-abc 2026/01/01", (3, 5)),
         ] {
-            let mut haproxy = NONE;
+            let mut haproxy = Haproxy::default();
             haproxy.read_version(text);
             assert_eq!(haproxy.version, Some(version));
         }

@@ -6,10 +6,11 @@ use std::iter;
 
 use super::address::{Endpoint, template};
 use super::frontend::{Frontend, introduce};
-use super::place::Place;
+use super::place::{At, Place};
 use super::proxy::{Backend, Global, ProxySettings, Visitors};
 use super::server_line::Server;
 use super::statement::Statement;
+use crate::refusal::Refusal;
 
 /// The keywords that start a section (manual, sections 3, 4, 12 and others).
 const SECTIONS: &[&str] = &[
@@ -96,18 +97,23 @@ impl Facts {
     }
 }
 
-/// The sections of a configuration.
+/// A configuration.
 #[derive(Debug, Default)]
-pub(super) struct Sections {
+pub(crate) struct Configuration {
     pub global: Global,
     /// `backend` and `listen`, in the order of the files.
     pub backends: Vec<Backend>,
     /// The lines of all `resolvers` sections.
     pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
+    /// Lines about checks that have no effect.
     pub idle: Vec<Idle>,
     /// The places of lines that sni-check doesn't understand, with the words or the reason.
     pub unclear: Vec<(Place, String)>,
+    /// Lines that can't be split into words.
+    pub broken: Vec<At<Refusal>>,
+    /// Variables that aren't set, with the place of each use.
+    pub unset: Vec<(String, Place)>,
 }
 
 /// Lines about checks in a section where they have no effect.
@@ -134,7 +140,7 @@ fn of_check(words: &[&str]) -> Option<String> {
 /// The state while a configuration is read.
 #[derive(Default)]
 struct Reader {
-    done: Sections,
+    done: Configuration,
     section: Section,
     /// The settings of the last `defaults` section. Sections without `from` inherit them.
     defaults: ProxySettings,
@@ -156,8 +162,8 @@ struct Reader {
     in_frontend: bool,
 }
 
-/// Reads the sections.
-pub(super) fn read(statements: &[Statement]) -> Sections {
+/// Reads the sections. `broken` and `unset` stay empty, because they are about lines before they are words.
+pub(super) fn read(statements: &[Statement]) -> Configuration {
     let mut reader = Reader::default();
     for statement in statements {
         reader.statement(statement);
