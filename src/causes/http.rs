@@ -101,7 +101,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "The check's line shows where the redirect points. {curl} --location URL shows the page there.",
         change: "Check a page that the server sends without a redirect (--uri), or expect only the redirect (--expect).",
         weigh: |facts| {
-            Weight::possible_if(facts.redirect().is_some() && !facts.expects_other_status())
+            Weight::Possible.when(facts.redirect().is_some() && !facts.expects_other_status())
         },
         ..Cause::BASE
     },
