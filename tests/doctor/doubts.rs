@@ -105,6 +105,10 @@ fn advice_names_variables_and_never_shows_their_values() {
             r#"meth POST uri / ver HTTP/1.1 body-lf "%[srv_name] x""#,
             r#"body-lf "%[srv_name] x""#,
         ),
+        (
+            r#"meth GET uri / ver HTTP/1.1 hdr Authorization "Bearer s3cret-t0ken""#,
+            "keep the other words and write meth GET ver HTTP/1.1 hdr Host",
+        ),
     ] {
         let backend = format!(
             " option httpchk\n http-check send {send}\n server s 127.0.0.1:PORT TLS check check-sni {NAME}"

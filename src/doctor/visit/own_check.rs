@@ -200,8 +200,10 @@ pub(crate) fn sending(backend: &Backend, request: &Request) -> String {
     let of_defaults = of_defaults.filter(|line| !backend.has_line(&line.place));
     let sends = rules.http.all("send").count();
     let written = written(backend);
+    let is_literal = |text: &String| !written.quote(text).contains('$') && !is_evaluated(text);
     let mut headers = request.headers.iter();
-    let is_secret = request.body.is_some() || headers.any(|(name, _)| !is_harmless(name));
+    let is_secret = request.body.as_ref().is_some_and(is_literal)
+        || headers.any(|(name, text)| !is_harmless(name) && is_literal(text));
     if sends > 1 || (sends == 1 && is_secret) {
         return in_present_lines(request, &written, sends);
     }
