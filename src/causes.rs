@@ -61,6 +61,11 @@ pub fn of_visitors_name() -> &'static Cause {
     const { &haproxy::VISITORS_NAME_REFUSED }
 }
 
+/// Returns the cause `method-untried`, which only a trial with another page or site can prove.
+pub fn of_untried_method() -> &'static Cause {
+    const { &http::METHOD_UNTRIED }
+}
+
 /// Returns the causes of a sign, the most common cause first.
 pub fn causes_of(sign: Sign) -> Vec<&'static Cause> {
     let mut found: Vec<_> = all()
@@ -138,7 +143,7 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
 /// Returns the trials for the check's code: those of its causes and, if the check failed, those of the causes
 /// that apply to every failure. The trials of the most common cause come first, and last resorts come last.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
-    let code = facts.explaining_code();
+    let code = facts.code_of_trials();
     let failed = facts.verdict.result.is_err();
     let mut causes: Vec<_> = all()
         .filter_map(|cause| {

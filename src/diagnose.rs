@@ -96,8 +96,13 @@ fn investigate(asked: Facts, haproxy: Option<&Haproxy>, progress: &Progress) -> 
     let mut search = Search::run(asked, progress);
     progress.enter(Phase::Haproxy);
     let mut opinion = Opinion::ask(&search, haproxy);
-    while let Some(proved) = opinion.proved.take() {
-        if !search.adopt(proved, progress) {
+    loop {
+        let is_further = match opinion.proved.take() {
+            Some(proved) => search.adopt(proved, progress),
+            // The status proposes other changes.
+            None => search.add_status(opinion.facts.as_ref()),
+        };
+        if !is_further {
             break;
         }
         opinion = Opinion::ask(&search, haproxy);

@@ -17,7 +17,7 @@ use crate::haproxy::ask::{
 };
 use crate::haproxy::program::Haproxy;
 use crate::options::values::SocketPath;
-use crate::plan::DEFAULTS;
+use crate::plan::{DEFAULTS, Plan};
 
 /// The kind of check in a block of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,8 @@ impl Opinion {
             failed_visitor: failed.map(|visitor| (visitor.status, visitor.complete)),
             way,
             traffic: None,
-            refused_response,
+            refused_status: refused_response.as_ref().and_then(refused_status),
+            refused_response: refused_response.map(|checked| said(&checked)),
         });
         let was_limited = answers.is_some_and(|all| all.iter().any(|one| one.was_limited));
         let proved = helpful(facts, &blocks, changes, answers.unwrap_or_default());
@@ -216,12 +217,15 @@ fn of_row(row: &Row) -> Result<(), String> {
 fn own_check(answer: &Answer) -> Option<Result<(), String>> {
     match answer {
         Answer::Checked(checked) if checked.up => Some(Ok(())),
-        Answer::Checked(checked) => {
-            let said = format!("{} {}", checked.status, checked.why);
-            Some(Err(said.trim_end().to_owned()))
-        }
+        Answer::Checked(checked) => Some(Err(said(checked))),
         Answer::Refused(_) | Answer::None => None,
     }
+}
+
+/// Returns HAProxy's words about a failed check.
+fn said(checked: &Checked) -> String {
+    let said = format!("{} {}", checked.status, checked.why);
+    said.trim_end().to_owned()
 }
 
 /// Returns the blocks of lines that the report may print: one with HAProxy's own check, one with the external
@@ -308,7 +312,7 @@ fn questions(
             lines: lines_of(&setup.by(block.way), block.kind, socket),
             fallback: String::new(),
             is_checked: true,
-            visit: visit(asked.host(), facts),
+            visit: visit(asked.host(), &facts.plan),
         };
         (setup.buffer(), question)
     });
@@ -338,7 +342,7 @@ fn about_changes(
                 lines: lines::builtin(&setup.by(*way)),
                 fallback: String::new(),
                 is_checked: true,
-                visit: visit(asked.host(), facts),
+                visit: visit(asked.host(), &change.plan),
             };
             (setup.buffer(), question)
         };
@@ -347,12 +351,12 @@ fn about_changes(
     questions.collect()
 }
 
-/// Returns the request of a visitor with this `host`. The request has the check's page and most of its
+/// Returns the request of a visitor with this `host`. The request has the page of the check's plan and most of its
 /// headers, but a browser's User-Agent and Accept replace sni-check's defaults. It changes nothing at the
 /// server: GET replaces a method that isn't safe. Returns `None` if the check sends no request, or if a
 /// header has a value that isn't text.
-pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
-    let request = &facts.plan.request;
+pub(super) fn visit(host: &str, plan: &Plan) -> Option<Visit> {
+    let request = &plan.request;
     let uri = request.uri.path_and_query()?.to_string();
     let mut headers = vec![("Host".to_owned(), host.to_owned())];
     for (name, value) in &request.headers {
@@ -381,7 +385,7 @@ pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
         true => request.method.to_string(),
         false => "GET".to_owned(),
     };
-    (!facts.plan.handshake_only).then_some(Visit {
+    (!plan.handshake_only).then_some(Visit {
         method,
         uri,
         headers,
@@ -401,8 +405,9 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     visitor.complete && is_fine
 }
 
-/// Returns why HAProxy's own check refuses the response, if sni-check's check gets no response to judge.
-fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
+/// Returns the result of HAProxy's own check if the check refuses the response, and if sni-check's check gets
+/// no response to judge.
+fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<Checked> {
     // sni-check has judged a response itself.
     if Stage::of_failure(facts.failure()?, &facts.plan) > Stage::Response {
         return None;
@@ -410,7 +415,17 @@ fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
     let own = blocks.iter().filter(|block| block.kind == Kind::Builtin);
     let refused = own.filter(|block| block.stage().is_rejected_response());
     let mut refused = refused.filter_map(|block| block.tried.as_ref());
-    own_check(refused.next()?)?.err()
+    match refused.next()? {
+        Answer::Checked(checked) => Some(checked.clone()),
+        Answer::Refused(_) | Answer::None => None,
+    }
+}
+
+/// Returns the unexpected status of a response that HAProxy's own check refuses. A check that looks for a text
+/// may get an error page.
+fn refused_status(checked: &Checked) -> Option<u16> {
+    let status = checked.code.parse().ok()?;
+    (checked.status == "L7STS" || status >= 400).then_some(status)
 }
 
 /// Returns true if HAProxy's http-check could not connect to `sni-check serve`.
