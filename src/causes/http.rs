@@ -376,7 +376,7 @@ pub(super) const METHOD_UNTRIED: Cause = Cause {
     id: "method-untried",
     shows_as: &[at(Code::Status, 40)],
     place: Place::Config,
-    what: "diagnose doesn't send {method} to another page or site, because the request may change something there. It tried GET, and the check works with GET.",
+    what: "The check works there with GET. diagnose doesn't send {method} to another page or site, because the request may change something there.",
     confirm: "Find out whether the server answers {method} there without a change of its data.",
     change: "Use --method GET. If the check needs {method}, make only the other change.",
     // Only a trial with another page or site can prove this cause.
