@@ -157,8 +157,7 @@ fn of_request(options: &mut Options, backend: &Backend) {
 }
 
 /// Why a check sends no request.
-pub(crate) const WITHOUT_REQUEST: &str = "the http-check lines of this backend replace the request of `option httpchk` in defaults, so the check sends no \
-                                          request";
+pub(crate) const WITHOUT_REQUEST: &str = "http-check lines replace the request of `option httpchk` in defaults, so the check sends no request";
 
 /// Returns true if HAProxy's own check waits for a response, but sends no request.
 pub(crate) fn waits_without_request(watch: &Watch) -> bool {
@@ -180,7 +179,7 @@ pub(crate) fn waits_without_request(watch: &Watch) -> bool {
 pub(crate) fn with_replaced_request(backend: &Backend) -> Option<Backend> {
     let mut backend = backend.clone();
     let rules = &mut backend.settings.rules;
-    let request = rules.replaced.as_ref()?.sent();
+    let request = rules.replaced_request()?;
     let place = rules.http.lines.first()?.place.clone();
     rules.send(&request, &place);
     Some(backend)

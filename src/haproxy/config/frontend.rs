@@ -23,7 +23,19 @@ pub(super) struct Frontend {
     acls: Vec<(String, Vec<String>)>,
     /// The backends, each with its condition: `if` or `unless`, and the terms. The condition may be empty.
     routes: Vec<(String, Vec<String>)>,
+    /// The conditions of the rules that keep visitors from every backend, such as `http-request deny`.
+    exits: Vec<Vec<String>>,
 }
+
+/// The actions of `http-request` and `tcp-request content` after which no backend gets the request.
+const EXITS: [&str; 6] = [
+    "deny",
+    "redirect",
+    "reject",
+    "return",
+    "silent-drop",
+    "tarpit",
+];
 
 impl Frontend {
     /// Returns a frontend without lines. `itself` is the name of a `listen`, whose visitors reach its own
@@ -40,6 +52,7 @@ impl Frontend {
             sees_hello: false,
             acls: Vec::new(),
             routes: itself.into_iter().collect(),
+            exits: Vec::new(),
         }
     }
 
@@ -72,6 +85,17 @@ impl Frontend {
             }
             words => {
                 self.redirects |= words.contains(&"redirect");
+                let is_exit = match words {
+                    ["http-request", action, ..] | ["tcp-request", "content", action, ..] => {
+                        EXITS.contains(action)
+                    }
+                    ["redirect", ..] => true,
+                    _ => false,
+                };
+                let mut begins = words.iter();
+                let condition = begins.position(|word| ["if", "unless"].contains(word));
+                let condition = condition.filter(|_| is_exit).map(|at| owned(&words[at..]));
+                self.exits.extend(condition);
                 self.settings.read(words, place);
             }
         }
@@ -126,10 +150,20 @@ impl Frontend {
     /// Returns the names that visitors ask for if they reach the backend through this frontend. Returns
     /// `None` if they may ask for any name.
     fn names(&self, backend: &str) -> Option<Vec<String>> {
-        flat(
-            self.conditions(backend)
-                .map(|condition| self.names_of(condition)),
-        )
+        let conditions = self.conditions(backend);
+        let of_routes = flat(conditions.map(|condition| self.names_of(condition)));
+        of_routes.or_else(|| {
+            let mut conditions = self.stays();
+            conditions.find_map(|condition| self.names_of(&condition))
+        })
+    }
+
+    /// Returns the conditions under which visitors don't leave the frontend by an exit. Skips the exits whose
+    /// condition isn't negated as a whole.
+    fn stays(&self) -> impl Iterator<Item = Vec<String>> {
+        self.exits
+            .iter()
+            .filter_map(|condition| opposite(condition))
     }
 
     /// Returns the names in the criteria about visitors' Host or SNI that lead to this backend, even if a
@@ -138,10 +172,12 @@ impl Frontend {
     fn mentions(&self, backend: &str) -> Vec<String> {
         let is_negated =
             |condition: &&[String]| condition.iter().any(|word| word == "unless" || word == "!");
-        let conditions = self
-            .conditions(backend)
-            .filter(|condition| !is_negated(condition));
-        let criteria = conditions.flat_map(|condition| {
+        let conditions = self.conditions(backend).map(<[String]>::to_vec);
+        let conditions = conditions.chain(self.stays());
+        let conditions: Vec<Vec<String>> = conditions
+            .filter(|condition| !is_negated(&condition.as_slice()))
+            .collect();
+        let criteria = conditions.iter().flat_map(|condition| {
             let acls = self
                 .acls
                 .iter()
@@ -228,6 +264,27 @@ impl Frontend {
             _ => None,
         }
     }
+}
+
+/// Returns the opposite of a condition that is negated as a whole: `unless …`, `if !NAME` or `if !{ … }`.
+/// Returns `None` for other conditions.
+fn opposite(condition: &[String]) -> Option<Vec<String>> {
+    let (first, terms) = condition.split_first()?;
+    let terms: Vec<String> = match first.as_str() {
+        "unless" => terms.to_vec(),
+        _ => {
+            let (first, rest) = terms.split_first()?;
+            let first = first.strip_prefix('!')?.to_owned();
+            let first = Some(first).filter(|word| !word.is_empty());
+            first.into_iter().chain(rest.iter().cloned()).collect()
+        }
+    };
+    let is_one = match terms.first()?.as_str() {
+        "{" => terms.iter().position(|word| word == "}") == Some(terms.len() - 1),
+        _ => terms.len() == 1,
+    };
+    let is_whole = first == "unless" || is_one;
+    is_whole.then(|| ["if".to_owned()].into_iter().chain(terms).collect())
 }
 
 /// Joins lists. Returns `None` if one of the lists is `None`.
@@ -410,6 +467,35 @@ mod tests {
             let lines = format!("http-request set-header Host A;use_backend b {condition}");
             let leads = front(&lines).conditions("b").next().is_some();
             assert_eq!(leads, expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn visitors_who_are_not_sent_away_ask_for_the_names_that_stay() {
+        for (rule, expected) in [
+            ("http-request deny unless { hdr(host) -i A B }", Some("A B")),
+            ("http-request deny if !{ hdr(host) -i A }", Some("A")),
+            ("http-request deny if ! { hdr(host) -i A }", Some("A")),
+            ("acl x hdr(host) A;http-request deny if !x", Some("A")),
+            (
+                "acl x hdr(host) A;http-request redirect prefix https://A unless x",
+                Some("A"),
+            ),
+            (
+                "acl x hdr(host) A;tcp-request content reject unless x",
+                Some("A"),
+            ),
+            ("http-request deny if { hdr(host) A }", None),
+            ("acl x hdr(host) A;http-request deny if !x { src B }", None),
+            (
+                "http-request deny unless { hdr(host) A } or { src B }",
+                None,
+            ),
+            ("acl x hdr(host) A;http-request set-header x y if !x", None),
+        ] {
+            let lines = format!("{rule};default_backend b");
+            let names = front(&lines).names("b").map(|names| names.join(" "));
+            assert_eq!(names.as_deref(), expected, "{rule}");
         }
     }
 
