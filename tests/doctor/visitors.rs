@@ -241,6 +241,24 @@ fn no_visitor_reaches_a_backend_whose_host_the_frontend_changes() {
             200,
             false,
         ),
+        (
+            "http-request set-header Host b.test unless { hdr(host) -i b.test c.test }\n \
+             use_backend b if { hdr(host) a.test }",
+            503,
+            true,
+        ),
+        (
+            "acl old hdr(host) -i a.test\n http-request set-header Host b.test if old\n \
+             use_backend b if { hdr(host) -i a.test }",
+            503,
+            true,
+        ),
+        (
+            "http-request set-header Host b.test if { hdr(host) a.test } { path_beg /api }\n \
+             use_backend b if { hdr(host) a.test }",
+            200,
+            false,
+        ),
         ("use_backend b if { hdr(host) a.test }", 200, false),
     ] {
         let port = free_port();
