@@ -47,6 +47,7 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
     let doubt = match visitor.status {
         // The check expects this error from its page, and the server serves visitors of other pages.
         Some(status @ 400..) if visitor.by_server && is_served && is_wanted(status) => return None,
+        None if !visitor.connects => None,
         None | Some(502..=504) if reuses_session(visit, watch) => Some(Doubt::Session),
         None | Some(502..=504) => None,
         // The server has the page for the check, and no page for the visitor.
@@ -96,7 +97,7 @@ fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Tr
 fn depends_on_host(watch: &Watch, visitor: &Visitor) -> bool {
     let tls = watch.traffic.tls.as_ref();
     let sends_host = tls.is_some_and(|tls| tls.sni.is_host());
-    visitor.by_server || visitor.status.is_none() || sends_host
+    visitor.connects && (visitor.by_server || visitor.status.is_none() || sends_host)
 }
 
 /// Returns true if the visitor's request failed, but proves nothing because its Host is only a guess. If the
@@ -307,12 +308,19 @@ fn confirm_one(
     // If visitors get HAProxy's own error page, the server hasn't seen their request.
     let is_about_request =
         |found: &Finding| matches!(found.id, "check-without-host" | "unused-rule");
+    // A server that accepts no connection fails for one reason only.
+    let is_about_address = |found: &Finding| found.id == "check-other-port";
     let explains = |found: &Finding| match by_difference {
+        _ if !visitor.connects => is_about_address(found),
         true => visitor.by_server || !is_about_request(found),
         false => found.id.starts_with("expects-"),
     };
-    let of_effect =
-        |found: &&mut Finding| predicts(found, watch, effect, ran.outcome) && explains(found);
+    let is_predicted = |found: &Finding| match visitor.connects {
+        true => predicts(found, watch, effect, ran.outcome),
+        // Without `--run`, a health service at another port is only a hint.
+        false => is_about(found, watch),
+    };
+    let of_effect = |found: &&mut Finding| is_predicted(found) && explains(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
     // doctor saw only its own request, which proves nothing about other visitors.
     if !is_wanted && trap.doubt.is_some() && !predicted.is_empty() {
@@ -366,8 +374,10 @@ fn unknown_visitors(
     let is_lost = watch.backend.visitors.lost.is_some();
     // doctor can't know what another program checks.
     let is_foreign = matches!(&watch.check, Check::External(check) if !is_ours(check));
-    // The server also refuses doctor's own request.
-    let fails = |visitor: &Visitor| visitor.by_server && matches!(visitor.status, Some(400..));
+    // The server also refuses doctor's own request or connection.
+    let fails = |visitor: &Visitor| {
+        !visitor.connects || (visitor.by_server && matches!(visitor.status, Some(400..)))
+    };
     let is_alike = ran.visitor.as_ref().is_some_and(fails);
     let is_open = is_unknown && !is_lost && !is_alike;
     let is_open = is_open && !ran.outcome.is_up() && (is_refused || is_foreign);

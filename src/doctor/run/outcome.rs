@@ -38,8 +38,11 @@ impl Runs {
 /// A visitor's request to a server through HAProxy, and its result.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
-    /// Method, path and Host.
+    /// Method, path and Host. If doctor sends no request, because the server accepts no connection: the
+    /// connection and its address.
     pub request: String,
+    /// False if the server accepts no connection, whatever visitors send.
+    pub connects: bool,
     /// The status of the response. `None` if there was no response.
     pub status: Option<u16>,
     /// The status for `/`, if the request is for a different page.
@@ -113,9 +116,12 @@ impl Visitor {
         matches!(self.status, Some(200..=399))
     }
 
-    /// Returns `gets 200` or `gets no response`. Adds the status that visitors get while HAProxy resumes a
+    /// Returns `gets 200`, `gets no response`, or `fails` for a connection. Adds the status that visitors get while HAProxy resumes a
     /// TLS session, or else the status of `GET /` if it is different.
     pub(crate) fn gets(&self) -> String {
+        if !self.connects {
+            return "fails".to_owned();
+        }
         let status = match self.status {
             Some(status) => status.to_string(),
             None => "no response".to_owned(),

@@ -98,8 +98,8 @@ pub(crate) struct Visitors {
     pub mentions: Vec<String>,
     /// The Host that all of these frontends give to every request with `http-request set-header`.
     pub host: Option<At<String>>,
-    /// The line that keeps all visitors from this backend: it gives every request a Host, and the frontend
-    /// leads here only for other Hosts.
+    /// The line that keeps all visitors from this backend: it changes the Host, and the frontend leads here
+    /// only for other Hosts.
     pub lost: Option<At<String>>,
     /// The `http-request` rules and `acl` lines of a frontend that sends visitors to this backend.
     pub rules: Vec<At<Vec<String>>>,
@@ -251,11 +251,18 @@ impl ProxySettings {
             }
             ["acl" | "http-send-name-header", ..] => self.for_visitors.push(owned(words, place)),
             ["http-request", action, ..] if rewrites(action) => {
-                if let ["http-request", "set-header", name, value] = words
+                if let ["http-request", action, name, value @ ..] = words
+                    && ["-header", "-value"]
+                        .iter()
+                        .any(|end| action.ends_with(end))
                     && name.eq_ignore_ascii_case("host")
                 {
-                    // An expression has a different value for each request.
-                    self.host = text(value).filter(|_| !value.contains('%'));
+                    // An expression has a different value for each request, and a condition holds only for some
+                    // requests.
+                    self.host = match (*action, value) {
+                        ("set-header", [value]) if !value.contains('%') => text(value),
+                        _ => None,
+                    };
                 } else if let ["http-request", "set-header", name, value] = words
                     && !value.contains('%')
                 {
