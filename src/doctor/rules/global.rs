@@ -2,10 +2,12 @@
 //! HAProxy or its checks from starting.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::Visit;
+use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::place::Place;
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::section::Idle;
@@ -37,6 +39,33 @@ pub(crate) fn no_external_check(visit: &Visit) -> Vec<Finding> {
     let finding =
         Finding::problem(Effect::NoStart, what).shows("HAProxy refuses the configuration");
     missing(visit, finding, option, "external-check")
+}
+
+/// Reports the lines that an external check needs in the `global` section, if they are missing there and if no
+/// other finding says so, because no server has an external check yet.
+pub(crate) fn lines_for_checks(visit: &Visit) -> Option<Finding> {
+    let lacks_check = visit.config.global.external_check.is_none();
+    let is_refused = lacks_check && no_external_check(visit).is_empty();
+    let lines = [
+        ("external-check", is_refused),
+        (
+            "insecure-fork-wanted",
+            !visit.can_fork() && no_insecure_fork(visit).is_empty(),
+        ),
+    ];
+    let lines = lines.iter().filter(|(_, is_missing)| *is_missing);
+    let lines: Vec<&str> = lines.map(|(line, _)| *line).collect();
+    let what = format!("the `global` section has no `{}`", lines.join("` and no `"));
+    let write = match lines.len() {
+        0 => return None,
+        1 => "add this line there",
+        _ => "add these lines there",
+    };
+    let effect = match is_refused {
+        true => Effect::NoStart,
+        false => Effect::Down,
+    };
+    Some(Finding::problem(effect, what).write(write))
 }
 
 pub(crate) fn no_insecure_fork(visit: &Visit) -> Vec<Finding> {
@@ -132,6 +161,53 @@ pub(crate) fn chroot_auto(visit: &Visit) -> Vec<Finding> {
                  program",
         ),
     ]
+}
+
+/// Finds a unix socket on which HAProxy listens, in a folder that doesn't exist. `haproxy -c` doesn't bind
+/// sockets. HAProxy binds them before it enters its chroot.
+pub(crate) fn no_socket_folder(visit: &Visit) -> Vec<Finding> {
+    let facts = &visit.config.facts;
+    let path = |address: &str, prefix: &str| match Endpoint::parse(address) {
+        Endpoint::Unix(path) => {
+            Some(format!("{prefix}{path}")).filter(|path| path.starts_with('/'))
+        }
+        _ => None,
+    };
+    let admin = visit.config.global.stats_sockets.iter();
+    let admin = admin.filter_map(|at| Some((path(&at.value, "")?, "stats socket", &at.place)));
+    let binds = facts.binds.iter();
+    let binds =
+        binds.filter_map(|at| Some((path(&at.value, &facts.unix_prefix)?, "bind", &at.place)));
+    let folders = admin.chain(binds).filter_map(|(path, word, place)| {
+        let (folder, _) = path.rsplit_once('/')?;
+        let is_there = visit
+            .jail
+            .base
+            .join(folder.trim_start_matches('/'))
+            .is_dir();
+        (!is_there).then(|| without_folder(visit, &format!("{word} {path}"), folder).at(place))
+    });
+    folders.collect()
+}
+
+/// Reports a unix socket whose folder doesn't exist. systemd may make folders below /run when it starts
+/// HAProxy.
+fn without_folder(visit: &Visit, line: &str, folder: &str) -> Finding {
+    let what = format!("the folder of `{line}` does not exist");
+    let is_of_run = ["/run/", "/var/run/"]
+        .iter()
+        .any(|run| folder.starts_with(run));
+    let is_image = visit.call.root.is_some();
+    let shows = "HAProxy does not start: cannot bind UNIX socket; haproxy -c does not report this";
+    let finding = match is_of_run && (is_image || Path::new("/run/systemd/system").is_dir()) {
+        true => Finding::note(Effect::NoStart, what).shows(format!(
+            "{shows}. It starts if something makes the folder before"
+        )),
+        false => Finding::problem(Effect::NoStart, what).shows(shows),
+    };
+    finding
+        .write("make the folder whenever the host or the container starts, for example with RuntimeDirectory= in HAProxy's unit:")
+        .paste(shell(["mkdir", "-p", folder]))
 }
 
 /// Finds an admin socket. HAProxy prepares external checks only for the servers in its configuration, so

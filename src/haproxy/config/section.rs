@@ -6,7 +6,7 @@ use std::iter;
 
 use super::address::{Endpoint, template};
 use super::frontend::{Frontend, introduce};
-use super::place::Place;
+use super::place::{At, Place};
 use super::proxy::{Backend, Global, ProxySettings, Visitors};
 use super::server_line::Server;
 use super::statement::Statement;
@@ -62,10 +62,14 @@ pub(crate) struct Facts {
     pub tls_listener: bool,
     /// True if a `bind` line has a unix socket, where visitors have no address.
     pub unix_listener: bool,
+    /// The addresses of the `bind` lines.
+    pub binds: Vec<At<String>>,
+    /// What HAProxy writes before the path of each unix socket of a `bind` line (`unix-bind prefix`).
+    pub unix_prefix: String,
 }
 
 impl Facts {
-    fn read(&mut self, words: &[&str]) {
+    fn read(&mut self, words: &[&str], place: &Place) {
         let argument = |word: &str| {
             let rest = word.strip_prefix("set-var").unwrap_or_default();
             let rest = rest.strip_prefix("-fmt").unwrap_or(rest);
@@ -88,6 +92,15 @@ impl Facts {
                         .is_some_and(|address| address.starts_with(start))
                 };
                 self.unix_listener |= ["/", "unix@", "abns@", "abnsz@"].into_iter().any(is_socket);
+                let addresses = more.first().into_iter().flat_map(|first| first.split(','));
+                let addresses = addresses.map(|address| At::new(address.to_owned(), place));
+                self.binds.extend(addresses);
+            }
+            ["unix-bind", more @ ..] => {
+                let mut pairs = more.windows(2).filter(|pair| pair[0] == "prefix");
+                self.unix_prefix = pairs
+                    .next()
+                    .map_or(String::new(), |pair| pair[1].to_owned());
             }
             ["filter", "spoe", ..] => self.sets_unknown = true,
             [first, ..] if first.starts_with("lua-load") => self.sets_unknown = true,
@@ -183,7 +196,7 @@ impl Reader {
         if ["http-request", "http-response"].contains(&words[0]) && self.is_in_tcp() {
             return;
         }
-        self.done.facts.read(&words);
+        self.done.facts.read(&words, place);
         self.note_check(&words, place);
         if let Some(frontend) = self.frontends.last_mut().filter(|_| self.in_frontend) {
             frontend.read(&words, place);
