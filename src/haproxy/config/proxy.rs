@@ -65,6 +65,8 @@ pub(crate) struct ProxySettings {
     pub source: Option<At<String>>,
     /// The Host that `http-request set-header` gives to every request.
     pub host: Option<At<String>>,
+    /// True if `use-server` rules choose servers for visitors.
+    pub chooses_servers: bool,
     /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes with
     /// the beginning of the line in haproxy.cfg that adds it.
     pub fields: Vec<(String, String)>,
@@ -225,6 +227,7 @@ impl ProxySettings {
                 self.fields.retain(|(_, words)| words != FORWARDED_FOR);
             }
             ["source", value, ..] => self.source = text(value),
+            ["use-server", ..] => self.chooses_servers = true,
             ["external-check", "command", command] => self.command = text(command),
             ["external-check", "path", path] => self.path = text(path),
             ["external-check", "command" | "path", _, _, ..] => {
