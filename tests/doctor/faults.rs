@@ -599,6 +599,14 @@ fn a_backend_in_which_every_server_has_weight_0() {
     let end = format!("check-sni {NAME} weight 0");
     let config = in_chroot(&stage, &own("option httpchk GET /", &end));
     comes_true(&config, ("weight-0", PROBLEM, "up"), "L7OK", 503);
+    let rules = "option httpchk GET /\n use-server s if TRUE";
+    let config = in_chroot(&stage, &own(rules, &end));
+    comes_true(&config, ("weight-0", NOTE, "up"), "L7OK", 200);
+    // A check that a run sees DOWN isn't UP, and visitors of a dead server fail with any weight.
+    let dead = own("option httpchk GET /", &end).replace("PORT", &dead_port().to_string());
+    let (report, _) = json(&["-f", &in_chroot(&stage, &dead), "--run"]);
+    let expected = "1 server will be DOWN, and its visitors fail anyway; 1 check below fails";
+    assert_eq!(report["summary"], expected);
 }
 
 /// No status meets both expectations.
