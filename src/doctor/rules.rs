@@ -10,6 +10,7 @@ pub(crate) mod detour;
 pub(crate) mod dialogue;
 pub(crate) mod difference;
 pub(crate) mod fit;
+pub(crate) mod folders;
 pub(crate) mod global;
 pub(crate) mod hidden;
 pub(crate) mod host;
@@ -36,7 +37,7 @@ const RULES: &[Rule] = &[
     whole("line", global::broken_lines),
     whole("refused", global::refused),
     whole("no-chroot", global::no_chroot),
-    whole("no-socket-folder", global::no_socket_folder),
+    whole("no-folder", folders::missing),
     whole("no-external-check", global::no_external_check),
     backend("no-command", coverage::no_command),
     whole("ulimit-n", descriptors::too_many),

@@ -2,12 +2,10 @@
 //! HAProxy or its checks from starting.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::Visit;
-use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::place::Place;
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::section::Idle;
@@ -161,53 +159,6 @@ pub(crate) fn chroot_auto(visit: &Visit) -> Vec<Finding> {
                  program",
         ),
     ]
-}
-
-/// Finds a unix socket on which HAProxy listens, in a folder that doesn't exist. `haproxy -c` doesn't bind
-/// sockets. HAProxy binds them before it enters its chroot.
-pub(crate) fn no_socket_folder(visit: &Visit) -> Vec<Finding> {
-    let facts = &visit.config.facts;
-    let path = |address: &str, prefix: &str| match Endpoint::parse(address) {
-        Endpoint::Unix(path) => {
-            Some(format!("{prefix}{path}")).filter(|path| path.starts_with('/'))
-        }
-        _ => None,
-    };
-    let admin = visit.config.global.stats_sockets.iter();
-    let admin = admin.filter_map(|at| Some((path(&at.value, "")?, "stats socket", &at.place)));
-    let binds = facts.binds.iter();
-    let binds =
-        binds.filter_map(|at| Some((path(&at.value, &facts.unix_prefix)?, "bind", &at.place)));
-    let folders = admin.chain(binds).filter_map(|(path, word, place)| {
-        let (folder, _) = path.rsplit_once('/')?;
-        let is_there = visit
-            .jail
-            .base
-            .join(folder.trim_start_matches('/'))
-            .is_dir();
-        (!is_there).then(|| without_folder(visit, &format!("{word} {path}"), folder).at(place))
-    });
-    folders.collect()
-}
-
-/// Reports a unix socket whose folder doesn't exist. systemd may make folders below /run when it starts
-/// HAProxy.
-fn without_folder(visit: &Visit, line: &str, folder: &str) -> Finding {
-    let what = format!("the folder of `{line}` does not exist");
-    let is_of_run = ["/run/", "/var/run/"]
-        .iter()
-        .any(|run| folder.starts_with(run));
-    let is_image = visit.call.root.is_some();
-    let shows = "HAProxy does not start: cannot bind UNIX socket; haproxy -c does not report this";
-    let finding = match is_of_run && (is_image || Path::new("/run/systemd/system").is_dir()) {
-        true => Finding::note(Effect::NoStart, what).shows(format!(
-            "{shows}. It starts if something makes the folder before"
-        )),
-        false => Finding::problem(Effect::NoStart, what).shows(shows),
-    };
-    finding
-        .write("make the folder whenever the host or the container starts, for example with RuntimeDirectory= in HAProxy's unit:")
-        .paste(shell(["mkdir", "-p", folder]))
 }
 
 /// Finds an admin socket. HAProxy prepares external checks only for the servers in its configuration, so

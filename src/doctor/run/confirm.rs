@@ -235,10 +235,10 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes findings that this run refutes. If HAProxy's own check is UP, it isn't certain to be DOWN. If the check is UP, the server doesn't choose HTTP/2, and it
-/// accepts the request. If the server also serves a visitor, some differences do no harm: a Host that isn't
-/// the check's SNI name, no Host if doctor knows the Host of visitors, and different roots for check and
-/// traffic.
+/// Removes findings that this run refutes. If HAProxy's own check is UP, it isn't certain to be DOWN. If the
+/// check is UP, the server doesn't choose HTTP/2, and it accepts the request. If the server also serves a
+/// visitor, some differences do no harm: a Host that isn't the check's SNI name, no Host if doctor knows the
+/// Host of visitors, different roots for check and traffic, and traffic without SNI.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_up = ran.outcome.is_up();
@@ -249,7 +249,7 @@ fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
         let is_refuted = match found.id {
             id if is_own && is_up && is_certain && rules::is_about_check(id) => true,
             "check-alpn" | "check-request" => is_up,
-            "check-other-site" | "traffic-other-roots" => is_served,
+            "check-other-site" | "traffic-other-roots" | "traffic-without-sni" => is_served,
             "check-without-host" => is_served && knows_host(watch),
             _ => false,
         };

@@ -29,6 +29,7 @@ pub(crate) struct Global {
     pub admin_socket: Option<Place>,
     /// The address of each `stats socket`.
     pub stats_sockets: Vec<At<String>>,
+    pub pidfile: Option<At<String>>,
     /// The folder of relative `ca-file` paths.
     pub ca_base: Option<At<String>>,
     /// The folder of relative `crt` paths.
@@ -336,6 +337,7 @@ impl Global {
             "ulimit-n" => self.ulimit_n.is_some(),
             "maxconn" => self.maxconn.is_some(),
             "fd-hard-limit" => self.fd_hard_limit.is_some(),
+            "pidfile" => self.pidfile.is_some(),
             _ => false,
         }
     }
@@ -368,6 +370,7 @@ impl Global {
                     self.admin_socket = here;
                 }
             }
+            ["pidfile", value, ..] => self.pidfile = text(value),
             ["ca-base", value, ..] => self.ca_base = text(value),
             ["crt-base", value, ..] => self.crt_base = text(value),
             ["ssl-server-verify", value, ..] => {

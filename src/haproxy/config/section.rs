@@ -62,14 +62,14 @@ pub(crate) struct Facts {
     pub tls_listener: bool,
     /// True if a `bind` line has a unix socket, where visitors have no address.
     pub unix_listener: bool,
-    /// The addresses of the `bind` lines.
+    /// The addresses on which frontends listen, unless they are disabled.
     pub binds: Vec<At<String>>,
     /// What HAProxy writes before the path of each unix socket of a `bind` line (`unix-bind prefix`).
     pub unix_prefix: String,
 }
 
 impl Facts {
-    fn read(&mut self, words: &[&str], place: &Place) {
+    fn read(&mut self, words: &[&str]) {
         let argument = |word: &str| {
             let rest = word.strip_prefix("set-var").unwrap_or_default();
             let rest = rest.strip_prefix("-fmt").unwrap_or(rest);
@@ -92,9 +92,6 @@ impl Facts {
                         .is_some_and(|address| address.starts_with(start))
                 };
                 self.unix_listener |= ["/", "unix@", "abns@", "abnsz@"].into_iter().any(is_socket);
-                let addresses = more.first().into_iter().flat_map(|first| first.split(','));
-                let addresses = addresses.map(|address| At::new(address.to_owned(), place));
-                self.binds.extend(addresses);
             }
             ["unix-bind", more @ ..] => {
                 let mut pairs = more.windows(2).filter(|pair| pair[0] == "prefix");
@@ -176,6 +173,8 @@ pub(super) fn read(statements: &[Statement]) -> Sections {
         reader.statement(statement);
     }
     introduce(&reader.frontends, &mut reader.done.backends);
+    let binds = reader.frontends.iter().flat_map(Frontend::binds);
+    reader.done.facts.binds = binds.cloned().collect();
     let lines = reader.lines_of_defaults.into_iter();
     let unused = lines.filter(|(section, _)| !reader.followed.contains(section));
     reader.done.idle.extend(unused.map(|(_, idle)| idle));
@@ -196,7 +195,7 @@ impl Reader {
         if ["http-request", "http-response"].contains(&words[0]) && self.is_in_tcp() {
             return;
         }
-        self.done.facts.read(&words, place);
+        self.done.facts.read(&words);
         self.note_check(&words, place);
         if let Some(frontend) = self.frontends.last_mut().filter(|_| self.in_frontend) {
             frontend.read(&words, place);
