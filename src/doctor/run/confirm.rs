@@ -6,13 +6,14 @@ use super::outcome::{Doubt, Outcome, Ran, Trap, Trial, Visitor};
 use crate::code::{Code, Layer};
 use crate::doctor::by_hand;
 use crate::doctor::finding::{Effect, Finding, LATE, SEEN};
-use crate::doctor::rules::dialogue;
 use crate::doctor::rules::difference::Pair;
 use crate::doctor::rules::names;
+use crate::doctor::rules::{self, dialogue};
 use crate::doctor::visit::path_options::is_ours;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
+use crate::haproxy::config::place::Place;
 use crate::options::expect::Part;
 use crate::output::mark::Mark;
 
@@ -145,12 +146,14 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
             continue;
         };
         refute(findings, watch, ran);
+        separate(findings, visit, watch, ran);
         findings.extend(in_time_by_chance(visit, watch, ran));
         if let Some(trial) = &ran.explained {
             explained(findings, watch, (ran, trial));
             continue;
         }
         let more = match (ran.trap, &ran.visitor) {
+            (Some(trap), Some(_)) if trap.effect == Effect::Up && is_down(findings, watch) => None,
             (Some(trap), Some(visitor)) => confirm_one(findings, watch, (ran, trap, visitor)),
             _ => unknown_visitors(findings, visit, (watch, ran)),
         };
@@ -261,23 +264,67 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2, and it
-/// accepts the request. If the server also serves a visitor, some differences do no harm: a Host that isn't
-/// the check's SNI name, no Host if doctor knows the Host of visitors, and different roots for check and
-/// traffic.
+/// Removes findings that this run refutes. If HAProxy's own check is UP, it isn't certain to be DOWN. If the
+/// check is UP, the server doesn't choose HTTP/2, and it accepts the request. If the server also serves a
+/// visitor, some differences do no harm: a Host that isn't the check's SNI name, no Host if doctor knows the
+/// Host of visitors, different roots for check and traffic, and traffic without SNI.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_up = ran.outcome.is_up();
+    let is_own = matches!(ran.outcome, Outcome::Own { .. });
     let is_served = is_up && matches!(status, Some(200..=399));
     findings.retain(|found| {
+        let is_certain = found.mark == Mark::Problem && found.effect == Effect::Down;
         let is_refuted = match found.id {
+            id if is_own && is_up && is_certain && rules::is_about_check(id) => true,
             "check-alpn" | "check-request" => is_up,
-            "check-other-site" | "traffic-other-roots" => is_served,
+            "check-other-site" | "traffic-other-roots" | "traffic-without-sni" => is_served,
             "check-without-host" => is_served && knows_host(watch),
             _ => false,
         };
         !(is_refuted && is_about(found, watch))
     });
+}
+
+/// Gives a server whose visitors fail findings of its own, in place of findings that it shares with other
+/// servers, because what the run saw is true only of this server. The report merges findings that stay equal.
+fn separate(findings: &mut Vec<Finding>, visit: &Visit, watch: &Watch, ran: &Ran) {
+    let name = watch.name();
+    if ran.trap.is_none_or(|trap| trap.effect != Effect::Up) {
+        return;
+    }
+    let is_other_line = |place: &Place| {
+        visit
+            .watches
+            .iter()
+            .any(|other| other.server.place == *place)
+    };
+    let mut own = Vec::new();
+    for found in findings.iter_mut() {
+        if found.about.len() > 1 && found.about.contains(&name) {
+            found.about.retain(|about| *about != name);
+            let place = found
+                .place
+                .clone()
+                .map(|place| match is_other_line(&place) {
+                    true => watch.server.place.clone(),
+                    false => place,
+                });
+            own.push(Finding {
+                about: vec![name.clone()],
+                place,
+                ..found.clone()
+            });
+        }
+    }
+    findings.extend(own);
+}
+
+/// Returns true if it is certain that HAProxy shows the server DOWN, or if an agent takes it out of service.
+fn is_down(findings: &[Finding], watch: &Watch) -> bool {
+    let is_certain = |found: &Finding| found.mark == Mark::Problem && found.effect == Effect::Down;
+    let mut about = findings.iter().filter(|found| is_about(found, watch));
+    about.any(|found| is_certain(found) || found.id == "agent-down")
 }
 
 fn is_about(found: &Finding, watch: &Watch) -> bool {
@@ -289,7 +336,9 @@ fn is_about(found: &Finding, watch: &Watch) -> bool {
 fn predicts(found: &Finding, watch: &Watch, effect: Effect, outcome: Outcome) -> bool {
     let is_same = found.effect == effect || found.effect == Effect::Either;
     let is_foretold = outcome.is_up() || outcome.is_foretold(found.foretold);
-    is_about(found, watch) && is_same && is_foretold
+    // How check and traffic connect doesn't matter to a check that never asks the server.
+    let is_possible = !outcome.is_before_server() || !rules::compares(found.id);
+    is_about(found, watch) && is_same && is_foretold && is_possible
 }
 
 fn confirm_one(

@@ -177,6 +177,14 @@ impl Ran {
         }
     }
 
+    /// Returns true if visitors fail, as far as the run shows.
+    pub(crate) fn visitors_fail(&self) -> bool {
+        let is_served = |status: Option<u16>| matches!(status, Some(200..=399));
+        let fails = |visitor: &Visitor| !visitor.is_served() && !is_served(visitor.root);
+        let is_down_only = self.trap.is_some_and(|trap| trap.effect == Effect::Down);
+        !is_down_only && self.visitor.as_ref().is_some_and(fails)
+    }
+
     /// Returns true if this is the result for this server.
     pub(crate) fn is_of(&self, watch: &Watch) -> bool {
         self.backend == watch.backend.name && self.server == watch.server.name
@@ -306,6 +314,16 @@ impl Outcome {
                 .own_code()
                 .is_some_and(|code| matches!(code, Code::Status | Code::Body | Code::Header)),
         }
+    }
+
+    /// Returns true if the check failed before it could ask the server: its program or serve didn't run, or
+    /// refused the options.
+    pub(crate) fn is_before_server(self) -> bool {
+        let is_of_call = |code: Code| code.layer() == Layer::Call;
+        matches!(
+            self,
+            Outcome::NotRun | Outcome::NoFork | Outcome::NoServe { .. } | Outcome::NotServe
+        ) || (!self.is_up() && self.own_code().is_some_and(is_of_call))
     }
 
     /// Returns true if diagnosing the server can explain the failure.

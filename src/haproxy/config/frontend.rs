@@ -12,6 +12,8 @@ pub(super) struct Frontend {
     settings: ProxySettings,
     /// True for a `listen`.
     is_backend: bool,
+    /// The address of each listener.
+    binds: Vec<At<String>>,
     /// The port of each listener, and true if it has `ssl`.
     listeners: Vec<(u16, bool)>,
     /// The line of the first listener without `ssl`.
@@ -47,6 +49,7 @@ impl Frontend {
         Frontend {
             settings,
             is_backend,
+            binds: Vec::new(),
             listeners: Vec::new(),
             plain_bind: None,
             redirects: false,
@@ -59,6 +62,14 @@ impl Frontend {
 
     pub fn is_http(&self) -> bool {
         self.settings.http
+    }
+
+    /// Returns the addresses on which HAProxy listens for this frontend.
+    pub fn binds(&self) -> &[At<String>] {
+        match self.settings.disabled {
+            true => &[],
+            false => &self.binds,
+        }
     }
 
     pub fn read(&mut self, words: &[&str], place: &Place) {
@@ -79,6 +90,9 @@ impl Frontend {
                     self.plain_bind.get_or_insert_with(|| place.clone());
                 }
                 self.listeners.extend(ports.map(|port| (port, has_tls)));
+                let addresses = addresses.split(',').map(str::to_owned);
+                self.binds
+                    .extend(addresses.map(|address| At::new(address, place)));
             }
             ["acl", name, criterion @ ..] => self.acls.push(((*name).to_owned(), owned(criterion))),
             ["use_backend" | "default_backend", backend, condition @ ..] => {

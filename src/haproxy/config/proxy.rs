@@ -29,6 +29,7 @@ pub(crate) struct Global {
     pub admin_socket: Option<Place>,
     /// The address of each `stats socket`.
     pub stats_sockets: Vec<At<String>>,
+    pub pidfile: Option<At<String>>,
     /// The folder of relative `ca-file` paths.
     pub ca_base: Option<At<String>>,
     /// The folder of relative `crt` paths.
@@ -65,6 +66,8 @@ pub(crate) struct ProxySettings {
     pub source: Option<At<String>>,
     /// The Host that `http-request set-header` gives to every request.
     pub host: Option<At<String>>,
+    /// True if `use-server` rules choose servers for visitors.
+    pub chooses_servers: bool,
     /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes with
     /// the beginning of the line in haproxy.cfg that adds it.
     pub fields: Vec<(String, String)>,
@@ -225,6 +228,7 @@ impl ProxySettings {
                 self.fields.retain(|(_, words)| words != FORWARDED_FOR);
             }
             ["source", value, ..] => self.source = text(value),
+            ["use-server", ..] => self.chooses_servers = true,
             ["external-check", "command", command] => self.command = text(command),
             ["external-check", "path", path] => self.path = text(path),
             ["external-check", "command" | "path", _, _, ..] => {
@@ -340,6 +344,7 @@ impl Global {
             "ulimit-n" => self.ulimit_n.is_some(),
             "maxconn" => self.maxconn.is_some(),
             "fd-hard-limit" => self.fd_hard_limit.is_some(),
+            "pidfile" => self.pidfile.is_some(),
             _ => false,
         }
     }
@@ -372,6 +377,7 @@ impl Global {
                     self.admin_socket = here;
                 }
             }
+            ["pidfile", value, ..] => self.pidfile = text(value),
             ["ca-base", value, ..] => self.ca_base = text(value),
             ["crt-base", value, ..] => self.crt_base = text(value),
             ["ssl-server-verify", value, ..] => {
