@@ -1,5 +1,7 @@
 //! Folders in which HAProxy makes files when it starts. `haproxy -c` makes no files, so it doesn't miss them.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::doctor::finding::{Effect, Finding};
@@ -43,7 +45,12 @@ pub(crate) fn missing(visit: &Visit) -> Vec<Finding> {
 fn without_folder(visit: &Visit, made: &Made) -> Option<Finding> {
     let Made { word, path, place } = made;
     let (folder, _) = path.strip_prefix('/')?.rsplit_once('/')?;
-    if visit.jail.base.join(folder).is_dir() {
+    // If doctor's user may not look at the folder, doctor doesn't know that it is missing.
+    let is_missing = match fs::metadata(visit.jail.base.join(folder)) {
+        Ok(found) => !found.is_dir(),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    };
+    if !is_missing {
         return None;
     }
     let what = format!("the folder of `{word} {path}` does not exist");
