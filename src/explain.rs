@@ -225,7 +225,7 @@ mod tests {
             ("4294967295", "add server"),
             ("PROCTOUT", "--timeout"),
             ("PROCTOUT", "ignore it"),
-            ("65", "left over from an earlier check"),
+            ("65", "is left over"),
             ("MAINT", "resolvers"),
             ("SOCKERR", "insecure-fork-wanted"),
             ("L6TOUT", "62"),

@@ -501,36 +501,7 @@ pub fn header_value<'a>(plan: &'a Plan, name: &HeaderName) -> Option<&'a str> {
     found.and_then(|(_, value): &(HeaderName, HeaderValue)| value.to_str().ok())
 }
 
-/// Returns a Host without its port. An IPv6 address keeps its colons.
-pub fn without_port(host: &str) -> &str {
-    let is_port = |(name, port): &(&str, &str)| {
-        let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
-        is_number && (!name.contains(':') || name.ends_with(']'))
-    };
-    let split = host.rsplit_once(':').filter(is_port);
-    split.map_or(host, |(name, _)| name)
-}
-
 /// Returns true if the text can be a host name for visitors and for SNI.
 pub fn is_name(text: &str) -> bool {
     text.contains('.') && text.parse::<IpAddr>().is_err() && !text.contains(':')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_port;
-
-    #[test]
-    fn a_host_loses_its_port() {
-        for (host, expected) in [
-            ("a.test", "a.test"),
-            ("a.test:8443", "a.test"),
-            ("[::1]:443", "[::1]"),
-            ("[::1]", "[::1]"),
-            ("::1", "::1"),
-            ("a.test:b", "a.test:b"),
-        ] {
-            assert_eq!(without_port(host), expected);
-        }
-    }
 }

@@ -2,10 +2,11 @@
 
 use super::cause::{Cause, Place, Trial, Weight, at};
 use super::certificate::has_only_addresses;
-use super::facts::{Facts, KnownValue, is_name, without_port};
+use super::facts::{Facts, KnownValue, is_name};
 use crate::certificate::CertificateFailure;
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
+use crate::haproxy::config::address::without_port;
 use crate::options::Options;
 use crate::options::values::Time;
 use crate::probe;

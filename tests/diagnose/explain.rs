@@ -126,7 +126,7 @@ fn each_command_has_its_own_help_and_the_program_lists_them() {
         stdout(&output)
     };
     let all = help(&["--help"]);
-    for shown in ["\nTLS:\n", "  --port N  ", "  --verify required|none "] {
+    for shown in ["\nTLS:\n", "  --port N  ", "  --verify required|none\n"] {
         assert!(all.contains(shown), "{all}");
     }
     let columns = |line: &str| line.chars().count();

@@ -2,11 +2,12 @@
 //! send this request. An error then means that they get an error, too.
 
 use super::state::Subject;
-use crate::causes::facts::{Facts, is_name, without_port};
+use crate::causes::facts::{Facts, is_name};
 use crate::diagnose::ask::{serves, visit};
 use crate::diagnose::change::{Change, sent_host};
 use crate::diagnose::trials::Search;
 use crate::haproxy::ask::{Visit, Visited};
+use crate::haproxy::config::address::without_port;
 use crate::probe;
 
 /// The statuses that mean that a visitor wasn't served. HAProxy answers 502, 503 or 504 if it gets no

@@ -3,7 +3,8 @@
 
 use std::net::IpAddr;
 
-use crate::causes::facts::{is_name, without_port};
+use crate::causes::facts::is_name;
+use crate::haproxy::config::address::without_port;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::{Sni, Verified};
 use crate::haproxy::config::place::At;

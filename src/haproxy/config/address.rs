@@ -93,9 +93,19 @@ pub(crate) fn template(prefix: &str, range: &str) -> Option<Vec<String>> {
     sensible.then(|| (low..=high).map(|n| format!("{prefix}{n}")).collect())
 }
 
+/// Returns a Host without its port. An IPv6 address keeps its colons.
+pub(crate) fn without_port(host: &str) -> &str {
+    let is_port = |(name, port): &(&str, &str)| {
+        let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+        is_number && (!name.contains(':') || name.ends_with(']'))
+    };
+    let split = host.rsplit_once(':').filter(is_port);
+    split.map_or(host, |(name, _)| name)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, template};
+    use super::{Endpoint, template, without_port};
 
     #[test]
     fn the_port_follows_the_last_colon() {
@@ -124,6 +134,20 @@ mod tests {
         assert_eq!(template("s", "5-6").expect("a range"), ["s5", "s6"]);
         for bad in ["", "x", "3-1", "1-99999"] {
             assert_eq!(template("s", bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_loses_its_port() {
+        for (host, expected) in [
+            ("a.test", "a.test"),
+            ("a.test:8443", "a.test"),
+            ("[::1]:443", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::1", "::1"),
+            ("a.test:b", "a.test:b"),
+        ] {
+            assert_eq!(without_port(host), expected);
         }
     }
 }

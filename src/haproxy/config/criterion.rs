@@ -1,6 +1,6 @@
 //! The criteria of conditions that compare the Host or the SNI of visitors (configuration manual, section 7.1).
 
-use crate::causes::facts::without_port;
+use super::address::without_port;
 
 /// Returns true if a criterion compares the Host, and not the SNI.
 pub(super) fn is_of_host(criterion: &[&str]) -> bool {
