@@ -58,7 +58,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server doesn't expect a PROXY header, and the check sends one.",
         confirm: "Run the check without --send-proxy and --send-proxy-v2.",
-        change: "Leave out --send-proxy and --send-proxy-v2, and the same words on the server line.",
+        change: "Leave out --send-proxy and --send-proxy-v2, and send-proxy and send-proxy-v2 on the server line.",
         weigh: |facts| Weight::Possible.when(facts.plan.proxy.is_some()),
         trials: |facts| {
             let trial = Trial::new(facts, |options| {
@@ -166,7 +166,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::HandshakeTimeout, 9), at(Code::HandshakeClosed, 10)],
         what: "The server, or a firewall in front of it, can't handle everything that the check's handshake offers.",
         confirm: "Repeat the diagnosis. If the server then answers other handshakes, it is overloaded.",
-        change: "Use --ssl-min-ver or --ssl-max-ver for the check, and the same words on the server line. Or update the server.",
+        change: "Use --ssl-min-ver or --ssl-max-ver for the check, and ssl-min-ver or ssl-max-ver on the server line. Or update the server.",
         evidence: "The server answers only these handshakes: {handshakes-answered}.",
         weigh: |facts| {
             let Some(tls) = &facts.tls else {

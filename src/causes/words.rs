@@ -128,6 +128,19 @@ pub(super) fn fill(sentence: &str, value: impl Fn(&str) -> Option<String>) -> St
     text.trim().to_owned()
 }
 
+/// Returns true if the facts have a value for each placeholder of the sentence whose general words are only a
+/// stand-in, such as OTHER_NAME or FILE.
+pub(super) fn knows_names(facts: &Facts, sentence: &str) -> bool {
+    let names = sentence.split('{').skip(1);
+    let names = names.filter_map(|rest| Some(rest.split_once('}')?.0));
+    let is_stand_in = |words: &str| {
+        let has = |is: fn(char) -> bool| words.chars().any(is);
+        has(char::is_uppercase) && !has(char::is_lowercase)
+    };
+    let mut names = names.filter(|name| general(name).is_some_and(is_stand_in));
+    names.all(|name| value(facts, name).is_some())
+}
+
 /// Returns the value of a placeholder, or `None` if the facts don't contain the value.
 pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
     let options = &facts.options;
@@ -168,8 +181,9 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         "protocol" => starttls::name(facts)?.to_owned(),
         "protocol-check" => starttls::check(facts)?.to_owned(),
         "presented" | "presented-addresses" => other_name(facts)?.1.join(", "),
-        "roots" => match options.ca_file.as_slice() {
+        "roots" => match facts.ca_files() {
             [] => "the bundled roots".to_owned(),
+            files if options.ca_file.is_empty() => format!("ca-file {}", files.join(", ")),
             files => format!("--ca-file {}", files.join(", ")),
         },
         "short-answer" => {

@@ -96,11 +96,16 @@ impl Report<'_> {
         if !self.facts().options.verbose {
             return self.seen(text);
         }
+        self.print_steps(text);
+        self.view(text);
+    }
+
+    /// Appends everything that diagnose has seen, step by step.
+    pub fn print_steps(&self, text: &mut String) {
         *text += "\nWhat was seen:\n";
         for (index, step) in self.steps.iter().enumerate() {
             print_step(text, index + 1, step);
         }
-        self.view(text);
     }
 
     /// Returns `UP` or `DOWN`.

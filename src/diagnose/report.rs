@@ -26,6 +26,8 @@ pub(super) struct Report<'a> {
     /// Advice that doesn't belong to a cause.
     pub notes: Vec<String>,
     pub steps: Vec<Step>,
+    /// True if the sentences have HAProxy's words, because they are about HAProxy's own check.
+    pub is_own: bool,
 }
 
 /// The causes that are problems even if the check is UP.
@@ -64,6 +66,7 @@ impl<'a> Report<'a> {
             fix: None,
             notes: Vec::new(),
             steps: steps(asked),
+            is_own: false,
             findings,
         };
         report.place = report.place();
@@ -74,8 +77,11 @@ impl<'a> Report<'a> {
 
     /// Returns why the check still fails with the changes of the proved causes.
     pub fn remains(&self) -> Option<String> {
-        let failure = self.search.changed.as_ref()?.failure()?;
-        Some(failure.to_string())
+        let failure = self.search.changed.as_ref()?.failure()?.to_string();
+        Some(match self.is_own {
+            true => in_words_of_haproxy(&failure),
+            false => failure,
+        })
     }
 
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because the
@@ -87,12 +93,30 @@ impl<'a> Report<'a> {
         report
             .findings
             .retain(|finding| !about_lines.contains(&finding.cause.id));
-        for finding in report.findings.iter_mut().filter(|_| is_own) {
-            for sentence in [&mut finding.what, &mut finding.confirm, &mut finding.change] {
-                *sentence = in_words_of_haproxy(sentence);
-            }
+        if is_own {
+            report.use_words_of_haproxy();
         }
         report
+    }
+
+    /// Replaces sni-check's options in all sentences with words of haproxy.cfg.
+    fn use_words_of_haproxy(&mut self) {
+        let findings = self.findings.iter_mut().flat_map(|finding| {
+            let Finding {
+                what,
+                confirm,
+                change,
+                evidence,
+                ..
+            } = finding;
+            [what, confirm, change, evidence]
+        });
+        let lines = self.steps.iter_mut().flat_map(|step| &mut step.lines);
+        let sentences = findings.chain(&mut self.notes).chain([&mut self.why]);
+        for sentence in sentences.chain(lines.map(|(_, line)| line)) {
+            *sentence = in_words_of_haproxy(sentence);
+        }
+        self.is_own = true;
     }
 
     /// Returns the findings that explain why the check is DOWN, why it is UP only sometimes, or why it
@@ -204,7 +228,10 @@ again, one after another, and the server answered.";
 fn why(facts: &Facts) -> String {
     match &facts.verdict.result {
         Ok(Some(response)) => format!("healthy: status {}", response.status),
-        Ok(None) => "healthy: the handshake is done (--handshake-only)".to_owned(),
+        Ok(None) => {
+            "healthy: the handshake works, and the check sends no request (--handshake-only)"
+                .to_owned()
+        }
         // The output of a check advises the reader to run diagnose.
         Err(failure) => failure
             .to_string()
