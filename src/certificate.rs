@@ -156,7 +156,7 @@ impl fmt::Display for CertificateFailure {
             }
             CertificateFailure::NotYetValid { subject, ahead } => write!(
                 f,
-                "certificate becomes valid in {} (is this clock right?): {subject}",
+                "certificate becomes valid in {} (is this host's clock right?): {subject}",
                 Span(*ahead)
             ),
             CertificateFailure::OtherName { wanted, presented } if presented.contains(wanted) => {

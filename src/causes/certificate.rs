@@ -303,7 +303,6 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "certificate-ends-soon",
         shows_as: &[at(Code::CertificateExpiresSoon, 1)],
-        place: Place::Config,
         what: "A certificate of the chain expires within --min-cert-days. The renewal is late or doesn't work. HAProxy sends the server no visitors, because the check is DOWN.",
         confirm: "The check's line names the certificate and how many days are left. Look at the log of the renewal at the server.",
         change: "Renew the certificate at the server. If it was renewed, reload the server. Until then, use --warn-cert-days {days} in place of --min-cert-days: the server is then UP, and the check only warns.",

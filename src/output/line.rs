@@ -11,7 +11,7 @@ use crate::plan::{Plan, VerifiedName};
 use crate::probe::{Response, Times, Verdict};
 
 /// Returns warnings and remarks about a server, healthy or not.
-pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
+pub fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
     let mut notes = Vec::new();
     if let (Some(limit), Some(first), true) = (
         plan.tls.warn_cert_days,
@@ -122,7 +122,8 @@ pub(super) fn response(verdict: &Verdict) -> Option<&Response> {
     verdict.result.as_ref().ok()?.as_ref()
 }
 
-fn times(times: &Times) -> String {
+/// Returns how long each phase took: `connect 0.1ms tls 2.3ms total 2000.1ms`.
+pub fn times(times: &Times) -> String {
     let mut text = String::new();
     let phases = [
         (

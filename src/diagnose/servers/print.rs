@@ -7,6 +7,7 @@ use super::state::{Conflict, Diagnosis, State, Statistics, Subject};
 use super::verdict::{Partial, misread};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
+use crate::diagnose::own_words::in_words_of_haproxy;
 use crate::diagnose::report::{LIMITED, Report};
 use crate::doctor::survey::{CheckKind, REFUSED_OPTIONS, Remark, Remedy, Survey, UNVERIFIED};
 use crate::haproxy::statistics::Shown;
@@ -162,15 +163,26 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     let misread = misread(subject);
     let why = match &misread {
         Some(misread) => misread.clone(),
-        None if is_healthy_here => format!("sni-check's own check is {}", report.why),
+        None if is_healthy_here => match subject.obstacle() {
+            Some(obstacle) => format!(
+                "{}. sni-check finds the server itself {}",
+                remark(obstacle),
+                report.why
+            ),
+            None => format!("sni-check's own check is {}", report.why),
+        },
         None => report.why.clone(),
     };
-    paragraph(text, "  why      ", &printable(&why));
+    let own_words = |text: &str| match report.is_own {
+        true => printable(&in_words_of_haproxy(text)),
+        false => printable(text),
+    };
+    paragraph(text, "  why      ", &own_words(&why));
     let obstacle = subject.obstacle();
     if let Some(note) = meaning(subject) {
         paragraph(text, "  note     ", &printable(&note));
     } else if let Some(obstacle) = obstacle {
-        if misread.as_ref() != Some(&obstacle.what) {
+        if !why.contains(&obstacle.what) {
             paragraph(text, "  cause    ", &printable(&remark(obstacle)));
         }
         let meant = subject.meant().and_then(|meant| meant.options.sni.as_ref());
@@ -250,7 +262,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             if misread.as_ref() != Some(&partial.cause) {
                 paragraph(text, "  cause    ", &printable(&partial.cause));
             }
-            paragraph(text, "  remains  ", &printable(&partial.remains));
+            paragraph(text, "  remains  ", &own_words(&partial.remains));
         }
         report.print_findings(text);
         if let Some(reason) = reason.filter(|reason| {
@@ -267,7 +279,10 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         backend(text, subject, diagnosis, &report);
     }
     // HAProxy's view in the details has the options of the check, but not the other settings of haproxy.cfg.
-    let is_alike = subject.works_in_haproxy() != Some(false) && !subject.compares_no_name();
+    let is_alike = subject.works_in_haproxy() != Some(false)
+        && !subject.compares_no_name()
+        && subject.obstacle().is_none()
+        && !surveyed.is_refused;
     match is_one {
         true if is_alike => report.print_details(text),
         true if diagnosis.search.asked.options.verbose => report.print_steps(text),
@@ -310,7 +325,12 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
         0 => String::new(),
         more => format!("; and {more} more, see sni-check doctor"),
     };
-    let line = format!("{}{more}", remark(first));
+    // The change of haproxy.cfg below may do the same, or more.
+    let fix = match &first.remedy.write {
+        write if subject.change.is_none() && !write.is_empty() => format!(". Fix: {write}"),
+        _ => String::new(),
+    };
+    let line = format!("{}{fix}{more}", remark(first));
     paragraph(text, "  doctor   ", &printable(&line));
 }
 
