@@ -48,7 +48,8 @@ const MOST: usize = 16;
 /// FILE` can't be run.
 pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let program = call.haproxy.as_deref().filter(|program| *program != "none");
-    let mut survey = survey(&call.file, &call.env, program)?;
+    let found = survey(&call.file, &call.env, program);
+    let mut survey = found.map_err(|error| with_url(error, call))?;
     bound(longest_of(&survey), TOO_LONG, start);
     state::choose_steps(&mut survey);
     let is_file_given = !call.file.is_empty();
@@ -73,6 +74,15 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     never_expire();
     write_text(io::stdout(), &text);
     Ok(code)
+}
+
+/// Adds to an error about the configuration how to diagnose a host instead, if the target may mean a host.
+fn with_url(error: anyhow::Error, call: &ServersCall) -> anyhow::Error {
+    let name = call.server.first().filter(|_| call.file.is_empty());
+    match name.and_then(|name| Some((name, name.split_once('/')?.0))) {
+        Some((name, host)) => anyhow!("{error:#}; for the host {host}, write https://{name}"),
+        None => error,
+    }
 }
 
 /// Returns the server with this name. If that server tracks another server, returns the tracked server.

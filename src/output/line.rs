@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::date::{date, in_milliseconds, now};
 use super::escape::printable;
-use crate::certificate::{Certificate, in_days};
+use crate::certificate::{Certificate, days, in_days};
 use crate::code::{Code, Layer};
 use crate::plan::{Plan, VerifiedName};
 use crate::probe::{Response, Times, Verdict};
@@ -30,11 +30,24 @@ pub fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
     if verdict.result.is_err()
         && verdict.seen.client_certificate_asked
         && verdict.code().layer() == Layer::Http
-        && plan.tls.identity.is_none()
     {
-        notes.push("the server asked for a client certificate (--crt)".to_owned());
+        notes.extend(about_client_certificate(plan));
     }
     notes
+}
+
+/// Returns what is wrong with the client certificate that a server asks for: there is none, or it has expired.
+fn about_client_certificate(plan: &Plan) -> Option<String> {
+    let Some(identity) = &plan.tls.identity else {
+        return Some("the server asked for a client certificate (--crt)".to_owned());
+    };
+    let mut chain = identity.cert.iter().filter_map(Certificate::read);
+    let expired = chain.find(|certificate| certificate.not_after < now())?;
+    let ago = in_days(days(now().saturating_sub(expired.not_after)));
+    Some(format!(
+        "the certificate in --crt expired {ago} ago: {}",
+        expired.subject
+    ))
 }
 
 pub(super) fn line(plan: &Plan, verdict: &Verdict, notes: &[String]) -> String {

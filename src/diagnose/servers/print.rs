@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::call::ServersCall;
-use super::state::{Conflict, Diagnosis, State, Statistics, Subject};
+use super::state::{Conflict, Diagnosis, State, Statistics, Subject, TriedChange};
 use super::verdict::{Partial, misread};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
@@ -314,6 +314,8 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
     let (meant, obstacle) = (subject.meant(), subject.obstacle());
     let is_said = |finding: &&Remark| {
         obstacle == Some(*finding)
+            // The report begins with the reason why HAProxy doesn't start.
+            || finding.id == "refused"
             || meant.is_some_and(|meant| meant.what.starts_with(&finding.what))
     };
     let findings = subject.surveyed.findings.iter();
@@ -330,7 +332,8 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
         write if subject.change.is_none() && !write.is_empty() => format!(". Fix: {write}"),
         _ => String::new(),
     };
-    let line = format!("{}{fix}{more}", remark(first));
+    let what = remark(first);
+    let line = format!("{}{fix}{more}", what.trim_end_matches('.'));
     paragraph(text, "  doctor   ", &printable(&line));
 }
 
@@ -450,7 +453,7 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
     if let (Err(_), Some(reason)) = (&subject.diagnosis, &change.reason) {
         paragraph(text, "  cause    ", &printable(reason));
     }
-    paragraph(text, "  change   ", &printable(&change.words));
+    paragraph(text, "  change   ", &printable(&words_with_fields(change)));
     let tried = match &change.version {
         Some(version) => {
             // Distributions add their own version: 2.6.12-1+deb12u4.
@@ -487,6 +490,32 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
         place = Some(here);
     }
     true
+}
+
+/// Returns the words of a change. Names the header fields that it adds to `http-check send`.
+fn words_with_fields(change: &TriedChange) -> String {
+    const SEND: &str = "http-check send";
+    let fields = |line: &Option<String>| {
+        let words: Vec<&str> = line.iter().flat_map(|line| line.split(' ')).collect();
+        let pairs = words.windows(2).filter(|pair| pair[0] == "hdr");
+        pairs.map(|pair| pair[1].to_owned()).collect::<Vec<_>>()
+    };
+    let is_request = |hunk: &&Hunk| hunk.new.as_ref().is_some_and(|new| new.contains(SEND));
+    let mut added = Vec::new();
+    for hunk in change.hunks.iter().filter(is_request) {
+        let old = fields(&hunk.old);
+        added.extend(
+            fields(&hunk.new)
+                .into_iter()
+                .filter(|name| !old.contains(name)),
+        );
+    }
+    match added.is_empty() {
+        true => change.words.clone(),
+        false => change
+            .words
+            .replace(SEND, &format!("{SEND} with {}", added.join(", "))),
+    }
 }
 
 /// Returns why there is no diff, and what to do.
