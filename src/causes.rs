@@ -132,12 +132,14 @@ pub fn in_general(sentence: &str) -> String {
 }
 
 /// Returns the causes of a code. If the check failed, also returns the causes that apply to every failure.
-/// Leaves out the causes that the facts or a trial ruled out. The best supported causes come first. Equally
+/// Leaves out the causes that the facts or a trial ruled out, and those that only a trial can name. The best supported causes come first. Equally
 /// supported causes are in the order of their ranks.
 pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     let is_refuted = |cause: &Cause| facts.refuted.iter().any(|refuted| refuted.id == cause.id);
     let causes = causes_of_result(facts, code).into_iter();
-    let causes = causes.filter(|cause| !is_refuted(cause));
+    // Without the value of a trial, the sentence would name OTHER_NAME, for example.
+    let is_known = |cause: &Cause| words::knows_names(facts, cause.what);
+    let causes = causes.filter(|cause| !is_refuted(cause) && is_known(cause));
     let weighed = causes.map(|cause| ((cause.weigh)(facts), cause));
     let mut weighed: Vec<_> = weighed
         .filter(|(weight, _)| *weight > Weight::RuledOut)

@@ -98,6 +98,17 @@ impl Code {
         self as u8
     }
 
+    /// Returns true if the check ended because its time was over.
+    pub const fn is_timeout(self) -> bool {
+        matches!(
+            self,
+            Code::ResolveTimeout
+                | Code::ConnectTimeout
+                | Code::HandshakeTimeout
+                | Code::ResponseTimeout
+        )
+    }
+
     /// Returns the layer at which a check with this code ended.
     pub const fn layer(self) -> Layer {
         match self.number() / 10 {

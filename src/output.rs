@@ -16,6 +16,7 @@ pub mod write;
 use rustix::stdio::{stderr, stdout};
 
 use self::escape::printable;
+pub use self::line::{notes, times};
 use self::write::{channel, priority, write_line, write_text, write_whole};
 use crate::haproxy::Caller;
 use crate::plan::{Output, Plan};

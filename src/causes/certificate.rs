@@ -171,7 +171,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "--ca-file contains {below}, but not its issuer {issuer}. HAProxy needs the chain up to a root.",
         confirm: "The check's line names the certificate in the file and the missing issuer.",
-        change: "Add the certificate of {issuer} to the file that --ca-file and ca-file name. {reload}",
+        change: "Add the certificate of {issuer} to the file of --ca-file, and of ca-file on the server line. {reload}",
         weigh: |facts| {
             let issuer = unknown_issuer(facts);
             Weight::Proved.when(issuer.is_some_and(|issuer| issuer.below.is_some()))
@@ -240,7 +240,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "{lists}.",
         confirm: "openssl crl -nextupdate -issuer -in FILE shows whose list it is and when it expires. Each issuer of the chain needs a current list.",
-        change: "Get the CA's current list. Put it into --crl-file {crl-file} and into crl-file of the server line. {reload}",
+        change: "Get the CA's current list. Use it with --crl-file {crl-file}, and with crl-file on the server line. {reload}",
         weigh: |facts| {
             let missing =
                 |fault: &CertificateFailure| matches!(fault, CertificateFailure::NoValidList(_));
@@ -303,7 +303,6 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "certificate-ends-soon",
         shows_as: &[at(Code::CertificateExpiresSoon, 1)],
-        place: Place::Config,
         what: "A certificate of the chain expires within --min-cert-days. The renewal is late or doesn't work. HAProxy sends the server no visitors, because the check is DOWN.",
         confirm: "The check's line names the certificate and how many days are left. Look at the log of the renewal at the server.",
         change: "Renew the certificate at the server. If it was renewed, reload the server. Until then, use --warn-cert-days {days} in place of --min-cert-days: the server is then UP, and the check only warns.",

@@ -58,7 +58,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ClientCertificate, 5), at(Code::Status, 28)],
         place: Place::Files,
         what: "The file {crt} has only the client certificate. If {client-issuer} is an intermediate, the server can't build a chain from this certificate to a CA that the server trusts.",
-        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME lists the CAs that the server trusts (Acceptable client certificate CA names), and {client-issuer} isn't among them.",
+        confirm: "{s-client} lists the CAs that the server trusts (Acceptable client certificate CA names), and {client-issuer} isn't among them.",
         change: "Append the certificate of {client-issuer} to that file, after the client certificate. {reload}",
         weigh: |facts| {
             let fits = expired_client(facts).is_none() && client_issuer(facts).is_some();

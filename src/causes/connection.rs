@@ -65,7 +65,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "service-stopped",
         shows_as: &[at(Code::ConnectionRefused, 1)],
         what: "Nothing listens at this address and port: the service is stopped, or it starts later than HAProxy.",
-        confirm: "On the server, ss -ltn sport = :PORT shows no listener.",
+        confirm: "On the server, ss -ltn sport = :{port} shows no listener.",
         change: "Start the service.",
         weigh: |_| Weight::Likely,
         ..Cause::BASE
@@ -75,7 +75,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ConnectionRefused, 2)],
         place: Place::Value,
         what: "The service listens on another port, or only on another address (127.0.0.1, only IPv4, or only IPv6).",
-        confirm: "Compare the address in the check's line with what ss -ltn shows on the server.",
+        confirm: "Compare {dialled} with what ss -ltn shows on the server.",
         change: "Correct the server line. HAProxy ignores `port` and `addr` for external checks, so use --port or --connect.",
         ..Cause::BASE
     },
@@ -93,7 +93,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ConnectionRefused, 4), at(Code::ConnectTimeout, 4)],
         place: Place::Config,
         what: "The name on the server line has a new address. Without `resolvers` HAProxy keeps the address that it found when it started.",
-        confirm: "Compare the address in the check's line with getent ahosts NAME.",
+        confirm: "Compare {dialled} with getent ahosts {looked-up}.",
         change: "Reload HAProxy. With `resolvers` on the server line, HAProxy updates the address itself.",
         // diagnose resolves the name itself, so its address can't be old.
         weigh: |facts| Weight::Possible.when(facts.plan.caller.is_some()),
@@ -112,7 +112,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "host-down",
         shows_as: &[at(Code::ConnectTimeout, 2)],
         what: "The server is switched off, or its queue of connections is full.",
-        confirm: "ping ADDRESS. If the queue is full, ss -ltn on the server shows Recv-Q at its limit.",
+        confirm: "ping {address}. If the queue is full, ss -ltn on the server shows Recv-Q at its limit.",
         change: "Start the server, or raise its backlog.",
         ..Cause::BASE
     },
@@ -121,7 +121,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Unreachable, 1)],
         place: Place::Network,
         what: "This host has no route to the address.",
-        confirm: "ip route get ADDRESS",
+        confirm: "ip route get {address}",
         change: "Add the route, or correct the address on the server line.",
         weigh: |facts| {
             let code = errno(facts);
@@ -134,7 +134,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Unreachable, 2)],
         place: Place::Value,
         what: "This host has no route to the server's IPv6 address, which is common in containers.",
-        confirm: "ip -6 route get ADDRESS",
+        confirm: "ip -6 route get {address}",
         change: "Write the server's IPv4 address on the server line, or give this host IPv6.",
         weigh: |facts| {
             let unreachable = [Errno::NETUNREACH, Errno::ADDRNOTAVAIL];
@@ -149,7 +149,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Unreachable, 3)],
         place: Place::Network,
         what: "A firewall rejects the connection (icmp-host-prohibited, firewalld's default). Or the server is switched off, or no host has this address.",
-        confirm: "The check's line says `no route to host`, although ip route get ADDRESS shows a route. tcpdump -n icmp shows which host sends the refusal.",
+        confirm: "ip route get {address} shows a route, although the check says `no route to host`. tcpdump -n icmp shows which host sends the refusal.",
         change: "Allow HAProxy's address at the firewall, or start the server.",
         weigh: |facts| Weight::Likely.when(errno(facts) == Some(Errno::HOSTUNREACH)),
         ..Cause::BASE
@@ -159,7 +159,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Unreachable, 4)],
         place: Place::Network,
         what: "A rule on this host forbids the connection: a route of type blackhole or prohibit, or a firewall.",
-        confirm: "The check's line says `invalid argument` (blackhole) or `permission denied` (prohibit), and so does ip route get ADDRESS.",
+        confirm: "The check's line says `invalid argument` (blackhole) or `permission denied` (prohibit), and so does ip route get {address}.",
         change: "Remove that rule, or write another address on the server line.",
         weigh: |facts| {
             let forbidden = [Errno::INVAL, Errno::ACCESS, Errno::PERM];

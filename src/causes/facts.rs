@@ -11,6 +11,7 @@ use crate::certificate::{CertificateFailure, Parts};
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
 use crate::options::Options;
+use crate::options::values::Verify;
 use crate::plan::{Plan, Trust};
 pub use crate::probe::Verdict as Attempt;
 use crate::probe::connect::Address;
@@ -331,6 +332,11 @@ impl Facts {
         values.filter(move |known| known.option == option)
     }
 
+    /// Returns the files whose CAs judge the chain (see [`ca_files`]).
+    pub fn ca_files(&self) -> &[String] {
+        ca_files(&self.options, &self.known_values)
+    }
+
     /// Returns why the check is DOWN, or `None` if it is UP.
     pub fn failure(&self) -> Option<&Failure> {
         self.verdict.result.as_ref().err()
@@ -480,6 +486,18 @@ impl Facts {
             == (&request.method, &request.uri, &request.body)
             && host(&self.plan) == host(changed);
         is_same || changed.handshake_only || is_safe(&request.method)
+    }
+}
+
+/// Returns the files whose CAs judge the chain: those of the check. If a check with `--verify none` names no file,
+/// returns the `ca-file` of visitors' connections.
+pub fn ca_files<'a>(options: &'a Options, known_values: &'a [KnownValue]) -> &'a [String] {
+    let is_off = options.verify == Some(Verify::None) && options.ca_file.is_empty();
+    let mut known = known_values.iter();
+    let of_visitors = known.find(|known| known.option == "--ca-file" && known.is_of_visitors());
+    match of_visitors.filter(|_| is_off) {
+        Some(known) => std::slice::from_ref(&known.value),
+        None => &options.ca_file,
     }
 }
 

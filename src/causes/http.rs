@@ -287,7 +287,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "application-slow",
         shows_as: &[at(Code::ResponseTimeout, 1), word("L7TOUT", 2)],
         what: "The application is slow or hangs. The handshake was fast.",
-        confirm: "Compare the times of tls and response in the check's line, and read the server's log.",
+        confirm: "Compare the times of tls and response in the check's line. The server's log shows what took so long.",
         change: "Fix the application, or check a faster page.",
         weigh: |_| Weight::Likely,
         ..Cause::BASE
@@ -297,7 +297,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::NotHttp, 1)],
         place: Place::Value,
         what: "The port speaks TLS, but inside TLS it doesn't speak HTTP/1 (it may be a mail server or a database, for example).",
-        confirm: "openssl s_client shows a greeting.",
+        confirm: "{s-client} shows a greeting.",
         change: "Correct the port. If the port is right (mode tcp), end the check after the handshake: --handshake-only.",
         weigh: |facts| match facts.failure() {
             Some(Failure::NotHttp(_)) => Weight::Likely.when(!is_broken_http(facts)),

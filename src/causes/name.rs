@@ -20,7 +20,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::NameNotFound, 1)],
         place: Place::Value,
         what: "The host in --connect or in the URL is misspelled or has no address. (HAProxy resolves the names on its server lines itself.)",
-        confirm: "getent ahosts NAME",
+        confirm: "getent ahosts {looked-up}",
         change: "Correct the name, or give an address.",
         weigh: |_| Weight::Likely,
         ..Cause::BASE
@@ -41,7 +41,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ResolveTimeout, 1)],
         place: Place::Host,
         what: "The name server doesn't answer. A static musl binary, as in the container image, also waits when the answer is SERVFAIL.",
-        confirm: "time getent ahosts NAME",
+        confirm: "time getent ahosts {looked-up}",
         change: "Fix the resolver (/etc/resolv.conf), or give --connect an address.",
         weigh: |_| Weight::Likely,
         ..Cause::BASE

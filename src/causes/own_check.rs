@@ -37,7 +37,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[(Sign::AnyFailure, 1)],
         place: Place::Value,
         what: "{only-haproxy} HAProxy doesn't trust the server's certificate: the CA is not in the ca-file that HAProxy uses, or the certificate has expired.",
-        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME -CAfile FILE shows what is wrong with the certificate.",
+        confirm: "{s-client} -CAfile FILE shows what is wrong with the certificate.",
         change: "Use HAProxy's own check, with the right CA: ca-file FILE on the server line (--ca-file FILE for diagnose).",
         weigh: |facts| Weight::Proved.when(facts.own_check_refuses() == Some(Refused::Certificate)),
         ..Cause::BASE
@@ -47,7 +47,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[(Sign::AnyFailure, 2)],
         place: Place::Value,
         what: "{only-haproxy} HAProxy reports that the server's certificate is for a name other than {sni}.",
-        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME shows the names of the certificate.",
+        confirm: "{s-client} shows the names of the certificate.",
         change: "Use HAProxy's own check, with the right name: check-sni and sni on the server line (--sni for diagnose).",
         weigh: |facts| Weight::Proved.when(facts.own_check_refuses() == Some(Refused::Name)),
         ..Cause::BASE
@@ -172,7 +172,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The check is UP, but visitors with Host {visitor-host} get status {visitor-status}.",
         confirm: "sni-check diagnose sends one visitor's request through HAProxy.",
-        change: "Use one name for SNI, Host and visitors. Correct --sni and --header 'Host: NAME', and sni on the server line.",
+        change: "Use one name for SNI, Host and visitors. Correct --sni, and sni and check-sni on the server line. Correct --header 'Host: NAME', too.",
         weigh: |facts| {
             let visitor = facts
                 .haproxy

@@ -58,7 +58,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server doesn't expect a PROXY header, and the check sends one.",
         confirm: "Run the check without --send-proxy and --send-proxy-v2.",
-        change: "Leave out --send-proxy and --send-proxy-v2, and the same words on the server line.",
+        change: "Leave out --send-proxy and --send-proxy-v2, and send-proxy and send-proxy-v2 on the server line.",
         weigh: |facts| Weight::Possible.when(facts.plan.proxy.is_some()),
         trials: |facts| {
             let trial = Trial::new(facts, |options| {
@@ -94,7 +94,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::HandshakeRefused, 6)],
         place: Place::Config,
         what: "The server accepts no protocol of --alpn (no_application_protocol). Without --alpn the check offers no protocol, and neither do HAProxy's checks.",
-        confirm: "Run the check without --alpn. openssl s_client -alpn h2 shows what the server chooses.",
+        confirm: "Run the check without --alpn. {s-client} -alpn h2 shows what the server chooses.",
         change: "Leave out --alpn, or correct it. For a server that speaks only h2, write --alpn h2 --handshake-only.",
         weigh: |facts| {
             Weight::Possible.when(alert(facts) == Some(AlertDescription::NoApplicationProtocol))
@@ -112,7 +112,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "The server closes connections whose handshake doesn't offer HTTP/1.1 by ALPN, a part of the TLS handshake. Neither the check nor HAProxy offers a protocol by default.",
-        confirm: "openssl s_client -alpn http/1.1 gets a response, and openssl s_client without -alpn gets no response.",
+        confirm: "{s-client} -alpn http/1.1 gets a response, and openssl s_client without -alpn gets no response.",
         change: "Offer the protocol: --alpn http/1.1 for sni-check, check-alpn http/1.1 for HAProxy's own check, and alpn http/1.1 on the server line for visitors.",
         weigh: |facts| Weight::Possible.when(facts.plan.tls.alpn.is_empty()),
         trials: |facts| match facts.plan.tls.alpn.is_empty() {
@@ -129,6 +129,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server accepts connections but is overloaded or hangs.",
         confirm: "sni-check diagnose --verbose shows that connecting is fast and every handshake is slow.",
         change: "Look at the load of the server.",
+        weigh: |facts| Weight::Possible.max(nothing_behind(facts)),
         ..Cause::BASE
     },
     Cause {
@@ -136,7 +137,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::HandshakeTimeout, 5)],
         place: Place::Network,
         what: "Large packets get lost on the way (path MTU, a VPN), so the certificates never arrive.",
-        confirm: "ping -M do -s 1400 ADDRESS fails while small packets pass.",
+        confirm: "ping -M do -s 1400 {address} fails while small packets pass.",
         change: "Correct the MTU, or let ICMP pass.",
         evidence: "{handshakes-alike} {short-answer}",
         weigh: |facts| match short_answer(facts) {
@@ -166,7 +167,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::HandshakeTimeout, 9), at(Code::HandshakeClosed, 10)],
         what: "The server, or a firewall in front of it, can't handle everything that the check's handshake offers.",
         confirm: "Repeat the diagnosis. If the server then answers other handshakes, it is overloaded.",
-        change: "Use --ssl-min-ver or --ssl-max-ver for the check, and the same words on the server line. Or update the server.",
+        change: "Use --ssl-min-ver or --ssl-max-ver for the check, and ssl-min-ver or ssl-max-ver on the server line. Or update the server.",
         evidence: "The server answers only these handshakes: {handshakes-answered}.",
         weigh: |facts| {
             let Some(tls) = &facts.tls else {
@@ -187,7 +188,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "This port speaks plain HTTP, without TLS. sni-check checks HTTPS only (a limit of sni-check).",
-        confirm: "The check's line shows what the peer says. curl -v http://ADDRESS:PORT/ gets a response.",
+        confirm: "The check's line shows what the peer says. curl -v http://{endpoint}/ gets a response.",
         change: "Write the port of the HTTPS site on the server line. If the server has no HTTPS, leave out ssl, as in {lines}. Visitors' traffic to this server is then unencrypted.",
         weigh: |facts| {
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
@@ -211,7 +212,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Value,
         what: "This port speaks plain HTTP, and the site is on another port.",
-        confirm: "curl -v http://ADDRESS:PORT/ gets a redirect to https, or an error.",
+        confirm: "curl -v http://{endpoint}/ gets a redirect to https, or an error.",
         change: "Write the port of the HTTPS site on the server line, often 443.",
         weigh: |facts| {
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
@@ -250,7 +251,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::NothingInCommon, 2)],
         place: Place::Config,
         what: "The server speaks only TLS 1.1 or older, or only ciphers that are no longer safe. HAProxy doesn't use them by default.",
-        confirm: "sni-check diagnose tries TLS 1.2 and 1.3. openssl s_client shows what the server chooses.",
+        confirm: "sni-check diagnose tries TLS 1.2 and 1.3. {s-client} shows what the server chooses.",
         change: "Update the server: enable TLS 1.2 or 1.3. Until then, `ssl-min-ver TLSv1.0 ciphers ALL:@SECLEVEL=0` on the server line may reach it. These settings are unsafe, for visitors' traffic too.",
         weigh: |facts| match (facts.is_reached_by(Way::OldTls), alert(facts)) {
             (true, _) => Weight::Proved,
@@ -270,7 +271,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "renegotiation-unsafe",
         shows_as: &[at(Code::NothingInCommon, 4)],
         what: "The server speaks TLS 1.2 without secure renegotiation (RFC 5746). HAProxy's OpenSSL 3 refuses such a server, for visitors' traffic too.",
-        confirm: "openssl s_client says: Secure Renegotiation IS NOT supported.",
+        confirm: "{s-client} says: Secure Renegotiation IS NOT supported.",
         change: "Update the server's TLS library, or enable TLS 1.3.",
         weigh: |facts| {
             Weight::Proved.when(matches!(
@@ -309,7 +310,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "The server speaks only HTTP/2, which sni-check doesn't speak (a limit of sni-check). Server and client agree on HTTP/2 by ALPN, a part of the TLS handshake.",
-        confirm: "openssl s_client -alpn h2 shows `ALPN protocol: h2`, and curl --http1.1 fails.",
+        confirm: "{s-client} -alpn h2 shows `ALPN protocol: h2`, and curl --http1.1 fails.",
         change: "Use HAProxy's own check with check-alpn h2 and alpn h2, as in {lines}. Or let the server speak HTTP/1.1 too.",
         weigh: |facts| match facts.is_reached_by(Way::Http2) {
             true => Weight::Proved,

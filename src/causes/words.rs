@@ -1,5 +1,7 @@
 //! The placeholders of the sentences: the values that diagnose knows, and the general words of explain.
 
+use std::net::SocketAddr;
+
 use super::certificate::{
     expired_subject, namesake, old_root, other_name, unknown_issuer, wildcard,
 };
@@ -8,10 +10,12 @@ use super::facts::{Facts, is_name};
 use super::{http, mixed, revocation, starttls, tls};
 use crate::certificate::{days, in_days};
 use crate::output::date::day;
-use crate::plan::USER_AGENT;
+use crate::plan::{Host, Target, USER_AGENT};
+use crate::probe::connect::Address;
 
 /// Every placeholder, with the general words that explain prints instead of a value.
 const GENERAL: &[(&str, &str)] = &[
+    ("address", "ADDRESS"),
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),
     ("buffer", "32768"),
@@ -24,6 +28,8 @@ const GENERAL: &[(&str, &str)] = &[
         concat!("curl --user-agent sni-check/", env!("CARGO_PKG_VERSION")),
     ),
     ("days", "DAYS"),
+    ("dialled", "the address in the check's line"),
+    ("endpoint", "ADDRESS:PORT"),
     ("field", "Accept"),
     ("handshakes-alike", ""),
     ("handshakes-answered", "some handshakes"),
@@ -37,6 +43,7 @@ const GENERAL: &[(&str, &str)] = &[
     ),
     ("lines", "the lines that sni-check diagnose prints"),
     ("location", "PATH"),
+    ("looked-up", "NAME"),
     ("meant", "OTHER_NAME"),
     ("meant-ca-file", "@system-ca"),
     ("meant-file", "FILE"),
@@ -59,6 +66,7 @@ const GENERAL: &[(&str, &str)] = &[
     ("other-roots", "a CA in @system-ca or @bundled"),
     ("own-check", "for example L7STS"),
     ("place", "FILE:LINE"),
+    ("port", "PORT"),
     (
         "protocol",
         "SMTP, IMAP, POP3, FTP, LDAP, PostgreSQL or MySQL",
@@ -73,6 +81,10 @@ const GENERAL: &[(&str, &str)] = &[
     ),
     ("roots", "--ca-file"),
     ("rule", "http-check expect rstring '(?i)TEXT'"),
+    (
+        "s-client",
+        "openssl s_client -connect ADDRESS:PORT -servername NAME",
+    ),
     ("setting", "SETTING"),
     ("set-header-rule", "http-request set-header"),
     ("short-answer", ""),
@@ -128,12 +140,26 @@ pub(super) fn fill(sentence: &str, value: impl Fn(&str) -> Option<String>) -> St
     text.trim().to_owned()
 }
 
+/// Returns true if the facts have a value for each placeholder of the sentence whose general words are only a
+/// stand-in, such as OTHER_NAME or FILE.
+pub(super) fn knows_names(facts: &Facts, sentence: &str) -> bool {
+    let names = sentence.split('{').skip(1);
+    let names = names.filter_map(|rest| Some(rest.split_once('}')?.0));
+    let is_stand_in = |words: &str| {
+        let has = |is: fn(char) -> bool| words.chars().any(is);
+        has(char::is_uppercase) && !has(char::is_lowercase)
+    };
+    let mut names = names.filter(|name| general(name).is_some_and(is_stand_in));
+    names.all(|name| value(facts, name).is_some())
+}
+
 /// Returns the value of a placeholder, or `None` if the facts don't contain the value.
 pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
     let options = &facts.options;
     let plan = &facts.plan;
     let issuer = || unknown_issuer(facts);
     Some(match placeholder {
+        "address" => dialled(facts)?.ip().to_string(),
         "agent" => http::agent(facts).unwrap_or("none").to_owned(),
         "below" => issuer()?.below?.to_owned(),
         "client-end" => {
@@ -144,12 +170,20 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         "client-issuer" => client_issuer(facts)?,
         "crl-file" => options.crl_file.join(", "),
         "crt" => options.crt.clone()?,
+        "dialled" | "endpoint" => dialled(facts)?.to_string(),
         "handshakes-alike" => tls::alike(facts)?,
         "handshakes-answered" => tls::answered(facts),
         "host" => facts.host().to_owned(),
         "issuer" => issuer()?.issuer.to_owned(),
         "lines" => "the lines below".to_owned(),
         "lists" => revocation::problems(facts)?,
+        "looked-up" => match &plan.target {
+            Target::Tcp {
+                host: Host::Name(name),
+                ..
+            } => name.clone(),
+            _ => return None,
+        },
         "method" => plan.request.method.to_string(),
         "mixed-bad" => mixed::find(facts)?.bad,
         "mixed-good" => mixed::find(facts)?.good,
@@ -165,13 +199,20 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
                 None => haproxy.own_check.clone()?.err()?,
             }
         }
+        "port" => dialled(facts)?.port().to_string(),
         "protocol" => starttls::name(facts)?.to_owned(),
         "protocol-check" => starttls::check(facts)?.to_owned(),
         "presented" | "presented-addresses" => other_name(facts)?.1.join(", "),
-        "roots" => match options.ca_file.as_slice() {
+        "roots" => match facts.ca_files() {
             [] => "the bundled roots".to_owned(),
+            files if options.ca_file.is_empty() => format!("ca-file {}", files.join(", ")),
             files => format!("--ca-file {}", files.join(", ")),
         },
+        "s-client" => {
+            let name = facts.sni().map(|name| format!(" -servername {name}"));
+            let name = name.unwrap_or_else(|| " -noservername".to_owned());
+            format!("openssl s_client -connect {}{name}", dialled(facts)?)
+        }
         "short-answer" => {
             format!(
                 "Only a short answer arrives: {}.",
@@ -192,6 +233,16 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         "wildcard" => wildcard(facts)?.clone(),
         _ => return None,
     })
+}
+
+/// Returns the address and port that diagnose reached, or else the first that it tried.
+fn dialled(facts: &Facts) -> Option<SocketAddr> {
+    let tried = facts.addresses.as_ref().ok();
+    let first = tried.and_then(|tried| Some(&tried.first()?.0));
+    match facts.reached.as_ref().or(first)? {
+        Address::Tcp(address) => Some(*address),
+        Address::Unix(_) => None,
+    }
 }
 
 #[cfg(test)]

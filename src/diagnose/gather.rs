@@ -150,7 +150,11 @@ const HEAD_START: Duration = Duration::from_millis(500);
 /// failed handshakes, and the check would then fail, too. So the handshakes begin only when the check has
 /// ended, or after `HEAD_START`.
 fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>, session: &Session) {
-    let (plan, options) = (&facts.plan, &facts.options);
+    let judged_by = Options {
+        ca_file: facts.ca_files().to_vec(),
+        ..facts.options.clone()
+    };
+    let (plan, options) = (&facts.plan, &judged_by);
     let (mut verdict, mut elsewhere, mut tls) = (Attempt::none(), Vec::new(), None);
     let others = others.into_iter();
     let at_others: Job<'_> = Box::new(|| elsewhere = at_each(plan, others, session));

@@ -96,11 +96,16 @@ impl Report<'_> {
         if !self.facts().options.verbose {
             return self.seen(text);
         }
+        self.print_steps(text);
+        self.view(text);
+    }
+
+    /// Appends everything that diagnose has seen, step by step.
+    pub fn print_steps(&self, text: &mut String) {
         *text += "\nWhat was seen:\n";
         for (index, step) in self.steps.iter().enumerate() {
             print_step(text, index + 1, step);
         }
-        self.view(text);
     }
 
     /// Returns `UP` or `DOWN`.
@@ -127,7 +132,8 @@ impl Report<'_> {
         let why = printable(&self.why);
         for step in self.steps.iter().filter(|step| step.mark() != Mark::Ok) {
             let gravest = step.lines.iter().find(|(mark, _)| *mark == step.mark());
-            if let Some((mark, line)) = gravest.filter(|(_, line)| !line.contains(&why)) {
+            let is_said = |line: &str| line.contains(&why) || why.contains(line);
+            if let Some((mark, line)) = gravest.filter(|(_, line)| !is_said(line)) {
                 mark.paragraph(text, &format!("{}: {line}", step.title));
             }
         }
@@ -182,6 +188,7 @@ impl Report<'_> {
 
     fn condition(&self) -> &'static str {
         match self.place {
+            Some(Place::Server) if self.bridges() => "",
             Some(Place::Server) => ", once the server is fixed",
             Some(Place::Network) => ", once the server can be reached",
             Some(Place::Files) => ", once the file is corrected",
@@ -282,17 +289,20 @@ fn print_finding(text: &mut String, finding: &Finding) {
     };
     let what = [finding.what.as_str(), finding.evidence.as_str()].join(" ");
     paragraph(text, label, &printable(what.trim_end()));
-    let confirm = without_diagnose(&finding.confirm);
+    let confirm = without_what_is_said(&finding.confirm);
     if finding.weight != Weight::Proved && !confirm.is_empty() {
         paragraph(text, "  confirm  ", &printable(&confirm));
     }
     paragraph(text, "  do       ", &printable(&finding.change));
 }
 
-/// Removes the sentences that recommend `sni-check diagnose`, because it is already running.
-fn without_diagnose(text: &str) -> String {
+/// Removes the sentences that recommend `sni-check diagnose`, because it is already running, and those about the
+/// line of a check, because the report says the same as that line.
+fn without_what_is_said(text: &str) -> String {
+    let said = ["sni-check diagnose", "the check's line", "The check's line"];
     let sentences = text.split_inclusive(". ");
-    let others = sentences.filter(|sentence| !sentence.contains("sni-check diagnose"));
+    let is_said = |sentence: &&str| said.iter().any(|part| sentence.contains(part));
+    let others = sentences.filter(|sentence| !is_said(sentence));
     others.collect::<String>().trim_end().to_owned()
 }
 
@@ -333,15 +343,15 @@ fn step(step: &Step) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::without_diagnose;
+    use super::without_what_is_said;
 
     #[test]
-    fn a_sentence_about_diagnose_itself_is_left_out() {
+    fn a_sentence_about_diagnose_itself_or_about_the_line_of_a_check_is_left_out() {
         let text = "The line says no-sni. sni-check diagnose shows both. sni-check can't.";
         assert_eq!(
-            without_diagnose(text),
+            without_what_is_said(text),
             "The line says no-sni. sni-check can't."
         );
-        assert_eq!(without_diagnose("sni-check diagnose tries it."), "");
+        assert_eq!(without_what_is_said("The check's line names it."), "");
     }
 }

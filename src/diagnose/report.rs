@@ -10,6 +10,8 @@ use crate::causes::{Finding, Place, Weight, weigh};
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::explain::alert_of;
+use crate::output::mark::Mark;
+use crate::output::{notes, times};
 
 /// The results of a diagnosis.
 pub(super) struct Report<'a> {
@@ -26,13 +28,18 @@ pub(super) struct Report<'a> {
     /// Advice that doesn't belong to a cause.
     pub notes: Vec<String>,
     pub steps: Vec<Step>,
+    /// True if the sentences have HAProxy's words, because they are about HAProxy's own check.
+    pub is_own: bool,
 }
+
+/// The cause whose response looks healthy to the check.
+const CUT: &str = "response-cut-for-visitors";
 
 /// The causes that are problems even if the check is UP.
 const MATTERS: [&str; 4] = [
     "traffic-needs-sni",
     "servers-differ",
-    "response-cut-for-visitors",
+    CUT,
     "visitors-get-error",
 ];
 
@@ -64,20 +71,44 @@ impl<'a> Report<'a> {
             fix: None,
             notes: Vec::new(),
             steps: steps(asked),
+            is_own: false,
             findings,
         };
+        report.say_what_is_cut();
         report.place = report.place();
         report.fix = report.fix();
         report.notes = report.notes();
         report
     }
 
+    /// If the server cuts off its response, says so in the place of `healthy`.
+    fn say_what_is_cut(&mut self) {
+        if !self.findings.iter().any(|finding| finding.cause.id == CUT) {
+            return;
+        }
+        let what = "the server cuts off its response";
+        self.why = format!("the check is UP ({}), but {what}", self.why);
+        if let Some(step) = self
+            .steps
+            .iter_mut()
+            .rfind(|step| step.title.starts_with("HTTP"))
+        {
+            step.line(Mark::Problem, what);
+        }
+    }
+
     /// Returns why the check still fails with the changes of the proved causes. Returns `None` if HAProxy's own
     /// check is UP with them: then only sni-check can't check the server, and a cause says so.
     pub fn remains(&self) -> Option<String> {
         let changed = self.search.changed.as_ref()?;
-        let failure = changed.failure()?;
-        (changed.own_check_is_up() != Some(true)).then(|| failure.to_string())
+        let failure = changed.failure()?.to_string();
+        if changed.own_check_is_up() == Some(true) {
+            return None;
+        }
+        Some(match self.is_own {
+            true => in_words_of_haproxy(&failure),
+            false => failure,
+        })
     }
 
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because the
@@ -89,12 +120,30 @@ impl<'a> Report<'a> {
         report
             .findings
             .retain(|finding| !about_lines.contains(&finding.cause.id));
-        for finding in report.findings.iter_mut().filter(|_| is_own) {
-            for sentence in [&mut finding.what, &mut finding.confirm, &mut finding.change] {
-                *sentence = in_words_of_haproxy(sentence);
-            }
+        if is_own {
+            report.use_words_of_haproxy();
         }
         report
+    }
+
+    /// Replaces sni-check's options in all sentences with words of haproxy.cfg.
+    fn use_words_of_haproxy(&mut self) {
+        let findings = self.findings.iter_mut().flat_map(|finding| {
+            let Finding {
+                what,
+                confirm,
+                change,
+                evidence,
+                ..
+            } = finding;
+            [what, confirm, change, evidence]
+        });
+        let lines = self.steps.iter_mut().flat_map(|step| &mut step.lines);
+        let sentences = findings.chain(&mut self.notes).chain([&mut self.why]);
+        for sentence in sentences.chain(lines.map(|(_, line)| line)) {
+            *sentence = in_words_of_haproxy(sentence);
+        }
+        self.is_own = true;
     }
 
     /// Returns the findings that explain why the check is DOWN, why it is UP only sometimes, or why it
@@ -144,6 +193,7 @@ impl<'a> Report<'a> {
             Place::Files => {
                 "in a file on this host, not at the server; HAProxy reads files only when it starts or reloads"
             }
+            Place::Host if places.contains(&Place::Server) => "on this host",
             Place::Host => "on this host, not at the server",
             Place::Server => "at the server",
             Place::Network => "on the way to the server",
@@ -156,10 +206,16 @@ impl<'a> Report<'a> {
         };
         let at_server = matches!(places.as_slice(), [Place::Server | Place::Network, ..]);
         let nothing = match nothing_helps && at_server {
+            true if self.bridges() => "; the lines below help until then",
             true => ": nothing in haproxy.cfg fixes this",
             false => "",
         };
         (!words.is_empty()).then(|| words.join(joint) + nothing)
+    }
+
+    /// Returns true if the check works with the lines, although the server has to be fixed.
+    pub fn bridges(&self) -> bool {
+        self.search.changed.is_some() && self.blocks().iter().any(|block| block.is_up())
     }
 
     fn notes(&self) -> Vec<String> {
@@ -202,15 +258,25 @@ impl<'a> Report<'a> {
 pub(super) const LIMITED: &str = "sni-check's own requests reached the server's limit (429). sni-check sent them \
 again, one after another, and the server answered.";
 
-/// Returns why the check is UP or DOWN, in the words of the check's own output.
+/// Returns why the check is UP or DOWN, in the words of the check's own output. Adds the times of a check that
+/// took too long.
 fn why(facts: &Facts) -> String {
     match &facts.verdict.result {
         Ok(Some(response)) => format!("healthy: status {}", response.status),
-        Ok(None) => "healthy: the handshake is done (--handshake-only)".to_owned(),
+        Ok(None) => {
+            "healthy: the handshake works, and the check sends no request (--handshake-only)"
+                .to_owned()
+        }
         // The output of a check advises the reader to run diagnose.
-        Err(failure) => failure
-            .to_string()
-            .replace("; sni-check diagnose finds out which", ""),
+        Err(failure) => {
+            let notes = notes(&facts.plan, &facts.verdict);
+            let said = [vec![failure.to_string()], notes].concat().join("; ");
+            let said = said.replace("; sni-check diagnose finds out which", "");
+            match facts.code().is_timeout() {
+                true => format!("{said} ({})", times(&facts.verdict.seen.times)),
+                false => said,
+            }
+        }
     }
 }
 

@@ -48,10 +48,13 @@ const MOST: usize = 16;
 /// FILE` can't be run.
 pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let program = call.haproxy.as_deref().filter(|program| *program != "none");
-    let mut survey = survey(&call.file, &call.env, program)?;
+    let found = survey(&call.file, &call.env, program);
+    let mut survey = found.map_err(|error| with_url(error, call))?;
     bound(longest_of(&survey), TOO_LONG, start);
     state::choose_steps(&mut survey);
-    let one = call.server.first().map(|name| one(&survey, name));
+    let is_file_given = !call.file.is_empty();
+    let name = call.server.first();
+    let one = name.map(|name| one(&survey, name, is_file_given));
     let one = one.transpose()?;
     let session = Session::new(call.haproxy.as_deref())?;
     let statistics = Statistics::read(&survey);
@@ -73,8 +76,17 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     Ok(code)
 }
 
+/// Adds to an error about the configuration how to diagnose a host instead, if the target may mean a host.
+fn with_url(error: anyhow::Error, call: &ServersCall) -> anyhow::Error {
+    let name = call.server.first().filter(|_| call.file.is_empty());
+    match name.and_then(|name| Some((name, name.split_once('/')?.0))) {
+        Some((name, host)) => anyhow!("{error:#}; for the host {host}, write https://{name}"),
+        None => error,
+    }
+}
+
 /// Returns the server with this name. If that server tracks another server, returns the tracked server.
-fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
+fn one<'a>(survey: &'a Survey, name: &str, is_file_given: bool) -> Result<&'a Surveyed> {
     let mut servers = survey.servers.iter();
     if let Some(found) = servers.find(|server| server.name() == name) {
         let mut all = survey.servers.iter();
@@ -103,9 +115,15 @@ fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
         return Err(anyhow!("`{name}` {what}"));
     }
     known.truncate(6);
-    let write = match known.is_empty() {
-        true => "write a URL or HOST[:PORT]".to_owned(),
-        false => format!("write BACKEND/SERVER, such as {}", known.join(" or ")),
+    let host = format!("for the host {backend}, write https://{name}");
+    let write = match (known.is_empty(), is_file_given) {
+        (true, false) => format!("name HAProxy's configuration with -f FILE; {host}"),
+        (true, true) => "write a URL or HOST[:PORT]".to_owned(),
+        (false, false) => format!(
+            "write BACKEND/SERVER, such as {}; {host}",
+            known.join(" or ")
+        ),
+        (false, true) => format!("write BACKEND/SERVER, such as {}", known.join(" or ")),
     };
     Err(refusal(format!("`{name}`"), what, write))
 }

@@ -102,7 +102,7 @@ fn with_sni(facts: &Facts, tls: &Handshakes) -> Step {
     }
     for (depth, der) in seen.chain.iter().enumerate() {
         let (mark, text) = describe(facts.now, der);
-        step.line(mark, format!("sent {depth}: {text}"));
+        step.line(mark, format!("certificate {depth}: {text}"));
     }
     if let Some(leaf) = seen.chain.first() {
         let names = match probe::names(leaf).join(", ") {

@@ -19,6 +19,9 @@ pub(crate) const REFUSED_REQUEST: &str = "check-refused-request";
 /// The id of the finding about a server that answers too late for the check. Only `--run` makes this finding.
 pub(crate) const LATE: &str = "check-time";
 
+/// How a finding begins that says why sni-check refuses the options of a check.
+pub(crate) const REFUSED_OPTIONS: &str = "the check would refuse its options: ";
+
 /// What a finding means for visitors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effect {
@@ -76,6 +79,8 @@ pub(crate) struct Finding {
     pub place: Option<Place>,
     /// The backends, servers or variables that the finding is about.
     pub about: Vec<String>,
+    /// The lines of equal findings that were merged into this one, each with what they are about.
+    pub merged: Vec<(Vec<String>, Option<Place>)>,
     /// What is wrong.
     pub what: String,
     /// What the operator sees in HAProxy's statistics, or what happens.
@@ -104,6 +109,7 @@ impl Finding {
             id: "",
             place: None,
             about: Vec::new(),
+            merged: Vec::new(),
             what: what.into(),
             shows: String::new(),
             foretold: &[],
@@ -209,11 +215,38 @@ impl Finding {
         about.any(|name| name.split('/').next() == Some(backend))
     }
 
+    /// Returns the line in the configuration for one of the servers or backends that the finding is about.
+    pub(crate) fn place_for(&self, names: [&str; 2]) -> Option<&Place> {
+        let mut merged = self.merged.iter();
+        let is_about = |about: &[String]| about.iter().any(|name| names.contains(&name.as_str()));
+        let own = merged.find(|(about, _)| is_about(about));
+        own.map_or(&self.place, |(_, place)| place).as_ref()
+    }
+
     /// Returns what to do, with the shell command on the last line.
     pub(crate) fn remedy(&self) -> String {
-        let parts = [self.write.as_str(), self.paste.as_str()];
-        let parts = parts.into_iter().filter(|part| !part.is_empty());
-        parts.collect::<Vec<_>>().join("\n")
+        joined(&self.write, &self.paste)
+    }
+}
+
+fn joined(write: &str, paste: &str) -> String {
+    let parts = [write, paste].into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("\n")
+}
+
+/// What to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remedy {
+    /// What to write, or what to do. May be empty.
+    pub write: String,
+    /// A shell command. May be empty.
+    pub paste: String,
+}
+
+impl fmt::Display for Remedy {
+    /// Writes both, with the shell command on the last line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&joined(&self.write, &self.paste))
     }
 }
 
@@ -223,8 +256,7 @@ pub(crate) struct Remark {
     pub id: &'static str,
     pub place: Option<Place>,
     pub what: String,
-    /// What to do. May be empty.
-    pub remedy: String,
+    pub remedy: Remedy,
     /// True if the check certainly reports DOWN because of this finding.
     pub is_down: bool,
 }
@@ -236,7 +268,7 @@ impl fmt::Display for Remark {
             write!(f, "{place}: ")?;
         }
         f.write_str(self.what.trim_end_matches('.'))?;
-        match self.remedy.as_str() {
+        match self.remedy.to_string().as_str() {
             "" => f.write_str("."),
             remedy => write!(f, ". Fix: {remedy}."),
         }
@@ -250,7 +282,10 @@ impl Remark {
             id: finding.id,
             place: finding.place.clone(),
             what: finding.what.clone(),
-            remedy: finding.remedy(),
+            remedy: Remedy {
+                write: finding.write.clone(),
+                paste: finding.paste.clone(),
+            },
             is_down: finding.effect == Effect::Down && finding.mark == Mark::Problem,
         }
     }

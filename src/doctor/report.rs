@@ -249,11 +249,12 @@ pub(crate) fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
             merged.push(finding);
             continue;
         };
-        for name in finding.about {
-            if !known.about.contains(&name) {
-                known.about.push(name);
+        for name in &finding.about {
+            if !known.about.contains(name) {
+                known.about.push(name.clone());
             }
         }
+        known.merged.push((finding.about, finding.place));
     }
     merged.sort_by_key(|found| {
         let unset = found.id == "unset-variables";

@@ -15,8 +15,8 @@ pub(crate) use self::meant::Meant;
 pub(crate) use self::steps::Step;
 pub(crate) use self::suggest::{ADDRESS, AtVisitors, Edit, NewLine, Suggestion, UNVERIFIED};
 use super::by_hand;
-pub(crate) use super::finding::Remark;
 use super::finding::{Effect, Finding};
+pub(crate) use super::finding::{REFUSED_OPTIONS, Remark, Remedy};
 use super::options::DoctorOptions;
 use super::rules::names;
 use super::visit::own_check;
@@ -81,7 +81,7 @@ pub(crate) struct Surveyed {
     pub waits_without_request: bool,
     /// The check that the operator most likely meant, if sni-check can't make the written check.
     pub meant: Option<Box<Meant>>,
-    /// What visitors' traffic sends and verifies, in a few words.
+    /// What HAProxy sends and verifies for visitors, in a few words.
     pub traffic: String,
     /// The SNI name of visitors' connections, if all of them send the same name.
     pub sni: Option<String>,
@@ -361,12 +361,14 @@ fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, 
                 return Err(refusal.what.clone());
             }
             let is_served = matches!(watch.check, Check::Serve(_));
-            by_hand::options(watch, visit.jail).ok_or(match is_served {
-                true => {
-                    "its http-check has no address or no options for sni-check serve, or only HAProxy can \
-                     evaluate the options"
-                }
-                false => "another program makes its check",
+            by_hand::options(watch, visit.jail).ok_or_else(|| match (&watch.check, is_served) {
+                (Check::External(check), false) => format!(
+                    "`external-check command` is {}, not sni-check, so diagnose can't judge this check",
+                    check.command.value
+                ),
+                _ => "its http-check has no address or no options for sni-check serve, or only HAProxy can \
+                      evaluate the options"
+                    .to_owned(),
             })?
         }
         Check::Section(_) => Err("a section `healthcheck` checks it".to_owned())?,
@@ -375,24 +377,24 @@ fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, 
     Ok(Box::new(by_hand::at_server(options, watch, visit.jail)))
 }
 
-/// Describes what visitors' traffic sends and verifies.
+/// Describes what HAProxy sends and verifies for visitors.
 fn traffic(watch: &Watch) -> String {
     let Some(tls) = &watch.traffic.tls else {
         return match watch.backend.settings.http {
-            true => "connect without TLS".to_owned(),
-            false => "reach the server with their own bytes (mode tcp)".to_owned(),
+            true => "connects without TLS".to_owned(),
+            false => "passes their bytes on as they are (mode tcp)".to_owned(),
         };
     };
     let sni = match &tls.sni {
-        Sni::Absent => "send no SNI".to_owned(),
-        Sni::Name(name) => format!("send SNI {name}"),
-        Sni::PerRequest(expression) => format!("send {expression} as SNI"),
+        Sni::Absent => "sends no SNI".to_owned(),
+        Sni::Name(name) => format!("sends SNI {name}"),
+        Sni::PerRequest(expression) => format!("sends {expression} as SNI"),
     };
     let verify = match &tls.verified {
-        Verified::Nothing => "verify nothing".to_owned(),
+        Verified::Nothing => "verifies nothing".to_owned(),
         _ => match &tls.ca_file {
-            Some(file) => format!("verify against {}", file.value),
-            None => "verify the certificate".to_owned(),
+            Some(file) => format!("verifies with {}", file.value),
+            None => "verifies the certificate".to_owned(),
         },
     };
     let crt = tls
@@ -402,14 +404,19 @@ fn traffic(watch: &Watch) -> String {
     let proxy = watch.traffic.proxy.as_ref();
     let proxy = proxy.map(|at| format!(", with {}", at.value));
     let more = [crt, proxy].into_iter().flatten().collect::<String>();
-    format!("{sni}, {verify}{more}")
+    format!("{sni} and {verify}{more}")
 }
 
 /// Returns the findings about this server, its backend or all servers, except hints.
 fn remarks(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
     let found = found.iter().filter(|finding| is_about(watch, finding));
     let found = found.filter(|finding| finding.effect != Effect::Hint);
-    found.map(Remark::of).collect()
+    let names = [&*watch.name(), &*watch.backend.name];
+    let remark = |finding: &Finding| Remark {
+        place: finding.place_for(names).cloned(),
+        ..Remark::of(finding)
+    };
+    found.map(remark).collect()
 }
 
 /// Returns true if a finding is about this server, its backend or all servers. A finding about all servers

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::date::{date, in_milliseconds, now};
 use super::escape::printable;
-use crate::certificate::{Certificate, in_days};
+use crate::certificate::{Certificate, days, in_days};
 use crate::code::{Code, Layer};
 use crate::plan::{Plan, VerifiedName};
 use crate::probe::{Response, Times, Verdict};
 
 /// Returns warnings and remarks about a server, healthy or not.
-pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
+pub fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
     let mut notes = Vec::new();
     if let (Some(limit), Some(first), true) = (
         plan.tls.warn_cert_days,
@@ -30,11 +30,24 @@ pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
     if verdict.result.is_err()
         && verdict.seen.client_certificate_asked
         && verdict.code().layer() == Layer::Http
-        && plan.tls.identity.is_none()
     {
-        notes.push("the server asked for a client certificate (--crt)".to_owned());
+        notes.extend(about_client_certificate(plan));
     }
     notes
+}
+
+/// Returns what is wrong with the client certificate that a server asks for: there is none, or it has expired.
+fn about_client_certificate(plan: &Plan) -> Option<String> {
+    let Some(identity) = &plan.tls.identity else {
+        return Some("the server asked for a client certificate (--crt)".to_owned());
+    };
+    let mut chain = identity.cert.iter().filter_map(Certificate::read);
+    let expired = chain.find(|certificate| certificate.not_after < now())?;
+    let ago = in_days(days(now().saturating_sub(expired.not_after)));
+    Some(format!(
+        "the certificate in --crt expired {ago} ago: {}",
+        expired.subject
+    ))
 }
 
 pub(super) fn line(plan: &Plan, verdict: &Verdict, notes: &[String]) -> String {
@@ -122,7 +135,8 @@ pub(super) fn response(verdict: &Verdict) -> Option<&Response> {
     verdict.result.as_ref().ok()?.as_ref()
 }
 
-fn times(times: &Times) -> String {
+/// Returns how long each phase took: `connect 0.1ms tls 2.3ms total 2000.1ms`.
+pub fn times(times: &Times) -> String {
     let mut text = String::new();
     let phases = [
         (

@@ -26,6 +26,42 @@ pub fn paragraph(out: &mut String, label: &str, text: &str) {
     out.push('\n');
 }
 
+/// Appends a shell command after `label`. If the command needs several lines, each of them except the last
+/// ends with a backslash, so that a shell accepts the whole text.
+pub fn command(text: &mut String, label: &str, command: &str) {
+    let indent = " ".repeat(label.chars().count());
+    text.push_str(label);
+    let mut column = indent.len();
+    for (index, word) in shell_words(command).enumerate() {
+        let length = word.chars().count();
+        // The backslash needs two columns.
+        if index > 0 && column + length + 3 > WIDTH {
+            text.push_str(" \\\n");
+            text.push_str(&indent);
+            column = indent.len();
+        } else if index > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += length;
+    }
+    text.push('\n');
+}
+
+/// Returns the words of a command, with their quotes.
+fn shell_words(command: &str) -> impl Iterator<Item = &str> {
+    let mut quote = None;
+    command.split(move |c: char| {
+        match quote {
+            Some(open) if open == c => quote = None,
+            None if c == '\'' || c == '"' => quote = Some(c),
+            _ => {}
+        }
+        c == ' ' && quote.is_none()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::paragraph;

@@ -12,6 +12,7 @@ mod partial;
 mod readme;
 mod repairs;
 mod report;
+mod sentences;
 mod servers;
 mod settings;
 mod situations;

@@ -60,6 +60,7 @@ fn report(ca: &Ca, port: u16) -> String {
         .replace("    timeout check 10000ms\n", "")
         .replace(&version(), "2.6.12")
         .replace(&connect, "203.0.113.7:443")
+        .replace(&format!(":{port} "), ":443 ")
         .replace(NAME, "www.example.com")
         .replace(BINARY, "/usr/local/bin/sni-check")
         .replace(&folder.path().display().to_string(), "/etc/haproxy")

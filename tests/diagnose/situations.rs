@@ -162,7 +162,7 @@ fn the_full_chain_fixes_an_incomplete_chain() {
     let report = diagnose(&root, nginx.port, NAME, &[]);
     assert_eq!(report.code, 0);
     assert_eq!(report.value["chain"].as_array().map(Vec::len), Some(2));
-    report.says("sent 1: CN=Middle, issued by CN=Root");
+    report.says("certificate 1: CN=Middle, issued by CN=Root");
     report.assert_haproxy_agrees();
 }
 

@@ -77,13 +77,17 @@ pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
 }
 
 /// Returns true if the target is a server of haproxy.cfg and not the URL of a page. Without `-f`,
-/// `www.example.com/healthz` looks like BACKEND/SERVER. In this case, it is BACKEND/SERVER if the
-/// configuration of this host has this backend.
+/// `www.example.com/healthz` looks like BACKEND/SERVER. In this case, it is BACKEND/SERVER if it can't be a URL,
+/// because the name has no dot, or if the configuration of this host has this backend. For a host such as `web1`,
+/// the operator writes `https://web1/healthz`.
 fn is_about_servers(call: &ServersCall) -> bool {
     let Some(target) = call.server.first().filter(|_| call.file.is_empty()) else {
         return true;
     };
     let (backend, _) = target.split_once('/').unwrap_or((target, ""));
+    if !backend.contains(['.', ':']) && backend != "localhost" {
+        return true;
+    }
     let survey = survey(&call.file, &call.env, None);
     survey.is_ok_and(|survey| {
         survey

@@ -83,6 +83,10 @@ fn server(subject: &Subject<'_>) -> Value {
         if let Some(why) = misread(subject).filter(|_| subject.diagnosis.is_ok()) {
             object.insert("why".to_owned(), json!(why));
         }
+        if let Some(word) = subject.haproxy_word().filter(|_| subject.lacks_tls()) {
+            object.insert("haproxy".to_owned(), json!(word));
+            object.insert("meaning".to_owned(), json!(subject.code().meaning()));
+        }
         let is_haproxys = subject.state == State::Down || subject.compares_no_name();
         if object.get("code").is_none() || is_haproxys {
             let code = subject.is_wanted.then(|| subject.code().number());

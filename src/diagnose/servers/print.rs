@@ -3,16 +3,17 @@
 use std::fmt::Write as _;
 
 use super::call::ServersCall;
-use super::state::{Conflict, Diagnosis, State, Statistics, Subject};
+use super::state::{Conflict, Diagnosis, State, Statistics, Subject, TriedChange};
 use super::verdict::{Partial, misread};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
+use crate::diagnose::own_words::in_words_of_haproxy;
 use crate::diagnose::report::{LIMITED, Report};
-use crate::doctor::survey::{CheckKind, Remark, Survey, UNVERIFIED};
+use crate::doctor::survey::{CheckKind, REFUSED_OPTIONS, Remark, Remedy, Survey, UNVERIFIED};
 use crate::haproxy::statistics::Shown;
 use crate::output::escape::{pasted, printable};
 use crate::output::mark::paint;
-use crate::output::wrap::paragraph;
+use crate::output::wrap::{command, paragraph};
 
 /// Returns the report as text.
 pub(super) fn text(
@@ -115,15 +116,22 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
                 let place = place.map_or(String::new(), |place| format!(" ({place})"));
                 let what = format!("{}{place}", obstacle.what);
                 paragraph(text, "  why      ", &printable(&what));
-                paragraph(text, "  do       ", &printable(&obstacle.remedy));
+                remedy(text, &obstacle.remedy);
             }
             if !subject.obstacles().is_empty() {
                 return;
             }
+            if subject.has_no_check() {
+                return without_check(text, subject, why);
+            }
             paragraph(text, "  why      ", &printable(why));
             let mut findings = surveyed.findings.iter();
             match findings.find(|finding| finding.what == *why) {
-                Some(finding) => paragraph(text, "  do       ", &printable(&finding.remedy)),
+                Some(finding) => remedy(text, &finding.remedy),
+                None if subject.runs_unknown_program() => {
+                    let advice = "sni-check doctor --run runs this program once, as HAProxy does.";
+                    paragraph(text, "  do       ", advice);
+                }
                 // doctor treats unset variables as empty, so its findings may be wrong.
                 None if surveyed.unset.is_empty() => doctor(text, subject),
                 None => {}
@@ -138,6 +146,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     let is_healthy_here = report.state() == "UP" && subject.state == State::Down;
     let result = match subject.shown {
         Some(shown) if is_healthy_here => shown.check.clone(),
+        _ if subject.lacks_tls() => subject.haproxy_word().unwrap_or_default().to_owned(),
         _ => format!(
             "{} {}",
             code.number(),
@@ -154,22 +163,34 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     let misread = misread(subject);
     let why = match &misread {
         Some(misread) => misread.clone(),
-        None if is_healthy_here => format!("sni-check's own check is {}", report.why),
+        None if is_healthy_here => match subject.obstacle() {
+            Some(obstacle) => format!(
+                "{}. sni-check finds the server itself {}",
+                remark(obstacle),
+                report.why
+            ),
+            None => format!("sni-check's own check is {}", report.why),
+        },
         None => report.why.clone(),
     };
-    paragraph(text, "  why      ", &printable(&why));
+    let own_words = |text: &str| match report.is_own {
+        true => printable(&in_words_of_haproxy(text)),
+        false => printable(text),
+    };
+    paragraph(text, "  why      ", &own_words(&why));
     let obstacle = subject.obstacle();
     if let Some(note) = meaning(subject) {
         paragraph(text, "  note     ", &printable(&note));
     } else if let Some(obstacle) = obstacle {
-        if misread.as_ref() != Some(&obstacle.what) {
+        if !why.contains(&obstacle.what) {
             paragraph(text, "  cause    ", &printable(&remark(obstacle)));
         }
         let meant = subject.meant().and_then(|meant| meant.options.sni.as_ref());
         let name = meant.map_or("NAME", String::as_str);
-        let remedy = obstacle.remedy.replace('\n', " ");
-        let remedy = remedy.replace("--sni NAME", &format!("--sni {name}"));
-        paragraph(text, "  do       ", &printable(&remedy));
+        let with_name = |text: &String| text.replace("--sni NAME", &format!("--sni {name}"));
+        let Remedy { write, paste } = &obstacle.remedy;
+        let (write, paste) = (with_name(write), with_name(paste));
+        remedy(text, &Remedy { write, paste });
     } else if misread.is_none() && is_healthy_here {
         let note = match &subject.change {
             Some(change) if change.reason.is_some() => {
@@ -241,7 +262,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             if misread.as_ref() != Some(&partial.cause) {
                 paragraph(text, "  cause    ", &printable(&partial.cause));
             }
-            paragraph(text, "  remains  ", &printable(&partial.remains));
+            paragraph(text, "  remains  ", &own_words(&partial.remains));
         }
         report.print_findings(text);
         if let Some(reason) = reason.filter(|reason| {
@@ -249,7 +270,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         }) {
             paragraph(text, "  cause    ", &printable(reason));
         }
-        let visitors = format!("visitors {}", surveyed.traffic);
+        let visitors = format!("For visitors, HAProxy {}.", surveyed.traffic);
         paragraph(text, "  traffic  ", &printable(&visitors));
         doctor(text, subject);
         printed.causes.push(key);
@@ -257,9 +278,15 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     if !change(text, subject, printed) {
         backend(text, subject, diagnosis, &report);
     }
-    // The details show HAProxy with the options of the check, but without the other settings of haproxy.cfg.
-    if is_one && subject.works_in_haproxy() != Some(false) && !subject.compares_no_name() {
-        report.print_details(text);
+    // HAProxy's view in the details has the options of the check, but not the other settings of haproxy.cfg.
+    let is_alike = subject.works_in_haproxy() != Some(false)
+        && !subject.compares_no_name()
+        && subject.obstacle().is_none()
+        && !surveyed.is_refused;
+    match is_one {
+        true if is_alike => report.print_details(text),
+        true if diagnosis.search.asked.options.verbose => report.print_steps(text),
+        _ => {}
     }
 }
 
@@ -287,6 +314,8 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
     let (meant, obstacle) = (subject.meant(), subject.obstacle());
     let is_said = |finding: &&Remark| {
         obstacle == Some(*finding)
+            // The report begins with the reason why HAProxy doesn't start.
+            || finding.id == "refused"
             || meant.is_some_and(|meant| meant.what.starts_with(&finding.what))
     };
     let findings = subject.surveyed.findings.iter();
@@ -298,8 +327,40 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
         0 => String::new(),
         more => format!("; and {more} more, see sni-check doctor"),
     };
-    let line = format!("{}{more}", remark(first));
+    // The change of haproxy.cfg below may do the same, or more.
+    let fix = match &first.remedy.write {
+        write if subject.change.is_none() && !write.is_empty() => format!(". Fix: {write}"),
+        _ => String::new(),
+    };
+    let what = remark(first);
+    let line = format!("{}{fix}{more}", what.trim_end_matches('.'));
     paragraph(text, "  doctor   ", &printable(&line));
+}
+
+/// Appends what to do. Shell commands have a row of their own.
+fn remedy(text: &mut String, remedy: &Remedy) {
+    if !remedy.write.is_empty() {
+        paragraph(text, "  do       ", &printable(&remedy.write));
+    }
+    if !remedy.paste.is_empty() {
+        command(text, "  paste    ", &printable(&remedy.paste));
+    }
+}
+
+/// Appends that the server line has no `check`, and what to do. `why` says why sni-check can't make the check
+/// that the lines describe.
+fn without_check(text: &mut String, subject: &Subject<'_>, why: &str) {
+    let sentence =
+        "The server line has no `check`, so HAProxy sends visitors to the server even if it fails.";
+    paragraph(text, "  why      ", sentence);
+    let place = &subject.surveyed.place;
+    let advice = match why.strip_prefix(REFUSED_OPTIONS) {
+        Some(refusal) => format!(
+            "First correct the options of the check: {refusal}; then add `check` to {place}."
+        ),
+        None => format!("Add `check` to {place}."),
+    };
+    paragraph(text, "  do       ", &printable(&advice));
 }
 
 fn remark(finding: &Remark) -> String {
@@ -392,12 +453,17 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
     if let (Err(_), Some(reason)) = (&subject.diagnosis, &change.reason) {
         paragraph(text, "  cause    ", &printable(reason));
     }
+    paragraph(text, "  change   ", &printable(&words_with_fields(change)));
     let tried = match &change.version {
-        Some(version) => format!("with HAProxy {version}, {}", change.block.tried()),
-        None => "not tried".to_owned(),
+        Some(version) => {
+            // Distributions add their own version: 2.6.12-1+deb12u4.
+            let version = version.split('-').next().unwrap_or(version);
+            let tried = change.block.tried();
+            format!("HAProxy {version}: {}", tried.trim_start_matches("tried: "))
+        }
+        None => "no, because HAProxy gave no answer".to_owned(),
     };
-    let line = format!("{} ({tried})", change.words);
-    paragraph(text, "  change   ", &printable(&line));
+    paragraph(text, "  tried    ", &printable(&tried));
     let mut place = None;
     for hunk in &change.hunks {
         // A changed line of a backend applies to all its servers.
@@ -424,6 +490,32 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
         place = Some(here);
     }
     true
+}
+
+/// Returns the words of a change. Names the header fields that it adds to `http-check send`.
+fn words_with_fields(change: &TriedChange) -> String {
+    const SEND: &str = "http-check send";
+    let fields = |line: &Option<String>| {
+        let words: Vec<&str> = line.iter().flat_map(|line| line.split(' ')).collect();
+        let pairs = words.windows(2).filter(|pair| pair[0] == "hdr");
+        pairs.map(|pair| pair[1].to_owned()).collect::<Vec<_>>()
+    };
+    let is_request = |hunk: &&Hunk| hunk.new.as_ref().is_some_and(|new| new.contains(SEND));
+    let mut added = Vec::new();
+    for hunk in change.hunks.iter().filter(is_request) {
+        let old = fields(&hunk.old);
+        added.extend(
+            fields(&hunk.new)
+                .into_iter()
+                .filter(|name| !old.contains(name)),
+        );
+    }
+    match added.is_empty() {
+        true => change.words.clone(),
+        false => change
+            .words
+            .replace(SEND, &format!("{SEND} with {}", added.join(", "))),
+    }
 }
 
 /// Returns why there is no diff, and what to do.

@@ -195,7 +195,8 @@ impl Subject<'_> {
 
     /// Returns the report about a diagnosis of this server. If a change moves the check to the address of
     /// visitors' connections and HAProxy's check gets further there, the report has the causes of sni-check's
-    /// failure there. If nothing explains the failure of HAProxy's check, the report names no cause.
+    /// failure there. If nothing explains the failure of HAProxy's check, or if the server line only lacks TLS, the
+    /// report names no cause.
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
         let is_own = self.surveyed.kind == CheckKind::Own;
         let report = |diagnosis: &'d Diagnosis| {
@@ -214,7 +215,7 @@ impl Subject<'_> {
                 steps: here.steps,
                 ..there
             },
-            None if self.is_unexplained() => Report {
+            None if self.is_unexplained() || self.lacks_tls() => Report {
                 findings: Vec::new(),
                 place: None,
                 fix: None,
@@ -222,6 +223,46 @@ impl Subject<'_> {
             },
             None => here,
         }
+    }
+
+    /// Returns true if HAProxy's own check connects without TLS, and is UP with the change, which adds TLS.
+    /// sni-check's failure is then about a check that HAProxy doesn't make.
+    pub fn lacks_tls(&self) -> bool {
+        let is_plain = self.meant().is_some_and(|meant| meant.is_plain);
+        let change = self.change.as_ref();
+        is_plain && change.is_some_and(|change| change.block.is_up())
+    }
+
+    /// Returns HAProxy's word for the result of its check: from the statistics, or else from the trial of the
+    /// present lines.
+    pub fn haproxy_word(&self) -> Option<&str> {
+        let tried = self
+            .present
+            .as_ref()
+            .and_then(|present| present.tried.as_ref());
+        match (self.shown, tried) {
+            (Some(shown), _) => Some(&shown.check),
+            (None, Some(Answer::Checked(checked))) => Some(&checked.status),
+            _ => None,
+        }
+    }
+
+    /// Returns true if HAProxy runs a program for the check that doctor doesn't know to be sni-check.
+    pub fn runs_unknown_program(&self) -> bool {
+        let mut rules = self.surveyed.lines.rules.iter();
+        self.surveyed.kind == CheckKind::Other && rules.any(|rule| is_command(&rule.words))
+    }
+
+    /// Returns true if neither sni-check nor HAProxy has judged the server.
+    fn is_unjudged(&self) -> bool {
+        let is_known = self.shown.is_some() || self.present.is_some();
+        !is_known && !matches!(self.state, State::Up | State::Down)
+    }
+
+    /// Returns true if HAProxy sends visitors to the server without any check.
+    pub fn has_no_check(&self) -> bool {
+        let surveyed = self.surveyed;
+        self.state == State::Unchecked && !surveyed.is_checked && surveyed.tracks.is_none()
     }
 
     /// Returns true if HAProxy's check is UP with the present lines, and a visitor is served. Returns `None`
@@ -389,6 +430,10 @@ impl Subject<'_> {
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(_), _) if is_refused => Code::Refused,
             (Ok(_), _) if self.compares_no_name() => Code::Healthy,
+            (Ok(_), _) if self.lacks_tls() => {
+                let code = self.haproxy_word().and_then(Code::of_haproxy_word);
+                code.unwrap_or(Code::Healthy)
+            }
             (Ok(diagnosis), _) if self.fails_later().is_some() => {
                 match diagnosis.search.best().code() {
                     Code::CertificateForOtherName => Code::Healthy,
@@ -399,8 +444,8 @@ impl Subject<'_> {
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
             (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
             (Err(_), true) if is_ours && !lacks_variables => Code::Refused,
-            // sni-check can't run the check, and no HAProxy shows a result.
-            (Err(_), false) if self.is_wanted && self.shown.is_none() => Code::Refused,
+            // sni-check can't run the check, and no HAProxy shows or tries it.
+            (Err(_), _) if self.is_wanted && self.is_unjudged() => Code::Refused,
             _ => Code::Healthy,
         };
         match (own, self.shown) {

@@ -7,7 +7,7 @@ use crate::options::values::Color;
 use crate::output::date::milliseconds;
 use crate::output::escape::printable;
 use crate::output::mark::{Mark, paint};
-use crate::output::wrap::paragraph;
+use crate::output::wrap::{command, paragraph};
 
 use super::{LAST, Report};
 use crate::doctor::finding::Finding;
@@ -218,40 +218,4 @@ fn print_runs(text: &mut String, runs: &Runs) {
     for limit in &runs.limits {
         paragraph(text, "", limit);
     }
-}
-
-/// Appends a shell command after `label`. If the command needs several lines, each of them except the last
-/// ends with a backslash, so that a shell accepts the whole text.
-fn command(text: &mut String, label: &str, command: &str) {
-    const WIDTH: usize = 80;
-    let indent = " ".repeat(label.chars().count());
-    text.push_str(label);
-    let mut column = indent.len();
-    for (index, word) in shell_words(command).enumerate() {
-        let length = word.chars().count();
-        // The backslash needs two columns.
-        if index > 0 && column + length + 3 > WIDTH {
-            _ = write!(text, " \\\n{indent}");
-            column = indent.len();
-        } else if index > 0 {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += length;
-    }
-    text.push('\n');
-}
-
-/// Returns the words of a command, with their quotes.
-fn shell_words(command: &str) -> impl Iterator<Item = &str> {
-    let mut quote = None;
-    command.split(move |c: char| {
-        match quote {
-            Some(open) if open == c => quote = None,
-            None if c == '\'' || c == '"' => quote = Some(c),
-            _ => {}
-        }
-        c == ' ' && quote.is_none()
-    })
 }

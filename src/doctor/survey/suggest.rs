@@ -296,8 +296,10 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
     };
     let mut found = of_requests(watch);
     let mut add = |option, value: &str, of: &str| found.push(known_value(option, value, of));
-    let (related, others): (Vec<&Watch>, Vec<&Watch>) =
+    let (mut related, others): (Vec<&Watch>, Vec<&Watch>) =
         visit.watches.iter().partition(|other| is_related(other));
+    // Of equal values, the first counts. The server's own line is the best source.
+    related.sort_by_key(|other| !std::ptr::eq(other.server, watch.server));
     for other in related.iter().chain(&others) {
         let of = match std::ptr::eq(other.server, watch.server) {
             true => "visitors' connections".to_owned(),

@@ -18,7 +18,7 @@ use crate::plan::{Material, NO_SNI_NAME, Output, Plan};
 use crate::refusal::Refusal;
 
 use super::jail::{Jail, Need, Obstacle};
-use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::finding::{Effect, Finding, REFUSED_OPTIONS};
 use crate::doctor::shell::shell;
 
 /// Options that sni-check accepts, and the plan of the check that they describe.
@@ -107,7 +107,7 @@ fn refused(check: &ExternalCheck, error: &Error) -> Finding {
         )
     });
     let (seen, plain) = unusual.unwrap_or_default();
-    let what = format!("the check would refuse its options: {error:#}{seen}");
+    let what = format!("{REFUSED_OPTIONS}{error:#}{seen}");
     let write = match (&check.server.endpoint, refusal) {
         _ if !plain.is_empty() => plain,
         (Endpoint::Other(_), _) => "add --connect ADDR:PORT to external-check path".to_owned(),
