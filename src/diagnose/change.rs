@@ -232,6 +232,10 @@ impl Change {
                 change
                     .words
                     .extend(set(&[("alpn", "h2"), ("check-alpn", "h2")]));
+                // ALPN chooses HTTP/2. Before HAProxy 3.2, a check with TLS can't use `proto h2`.
+                let forced = ["proto", "check-proto"].into_iter();
+                let forced = forced.filter(|word| surveyed.has_word(word));
+                change.words.extend(forced.map(|word| (word, None)));
                 change.request((best, "HTTP/2"), evaluated_host(surveyed));
             }
             Way::WithAgent => {

@@ -460,6 +460,9 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     let (surveyed, asked, best) = (subject.surveyed, &search.asked, search.best());
     let written = subject.written().unwrap_or(&asked.options);
     let way = best.haproxy.as_ref().and_then(|haproxy| haproxy.way);
+    // sni-check sends User-Agent and Accept itself.
+    let is_own = surveyed.kind == CheckKind::Own;
+    let way = way.filter(|way| is_own || *way != Way::WithAgent);
     let mut change = match way {
         Some(way) => Change::by_way(surveyed, written, &best.options, way),
         None => Change::new(surveyed, written, &best.options),

@@ -4,6 +4,7 @@ use std::io;
 use std::thread;
 use std::time::Instant;
 
+use super::own_checks;
 use crate::causes::facts::Way;
 use crate::code::{Code, Layer};
 use crate::diagnose::ask::{Block, Kind, Opinion, missed_serve};
@@ -14,6 +15,7 @@ use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Meant, Remark, Step, Survey, Surveyed};
 use crate::haproxy::ask::{Answer, Answered, Visited};
 use crate::haproxy::config::backend_lines::Rule;
+use crate::haproxy::program::Haproxy;
 use crate::haproxy::statistics::{self, Shown};
 use crate::options::Options;
 use crate::plan::{Output, Plan};
@@ -195,7 +197,8 @@ impl Subject<'_> {
 
     /// Returns the report about a diagnosis of this server. If a change moves the check to the address of
     /// visitors' connections and HAProxy's check gets further there, the report has the causes of sni-check's
-    /// failure there. If nothing explains the failure of HAProxy's check, the report names no cause.
+    /// failure there. If nothing explains the failure of HAProxy's check, or if only sni-check's check fails, the
+    /// report names no cause.
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
         let is_own = self.surveyed.kind == CheckKind::Own;
         let report = |diagnosis: &'d Diagnosis| {
@@ -214,7 +217,7 @@ impl Subject<'_> {
                 steps: here.steps,
                 ..there
             },
-            None if self.is_unexplained() => Report {
+            None if self.is_unexplained() || self.is_up_only_in_haproxy() => Report {
                 findings: Vec::new(),
                 place: None,
                 fix: None,
@@ -228,6 +231,16 @@ impl Subject<'_> {
     /// if HAProxy hasn't tried these lines.
     pub fn works_in_haproxy(&self) -> Option<bool> {
         self.present.as_ref().map(Block::is_up)
+    }
+
+    /// Returns the result of HAProxy's check with the present lines, if this check fails and no running HAProxy
+    /// shows a result.
+    pub fn failed_now(&self) -> Option<(&str, &str)> {
+        let Answer::Checked(checked) = self.present.as_ref()?.tried.as_ref()? else {
+            return None;
+        };
+        let is_failed = self.shown.is_none() && !checked.up;
+        is_failed.then_some((&checked.status, &checked.code))
     }
 
     /// Returns what a check by sni-check found.
@@ -301,9 +314,15 @@ impl Subject<'_> {
     pub fn is_fine_with(&mut self, present: &Block) -> bool {
         self.visitor = present.visitor.filter(|_| present.fails_visitors());
         // Without statistics, HAProxy's answer about the present lines is the best evidence.
-        let fails = present.tried.as_ref().is_some_and(|answer| !answer.is_up());
-        if fails && self.shown.is_none() && self.surveyed.kind == CheckKind::Own {
-            self.state = State::Down;
+        let is_own = self.surveyed.kind == CheckKind::Own && !is_always_down(self.surveyed);
+        if let Some(answer) = &present.tried
+            && self.shown.is_none()
+            && is_own
+        {
+            self.state = match answer.is_up() {
+                true => State::Up,
+                false => State::Down,
+            };
         }
         let is_tried = present.is_tried();
         self.present = is_tried.then(|| present.clone());
@@ -319,7 +338,7 @@ impl Subject<'_> {
             search.changed.is_none() && search.asked.failure().is_none() && is_made
         });
         let is_up = present.is_up() || self.state != State::Down;
-        let passes = passes || self.compares_no_name();
+        let passes = passes || self.is_up_only_in_haproxy();
         passes && is_up && !self.has_failed_visitor()
     }
 
@@ -383,7 +402,7 @@ impl Subject<'_> {
         let is_refused = self.meant().is_some() && is_ours;
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(_), _) if is_refused => Code::Refused,
-            (Ok(_), _) if self.compares_no_name() => Code::Healthy,
+            (Ok(_), _) if self.is_up_only_in_haproxy() => Code::Healthy,
             (Ok(diagnosis), _) if self.fails_later().is_some() => {
                 match diagnosis.search.best().code() {
                     Code::CertificateForOtherName => Code::Healthy,
@@ -404,14 +423,16 @@ impl Subject<'_> {
                 Code::Refused
             }
             (Code::Healthy, None) if self.surveyed.waits_without_request => Code::ResponseTimeout,
-            (Code::Healthy, None) if self.state == State::Down => Code::Status,
+            (Code::Healthy, None) if self.state == State::Down => {
+                self.failed_now().map_or(Code::Status, code_of_check)
+            }
             (code, _) => code,
         }
     }
 }
 
 /// Returns true if the check fails whatever the server does.
-fn is_always_down(surveyed: &Surveyed) -> bool {
+pub(super) fn is_always_down(surveyed: &Surveyed) -> bool {
     surveyed.is_refused || surveyed.waits_without_request || obstacle(surveyed).is_some()
 }
 
@@ -427,12 +448,13 @@ pub(super) fn subjects<'a>(
     survey: &'a Survey,
     statistics: &'a Statistics,
     one: Option<&Surveyed>,
+    haproxy: Option<&Haproxy>,
 ) -> Vec<Subject<'a>> {
     let servers = survey.servers.iter();
     let is_one = |surveyed: &Surveyed| one.is_none_or(|one| std::ptr::eq(one, surveyed));
     let servers: Vec<&Surveyed> = servers.filter(|surveyed| is_one(surveyed)).collect();
     let own = match statistics.error {
-        Some(_) if one.is_none() => check_once(&servers),
+        Some(_) if one.is_none() => check_once(&servers, haproxy),
         _ => servers.iter().map(|_| None).collect(),
     };
     let subject = |(surveyed, own): (&'a Surveyed, Option<bool>)| {
@@ -497,14 +519,17 @@ pub(super) fn choose_steps(survey: &mut Survey) {
     }
 }
 
-/// Checks each server once, several at a time. The result is true for a healthy server, and `None` for a
-/// server that has no check or that sni-check can't check. If sni-check refuses a check's options, the check
-/// has failed.
-fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
+/// Checks each server once, several at a time. HAProxy tries its own checks, and sni-check tries the others. The
+/// result is true for a healthy server, and `None` for a server that has no check or that can't be checked. If
+/// sni-check refuses a check's options, the check has failed.
+fn check_once(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<Option<bool>> {
     const AT_ONCE: usize = 16;
-    let mut healthy: Vec<Option<bool>> = servers.iter().map(|_| None).collect();
+    let mut healthy = own_checks::verdicts(servers, haproxy);
     let jobs = servers.iter().zip(&mut healthy);
-    let mut jobs: Vec<_> = jobs.filter(|(surveyed, _)| surveyed.is_checked).collect();
+    let is_open = |(surveyed, known): &(&&Surveyed, &mut Option<bool>)| {
+        surveyed.is_checked && known.is_none()
+    };
+    let mut jobs: Vec<_> = jobs.filter(is_open).collect();
     for some in jobs.chunks_mut(AT_ONCE) {
         thread::scope(|scope| {
             for (surveyed, healthy) in some {
@@ -545,8 +570,12 @@ fn unreachable(surveyed: &Surveyed) -> Option<bool> {
 
 /// Returns the code closest to HAProxy's words.
 pub(super) fn code_of(shown: &Shown) -> Code {
-    let code = match shown.check.as_str() {
-        "PROCERR" | "PROCOK" => shown.code.parse().ok().and_then(Code::from_number),
+    code_of_check((&shown.check, &shown.code))
+}
+
+fn code_of_check((status, code): (&str, &str)) -> Code {
+    let code = match status {
+        "PROCERR" | "PROCOK" => code.parse().ok().and_then(Code::from_number),
         status => Code::of_haproxy_word(status),
     };
     let code = code.filter(|code| *code != Code::Healthy);
