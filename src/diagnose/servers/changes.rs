@@ -9,6 +9,7 @@ use crate::causes::facts::{Refused, Way};
 use crate::causes::{self, Finding, Weight};
 use crate::diagnose::ask::{Block, MARGIN};
 use crate::diagnose::change::Change;
+use crate::diagnose::change::carried::lacks_options;
 use crate::diagnose::stage::Stage;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Surveyed, UNVERIFIED};
@@ -38,9 +39,10 @@ impl Candidate {
     fn present(number: usize, subject: &Subject<'_>) -> Option<Candidate> {
         let surveyed = subject.surveyed;
         let written = subject.written();
-        // HAProxy can try its own check even if sni-check has no options for it.
-        let is_own = surveyed.kind == CheckKind::Own && surveyed.unset.is_empty();
-        (written.is_some() || is_own).then(|| Candidate {
+        // HAProxy can try its own check, or a request to serve, even if sni-check has no options for it.
+        let is_made_by_haproxy = surveyed.kind == CheckKind::Own || lacks_options(surveyed);
+        let is_known = is_made_by_haproxy && surveyed.unset.is_empty();
+        (written.is_some() || is_known).then(|| Candidate {
             subject: number,
             change: Change::default(),
             options: written.cloned().unwrap_or_default(),

@@ -3,6 +3,7 @@
 
 mod address;
 mod encryption;
+mod served;
 
 use self::address::other_addresses;
 pub(crate) use self::address::{AtVisitors, at_visitors, elsewhere};
@@ -98,6 +99,8 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(http2(watch));
         found.extend(known_values(visit, watch).into_iter().filter_map(known));
     }
+    found.extend(served::without_tls(watch));
+    found.extend(served::misspelt_header(watch));
     found.extend(expression(visit, watch));
     found.extend(longer(watch));
     found.extend(limits(watch));
