@@ -14,7 +14,7 @@ pub(super) enum Stage {
     Call,
     Name,
     Connection,
-    /// The connection breaks after the server has accepted it (HAProxy's SOCKERR).
+    /// The connection breaks after the server has accepted it (HAProxy's SOCKERR), at this stage or a later one.
     Broken,
     /// The server accepts the connection, but doesn't answer in TLS.
     Handshake,

@@ -238,7 +238,9 @@ fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<(Candidate, TriedChan
     let further = tried.iter().skip(1).filter(|(candidate, change)| {
         let is_proved = !candidate.is_suggested && base.change.is_empty();
         let stage = stage(change);
-        stage > Some(before) || (is_proved && stage == Some(before))
+        // SOCKERR doesn't say how far the check got.
+        let is_as_far = stage == Some(before) || stage == Some(Stage::Broken);
+        stage > Some(before) || (is_proved && is_as_far)
     });
     // Among the changes that get equally far, the first wins.
     let furthest = further.rev().max_by_key(|(_, change)| stage(change));

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::state::is_always_down;
 use crate::diagnose::ask::MARGIN;
 use crate::diagnose::change::Change;
 use crate::doctor::survey::{CheckKind, Surveyed};
@@ -17,7 +16,7 @@ pub(super) fn verdicts(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<
     let mut verdicts: Vec<Option<bool>> = servers.iter().map(|_| None).collect();
     let asked = servers.iter().enumerate().filter(|(_, surveyed)| {
         let is_own = surveyed.is_checked && surveyed.kind == CheckKind::Own;
-        is_own && surveyed.unset.is_empty() && !is_always_down(surveyed)
+        is_own && surveyed.unset.is_empty() && !surveyed.is_always_down()
     });
     let question = |(about, surveyed): (usize, &&Surveyed)| {
         let lines = Change::default().lines(surveyed, &Options::default(), true)?;

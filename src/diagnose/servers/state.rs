@@ -314,7 +314,7 @@ impl Subject<'_> {
     pub fn is_fine_with(&mut self, present: &Block) -> bool {
         self.visitor = present.visitor.filter(|_| present.fails_visitors());
         // Without statistics, HAProxy's answer about the present lines is the best evidence.
-        let is_own = self.surveyed.kind == CheckKind::Own && !is_always_down(self.surveyed);
+        let is_own = self.surveyed.kind == CheckKind::Own && !self.surveyed.is_always_down();
         if let Some(answer) = &present.tried
             && self.shown.is_none()
             && is_own
@@ -345,7 +345,7 @@ impl Subject<'_> {
     /// Returns doctor's finding about a mistake that keeps a check by `sni-check serve` DOWN, whatever the
     /// server does.
     pub fn obstacle(&self) -> Option<&Remark> {
-        obstacle(self.surveyed)
+        self.surveyed.obstacle()
     }
 
     /// Records the causes that the change of haproxy.cfg proves, because visitors are served with it.
@@ -375,7 +375,7 @@ impl Subject<'_> {
     /// If the statistics don't show the state, sets it to the result of HAProxy's own check. A server whose
     /// check can't succeed is DOWN.
     pub fn adopt_own_check(&mut self) {
-        if self.state == State::Unknown && is_always_down(self.surveyed) {
+        if self.state == State::Unknown && self.surveyed.is_always_down() {
             self.state = State::Down;
         }
         if let Ok(diagnosis) = &self.diagnosis
@@ -429,17 +429,6 @@ impl Subject<'_> {
             (code, _) => code,
         }
     }
-}
-
-/// Returns true if the check fails whatever the server does.
-pub(super) fn is_always_down(surveyed: &Surveyed) -> bool {
-    surveyed.is_refused || surveyed.waits_without_request || obstacle(surveyed).is_some()
-}
-
-fn obstacle(surveyed: &Surveyed) -> Option<&Remark> {
-    let is_served = surveyed.kind == CheckKind::Served;
-    let mut findings = surveyed.findings.iter();
-    findings.find(|finding| is_served && finding.is_down)
 }
 
 /// Returns the servers with their states. If the operator names a server (`one`), returns only this server,
@@ -537,7 +526,7 @@ fn check_once(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<Option<bo
                     && surveyed.unset.is_empty()
                     && matches!(surveyed.kind, CheckKind::External | CheckKind::Served);
                 let is_down =
-                    is_refused || is_always_down(surveyed) || !surveyed.obstacles.is_empty();
+                    is_refused || surveyed.is_always_down() || !surveyed.obstacles.is_empty();
                 let one = move || {
                     **healthy = match is_down {
                         true => Some(false),
