@@ -61,6 +61,11 @@ pub fn of_visitors_name() -> &'static Cause {
     const { &haproxy::VISITORS_NAME_REFUSED }
 }
 
+/// Returns the cause `method-untried`, which only a trial with another page or site can prove.
+pub fn of_untried_method() -> &'static Cause {
+    const { &http::METHOD_UNTRIED }
+}
+
 /// Returns the causes of a sign, the most common cause first.
 pub fn causes_of(sign: Sign) -> Vec<&'static Cause> {
     by_rank(|cause| cause.rank(sign))
@@ -149,7 +154,7 @@ pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
         Change::Options(options) => !facts.options.changes(options).is_empty(),
         Change::Way(_) => true,
     };
-    let causes = causes_of_result(facts, facts.explaining_code()).into_iter();
+    let causes = causes_of_result(facts, facts.code_of_trials()).into_iter();
     let trials = causes.flat_map(|cause| {
         let trials = (cause.trials)(facts).into_iter().filter(changes);
         trials.map(move |trial| (cause, trial))

@@ -156,7 +156,7 @@ impl fmt::Display for CertificateFailure {
             }
             CertificateFailure::NotYetValid { subject, ahead } => write!(
                 f,
-                "certificate becomes valid in {} (is this clock right?): {subject}",
+                "certificate becomes valid in {} (is this host's clock right?): {subject}",
                 Span(*ahead)
             ),
             CertificateFailure::OtherName { wanted, presented } if presented.contains(wanted) => {
@@ -198,7 +198,8 @@ impl fmt::Display for CertificateFailure {
                 ..
             } => write!(
                 f,
-                "certificate's issuer unknown (missing intermediate, or private CA for --ca-file): {issuer}"
+                "certificate's issuer unknown: {issuer} (an intermediate that the server doesn't send, or a CA that isn't in \
+                 --ca-file)"
             ),
             CertificateFailure::ExpiresSoon {
                 subject,

@@ -102,8 +102,13 @@ fn investigate(asked: Facts, session: &Session) -> (Search, Opinion) {
     let mut search = Search::run(asked, session);
     session.enter(Phase::Haproxy);
     let mut opinion = Opinion::ask(&search, haproxy);
-    while let Some(proved) = opinion.proved.take() {
-        if !search.adopt(proved, session) {
+    loop {
+        let is_further = match opinion.proved.take() {
+            Some(proved) => search.adopt(proved, session),
+            // The status proposes other changes.
+            None => search.add_status(opinion.facts.as_ref()),
+        };
+        if !is_further {
             break;
         }
         opinion = Opinion::ask(&search, haproxy);

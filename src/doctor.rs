@@ -140,6 +140,8 @@ fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
         active.filter(|watch| kind(&watch.check)).count()
     };
     let name = |watch: &Watch| (watch.backend.name.clone(), watch.server.name.clone());
+    let followers = visit.followers.iter().map(|follower| &follower.watch);
+    let judged = visit.active().chain(followers).map(Watch::name);
     let version = visit.haproxy.version_text.clone();
     let mut findings = findings(visit, &options.ignore, ran);
     let other_messages = fold(&mut findings, &says);
@@ -149,6 +151,7 @@ fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
         served: count(|check| matches!(check, Check::Serve(_))),
         findings,
         servers: visit.watches.iter().map(name).collect(),
+        judged: judged.collect(),
         files: read.sources.files,
         found_by: read.sources.found_by,
         read: read

@@ -41,8 +41,8 @@ Examples:
 
 /// After a check without a code, `show stat` still shows an earlier code. Operators may look up
 /// that earlier code.
-const STALE: &str = "If HAProxy shows PROCTOUT or L7TOUT next to this code, ignore the code. It is left \
-    over from an earlier check.";
+const STALE: &str = "In HAProxy's statistics, a code next to PROCTOUT or L7TOUT is left over from an earlier \
+    check, so ignore the code there.";
 
 fn one(word: &str) -> Result<String> {
     let mut text = String::new();
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn an_unknown_word_is_refused_with_a_hint() {
         for (word, part) in [
-            ("137", "signal N-128"),
+            ("137", "SIGKILL"),
             ("99", "without a code"),
             ("x", "write one code"),
             ("-", "write one code"),

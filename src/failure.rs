@@ -353,13 +353,17 @@ impl fmt::Display for Failure {
             Failure::Connect(Errno::NOENT) => f.write_str("the unix socket does not exist"),
             Failure::Connect(errno) => f.write_str(&describe(*errno)),
             Failure::ConnectTimeout => f.write_str("connecting timed out"),
-            Failure::Source(source, errno) => {
-                write!(
-                    f,
-                    "cannot connect from --source {source}: {}",
-                    describe(*errno)
-                )
-            }
+            Failure::Source(source, Errno::ADDRNOTAVAIL) => write!(
+                f,
+                "this host does not have the address {} of --source",
+                source.ip()
+            ),
+            Failure::Source(source, errno) => write!(
+                f,
+                "cannot connect from --source {}: {}",
+                source.ip(),
+                describe(*errno)
+            ),
             Failure::Certificate(failure) => failure.fmt(f),
             Failure::ClientCertificate { alert, sent } => {
                 let what = if *sent {

@@ -21,7 +21,8 @@ use crate::refusal::refusal;
 
 /// HTTPS health check with SNI, for HAProxy's external-check and for the command line. TARGET is
 /// a URL or HOST[:PORT]. HAProxy passes four arguments instead (proxy address and port, server address and
-/// port), and the options are in `external-check path`.
+/// port), and the options are in `external-check path`. The exit code is 0 if the server is UP. `sni-check
+/// explain CODE` explains every other code.
 #[derive(FromArgs, ArgsInfo, Clone, Debug, Default)]
 #[allow(
     rustdoc::broken_intra_doc_links,
@@ -63,7 +64,7 @@ pub struct Options {
     pub uri: Option<String>,
 
     /// 'Name: value', or @FILE with one header per line; repeatable (default: the SNI name as Host,
-    /// sni-check/VERSION as User-Agent, */* as Accept)
+    /// sni-check/VERSION as User-Agent, */* as Accept, close as Connection)
     #[argh(option, arg_name = "HEADER")]
     pub header: Vec<String>,
 
@@ -148,7 +149,7 @@ pub struct Options {
     #[argh(option, arg_name = "ADDR[:PORT]")]
     pub source: Option<String>,
 
-    /// time limit of the whole check, such as 500ms or 2s (default: 1800ms)
+    /// time limit of the whole check, such as 500ms or 2s; a plain number is milliseconds (default: 1800ms)
     #[argh(option, arg_name = "TIME")]
     pub timeout: Option<Time>,
 

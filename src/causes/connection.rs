@@ -47,15 +47,15 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::Status, 33),
         ],
         place: Place::Config,
-        what: "The server accepts a connection only from certain addresses. It accepts {meant}, the `source` of {other}.",
-        confirm: "Run the check with --source {meant}.",
-        change: "Connect from that address: --source {meant}, and source {meant} on the server line.",
+        what: "The server accepts a connection only from certain addresses. It accepts {source}, the `source` of {other}.",
+        confirm: "Run the check with --source {source}.",
+        change: "Connect from that address: --source {source}, and source {source} on the server line.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| {
             let trial = |known: &KnownValue| {
                 let trial = Trial::new(facts, |options| options.source = Some(known.value.clone()));
                 let trial = trial.counting_progress().with("other", &*known.of);
-                trial.with("meant", &*known.value)
+                trial.with("source", &*known.value)
             };
             facts.known("--source").map(trial).collect()
         },

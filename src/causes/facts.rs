@@ -315,6 +315,8 @@ pub struct HaproxyFacts {
     pub traffic: Option<u16>,
     /// Why HAProxy's own check doesn't accept the response, if sni-check itself gets no response to judge.
     pub refused_response: Option<String>,
+    /// The unexpected status of this response.
+    pub refused_status: Option<u16>,
 }
 
 impl Facts {
@@ -334,9 +336,11 @@ impl Facts {
         self.verdict.result.as_ref().err()
     }
 
-    /// Returns the unexpected status, or `None` if the check is UP or failed for another reason.
+    /// Returns the unexpected status, or `None` if the check is UP or failed for another reason. If only
+    /// HAProxy's own check gets a response, the status is from this response.
     pub fn status(&self) -> Option<u16> {
-        self.unexpected().map(|(status, _)| status)
+        let own = self.unexpected().map(|(status, _)| status);
+        own.or_else(|| self.haproxy.as_ref()?.refused_status)
     }
 
     /// Returns where an unexpected redirect points.
@@ -359,6 +363,15 @@ impl Facts {
     /// Returns the code whose causes explain the failure. An unexpected status explains why a response lacks
     /// the text or the header that the check looks for.
     pub fn explaining_code(&self) -> Code {
+        match self.unexpected() {
+            Some(_) => Code::Status,
+            None => self.code(),
+        }
+    }
+
+    /// Returns the code whose causes propose trials. If only HAProxy's own check gets a response, the trials
+    /// are about this response.
+    pub fn code_of_trials(&self) -> Code {
         match self.status() {
             Some(_) => Code::Status,
             None => self.code(),

@@ -244,6 +244,7 @@ pub(super) const CAUSES: &[Cause] = &[
         },
         ..Cause::BASE
     },
+    METHOD_UNTRIED,
     Cause {
         id: "upgrade-wanted",
         shows_as: &[at(Code::Status, 24)],
@@ -399,13 +400,29 @@ pub fn redirects_to_itself(facts: &Facts) -> bool {
     path.is_some() && path.as_deref() == uri.map(|uri| uri.as_str())
 }
 
+/// The cause that comes with the cause of another page or site, if diagnose tried GET in place of the check's
+/// method.
+pub(super) const METHOD_UNTRIED: Cause = Cause {
+    id: "method-untried",
+    shows_as: &[at(Code::Status, 40)],
+    place: Place::Config,
+    what: "The check works there with GET. diagnose doesn't send {method} to another page or site, because the request may change something there.",
+    confirm: "Find out whether the server answers {method} there without a change of its data.",
+    change: "Use --method GET. If the check needs {method}, make only the other change.",
+    // Only a trial with another page or site can prove this cause.
+    weigh: |_| Weight::RuledOut,
+    ..Cause::BASE
+};
+
 /// Returns a method that the server may accept, if the failure may be due to the check's method.
 fn other_method(facts: &Facts) -> Option<&'static str> {
     let is_get = facts.plan.request.method == "GET";
     match (facts.failure()?, facts.status()) {
         (_, Some(405)) if is_get => Some("HEAD"),
         (_, Some(400)) if asks_whole_server(facts) => Some("GET"),
-        (_, Some(405 | 501))
+        // A server may refuse a method with almost any status: with 403 if a POST lacks a token, for example,
+        // or with 404 if it chooses the page by method.
+        (_, Some(400..=428 | 430..=499 | 501))
         | (
             Failure::NotHttp(_)
             | Failure::ResponseTimeout { head_read: false }

@@ -26,8 +26,11 @@ pub struct Mixed {
 
 /// Returns a good and a bad answer, if the check got both.
 pub fn find(facts: &Facts) -> Option<Mixed> {
+    // A changed check that succeeds makes no further handshakes.
+    let Some(tls) = &facts.tls else {
+        return by_address(facts);
+    };
     let is_verified = facts.plan.tls.verification.is_some();
-    let tls = facts.tls.as_ref()?;
     let by_tls = is_verified.then(|| by_tls(facts, tls)).flatten();
     by_tls
         .or_else(|| by_http(facts))

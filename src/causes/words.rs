@@ -46,7 +46,7 @@ const GENERAL: &[(&str, &str)] = &[
     ("method", "METHOD"),
     ("mixed-bad", "sometimes it fails"),
     ("mixed-good", "sometimes the server is healthy"),
-    ("name", "the SNI name"),
+    ("name", "NAME"),
     ("name-evidence", ""),
     ("namesake", "ISSUER"),
     ("old-root", "ISSUER"),

@@ -17,7 +17,7 @@ use crate::haproxy::ask::{
 };
 use crate::haproxy::program::Haproxy;
 use crate::options::values::SocketPath;
-use crate::plan::DEFAULTS;
+use crate::plan::{DEFAULTS, Plan};
 
 /// The kind of check in a block of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +127,8 @@ impl Opinion {
             failed_visitor: failed.map(|visitor| (visitor.status, visitor.complete)),
             way,
             traffic: None,
-            refused_response,
+            refused_status: refused_response.as_ref().and_then(refused_status),
+            refused_response: refused_response.map(|checked| said(&checked)),
         });
         let was_limited = answers.is_some_and(|all| all.iter().any(|one| one.was_limited));
         let proved = helpful(facts, &blocks, changes, answers.unwrap_or_default());
@@ -224,6 +225,12 @@ fn own_check(answer: &Answer) -> Option<Result<(), String>> {
     }
 }
 
+/// Returns HAProxy's words about a failed check.
+fn said(checked: &Checked) -> String {
+    let said = format!("{} {}", checked.status, checked.why);
+    said.trim_end().to_owned()
+}
+
 /// Returns the blocks of lines that the report may print: one with HAProxy's own check, one with the external
 /// check, and one for each [`Way`] that a cause proposes for HAProxy's own check. `--serve` adds the block
 /// for serve. Returns no blocks if the server's name doesn't resolve.
@@ -311,11 +318,14 @@ fn questions(
     };
     let socket = facts.options.serve.as_ref();
     let blocks = blocks.iter().map(|block| {
-        let lines = lines_of(&setup.by(block.way), block.kind, socket);
         let about = About::Lines(block.kind, block.way);
         (
             setup.buffer(),
-            question(about, lines, visit(asked.host(), facts)),
+            question(
+                about,
+                lines_of(&setup.by(block.way), block.kind, socket),
+                visit(asked.host(), &facts.plan),
+            ),
         )
     });
     rows.chain(blocks).collect()
@@ -341,7 +351,7 @@ fn about_changes(
             let (about, lines) = (About::Change(number, *way), lines::builtin(&setup.by(*way)));
             (
                 setup.buffer(),
-                question(about, lines, visit(asked.host(), facts)),
+                question(about, lines, visit(asked.host(), &change.plan)),
             )
         };
         ways.iter().map(of_way).collect::<Vec<_>>()
@@ -349,12 +359,12 @@ fn about_changes(
     questions.collect()
 }
 
-/// Returns the request of a visitor with this `host`. The request has the check's page and most of its
+/// Returns the request of a visitor with this `host`. The request has the page of the check's plan and most of its
 /// headers, but a browser's User-Agent and Accept replace sni-check's defaults. It changes nothing at the
 /// server: GET replaces a method that isn't safe. Returns `None` if the check sends no request, or if a
 /// header has a value that isn't text.
-pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
-    let request = &facts.plan.request;
+pub(super) fn visit(host: &str, plan: &Plan) -> Option<Visit> {
+    let request = &plan.request;
     let uri = request.uri.path_and_query()?.to_string();
     let mut headers = vec![("Host".to_owned(), host.to_owned())];
     for (name, value) in &request.headers {
@@ -383,7 +393,7 @@ pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
         true => request.method.to_string(),
         false => "GET".to_owned(),
     };
-    (!facts.plan.handshake_only).then_some(Visit {
+    (!plan.handshake_only).then_some(Visit {
         method,
         uri,
         headers,
@@ -403,8 +413,9 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     visitor.complete && is_fine
 }
 
-/// Returns why HAProxy's own check refuses the response, if sni-check's check gets no response to judge.
-fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
+/// Returns the result of HAProxy's own check if the check refuses the response, and if sni-check's check gets
+/// no response to judge.
+fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<Checked> {
     // sni-check has judged a response itself.
     if Stage::of_failure(facts.failure()?, &facts.plan) > Stage::Response {
         return None;
@@ -412,7 +423,17 @@ fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
     let own = blocks.iter().filter(|block| block.kind == Kind::Builtin);
     let refused = own.filter(|block| block.stage().is_rejected_response());
     let mut refused = refused.filter_map(|block| block.tried.as_ref());
-    own_check(refused.next()?)?.err()
+    match refused.next()? {
+        Answer::Checked(checked) => Some(checked.clone()),
+        Answer::Refused(_) | Answer::None => None,
+    }
+}
+
+/// Returns the unexpected status of a response that HAProxy's own check refuses. A check that looks for a text
+/// may get an error page.
+fn refused_status(checked: &Checked) -> Option<u16> {
+    let status = checked.code.parse().ok()?;
+    (checked.status == "L7STS" || status >= 400).then_some(status)
 }
 
 /// Returns true if HAProxy's http-check could not connect to `sni-check serve`.

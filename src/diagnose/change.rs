@@ -170,6 +170,12 @@ impl Change {
         edits.any(is_address) || moved.is_some_and(|(moved, _)| moved.options == self.options)
     }
 
+    /// Returns true if the change makes the check connect with TLS.
+    pub fn adds_tls(&self) -> bool {
+        let mut edits = self.words.iter().chain(&self.connect);
+        edits.any(|(word, value)| ["ssl", "check-ssl"].contains(word) && value.is_some())
+    }
+
     /// Returns true if nothing changes.
     pub fn is_empty(&self) -> bool {
         *self == Change::default()

@@ -12,6 +12,7 @@ use crate::causes::facts::{
     Answers, Attempt, Facts, Faults, Handshakes, KnownValue, host, is_safe,
 };
 use crate::certificate::CertificateFailure;
+use crate::code::Layer;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
 use crate::options::Options;
@@ -63,8 +64,8 @@ pub(super) fn gather(
     facts
 }
 
-/// Returns the facts about a check that succeeded with changed options. Sends the request again, and copies
-/// the addresses from the earlier facts.
+/// Returns the facts about a check that succeeded with changed options. Sends the request again, runs the check
+/// at the name's other addresses, and copies the addresses from the earlier facts.
 pub(super) fn facts_of_success(
     plan: Plan,
     options: Options,
@@ -81,9 +82,28 @@ pub(super) fn facts_of_success(
         ..nothing_seen(plan, options, &before.known_values)
     };
     if let Some(address) = facts.reached.clone() {
-        facts.answers = ask(&facts.plan, &address, false, session);
+        let plan = &facts.plan;
+        let (mut answers, mut elsewhere) = (None, Vec::new());
+        let others = before.elsewhere.iter().map(|(other, _)| other.clone());
+        let jobs: [Job<'_>; 2] = [
+            Box::new(|| answers = ask(plan, &address, false, session)),
+            Box::new(|| elsewhere = at_each(plan, others, session)),
+        ];
+        in_parallel(jobs);
+        (facts.answers, facts.elsewhere) = (answers, elsewhere);
     }
     facts
+}
+
+/// Runs the check at these addresses.
+fn at_each(
+    plan: &Plan,
+    addresses: impl Iterator<Item = Address>,
+    session: &Session,
+) -> Vec<(Address, Attempt)> {
+    each(addresses, |address| {
+        attempt(whole_check(plan), address, plan.timeout, session)
+    })
 }
 
 /// Returns the facts that are known before diagnose sends anything.
@@ -125,24 +145,27 @@ fn each(
 /// The longest time that the check runs before the handshakes begin.
 const HEAD_START: Duration = Duration::from_millis(500);
 
-/// Runs the check. Then makes the handshakes, and in parallel runs the check at the name's other addresses. A
-/// server may ban clients after some failed handshakes, and the check would then fail, too. So the handshakes
-/// begin only when the check has ended, or after `HEAD_START`.
+/// Runs the check. Then makes the handshakes, and in parallel runs the check at the name's other addresses. If
+/// the check gets a response, also sends the variations of its request. A server may ban clients after some
+/// failed handshakes, and the check would then fail, too. So the handshakes begin only when the check has
+/// ended, or after `HEAD_START`.
 fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>, session: &Session) {
     let (plan, options) = (&facts.plan, &facts.options);
     let (mut verdict, mut elsewhere, mut tls) = (Attempt::none(), Vec::new(), None);
     let others = others.into_iter();
-    let at_others: Job<'_> = Box::new(|| {
-        elsewhere = each(others, |address| {
-            attempt(whole_check(plan), address, plan.timeout, session)
-        });
-    });
+    let at_others: Job<'_> = Box::new(|| elsewhere = at_each(plan, others, session));
     let (ended, end) = mpsc::channel();
-    let (result, handshakes) = (&mut verdict, &mut tls);
+    let (result, handshakes, mut answers) = (&mut verdict, &mut tls, None);
+    let answered = &mut answers;
     let jobs: Vec<Job<'_>> = vec![
         Box::new(move || {
             *result = probe::run(plan, Instant::now());
             _ = ended.send(());
+            // A check that gets a response has verified the certificate, so its request needn't wait for the
+            // handshakes.
+            if gets_response(&result.result) {
+                *answered = ask(plan, address, false, session);
+            }
         }),
         Box::new(move || {
             _ = end.recv_timeout(HEAD_START);
@@ -163,6 +186,14 @@ fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>, sessi
         tls = shake_hands(plan, options, address, Vec::new(), session);
     }
     (facts.verdict, facts.elsewhere, facts.tls) = (verdict, elsewhere, Some(tls));
+    facts.answers = answers;
+}
+
+/// Returns true if the check gets a response in time.
+fn gets_response<T>(result: &Result<T, Failure>) -> bool {
+    let is_late = is_slow(result);
+    let failure = result.as_ref().err();
+    !is_late && failure.is_none_or(|failure| failure.code().layer() == Layer::Http)
 }
 
 /// Returns true if the server accepts the request, but doesn't respond in time.
@@ -187,7 +218,7 @@ fn look_at_http(facts: &mut Facts, address: &Address, session: &Session) {
     let untrusted = !tls.faults.is_empty() && facts.plan.tls.verification.is_some();
     let (named, any) = (tls.named.result.is_ok(), tls.any_succeeded());
     // A request that timed out would time out again.
-    if named && !is_slow(&facts.verdict.result) {
+    if facts.answers.is_none() && named && !is_slow(&facts.verdict.result) {
         facts.answers = ask(&facts.plan, address, untrusted, session);
     }
     if !any {

@@ -72,10 +72,12 @@ impl<'a> Report<'a> {
         report
     }
 
-    /// Returns why the check still fails with the changes of the proved causes.
+    /// Returns why the check still fails with the changes of the proved causes. Returns `None` if HAProxy's own
+    /// check is UP with them: then only sni-check can't check the server, and a cause says so.
     pub fn remains(&self) -> Option<String> {
-        let failure = self.search.changed.as_ref()?.failure()?;
-        Some(failure.to_string())
+        let changed = self.search.changed.as_ref()?;
+        let failure = changed.failure()?;
+        (changed.own_check_is_up() != Some(true)).then(|| failure.to_string())
     }
 
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because the

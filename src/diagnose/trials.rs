@@ -34,6 +34,17 @@ impl Search {
         self.changed.as_ref().unwrap_or(&self.asked)
     }
 
+    /// Adds HAProxy's answers to the facts, if they have the status of a response that sni-check itself can't
+    /// get. Returns false if the facts already have this status.
+    pub fn add_status(&mut self, haproxy: Option<&HaproxyFacts>) -> bool {
+        let is_new = self.best().status().is_none()
+            && haproxy.is_some_and(|haproxy| haproxy.refused_status.is_some());
+        if is_new {
+            self.add_haproxy(haproxy.cloned());
+        }
+        is_new
+    }
+
     /// Adds HAProxy's answers to the facts.
     pub fn add_haproxy(&mut self, haproxy: Option<HaproxyFacts>) {
         match &mut self.changed {
@@ -129,6 +140,16 @@ impl Candidate {
             options,
             attempt: Attempt::none(),
         })
+    }
+
+    /// Returns the change with GET in place of a method that may change something at the server. This change
+    /// must make the check succeed.
+    fn with_get(self) -> Option<Candidate> {
+        let mut options = self.options;
+        (options.method, options.body) = (None, None);
+        let method = (causes::of_untried_method(), Vec::new());
+        let causes = self.causes.into_iter().chain([method]).collect();
+        Candidate::new(causes, false, options)
     }
 
     /// Returns true if the change may prove this cause.
@@ -307,21 +328,23 @@ fn end_of_loop(facts: &Facts, session: &Session) -> Option<(Vec<Finding>, Facts)
 }
 
 /// Returns the changes that the possible causes propose. If diagnose isn't allowed to send a changed request,
-/// it tries only the handshake. The list contains such a change only if an address answers and the check's
-/// request hasn't reached the server.
+/// it tries only the handshake, or tries GET if the check's request has reached the server or if no address
+/// answers.
 fn changes(facts: &Facts) -> Vec<Candidate> {
-    let arrived = facts.code().layer() == Layer::Http || facts.reached.is_none();
+    let arrived = facts.code_of_trials().layer() == Layer::Http || facts.reached.is_none();
     let trials = causes::trials(facts).into_iter();
     let candidates = trials.filter_map(|(cause, trial)| {
         let Change::Options(options) = trial.change else {
             return None;
         };
         let causes = vec![(cause, trial.values)];
-        Candidate::new(causes, trial.counts_progress, *options)
+        let candidate = Candidate::new(causes, trial.counts_progress, *options)?;
+        match facts.may_send(&candidate.plan) || !arrived {
+            true => Some(candidate),
+            false => candidate.with_get(),
+        }
     });
-    candidates
-        .filter(|candidate| facts.may_send(&candidate.plan) || !arrived)
-        .collect()
+    candidates.collect()
 }
 
 /// Tries the changes in parallel.

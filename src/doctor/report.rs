@@ -12,7 +12,7 @@ use crate::haproxy::config::place::Place;
 use crate::output::mark::Mark;
 
 use super::finding::{Effect, Finding};
-use super::run::outcome::Runs;
+use super::run::outcome::{Ran, Runs};
 
 /// The id of the note that doctor prints last, as a single sentence, and doesn't count.
 pub(crate) const LAST: &str = "runtime-servers";
@@ -34,6 +34,8 @@ pub(crate) struct Report {
     pub findings: Vec<Finding>,
     /// Backend and name of every server in the backends that doctor judges.
     pub servers: Vec<(String, String)>,
+    /// `BACKEND/SERVER` of every server whose state a check decides.
+    pub judged: BTreeSet<String>,
     /// Lines that doctor doesn't understand, and why.
     pub unclear: Vec<(Place, String)>,
     pub haproxy_version: Option<String>,
@@ -76,9 +78,7 @@ impl Report {
             move |found: &&Finding| found.mark == Mark::Note && is_wanted(found.effect)
         };
         let unchecked = self.servers_of(of_note(|effect| effect == Effect::Unchecked));
-        let misjudged = self.servers_of(of_note(|effect| {
-            !matches!(effect, Effect::Unchecked | Effect::Hint)
-        }));
+        let misjudged = self.servers_of(of_note(Effect::is_of_check));
         if parts.is_empty() {
             let has_checks = self.checks + self.served + self.own > 0;
             parts.push(match (notes, failed, misjudged.len(), unchecked.len()) {
@@ -138,7 +138,19 @@ impl Report {
         if self.findings.iter().any(|found| stops(&found)) {
             parts.push("HAProxy does not start".to_owned());
         }
-        let mut counted = BTreeSet::new();
+        let effects = [Effect::Down, Effect::Up, Effect::Either];
+        let failing = effects.into_iter().flat_map(|effect| {
+            let servers = self.servers_of(with(effect)).into_iter();
+            servers.filter(move |server| self.fails_anyway(effect, server))
+        });
+        let mut counted: BTreeSet<String> = failing.collect();
+        if !counted.is_empty() {
+            let their = if counted.len() == 1 { "its" } else { "their" };
+            let servers = many(counted.len(), "server");
+            parts.push(format!(
+                "{servers} will be DOWN, and {their} visitors fail anyway"
+            ));
+        }
         for (effect, text) in [
             (Effect::Down, "will be DOWN though {they} work{s}"),
             (Effect::Up, "will be UP though visitors fail"),
@@ -167,8 +179,24 @@ impl Report {
         parts
     }
 
+    /// Returns true if the run saw the part of an effect that makes a server DOWN, or its visitors fail, in
+    /// contradiction to the other part. Then the check is DOWN, and visitors fail as well.
+    fn fails_anyway(&self, effect: Effect, server: &str) -> bool {
+        let runs = self.runs.iter();
+        let mut runs = runs.flat_map(|runs| runs.checks.iter().chain(&runs.followers));
+        let is_down = |ran: &Ran| !ran.outcome.is_up() && !ran.outcome.is_drain();
+        let ran = runs.find(|ran| server == format!("{}/{}", ran.backend, ran.server));
+        ran.is_some_and(|ran| match effect {
+            Effect::Down => ran.visitors_fail(),
+            Effect::Up => is_down(ran),
+            Effect::Either => is_down(ran) && ran.visitors_fail(),
+            _ => false,
+        })
+    }
+
     /// Returns the servers that findings are about. A finding that names a backend is about all its
-    /// servers. A finding without names is about every server.
+    /// servers, or about those with a check if the finding is about a check. A finding without names is about
+    /// the servers of all backends.
     fn servers_of(&self, filter: impl Fn(&&Finding) -> bool) -> BTreeSet<String> {
         let full = |(backend, server): &(String, String)| format!("{backend}/{server}");
         let mut servers = BTreeSet::new();
@@ -179,7 +207,13 @@ impl Report {
                 found.about.is_empty()
                     || about.any(|name| *name == server.0 || *name == full(server))
             });
-            servers.extend(concerned.map(full));
+            let is_judged =
+                |server: &String| self.judged.contains(server) || found.about.contains(server);
+            let (judged, others): (Vec<String>, Vec<String>) =
+                concerned.map(full).partition(is_judged);
+            let is_about_check = found.effect.is_of_check() && !judged.is_empty();
+            servers.extend(judged);
+            servers.extend(others.into_iter().filter(|_| !is_about_check));
         }
         servers
     }

@@ -10,6 +10,7 @@ pub(crate) mod detour;
 pub(crate) mod dialogue;
 pub(crate) mod difference;
 pub(crate) mod fit;
+pub(crate) mod folders;
 pub(crate) mod global;
 pub(crate) mod hidden;
 pub(crate) mod host;
@@ -36,6 +37,7 @@ const RULES: &[Rule] = &[
     whole("line", global::broken_lines),
     whole("refused", global::refused),
     whole("no-chroot", global::no_chroot),
+    whole("no-folder", folders::missing),
     whole("no-external-check", global::no_external_check),
     backend("no-command", coverage::no_command),
     whole("ulimit-n", descriptors::too_many),
@@ -222,6 +224,18 @@ const CAUSES: &[(&str, &str)] = &[
 pub(crate) fn cause(id: &str) -> Option<&'static str> {
     let mut causes = CAUSES.iter();
     causes.find_map(|(rule, cause)| (*rule == id).then_some(*cause))
+}
+
+/// Returns true if this rule compares the check's connection with traffic's.
+pub(crate) fn compares(id: &str) -> bool {
+    let mut rules = RULES.iter();
+    rules.any(|rule| rule.id == id && matches!(rule.look, Look::Comparison(_)))
+}
+
+/// Returns true if this rule is about a check, or compares it with traffic.
+pub(crate) fn is_about_check(id: &str) -> bool {
+    let mut rules = RULES.iter();
+    rules.any(|rule| rule.id == id && matches!(rule.look, Look::Check(_) | Look::Comparison(_)))
 }
 
 /// Returns true if findings can have this id.

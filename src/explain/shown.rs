@@ -1,5 +1,7 @@
 //! HAProxy's own words for a check: codes that aren't sni-check's, and statuses.
 
+use crate::haproxy::child::signal;
+
 /// A word or number that HAProxy shows for a check.
 pub struct Shown {
     /// The word or number in HAProxy's statistics.
@@ -47,7 +49,7 @@ pub const SHOWN: [Shown; 24] = [
     Shown {
         word: "143",
         brief: "a script's command was killed by SIGTERM",
-        next: "explain PROCTOUT",
+        next: "doctor",
         in_log: "",
         more: "143 is a shell's code, so external-check command names a script. HAProxy sends SIGTERM to a check that takes too long. Set external-check command to sni-check itself.",
     },
@@ -151,14 +153,14 @@ pub const SHOWN: [Shown; 24] = [
     },
     Shown {
         word: "L6OK",
-        brief: "the TLS handshake works, no more is checked",
+        brief: "the TLS handshake works; no request is sent",
         next: "doctor",
         in_log: "Layer6 check passed",
         more: "The configuration asks for no request.",
     },
     Shown {
         word: "L4OK",
-        brief: "connecting works, no more is checked",
+        brief: "connecting works; nothing else is checked",
         next: "doctor",
         in_log: "Layer4 check passed",
         more: "The configuration asks for no handshake and no request.",
@@ -173,7 +175,7 @@ pub const SHOWN: [Shown; 24] = [
     Shown {
         word: "MAINT",
         brief: "in maintenance: no traffic and no check",
-        next: "explain MAINT",
+        next: "diagnose",
         in_log: "",
         more: "",
     },
@@ -238,11 +240,13 @@ pub(super) fn find(text: &str) -> Option<&'static Shown> {
 }
 
 /// Returns where a number that isn't a code of sni-check may come from.
-pub(super) fn foreign(number: i64) -> &'static str {
-    match number {
-        128..=159 => {
-            "a shell uses a code of 128 or more for a command that signal N-128 killed. Set external-check command to sni-check itself, not to a script"
-        }
-        _ => "sni-check explain, without a code, prints the codes of sni-check",
+pub(super) fn foreign(number: i64) -> String {
+    match i32::try_from(number) {
+        Ok(number @ 129..=159) => format!(
+            "a shell uses this code for a command that {} killed. Set external-check command to sni-check itself, not \
+             to a script",
+            signal(number - 128)
+        ),
+        _ => "sni-check explain, without a code, prints the codes of sni-check".to_owned(),
     }
 }

@@ -41,6 +41,8 @@ pub(crate) enum Answer {
 pub(super) const POLL: Duration = Duration::from_millis(30);
 /// How long HAProxy may take in addition to its checks, for its start for example.
 const MARGIN: Duration = Duration::from_secs(2);
+/// If a check takes longer than this, the visitor doesn't wait for its result.
+const EARLY: Duration = Duration::from_millis(500);
 /// How many times sni-check tries a configuration. Each new round leaves out what HAProxy refused before.
 const ROUNDS: usize = 6;
 /// The prefix of a question's backend name. The number of the question and a dash follow.
@@ -164,18 +166,22 @@ fn at_once<K>(
         let mut run = Run::prepare(asked.len())?;
         let config = Config::new(global, asked, &answers, patience, &run.visits);
         run.start(binary, &config.text)?;
-        match run.watch(asked, &mut answers, patience + MARGIN) {
+        let early = pause.is_zero().then_some(EARLY);
+        match run.watch(asked, &mut answers, patience + MARGIN, early) {
             Ok(()) => {
-                thread::sleep(pause);
-                for (number, (asked, answer)) in asked.iter().zip(&answers).enumerate() {
+                let is_wanted = |number: usize| {
+                    let (asked, answer): (&Question<K>, &Answer) =
+                        (&asked[number], &answers[number]);
                     let is_free = !asked.is_checked && *answer == Answer::None;
-                    if let Some(visit) = &asked.visit
-                        && (is_free || answer.is_up())
-                    {
-                        run.visits.send(number, &backend(number), visit);
-                    }
+                    asked.visit.is_some() && (is_free || answer.is_up())
+                };
+                let wanted = (0..asked.len()).filter(|number| is_wanted(*number));
+                let wanted: Vec<usize> = wanted.collect();
+                if !wanted.is_empty() {
+                    thread::sleep(pause);
                 }
-                run.visits.read(patience, &mut visitors);
+                run.send(asked, &wanted);
+                run.visits.read(patience, &wanted, &mut visitors);
                 return Ok(answers.into_iter().zip(visitors).collect());
             }
             Err(error) => {
@@ -341,14 +347,26 @@ impl Run {
         Ok(())
     }
 
-    /// Waits until every check has a result, but not longer than `longest`.
+    /// Sends the requests of these questions' visitors.
+    fn send<K>(&mut self, asked: &[Question<K>], numbers: &[usize]) {
+        for number in numbers {
+            if let Some(visit) = &asked[*number].visit {
+                self.visits.send(*number, &backend(*number), visit);
+            }
+        }
+    }
+
+    /// Waits until every check has a result, but not longer than `longest`. After the time `early`, sends the
+    /// visitors of the checks without a result.
     fn watch<K>(
         &mut self,
         asked: &[Question<K>],
         answers: &mut [Answer],
         longest: Duration,
+        early: Option<Duration>,
     ) -> Result<()> {
-        let end = Instant::now() + longest;
+        let start = Instant::now();
+        let end = start + longest;
         self.socket.set_read_timeout(Some(POLL))?;
         self.command("prompt", end)?;
         loop {
@@ -365,6 +383,12 @@ impl Run {
             let waits = both.any(|(asked, answer)| asked.is_checked && *answer == Answer::None);
             if !waits || Instant::now() >= end {
                 return Ok(());
+            }
+            if early.is_some_and(|early| start.elapsed() >= early) {
+                let open = answers.iter().enumerate();
+                let open = open.filter(|(_, answer)| **answer == Answer::None);
+                let open: Vec<usize> = open.map(|(number, _)| number).collect();
+                self.send(asked, &open);
             }
             thread::sleep(POLL);
         }

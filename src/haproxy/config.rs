@@ -9,6 +9,7 @@ pub(crate) mod backend_lines;
 pub(crate) mod check;
 mod condition;
 pub(crate) mod connection;
+mod criterion;
 pub(crate) mod external;
 pub(crate) mod frontend;
 pub(crate) mod http_check;

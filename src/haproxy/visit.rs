@@ -78,7 +78,7 @@ impl Visits {
         )
     }
 
-    /// Sends the request of a visitor.
+    /// Sends the request of a visitor. Each visitor sends only one request.
     pub fn send(&mut self, number: usize, backend: &str, visit: &Visit) {
         let Some(mut stream) = self.waiting.get_mut(number).and_then(Option::take) else {
             return;
@@ -100,10 +100,11 @@ impl Visits {
         }
     }
 
-    /// Reads the responses, for at most `patience` in all.
-    pub fn read(&mut self, patience: Duration, visited: &mut [Option<Visited>]) {
+    /// Reads the responses to the visitors of the `wanted` questions, for at most `patience` in all.
+    pub fn read(&mut self, patience: Duration, wanted: &[usize], visited: &mut [Option<Visited>]) {
         let end = Instant::now() + patience;
-        for (number, has_body, stream) in self.sent.drain(..) {
+        let sent = self.sent.drain(..);
+        for (number, has_body, stream) in sent.filter(|(number, ..)| wanted.contains(number)) {
             if let Some(slot) = visited.get_mut(number) {
                 *slot = read(stream, end);
                 if let Some(visited) = slot.as_mut().filter(|_| !has_body) {

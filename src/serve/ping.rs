@@ -30,7 +30,9 @@ pub(super) fn run(options: &ServeOptions) -> Result<Code> {
     let error = match ask(&address) {
         Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => return Ok(Code::Healthy),
         Ok(answer) => format!("answers {:?}", answer.lines().next().unwrap_or_default()),
-        Err(error) => format!("does not answer: {error}"),
+        Err(error) => format!(
+            "does not answer: {error}; start sni-check serve, or name its address with --listen"
+        ),
     };
     write_line(
         io::stderr(),

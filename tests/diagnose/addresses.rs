@@ -94,6 +94,33 @@ fn each_address_is_tried_and_the_fix_names_working_addresses() {
     haproxy.wait_for_status("be", "s2", "UP");
 }
 
+/// Both addresses lack the page. One of them also has the wrong certificate.
+#[test]
+fn a_changed_check_is_compared_at_all_addresses() {
+    let stage = Stage::new();
+    let other = stage.ca.leaf(&["other.test"], 30);
+    let nginx = Nginx::serve(|folder, port| {
+        let second = site((folder, port), "", "other.test", (&other, &[]), "");
+        let second = second.replace("listen 127.0.0.1:", "listen 127.0.0.2:");
+        site((folder, port), "", NAME, (&stage.leaf, &[]), "") + &second
+    });
+    let hosts = format!("127.0.0.1 {NAME}\n127.0.0.2 {NAME}\n");
+    let hosts = stage.folder.file("hosts", &hosts);
+    let target = format!("{NAME}:{}", nginx.port);
+    let ca = ["--ca-file", &stage.ca_file];
+    let output = with_hosts(&hosts)
+        .args([BINARY, "diagnose", "--json", "--uri", "/missing"])
+        .args(ca)
+        .arg(&target)
+        .output()
+        .expect("diagnose runs");
+    let text = stdout(&output);
+    assert!(text.contains("path-wrong"), "{text}");
+    assert!(text.contains("servers-differ"), "{text}");
+    let faulty = format!("127.0.0.2:{} is not: certificate is not for", nginx.port);
+    assert!(text.contains(&faulty), "{text}");
+}
+
 #[test]
 fn diagnose_tries_eight_of_many_addresses_and_works_without_threads() {
     let stage = Stage::new();

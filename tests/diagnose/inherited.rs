@@ -84,6 +84,58 @@ fn a_check_gets_back_the_request_of_defaults() {
     }
 }
 
+/// With several `defaults`, each may replace the request of an earlier one.
+#[test]
+fn a_check_gets_back_a_request_that_lines_of_other_defaults_replace() {
+    let stage = Stage::new();
+    let server = Nginx::serve(|folder, port| {
+        let more = "if ($http_x_key != good) { return 403; }";
+        site((folder, port), "", NAME, (&stage.leaf, &[]), more)
+    });
+    let port = stage.nginx().port.to_string();
+    let line = server_line(&stage, &format!("check-sni {NAME}"));
+    let line = line.replace(&port, &server.port.to_string());
+    let request = format!(
+        "http-check send meth GET uri {PAGE} ver HTTP/1.1 hdr Host {NAME} hdr X-Key good\n"
+    );
+    for (second, third, backend) in [
+        ("http-check expect status 200", "", ""),
+        (
+            &*format!("option httpchk GET {PAGE}"),
+            "",
+            "http-check expect status 200",
+        ),
+        (
+            &format!("http-check send hdr Host {NAME}"),
+            "http-check expect status 200",
+            "",
+        ),
+    ] {
+        let defaults = format!(
+            "    option httpchk\n    {request}defaults second from first\n    {second}\n\
+             defaults third from second\n    {third}\n"
+        );
+        let broken = Broken::with_defaults(&stage, "", &defaults, "");
+        let text = broken.text().replace("\ndefaults\n", "\ndefaults first\n");
+        let text = text.replace(
+            "backend be\n",
+            &format!("backend be from third\n    {backend}\n{line}"),
+        );
+        let broken = Broken::of_text(&stage, text);
+        let server = broken.diagnose();
+        let fixed = broken.assert_repaired_by(&server);
+        let in_backend = fixed.split_once("backend be").expect("a backend").1;
+        let words = [
+            &format!("uri {PAGE} "),
+            &format!("hdr Host {NAME}"),
+            "hdr X-Key good",
+        ];
+        for word in words {
+            assert!(in_backend.contains(word), "{server:#}\n{fixed}");
+        }
+    }
+}
+
 #[test]
 fn a_check_without_a_request_is_down_without_statistics() {
     let stage = Stage::new();

@@ -164,3 +164,23 @@ fn the_source_address_of_another_server_is_tried() {
     assert_eq!(found["causes"][0]["id"], "source-elsewhere", "{found:#}");
     assert_eq!(found["diff_visitors"], 200, "{found:#}");
 }
+
+#[test]
+fn visitors_ask_for_the_only_name_that_a_frontend_accepts() {
+    let stage = Stage::new();
+    let socket = stage.folder.join("fe.sock");
+    let wrong = "wrong.test";
+    for rule in [
+        format!("http-request deny unless {{ req.hdr(host) -i {NAME} }}"),
+        format!("http-request redirect prefix https://{NAME} if !{{ hdr(host) -i {NAME} }}"),
+    ] {
+        let check = CHECK.replace(NAME, wrong);
+        let backend = format!(
+            "frontend fe\n    bind {socket}\n    {rule}\n    default_backend be\nbackend be\n{check}    server s1 \
+             127.0.0.1:PORT ssl verify required ca-file CA sni req.hdr(host) check check-sni {wrong}\n"
+        );
+        let new = format!("check check-sni {NAME}\"");
+        let found = assert_changed(&stage, &backend, ("be", "s1"), &new);
+        assert_eq!(found["diff_visitors"], 200, "{found:#}");
+    }
+}

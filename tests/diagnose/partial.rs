@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::servers::{CHECK, assert_changed, config, nginx, running};
 use crate::support::check::{BINARY, run_by_hand, stdout};
+use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
 
@@ -96,4 +97,89 @@ fn haproxys_own_check_gets_a_host_although_sni_check_fails_earlier() {
     let found = assert_changed(&stage, &backend, ("be", "s1"), &format!("hdr Host {NAME}"));
     let reason = found["diff_reason"].to_string();
     assert!(reason.contains("sends no Host header"), "{reason}");
+}
+
+#[test]
+fn tls_is_proved_although_another_fault_remains() {
+    let stage = Stage::new();
+    let other = stage.folder.file("other.pem", &Ca::named("Other CA").pem);
+    let line =
+        format!("server s1 127.0.0.1:PORT verify required sni str({NAME}) check check-sni {NAME}");
+    for (backend, remains) in [
+        (
+            format!("{CHECK}    {line} ca-file {other}"),
+            "certificate's issuer unknown",
+        ),
+        (
+            format!("{CHECK}    http-check expect string nowhere\n    {line} ca-file CA"),
+            "body does not meet --expect",
+        ),
+    ] {
+        let config = config(&stage, &format!("backend be\n{backend}\n"));
+        let _haproxy = running(&config, ("be", "s1"), "DOWN");
+        let output = run_by_hand(&["diagnose", "--json", "-f", &config]);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+        let server = &report["servers"][0];
+        let left = server["remains"].as_str().unwrap_or_default();
+        assert!(left.starts_with(remains), "{server:#}");
+    }
+}
+
+/// A POST may change something at another page or site, so diagnose tries GET there.
+#[test]
+fn a_post_to_a_wrong_page_or_site_becomes_a_get() {
+    let stage = Stage::new();
+    let other_host = format!("if ($host != {NAME}) {{ return 404; }}");
+    for (rules, page, host, causes) in [
+        (
+            "",
+            "/missing",
+            NAME,
+            ["path-wrong", "method-untried"].as_slice(),
+        ),
+        (
+            &other_host,
+            "/",
+            "wrong.example.test",
+            &["host-not-of-visitors", "method-untried"],
+        ),
+        (
+            "if ($request_method = POST) { return 403; }",
+            "/",
+            NAME,
+            &["method-not-answered"],
+        ),
+    ] {
+        let server = nginx(&stage, "", rules);
+        let backend = format!(
+            "backend be\n    option httpchk\n    http-check send meth POST uri {page} ver HTTP/1.1 hdr Host {host}\n    \
+             server s1 127.0.0.1:{} TLS check check-sni {NAME}\n",
+            server.port
+        );
+        let new = format!("meth GET uri / ver HTTP/1.1 hdr Host {NAME}");
+        let found = assert_changed(&stage, &backend, ("be", "s1"), &new);
+        assert_eq!(ids(&found), causes, "{found:#}");
+    }
+}
+
+#[test]
+fn the_status_that_only_haproxy_gets_proposes_other_pages_and_hosts() {
+    let stage = Stage::new();
+    // sni-check has no cipher with CBC.
+    let old = "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-SHA;";
+    let rules = format!("{old} if ($host != {NAME}) {{ return 404; }}");
+    let server = nginx(&stage, "", &rules);
+    for request in [
+        format!("meth GET uri /missing ver HTTP/1.1 hdr Host {NAME}"),
+        "meth GET uri / ver HTTP/1.1 hdr Host wrong.example.test".to_owned(),
+    ] {
+        let backend = format!(
+            "backend be\n    option httpchk\n    http-check send {request}\n    server s1 127.0.0.1:{} TLS check \
+             check-sni {NAME}\n",
+            server.port
+        );
+        let new = format!("meth GET uri / ver HTTP/1.1 hdr Host {NAME}");
+        let found = assert_changed(&stage, &backend, ("be", "s1"), &new);
+        assert_eq!(found["remains"], Value::Null, "{found:#}");
+    }
 }

@@ -32,8 +32,18 @@ impl Broken {
             "global\n    {global}\n    stats socket {socket} level admin\ndefaults\n    mode http\n    \
              timeout connect 5s\n    timeout client 5s\n    timeout server 5s\n{more}backend be\n{backend}\n"
         );
+        Broken::of_text(stage, text)
+    }
+
+    /// Writes this configuration.
+    pub fn of_text(stage: &Stage, text: String) -> Broken {
         let file = stage.folder.file("haproxy.cfg", &text);
         Broken { text, file }
+    }
+
+    /// Returns the configuration.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Runs HAProxy with the file, and returns what diagnose says about the server.

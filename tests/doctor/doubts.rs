@@ -105,6 +105,10 @@ fn advice_names_variables_and_never_shows_their_values() {
             r#"meth POST uri / ver HTTP/1.1 body-lf "%[srv_name] x""#,
             r#"body-lf "%[srv_name] x""#,
         ),
+        (
+            r#"meth GET uri / ver HTTP/1.1 hdr Authorization "Bearer s3cret-t0ken""#,
+            "keep the other words and write meth GET ver HTTP/1.1 hdr Host",
+        ),
     ] {
         let backend = format!(
             " option httpchk\n http-check send {send}\n server s 127.0.0.1:PORT TLS check check-sni {NAME}"
@@ -240,6 +244,42 @@ fn an_agent_takes_a_server_out_of_service() {
     let (report, code) = json(&["-f", &config, "--run"]);
     let found = finding(&report, "agent-down");
     assert_eq!((&found["mark"], code), (&"problem".into(), 2), "{report}");
+    // Visitors of this server fail, while its check is UP. But the agent makes the server DOWN.
+    let server = format!("127.0.0.1:PORT TLS no-ssl-reuse {words}");
+    let server = server.replace("TLS", "ssl verify none");
+    let config = configure(&stage, PLAIN, &format!(" server s {server}"));
+    let (report, _) = json(&["-f", &config, "--run"]);
+    let findings = report["findings"].as_array().expect("findings").iter();
+    let certain = findings.filter(|found| found["mark"] == "problem");
+    assert_eq!(certain.count(), 1, "{report}");
+    let summary = report["summary"].as_str().expect("text");
+    let expected = "1 server will be DOWN, and its visitors fail anyway";
+    assert!(summary.starts_with(expected), "{summary}");
+}
+
+/// A tcp-check that waits for text is UP if the server sends the text. A certain finding can't stay certain.
+#[test]
+fn a_server_that_sends_text_first() {
+    let stage = Stage::new();
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = server.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for stream in server.incoming().flatten() {
+            _ = (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            thread::spawn(move || std::io::copy(&mut &stream, &mut std::io::sink()));
+        }
+    });
+    let rules = " option tcp-check\n tcp-check expect string HTTP";
+    let backend = format!("{rules}\n server s 127.0.0.1:{port} check inter 500ms");
+    let config = configure(&stage, PLAIN, &backend);
+    let found = found(&json(&["-f", &config]).0);
+    assert!(found.contains(&("tcp-check-banner".to_owned(), "problem".to_owned())));
+    let (report, code) = json(&["-f", &config, "--run"]);
+    assert_eq!(
+        report["runs"]["checks"][0]["check_status"], "L7OK",
+        "{report}"
+    );
+    assert_eq!(code, 0, "{report}");
 }
 
 #[test]

@@ -599,6 +599,19 @@ fn a_backend_in_which_every_server_has_weight_0() {
     let end = format!("check-sni {NAME} weight 0");
     let config = in_chroot(&stage, &own("option httpchk GET /", &end));
     comes_true(&config, ("weight-0", PROBLEM, "up"), "L7OK", 503);
+    let rules = "option httpchk GET /\n use-server s if TRUE";
+    let config = in_chroot(&stage, &own(rules, &end));
+    comes_true(&config, ("weight-0", NOTE, "up"), "L7OK", 200);
+    // A check that a run sees DOWN isn't UP, and visitors of a dead server fail with any weight.
+    let dead = own("option httpchk GET /", &end).replace("PORT", &dead_port().to_string());
+    // The same is true if HAProxy can't start the check of a dead server.
+    let server = format!("127.0.0.1:{} TLS check inter 500ms", dead_port());
+    for backend in [dead, checked("/none", &options(), &server)] {
+        let (report, _) = json(&["-f", &in_chroot(&stage, &backend), "--run"]);
+        let summary = report["summary"].as_str().expect("text");
+        let expected = "1 server will be DOWN, and its visitors fail anyway";
+        assert!(summary.starts_with(expected), "{summary}");
+    }
 }
 
 /// No status meets both expectations.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::configuration::{
-    checked, configure, finding, foretells, found, in_chroot, jail, json, refuses, shows,
+    PLAIN, checked, configure, finding, foretells, found, in_chroot, jail, json, refuses, shows,
 };
 use crate::support::NAME;
 use crate::support::check::BINARY;
@@ -147,6 +147,47 @@ fn a_chroot_that_does_not_exist() {
     assert!(refuses(&config).contains("chroot"));
 }
 
+/// `haproxy -c` doesn't make the files that HAProxy makes when it starts.
+#[test]
+fn a_folder_for_a_socket_or_a_pidfile_that_does_not_exist() {
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), SERVER);
+    let file = stage.folder.join("none/file");
+    let there = stage.folder.join("file");
+    let write = |line: &str, section: &str| {
+        let global = format!("{}\n {line}", jail(&stage));
+        configure(&stage, &global, &format!("{backend}\n{section}"))
+    };
+    let listen = |address: &str| format!("frontend g\n bind {address}\n");
+    for config in [
+        write(&format!("stats socket {file}"), ""),
+        write("", &listen(&format!("unix@{file}"))),
+        write(
+            &format!("unix-bind prefix {}", stage.folder.join("")),
+            &listen("/none/file"),
+        ),
+    ] {
+        let (report, code) = json(&["-f", &config]);
+        assert_eq!((code, &report["haproxy"]["accepts"]), (2, &true.into()));
+        let write = finding(&report, "no-folder")["write"].to_string();
+        assert!(write.contains("mkdir -p"), "{report}");
+        let said = refuses(&config);
+        assert!(said.contains("cannot bind UNIX socket"), "{said}");
+    }
+    let pidfile = write(&format!("pidfile {file}"), "");
+    let (report, code) = json(&["-f", &pidfile]);
+    assert_eq!(
+        (code, &finding(&report, "no-folder")["mark"]),
+        (0, &"note".into())
+    );
+    for config in [
+        write(&format!("stats socket {there}"), ""),
+        write("", &format!("{} disabled\n", listen(&file))),
+    ] {
+        foretells(&config, &[], "PROCOK", "0");
+    }
+}
+
 /// HAProxy can't run these commands in the chroot, and shows code 255 for each.
 #[test]
 fn commands_that_haproxy_cannot_run() {
@@ -237,6 +278,26 @@ fn without_its_option_there_is_no_external_check() {
     assert_eq!((code, &report["checks"]), (2, &0.into()));
     assert_eq!(finding(&report, "no-option")["mark"], PROBLEM);
     shows(&config, "s", "L4OK", "");
+    // HAProxy doesn't check a server without `check`, so nothing can be wrong about its check.
+    let two = format!("{backend}\n server t 127.0.0.1:PORT");
+    let (report, _) = json(&["-f", &in_chroot(&stage, &two)]);
+    let summary = "1 server will be DOWN though it works, or UP though visitors fail, 1 server is not checked";
+    assert_eq!(report["summary"], summary);
+    // The check that the advice switches on needs lines in the `global` section.
+    let write = |lines: &str| {
+        let global = jail(&stage).replace(PLAIN, lines);
+        let (report, _) = json(&["-f", &configure(&stage, &global, &backend)]);
+        finding(&report, "no-option")["write"].to_string()
+    };
+    let both = write("");
+    let expected = "first: the `global` section has no `external-check` and no `insecure-fork-wanted`; add these";
+    assert!(both.contains(expected), "{both}");
+    let one = write("external-check");
+    assert!(
+        one.contains("has no `insecure-fork-wanted`; add this line"),
+        "{one}"
+    );
+    assert!(!write(PLAIN).contains("`global`"));
 }
 
 #[test]

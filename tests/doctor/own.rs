@@ -635,6 +635,36 @@ fn servers_that_follow_a_check_and_connect_in_another_way() {
     }
 }
 
+/// The check and visitors of the followed server work. The other server's traffic verifies a wrong name.
+#[test]
+fn only_the_server_that_follows_is_blamed() {
+    let stage = Stage::new();
+    let leaf = &stage.leaf;
+    let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (leaf, &[]), ""));
+    let server = format!(
+        "127.0.0.1:{} ssl verify required ca-file {}",
+        nginx.port, stage.ca_file
+    );
+    let text = format!(
+        "{}frontend a\n bind 127.0.0.1:{}\n use_backend a if {{ hdr(host) {NAME} }}\n use_backend b if {{ hdr(host) {NAME} }}\n\
+         backend a\n option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n \
+         server s {server} check-sni {NAME}\n\
+         backend b\n server s {server} verifyhost other.example.test no-check track a/s\n",
+        defaults(""),
+        free_port()
+    );
+    let (report, _) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+    let summary = report["summary"].as_str().expect("text");
+    assert_eq!(
+        summary, "1 server will be UP though visitors fail",
+        "{report}"
+    );
+    let found = &report["findings"][0];
+    assert_eq!(found["about"], serde_json::json!(["b/s"]), "{report}");
+    let what = found["what"].as_str().expect("text");
+    assert!(what.contains("`verifyhost other.example.test`"), "{what}");
+}
+
 /// Returns the status that a visitor gets.
 fn visit(port: u16) -> u16 {
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("a connection");

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::configuration::{checked, finding, foretells, found, in_chroot, json};
 use crate::support::check::BINARY;
 use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::nginx::Nginx;
 use crate::support::stage::Stage;
 use crate::support::{NAME, Running, dead_port, wait_for};
 
@@ -455,4 +456,18 @@ fn the_fix_for_other_roots_names_a_file_that_serve_may_read() {
     let (report, _) = json(&["-f", &in_chroot(&stage, &fixed)]);
     assert!(found(&report).is_empty(), "{report}");
     crate::configuration::shows(&in_chroot(&stage, &fixed), "s", "L7OK", "0");
+}
+
+/// Nothing listens on the socket of serve, so the missing TLS isn't why the check fails.
+#[test]
+fn a_check_that_never_asks_the_server_proves_nothing_about_the_connection() {
+    let stage = Stage::new();
+    let plain = Nginx::plain();
+    let rules = backend(&options());
+    let config = rules.replace("PORT TLS", &plain.port.to_string());
+    let (report, code) = json(&["-f", &in_chroot(&stage, &config), "--run"]);
+    assert_eq!(code, 2, "{report}");
+    finding(&report, "serve-socket");
+    let shows = finding(&report, "traffic-without-tls")["shows"].to_string();
+    assert!(!shows.contains("seen just now"), "{shows}");
 }

@@ -389,6 +389,11 @@ fn maxconn_needs_more_descriptors_than_the_other_limits_allow() {
             "Cannot raise FD limit",
             "maxconn 450 in global; or write a higher fd-hard-limit",
         ),
+        (
+            "ulimit-n 1500",
+            "FD limit (1500) too low for maxconn=",
+            "remove ulimit-n, because HAProxy computes it from maxconn; or write maxconn 675 in global",
+        ),
         ("maxconn 800\n ulimit-n 1700", "", ""),
         ("maxconn 450\n fd-hard-limit 1000", "", ""),
         ("maxconn 800", "", ""),
@@ -589,11 +594,15 @@ fn an_ssl_hello_check_accepts_every_certificate() {
 #[test]
 fn an_ssl_hello_check_inside_of_tls_is_down() {
     let stage = Stage::new();
-    let server = format!("127.0.0.1:PORT TLS check check-sni {NAME} inter 500ms");
-    let backend = format!(" option ssl-hello-chk\n server s {server}");
-    let expected = [("other-protocol-check", NOTE)];
+    let server = "127.0.0.1:PORT TLS check inter 500ms";
+    let backend = format!(" option ssl-hello-chk\n server s {server} check-sni {NAME}");
+    let expected = [("other-protocol-check", "problem")];
     let report = foretells(&in_chroot(&stage, &backend), &expected, "L6RSP", "");
     assert_eq!(finding(&report, "other-protocol-check")["effect"], "down");
+    // The check also sends no SNI, but this is not why it fails.
+    let backend = format!(" option ssl-hello-chk\n server s {server}");
+    let (report, _) = json(&["-f", &in_chroot(&stage, &backend), "--run"]);
+    assert_eq!(finding(&report, "check-without-sni")["mark"], NOTE);
 }
 
 #[test]

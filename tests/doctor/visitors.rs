@@ -241,6 +241,24 @@ fn no_visitor_reaches_a_backend_whose_host_the_frontend_changes() {
             200,
             false,
         ),
+        (
+            "http-request set-header Host b.test unless { hdr(host) -i b.test c.test }\n \
+             use_backend b if { hdr(host) a.test }",
+            503,
+            true,
+        ),
+        (
+            "acl old hdr(host) -i a.test\n http-request set-header Host b.test if old\n \
+             use_backend b if { hdr(host) -i a.test }",
+            503,
+            true,
+        ),
+        (
+            "http-request set-header Host b.test if { hdr(host) a.test } { path_beg /api }\n \
+             use_backend b if { hdr(host) a.test }",
+            200,
+            false,
+        ),
         ("use_backend b if { hdr(host) a.test }", 200, false),
     ] {
         let port = free_port();
@@ -265,6 +283,47 @@ fn no_visitor_reaches_a_backend_whose_host_the_frontend_changes() {
         assert_eq!(haproxy.wait_for_check("b", "s").check_status, "L7OK");
         let status = status_of(port, "a.test");
         assert_eq!(status, visitors, "{front}");
+    }
+}
+
+/// doctor knows no request of visitors in `mode tcp`, but it connects as they do.
+#[test]
+fn a_closed_port_of_visitors_is_a_problem_even_in_mode_tcp() {
+    let stage = Stage::new();
+    let nginx =
+        Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200; }}"));
+    let (open, other) = (
+        nginx.port,
+        Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200; }}")),
+    );
+    let own = format!("option httpchk GET /\n default-server port {}", other.port);
+    let program = "option external-check\n external-check command /bin/true";
+    for (check, port, expected) in [
+        (own.as_str(), dead_port(), Some("check-other-port")),
+        (own.as_str(), open, None),
+        (program, dead_port(), Some("seen")),
+        (program, open, None),
+    ] {
+        let text = format!(
+            "global\n external-check\n insecure-fork-wanted\n{}backend b\n mode tcp\n {check}\n \
+             server s 127.0.0.1:{port} check\n",
+            defaults("")
+        );
+        let config = stage.folder.file("haproxy.cfg", &text);
+        let (report, _) = json(&["-f", &config, "--run"]);
+        let found = report["findings"].as_array().expect("findings");
+        let certain = found
+            .iter()
+            .find(|found| found["effect"] == "up" && found["mark"] == "problem");
+        let id = certain.map(|found| found["id"].as_str().expect("an id"));
+        assert_eq!(id, expected, "{check}: {report:#}");
+        let visitor = &report["runs"]["checks"][0]["visitor"];
+        assert_eq!(visitor.is_null(), expected.is_none(), "{report:#}");
+        if let Some(certain) = certain {
+            let shows = certain["shows"].as_str().expect("a text");
+            let connection = format!("a visitor's connection to 127.0.0.1:{port} fails");
+            assert!(shows.contains(&connection), "{shows}");
+        }
     }
 }
 

@@ -180,7 +180,13 @@ fn validity(stage: &Stage) -> Vec<Fault> {
             53,
             "becomes valid in 5 days",
         ),
-        row(stage, "from 2150 on", &ahead, 53, "is this clock right?"),
+        row(
+            stage,
+            "from 2150 on",
+            &ahead,
+            53,
+            "is this host's clock right?",
+        ),
         row(stage, "from 1970 to 9999", &far, 0, ""),
         row(
             stage,

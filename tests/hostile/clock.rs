@@ -141,7 +141,11 @@ fn certificates_are_judged_correctly_in_1970_and_in_2100() {
     // The clock of a machine without a clock battery starts at about this time.
     let early = 5;
     let late = date_time_ymd(2100, 6, 1).unix_timestamp();
-    expect(&check(&[early], &ca, &leaf), 53, "(is this clock right?)");
+    expect(
+        &check(&[early], &ca, &leaf),
+        53,
+        "(is this host's clock right?)",
+    );
     expect(&check(&[late], &ca, &leaf), 51, "expired");
     // A certificate from 1970 is valid until it expires.
     let (ca, leaf) = valid(1970, 1971);

@@ -1,5 +1,10 @@
 //! Applies the fix of a finding, if the fix is a line, a word or an option to write.
 
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::process::Command;
+
 use crate::reality::Text;
 use crate::said::Finding;
 
@@ -20,12 +25,19 @@ const WITH_VALUE: &[&str] = &[
     "check-alpn",
 ];
 
-/// Returns the configuration with the fix. Returns `None` if the fix needs knowledge that only the
-/// operator has, or if the fix is prose.
-pub fn with_fix(text: &Text, finding: &Finding) -> Option<Text> {
-    let write = finding.write.lines().next()?;
-    let mut write = write;
-    let mut text = text.clone();
+/// Returns the configuration with the fix. Files that the fix copies into the chroot go into a copy of the
+/// chroot in `folder`. Returns `None` if the fix needs knowledge that only the operator has, or if the fix is
+/// prose.
+pub fn with_fix(text: &Text, finding: &Finding, folder: &str) -> Option<Text> {
+    let is_copy = |line: &&str| line.starts_with("install -D ");
+    let mut text = match finding.write.lines().find(is_copy) {
+        Some(copies) => with_copies(text, copies, folder)?,
+        None => text.clone(),
+    };
+    let mut write = finding.write.lines().next()?;
+    if is_copy(&write) {
+        return Some(text);
+    }
     if let Some((_, option)) = write.split_once(", in place of --") {
         let name = option.split([' ', ',', ';']).next()?;
         text.sections = in_options(&text.sections, |old| {
@@ -52,6 +64,44 @@ pub fn with_fix(text: &Text, finding: &Finding) -> Option<Text> {
     write
         .split("; and ")
         .try_fold(text, |text, part| step(&text, part, finding))
+}
+
+/// Runs the commands that copy files into the chroot. Other configurations use the same chroot, so the files go
+/// into a copy of it, which the returned configuration uses. Returns `None` if a command writes outside of the
+/// chroot.
+fn with_copies(text: &Text, commands: &str, folder: &str) -> Option<Text> {
+    let mut lines = text.global.lines();
+    let chroot = lines.find_map(|line| line.trim().strip_prefix("chroot "))?;
+    let mut hasher = DefaultHasher::new();
+    commands.hash(&mut hasher);
+    let own = format!("{folder}/{}-{:x}", text.prefix, hasher.finish());
+    let copy = |command: &str| {
+        let (command, to) = command.rsplit_once(' ')?;
+        let to = to.strip_prefix(chroot).filter(|to| to.starts_with('/'))?;
+        let mut words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        words.push(format!("{own}{to}"));
+        (words[0] == "install" && !to.contains("..")).then_some(words)
+    };
+    let copies: Vec<Vec<String>> = commands.split(" && ").map(copy).collect::<Option<_>>()?;
+    // Several servers may have the same fix.
+    if !Path::new(&own).exists() {
+        fs::metadata(chroot).ok()?;
+        // Links keep the sockets of servers in the chroot working.
+        run(Command::new("cp").args(["-al", chroot, &own]));
+        for copy in copies {
+            run(Command::new(&copy[0]).args(&copy[1..]));
+        }
+    }
+    let line = |root: &str| format!("chroot {root}\n");
+    Some(Text {
+        global: text.global.replace(&line(chroot), &line(&own)),
+        ..text.clone()
+    })
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().expect("it runs");
+    assert!(status.success(), "{command:?}: {status}");
 }
 
 /// Applies one step of a fix to the servers that the finding is about. Returns `None` if the step is prose.

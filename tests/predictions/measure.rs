@@ -206,7 +206,7 @@ impl Figures {
                         .any(|about| about.starts_with(&text.prefix) && !about.contains("-other"))
             };
             for finding in said[index].findings.iter().filter(own) {
-                let Some(fixed) = with_fix(text, finding) else {
+                let Some(fixed) = with_fix(text, finding, sockets) else {
                     continue;
                 };
                 // Several servers may have the same fix.

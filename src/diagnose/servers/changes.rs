@@ -109,7 +109,7 @@ pub(super) fn try_changes(
                 subject.change = with_visitors(subject.surveyed, present);
                 continue;
             }
-            let next = furthest(&tried);
+            let next = furthest(subject, &tried);
             chosen[number] = choose(subject, tried, round > 0).cloned();
             if let (Some((next, change)), None) = (next, &chosen[number]) {
                 partial[number] = next.is_suggested.then_some(change);
@@ -210,8 +210,19 @@ fn ask_about(
 /// if the check gets equally far, because it has helped sni-check's own check. If the check is UP with a
 /// change but visitors get an error, returns that change, so that the next changes are about visitors.
 /// Returns `None` if no change gets further, or if visitors already got an error with the base.
-fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<(Candidate, TriedChange)> {
-    let stage = |tried: &TriedChange| tried.block.tried.as_ref().map(Stage::of_answer);
+fn furthest(
+    subject: &Subject<'_>,
+    tried: &[(&Candidate, TriedChange)],
+) -> Option<(Candidate, TriedChange)> {
+    // A TLS server may answer a request without TLS with an error page. That is no progress.
+    let limit = |tried: &TriedChange| match subject.lacks_tls() && !tried.change.adds_tls() {
+        true => Stage::Connection,
+        false => Stage::Healthy,
+    };
+    let stage = |tried: &TriedChange| {
+        let answer = tried.block.tried.as_ref();
+        answer.map(|answer| Stage::of_answer(answer).min(limit(tried)))
+    };
     let (base, present) = tried.first()?;
     let failing = || {
         let tried = tried.iter();

@@ -278,6 +278,11 @@ impl Subject<'_> {
         meant.filter(|_| self.state != State::Up)
     }
 
+    /// Returns true if the written check connects without TLS, but the server answers in TLS.
+    pub fn lacks_tls(&self) -> bool {
+        self.diagnosis.is_ok() && self.meant().is_some_and(|meant| meant.is_plain)
+    }
+
     /// Returns what prevents HAProxy from starting the program of the external check. The list is empty if
     /// HAProxy reports the server UP.
     pub fn obstacles(&self) -> &[Remark] {

@@ -21,7 +21,8 @@ impl Subject<'_> {
         let host = self.host_of_visitors(change);
         let knows_sni = surveyed.knows_sni || change.sni().is_some();
         let host = host.filter(|_| surveyed.lines.is_http && knows_sni)?;
-        let of_check = self.search().and_then(|search| visit(host, search.best()));
+        let of_check = self.search();
+        let of_check = of_check.and_then(|search| visit(host, &search.best().plan));
         of_check
             .filter(|_| !surveyed.lines.rewrites_paths())
             .or_else(|| {

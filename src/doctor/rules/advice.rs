@@ -1,9 +1,11 @@
 //! Completes advice with every other change that the advised check needs.
 
+use crate::haproxy::config::check::Check;
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
 use crate::output::mark::Mark;
 
+use super::global::lines_for_checks;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::{Visit, Watch};
 
@@ -43,12 +45,17 @@ fn sentence(found: &Finding) -> String {
 pub(crate) fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let found = (visit.judge)(visit, watch).into_iter();
     let needed = found.filter(|found| found.effect != Effect::Hint);
-    let mut needed: Vec<Finding> = needed.collect();
+    let is_external = matches!(watch.check, Check::External(_));
+    let of_global = is_external.then(|| lines_for_checks(visit)).flatten();
+    let mut needed: Vec<Finding> = of_global.into_iter().chain(needed).collect();
     needed.sort_by_key(|found| std::cmp::Reverse(found.mark));
     let Some(first) = needed.first() else {
         return advice.to_owned();
     };
     let certain = match first.mark {
+        _ if first.effect == Effect::NoStart => {
+            "without the first change HAProxy refuses the configuration"
+        }
         Mark::Problem => "without the first change the check fails or proves nothing",
         _ => "without the first change the check may fail or prove nothing",
     };

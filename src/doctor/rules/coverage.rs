@@ -264,8 +264,8 @@ fn is_last_resort(watch: &Watch) -> bool {
     is_backup(&watch.server) && backups == 1
 }
 
-/// Finds a backend in which every server has `weight 0`. HAProxy then sends visitors
-/// to no server.
+/// Finds a backend in which every server has `weight 0`. HAProxy then sends new visitors to no server, except
+/// by a `use-server` rule.
 pub(crate) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let weight = |server: &Server| {
         let weight = server.settings.get("weight").cloned();
@@ -279,13 +279,22 @@ pub(crate) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let Some(first) = first.filter(|_| is_idle && visit.checks_of(backend) > 0) else {
         return Vec::new();
     };
-    let what =
-        "every server of this backend has `weight 0`, so HAProxy sends visitors to none of them";
+    let finding = match backend.settings.chooses_servers {
+        true => Finding::note(
+            Effect::Up,
+            "every server of this backend has `weight 0`, so only `use-server` rules send visitors to a server",
+        )
+        .shows("503 for visitors to whom no use-server rule applies, whatever the check says"),
+        false => Finding::problem(
+            Effect::Up,
+            "every server of this backend has `weight 0`, so HAProxy sends visitors to none of them",
+        )
+        .shows("503 for new visitors, whatever the check says"),
+    };
     vec![
-        Finding::problem(Effect::Up, what)
+        finding
             .at(&first.place)
             .about([backend.name.clone()])
-            .shows("503 for visitors, whatever the check says")
             .write("a weight above 0 for at least one server"),
     ]
 }

@@ -87,18 +87,21 @@ impl Closed {
                 connections.value.saturating_mul(2).saturating_add(100),
                 "maxconn",
             ),
-            (None, None) => {
-                let usual = since_3_1.then_some(1 << 20);
-                let cap = global.fd_hard_limit.as_ref().map(|cap| cap.value);
-                match cap.or(usual) {
-                    Some(cap) if cap < limits.hard => Closed::Configured(cap, "fd-hard-limit"),
-                    _ => Closed::Hard(limits.hard, limits.source),
-                }
-            }
+            (None, None) => Closed::by_default(global, limits, since_3_1),
         };
         match asked.count() < limits.soft {
             true => Closed::Soft(limits.soft, limits.source),
             false => asked,
+        }
+    }
+
+    /// Returns the number of descriptors from which HAProxy computes its maxconn, if no line sets it.
+    fn by_default(global: &Global, limits: Limits, since_3_1: bool) -> Closed {
+        let usual = since_3_1.then_some(1 << 20);
+        let cap = global.fd_hard_limit.as_ref().map(|cap| cap.value);
+        match cap.or(usual) {
+            Some(cap) if cap < limits.hard => Closed::Configured(cap, "fd-hard-limit"),
+            _ => Closed::Hard(limits.hard, limits.source),
         }
     }
 
@@ -163,9 +166,11 @@ fn slow(closed: Closed, shortest: Duration, cost: f64) -> Option<Finding> {
     Some(finding.write(closed.advice()))
 }
 
-/// Finds a `ulimit-n` or a `maxconn` that needs more descriptors than HAProxy may have.
+/// Finds a `ulimit-n` or a `maxconn` that needs more descriptors than HAProxy may have, and a `ulimit-n` that
+/// allows fewer descriptors than HAProxy needs.
 pub(crate) fn too_many(visit: &Visit) -> Vec<Finding> {
-    exceeds_limit(&visit.config.global, Limits::of(visit))
+    let global = &visit.config.global;
+    exceeds_limit(global, Limits::of(visit), visit.haproxy.at_least(3, 1))
         .into_iter()
         .collect()
 }
@@ -187,7 +192,10 @@ fn most(limits: Limits) -> Option<u64> {
     most.trim().parse().ok()
 }
 
-fn exceeds_limit(global: &Global, limits: Limits) -> Option<Finding> {
+/// HAProxy rounds the number of connections that it computes, so it needs a few descriptors less than its limit.
+const ROUNDING: u64 = 100;
+
+fn exceeds_limit(global: &Global, limits: Limits, since_3_1: bool) -> Option<Finding> {
     let (word, asked, count) = match (&global.ulimit_n, &global.maxconn) {
         (Some(limit), _) => ("ulimit-n", limit, limit.value),
         (None, Some(connections)) => ("maxconn", connections, needed(connections.value)),
@@ -204,6 +212,7 @@ fn exceeds_limit(global: &Global, limits: Limits) -> Option<Finding> {
         .maxconn
         .as_ref()
         .map(|at| (at.value, needed(at.value)));
+    let by_default = Closed::by_default(global, limits, since_3_1);
     let least = match word {
         "maxconn" => " at least",
         _ => "",
@@ -228,6 +237,14 @@ fn exceeds_limit(global: &Global, limits: Limits) -> Option<Finding> {
             ),
             String::new(),
         ),
+        None if by_default.count() > given.saturating_add(ROUNDING) => (
+            format!(
+                "ulimit-n allows only {given} file descriptors, but without maxconn HAProxy needs about {} ({})",
+                by_default.count(),
+                by_default.reason()
+            ),
+            format!("; or write maxconn {} in global", connections(given)),
+        ),
         _ => return None,
     };
     Some(
@@ -241,11 +258,16 @@ fn exceeds_limit(global: &Global, limits: Limits) -> Option<Finding> {
     )
 }
 
+/// Returns a maxconn for which HAProxy needs at most this many descriptors.
+fn connections(limit: u64) -> u64 {
+    limit / 2 * 9 / 10
+}
+
 /// Returns the advice with which HAProxy needs at most this many descriptors.
 fn fitting(global: &Global, limit: u64) -> String {
     let connections = global.maxconn.as_ref();
     let fits = connections.is_none_or(|connections| needed(connections.value) <= limit);
-    let fewer = format!("maxconn {} in global", limit / 2 * 9 / 10);
+    let fewer = format!("maxconn {} in global", self::connections(limit));
     match (&global.ulimit_n, fits) {
         (Some(_), true) => "remove ulimit-n, because HAProxy computes it from maxconn".to_owned(),
         (Some(_), false) => format!("remove ulimit-n, and write {fewer}"),
@@ -333,9 +355,39 @@ mod tests {
             source: "here",
         };
         // No process may have so many descriptors, with or without CAP_SYS_RESOURCE.
-        let found = exceeds_limit(&global(1_500_000_000), limits).expect("a finding");
+        let found = exceeds_limit(&global(1_500_000_000), limits, false).expect("a finding");
         let what = "needs at least 3000000013";
         assert!(found.what.contains(what), "{}", found.what);
-        assert!(exceeds_limit(&global(100), limits).is_none());
+        assert!(exceeds_limit(&global(100), limits, false).is_none());
+    }
+
+    /// Without `maxconn`, HAProxy 2.6 to 3.2 computes it from the hard limit, even if `ulimit-n` is lower.
+    #[test]
+    fn a_low_ulimit_n_without_maxconn_is_reported() {
+        let place = Place {
+            file: "x".into(),
+            line: 1,
+        };
+        let at = |value: u64| Some(At::new(value, &place));
+        let limits = |soft, hard| Limits {
+            soft,
+            hard,
+            source: "here",
+        };
+        let found =
+            |global: &Global, limits| exceeds_limit(global, limits, true).map(|found| found.write);
+        let global = Global {
+            ulimit_n: at(10_000),
+            ..Global::default()
+        };
+        let write = "remove ulimit-n, because HAProxy computes it from maxconn; or write maxconn 4500 in global";
+        assert_eq!(found(&global, limits(1024, 20_000)).as_deref(), Some(write));
+        // HAProxy never lowers its limit.
+        assert_eq!(found(&global, limits(20_000, 20_000)), None);
+        let capped = Global {
+            fd_hard_limit: at(10_000),
+            ..global
+        };
+        assert_eq!(found(&capped, limits(1024, 20_000)), None);
     }
 }

@@ -131,12 +131,16 @@ pub(crate) fn other_protocol(visit: &Visit, watch: &Watch) -> Option<Finding> {
 fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
     let mut connections = watch.connections.iter();
     let finding = match connections.any(|connection| connection.tls.is_some()) {
-        true => Finding::note(
-            Effect::Down,
-            "`option ssl-hello-chk` sends an old hello inside of the check's TLS connection, where no TLS server \
-             expects it",
-        )
-        .shows("L6RSP, L6TOUT or L7TOUT (DOWN), whatever the server's state"),
+        true => {
+            let what = "`option ssl-hello-chk` sends an old hello inside of the check's TLS connection, where no TLS \
+                        server expects it";
+            // Only in `mode http` does doctor know that no second TLS connection begins there.
+            match watch.backend.settings.http {
+                true => Finding::problem(Effect::Down, what),
+                false => Finding::note(Effect::Down, what),
+            }
+            .shows("L6RSP, L6TOUT or L7TOUT (DOWN), whatever the server's state")
+        }
         false => Finding::note(
             Effect::Either,
             "`option ssl-hello-chk` sends an old hello without SNI, and accepts any TLS answer to it",

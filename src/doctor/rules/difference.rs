@@ -430,10 +430,15 @@ pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
                 .shows(format!(
                     "the answer of {checked} decides: UP or DOWN, whatever {used} does"
                 ))
-                .write(format!(
-                    "change nothing if the service at {checked} reports the state of {used}, as Patroni and \
-                     clustercheck do"
-                )),
+                .write_check(Sides {
+                    traffic: format!(
+                        "start the server at {used}; or correct the address and the port on the server line"
+                    ),
+                    check: format!(
+                        "change nothing if the service at {checked} reports the state of {used}, as Patroni and \
+                         clustercheck do"
+                    ),
+                }),
         );
     }
     let to_change = match watch.carrier() {

@@ -39,6 +39,33 @@ pub(crate) fn no_external_check(visit: &Visit) -> Vec<Finding> {
     missing(visit, finding, option, "external-check")
 }
 
+/// Reports the lines that an external check needs in the `global` section, if they are missing there and if no
+/// other finding says so, because no server has an external check yet.
+pub(crate) fn lines_for_checks(visit: &Visit) -> Option<Finding> {
+    let lacks_check = visit.config.global.external_check.is_none();
+    let is_refused = lacks_check && no_external_check(visit).is_empty();
+    let lines = [
+        ("external-check", is_refused),
+        (
+            "insecure-fork-wanted",
+            !visit.can_fork() && no_insecure_fork(visit).is_empty(),
+        ),
+    ];
+    let lines = lines.iter().filter(|(_, is_missing)| *is_missing);
+    let lines: Vec<&str> = lines.map(|(line, _)| *line).collect();
+    let what = format!("the `global` section has no `{}`", lines.join("` and no `"));
+    let write = match lines.len() {
+        0 => return None,
+        1 => "add this line there",
+        _ => "add these lines there",
+    };
+    let effect = match is_refused {
+        true => Effect::NoStart,
+        false => Effect::Down,
+    };
+    Some(Finding::problem(effect, what).write(write))
+}
+
 pub(crate) fn no_insecure_fork(visit: &Visit) -> Vec<Finding> {
     let lacks = visit.config.global.insecure_fork.is_none() && visit.haproxy.at_least(2, 2);
     let checks = visit

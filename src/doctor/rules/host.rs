@@ -164,8 +164,7 @@ fn asks_serve(request: &Request) -> bool {
 pub(crate) fn lost(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let finding = backend.visitors.lost.as_ref().map(|given| {
         let what = format!(
-            "no visitor reaches this backend: the frontend gives every request Host {} before use_backend looks \
-             at the Host",
+            "no visitor reaches this backend: the frontend changes the Host to {} before use_backend looks at it",
             given.value
         );
         Finding::note(Effect::Up, what)

@@ -6,13 +6,14 @@ use super::outcome::{Doubt, Outcome, Ran, Trap, Trial, Visitor};
 use crate::code::{Code, Layer};
 use crate::doctor::by_hand;
 use crate::doctor::finding::{Effect, Finding, LATE, SEEN};
-use crate::doctor::rules::dialogue;
 use crate::doctor::rules::difference::Pair;
 use crate::doctor::rules::names;
+use crate::doctor::rules::{self, dialogue};
 use crate::doctor::visit::path_options::is_ours;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
+use crate::haproxy::config::place::Place;
 use crate::options::expect::Part;
 use crate::output::mark::Mark;
 
@@ -47,6 +48,7 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
     let doubt = match visitor.status {
         // The check expects this error from its page, and the server serves visitors of other pages.
         Some(status @ 400..) if visitor.by_server && is_served && is_wanted(status) => return None,
+        None if !visitor.connects => None,
         None | Some(502..=504) if reuses_session(visit, watch) => Some(Doubt::Session),
         None | Some(502..=504) => None,
         // The server has the page for the check, and no page for the visitor.
@@ -96,7 +98,7 @@ fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Tr
 fn depends_on_host(watch: &Watch, visitor: &Visitor) -> bool {
     let tls = watch.traffic.tls.as_ref();
     let sends_host = tls.is_some_and(|tls| tls.sni.is_host());
-    visitor.by_server || visitor.status.is_none() || sends_host
+    visitor.connects && (visitor.by_server || visitor.status.is_none() || sends_host)
 }
 
 /// Returns true if the visitor's request failed, but proves nothing because its Host is only a guess. If the
@@ -144,12 +146,14 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
             continue;
         };
         refute(findings, watch, ran);
+        separate(findings, visit, watch, ran);
         findings.extend(in_time_by_chance(visit, watch, ran));
         if let Some(trial) = &ran.explained {
             explained(findings, watch, (ran, trial));
             continue;
         }
         let more = match (ran.trap, &ran.visitor) {
+            (Some(trap), Some(_)) if trap.effect == Effect::Up && is_down(findings, watch) => None,
             (Some(trap), Some(visitor)) => confirm_one(findings, watch, (ran, trap, visitor)),
             _ => unknown_visitors(findings, visit, (watch, ran)),
         };
@@ -260,23 +264,67 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2, and it
-/// accepts the request. If the server also serves a visitor, some differences do no harm: a Host that isn't
-/// the check's SNI name, no Host if doctor knows the Host of visitors, and different roots for check and
-/// traffic.
+/// Removes findings that this run refutes. If HAProxy's own check is UP, it isn't certain to be DOWN. If the
+/// check is UP, the server doesn't choose HTTP/2, and it accepts the request. If the server also serves a
+/// visitor, some differences do no harm: a Host that isn't the check's SNI name, no Host if doctor knows the
+/// Host of visitors, different roots for check and traffic, and traffic without SNI.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_up = ran.outcome.is_up();
+    let is_own = matches!(ran.outcome, Outcome::Own { .. });
     let is_served = is_up && matches!(status, Some(200..=399));
     findings.retain(|found| {
+        let is_certain = found.mark == Mark::Problem && found.effect == Effect::Down;
         let is_refuted = match found.id {
+            id if is_own && is_up && is_certain && rules::is_about_check(id) => true,
             "check-alpn" | "check-request" => is_up,
-            "check-other-site" | "traffic-other-roots" => is_served,
+            "check-other-site" | "traffic-other-roots" | "traffic-without-sni" => is_served,
             "check-without-host" => is_served && knows_host(watch),
             _ => false,
         };
         !(is_refuted && is_about(found, watch))
     });
+}
+
+/// Gives a server whose visitors fail findings of its own, in place of findings that it shares with other
+/// servers, because what the run saw is true only of this server. The report merges findings that stay equal.
+fn separate(findings: &mut Vec<Finding>, visit: &Visit, watch: &Watch, ran: &Ran) {
+    let name = watch.name();
+    if ran.trap.is_none_or(|trap| trap.effect != Effect::Up) {
+        return;
+    }
+    let is_other_line = |place: &Place| {
+        visit
+            .watches
+            .iter()
+            .any(|other| other.server.place == *place)
+    };
+    let mut own = Vec::new();
+    for found in findings.iter_mut() {
+        if found.about.len() > 1 && found.about.contains(&name) {
+            found.about.retain(|about| *about != name);
+            let place = found
+                .place
+                .clone()
+                .map(|place| match is_other_line(&place) {
+                    true => watch.server.place.clone(),
+                    false => place,
+                });
+            own.push(Finding {
+                about: vec![name.clone()],
+                place,
+                ..found.clone()
+            });
+        }
+    }
+    findings.extend(own);
+}
+
+/// Returns true if it is certain that HAProxy shows the server DOWN, or if an agent takes it out of service.
+fn is_down(findings: &[Finding], watch: &Watch) -> bool {
+    let is_certain = |found: &Finding| found.mark == Mark::Problem && found.effect == Effect::Down;
+    let mut about = findings.iter().filter(|found| is_about(found, watch));
+    about.any(|found| is_certain(found) || found.id == "agent-down")
 }
 
 fn is_about(found: &Finding, watch: &Watch) -> bool {
@@ -288,7 +336,9 @@ fn is_about(found: &Finding, watch: &Watch) -> bool {
 fn predicts(found: &Finding, watch: &Watch, effect: Effect, outcome: Outcome) -> bool {
     let is_same = found.effect == effect || found.effect == Effect::Either;
     let is_foretold = outcome.is_up() || outcome.is_foretold(found.foretold);
-    is_about(found, watch) && is_same && is_foretold
+    // How check and traffic connect doesn't matter to a check that never asks the server.
+    let is_possible = !outcome.is_before_server() || !rules::compares(found.id);
+    is_about(found, watch) && is_same && is_foretold && is_possible
 }
 
 fn confirm_one(
@@ -307,12 +357,19 @@ fn confirm_one(
     // If visitors get HAProxy's own error page, the server hasn't seen their request.
     let is_about_request =
         |found: &Finding| matches!(found.id, "check-without-host" | "unused-rule");
+    // A server that accepts no connection fails for one reason only.
+    let is_about_address = |found: &Finding| found.id == "check-other-port";
     let explains = |found: &Finding| match by_difference {
+        _ if !visitor.connects => is_about_address(found),
         true => visitor.by_server || !is_about_request(found),
         false => found.id.starts_with("expects-"),
     };
-    let of_effect =
-        |found: &&mut Finding| predicts(found, watch, effect, ran.outcome) && explains(found);
+    let is_predicted = |found: &Finding| match visitor.connects {
+        true => predicts(found, watch, effect, ran.outcome),
+        // Without `--run`, a health service at another port is only a hint.
+        false => is_about(found, watch),
+    };
+    let of_effect = |found: &&mut Finding| is_predicted(found) && explains(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
     // doctor saw only its own request, which proves nothing about other visitors.
     if !is_wanted && trap.doubt.is_some() && !predicted.is_empty() {
@@ -366,8 +423,10 @@ fn unknown_visitors(
     let is_lost = watch.backend.visitors.lost.is_some();
     // doctor can't know what another program checks.
     let is_foreign = matches!(&watch.check, Check::External(check) if !is_ours(check));
-    // The server also refuses doctor's own request.
-    let fails = |visitor: &Visitor| visitor.by_server && matches!(visitor.status, Some(400..));
+    // The server also refuses doctor's own request or connection.
+    let fails = |visitor: &Visitor| {
+        !visitor.connects || (visitor.by_server && matches!(visitor.status, Some(400..)))
+    };
     let is_alike = ran.visitor.as_ref().is_some_and(fails);
     let is_open = is_unknown && !is_lost && !is_alike;
     let is_open = is_open && !ran.outcome.is_up() && (is_refused || is_foreign);

@@ -31,6 +31,8 @@ enum About {
     Visitor(usize, String),
     /// What a visitor of `/` gets, if the request with this number asks for a different page.
     Root(usize),
+    /// If the server accepts visitors' connections.
+    Connection,
 }
 
 /// HAProxy's answers about a server.
@@ -73,16 +75,28 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         // In `mode tcp`, HAProxy passes a visitor's HTTP request through. A backend in `mode http` sends the
         // server the same request.
         lines.is_http = true;
-        let asked = requests(watch, visit).into_iter().enumerate();
-        let asked = asked.flat_map(|(number, request)| {
-            let root = (request.uri != "/").then(|| Request {
-                uri: "/".to_owned(),
-                ..request.clone()
+        let requests = requests(watch, visit);
+        if requests.is_empty() && only_visitors_connect(watch) {
+            questions.push(Question {
+                about: (index, About::Connection),
+                lines: of_connection(&lines),
+                fallback: String::new(),
+                is_checked: true,
+                visit: None,
             });
-            let root = root.map(|root| (About::Root(number), root));
-            let visitor = (About::Visitor(number, text_of(&request)), request);
-            iter::once(visitor).chain(root)
-        });
+        }
+        let asked = requests
+            .into_iter()
+            .enumerate()
+            .flat_map(|(number, request)| {
+                let root = (request.uri != "/").then(|| Request {
+                    uri: "/".to_owned(),
+                    ..request.clone()
+                });
+                let root = root.map(|root| (About::Root(number), root));
+                let visitor = (About::Visitor(number, text_of(&request)), request);
+                iter::once(visitor).chain(root)
+            });
         questions.extend(asked.map(|(about, request)| Question {
             about: (index, about),
             lines: of_visitors(&lines, watch, watch.backend.settings.http),
@@ -99,8 +113,11 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     let answers = ask(visit.haproxy, &global, questions, patience.min(LONGEST));
     for answered in answers.map_err(|error| format!("{error:#}"))? {
         let (index, about) = answered.about;
-        let (Some(slot), Some(visitors)) = (observed.get_mut(index), visitors.get_mut(index))
-        else {
+        let (Some(slot), Some(visitors), Some(watch)) = (
+            observed.get_mut(index),
+            visitors.get_mut(index),
+            watches.get(index),
+        ) else {
             continue;
         };
         // In `mode tcp`, HAProxy only closes the connection if the server doesn't answer.
@@ -112,9 +129,22 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         match (about, &answered.answer) {
             (About::Check, _) => slot.check = Some(answered.answer),
             (_, Answer::Refused(_)) => {}
+            (About::Connection, Answer::Checked(checked)) if !checked.up => {
+                let visitor = Visitor {
+                    request: format!("connection to {}", watch.traffic.endpoint),
+                    connects: false,
+                    status: None,
+                    root: None,
+                    by_server: false,
+                    resumed: None,
+                };
+                visitors.insert(0, visitor);
+            }
+            (About::Connection, _) => {}
             (About::Visitor(number, request), _) => {
                 let visitor = Visitor {
                     request,
+                    connects: true,
                     status,
                     root: None,
                     by_server: visited.is_some_and(|visited| visited.by_server),
@@ -260,6 +290,39 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     });
     let rules = of_frontend.chain(rules);
     format!("    retries 0\n{}", lines.backend(rules, words))
+}
+
+/// Returns true if the check doesn't connect to the address and port of visitors, or if doctor doesn't know
+/// where it connects.
+fn only_visitors_connect(watch: &Watch) -> bool {
+    let backend = watch.backend;
+    let is_stream = match &watch.traffic.endpoint {
+        Endpoint::Tcp(_, port) => *port != 0,
+        Endpoint::Unix(_) => true,
+        Endpoint::Other(_) => false,
+    };
+    let has_visitors = backend.visitors.lost.is_none() && !backend.settings.logs;
+    is_stream && has_visitors && Pair::of(watch).is_none()
+}
+
+/// Returns the text of a backend with a check that only connects, as visitors' connections do.
+fn of_connection(lines: &ServerLines) -> String {
+    let of_both = |rule: &&Rule| !rule.is_of_check() && !rule.is_of_visitors();
+    let words = lines.words.iter();
+    let words = words.filter_map(|(word, value)| match word.as_str() {
+        "namespace" | "source" => Some(vec![(word.as_str(), value.as_str())]),
+        "socks4" => Some(vec![("socks4", value.as_str()), ("check-via-socks4", "")]),
+        _ => None,
+    });
+    // `timeout connect` ends the check only if `timeout check` is set. `inter` is longer than doctor waits.
+    let inter = format!("{}s", 2 * LONGEST.as_secs());
+    let check = [("check", ""), ("inter", inter.as_str())];
+    let limit = "    timeout check 1s\n";
+    limit.to_owned()
+        + &lines.backend(
+            lines.rules.iter().filter(of_both),
+            check.into_iter().chain(words.flatten()),
+        )
 }
 
 /// Returns the requests that visitors may send, the most likely first. They ask for the page of the check, or

@@ -38,8 +38,11 @@ impl Runs {
 /// A visitor's request to a server through HAProxy, and its result.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
-    /// Method, path and Host.
+    /// Method, path and Host. If doctor sends no request, because the server accepts no connection: the
+    /// connection and its address.
     pub request: String,
+    /// False if the server accepts no connection, whatever visitors send.
+    pub connects: bool,
     /// The status of the response. `None` if there was no response.
     pub status: Option<u16>,
     /// The status for `/`, if the request is for a different page.
@@ -113,9 +116,12 @@ impl Visitor {
         matches!(self.status, Some(200..=399))
     }
 
-    /// Returns `gets 200` or `gets no response`. Adds the status that visitors get while HAProxy resumes a
+    /// Returns `gets 200`, `gets no response`, or `fails` for a connection. Adds the status that visitors get while HAProxy resumes a
     /// TLS session, or else the status of `GET /` if it is different.
     pub(crate) fn gets(&self) -> String {
+        if !self.connects {
+            return "fails".to_owned();
+        }
         let status = match self.status {
             Some(status) => status.to_string(),
             None => "no response".to_owned(),
@@ -169,6 +175,14 @@ impl Ran {
             trap: None,
             explained: None,
         }
+    }
+
+    /// Returns true if visitors fail, as far as the run shows.
+    pub(crate) fn visitors_fail(&self) -> bool {
+        let is_served = |status: Option<u16>| matches!(status, Some(200..=399));
+        let fails = |visitor: &Visitor| !visitor.is_served() && !is_served(visitor.root);
+        let is_down_only = self.trap.is_some_and(|trap| trap.effect == Effect::Down);
+        !is_down_only && self.visitor.as_ref().is_some_and(fails)
     }
 
     /// Returns true if this is the result for this server.
@@ -300,6 +314,16 @@ impl Outcome {
                 .own_code()
                 .is_some_and(|code| matches!(code, Code::Status | Code::Body | Code::Header)),
         }
+    }
+
+    /// Returns true if the check failed before it could ask the server: its program or serve didn't run, or
+    /// refused the options.
+    pub(crate) fn is_before_server(self) -> bool {
+        let is_of_call = |code: Code| code.layer() == Layer::Call;
+        matches!(
+            self,
+            Outcome::NotRun | Outcome::NoFork | Outcome::NoServe { .. } | Outcome::NotServe
+        ) || (!self.is_up() && self.own_code().is_some_and(is_of_call))
     }
 
     /// Returns true if diagnosing the server can explain the failure.

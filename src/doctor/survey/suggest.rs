@@ -204,32 +204,40 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests the page and the method of `defaults`, if lines of the backend have replaced them. Without a page
-/// and a method, the check sends `OPTIONS /`.
+/// Suggests the request of `defaults`, if later lines have replaced it. Words of these lines have priority.
 fn request(watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
     };
     let rules = &watch.backend.settings.rules;
-    let replaced = rules.replaced.as_ref()?.sent();
     let own = rules.sent();
-    let is_lost = (&own.method, &own.uri) == (&None, &None) && own.formats == [None, None];
-    let mut request = replaced.with_changes(&Request::default(), &own);
-    let (method, uri) = (request.method.clone(), request.uri.clone());
+    let mut request = rules
+        .replaced_request()?
+        .with_changes(&Request::default(), &own);
+    let page = |request: &Request| {
+        let method = request.method.as_deref().unwrap_or("OPTIONS");
+        format!("{method} {}", request.uri.as_deref().unwrap_or("/"))
+    };
+    let (sent, meant) = (page(&own), page(&request));
+    let is_lost = |(name, _): &&(String, String)| !own.has_header(name);
+    let lost = request.headers.iter().filter(is_lost);
+    let lost: Vec<&str> = lost.map(|(name, _)| name.as_str()).collect();
+    let effect = match (sent == meant, lost.as_slice()) {
+        (false, _) => format!("sends {sent} in place of {meant}"),
+        (true, []) => return None,
+        (true, names) => format!("sends no header {}", names.join(", ")),
+    };
     request.version = Some("HTTP/1.1".to_owned());
     if request.host().is_none()
         && let Some(name) = traffic_name(watch)
     {
         request.set_header("Host", &name);
     }
-    let words = [method.unwrap_or_else(|| "OPTIONS".to_owned()), uri?];
-    (is_lost && check.protocol.sends_request()).then(|| Suggestion {
+    (check.protocol.sends_request() && own.formats == [None, None]).then(|| Suggestion {
         request: Some(request),
         layer: Some(Layer::Http),
         what: format!(
-            "This backend has an `option httpchk` or http-check lines of its own. They replace the request of defaults, \
-             so the check sends OPTIONS / in place of {}.",
-            words.join(" ")
+            "Later `option httpchk` or http-check lines replace the request of defaults, so the check {effect}."
         ),
         ..Suggestion::default()
     })

@@ -157,8 +157,7 @@ fn of_request(options: &mut Options, backend: &Backend) {
 }
 
 /// Why a check sends no request.
-pub(crate) const WITHOUT_REQUEST: &str = "the http-check lines of this backend replace the request of `option httpchk` in defaults, so the check sends no \
-                                          request";
+pub(crate) const WITHOUT_REQUEST: &str = "http-check lines replace the request of `option httpchk` in defaults, so the check sends no request";
 
 /// Returns true if HAProxy's own check waits for a response, but sends no request.
 pub(crate) fn waits_without_request(watch: &Watch) -> bool {
@@ -180,7 +179,7 @@ pub(crate) fn waits_without_request(watch: &Watch) -> bool {
 pub(crate) fn with_replaced_request(backend: &Backend) -> Option<Backend> {
     let mut backend = backend.clone();
     let rules = &mut backend.settings.rules;
-    let request = rules.replaced.as_ref()?.sent();
+    let request = rules.replaced_request()?;
     let place = rules.http.lines.first()?.place.clone();
     rules.send(&request, &place);
     Some(backend)
@@ -200,8 +199,10 @@ pub(crate) fn sending(backend: &Backend, request: &Request) -> String {
     let of_defaults = of_defaults.filter(|line| !backend.has_line(&line.place));
     let sends = rules.http.all("send").count();
     let written = written(backend);
+    let is_literal = |text: &String| !written.quote(text).contains('$') && !is_evaluated(text);
     let mut headers = request.headers.iter();
-    let is_secret = request.body.is_some() || headers.any(|(name, _)| !is_harmless(name));
+    let is_secret = request.body.as_ref().is_some_and(is_literal)
+        || headers.any(|(name, text)| !is_harmless(name) && is_literal(text));
     if sends > 1 || (sends == 1 && is_secret) {
         return in_present_lines(request, &written, sends);
     }

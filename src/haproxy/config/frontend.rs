@@ -2,6 +2,7 @@
 //! (configuration manual, sections 4.2 and 7.1).
 
 use super::address::Endpoint;
+use super::criterion::{is_of_host, is_same, mentioned_in, names_in};
 use super::place::{At, Place};
 use super::proxy::{Backend, ProxySettings, Visitors};
 
@@ -11,6 +12,8 @@ pub(super) struct Frontend {
     settings: ProxySettings,
     /// True for a `listen`.
     is_backend: bool,
+    /// The address of each listener.
+    binds: Vec<At<String>>,
     /// The port of each listener, and true if it has `ssl`.
     listeners: Vec<(u16, bool)>,
     /// The line of the first listener without `ssl`.
@@ -23,7 +26,19 @@ pub(super) struct Frontend {
     acls: Vec<(String, Vec<String>)>,
     /// The backends, each with its condition: `if` or `unless`, and the terms. The condition may be empty.
     routes: Vec<(String, Vec<String>)>,
+    /// The conditions of the rules that keep visitors from every backend, such as `http-request deny`.
+    exits: Vec<Vec<String>>,
 }
+
+/// The actions of `http-request` and `tcp-request content` after which no backend gets the request.
+const EXITS: [&str; 6] = [
+    "deny",
+    "redirect",
+    "reject",
+    "return",
+    "silent-drop",
+    "tarpit",
+];
 
 impl Frontend {
     /// Returns a frontend without lines. `itself` is the name of a `listen`, whose visitors reach its own
@@ -34,17 +49,27 @@ impl Frontend {
         Frontend {
             settings,
             is_backend,
+            binds: Vec::new(),
             listeners: Vec::new(),
             plain_bind: None,
             redirects: false,
             sees_hello: false,
             acls: Vec::new(),
             routes: itself.into_iter().collect(),
+            exits: Vec::new(),
         }
     }
 
     pub fn is_http(&self) -> bool {
         self.settings.http
+    }
+
+    /// Returns the addresses on which HAProxy listens for this frontend.
+    pub fn binds(&self) -> &[At<String>] {
+        match self.settings.disabled {
+            true => &[],
+            false => &self.binds,
+        }
     }
 
     pub fn read(&mut self, words: &[&str], place: &Place) {
@@ -65,6 +90,9 @@ impl Frontend {
                     self.plain_bind.get_or_insert_with(|| place.clone());
                 }
                 self.listeners.extend(ports.map(|port| (port, has_tls)));
+                let addresses = addresses.split(',').map(str::to_owned);
+                self.binds
+                    .extend(addresses.map(|address| At::new(address, place)));
             }
             ["acl", name, criterion @ ..] => self.acls.push(((*name).to_owned(), owned(criterion))),
             ["use_backend" | "default_backend", backend, condition @ ..] => {
@@ -72,6 +100,17 @@ impl Frontend {
             }
             words => {
                 self.redirects |= words.contains(&"redirect");
+                let is_exit = match words {
+                    ["http-request", action, ..] | ["tcp-request", "content", action, ..] => {
+                        EXITS.contains(action)
+                    }
+                    ["redirect", ..] => true,
+                    _ => false,
+                };
+                let mut begins = words.iter();
+                let condition = begins.position(|word| ["if", "unless"].contains(word));
+                let condition = condition.filter(|_| is_exit).map(|at| owned(&words[at..]));
+                self.exits.extend(condition);
                 self.settings.read(words, place);
             }
         }
@@ -126,10 +165,20 @@ impl Frontend {
     /// Returns the names that visitors ask for if they reach the backend through this frontend. Returns
     /// `None` if they may ask for any name.
     fn names(&self, backend: &str) -> Option<Vec<String>> {
-        flat(
-            self.conditions(backend)
-                .map(|condition| self.names_of(condition)),
-        )
+        let conditions = self.conditions(backend);
+        let of_routes = flat(conditions.map(|condition| self.names_of(condition)));
+        of_routes.or_else(|| {
+            let mut conditions = self.stays();
+            conditions.find_map(|condition| self.names_of(&condition))
+        })
+    }
+
+    /// Returns the conditions under which visitors don't leave the frontend by an exit. Skips the exits whose
+    /// condition isn't negated as a whole.
+    fn stays(&self) -> impl Iterator<Item = Vec<String>> {
+        self.exits
+            .iter()
+            .filter_map(|condition| opposite(condition))
     }
 
     /// Returns the names in the criteria about visitors' Host or SNI that lead to this backend, even if a
@@ -138,10 +187,12 @@ impl Frontend {
     fn mentions(&self, backend: &str) -> Vec<String> {
         let is_negated =
             |condition: &&[String]| condition.iter().any(|word| word == "unless" || word == "!");
-        let conditions = self
-            .conditions(backend)
-            .filter(|condition| !is_negated(condition));
-        let criteria = conditions.flat_map(|condition| {
+        let conditions = self.conditions(backend).map(<[String]>::to_vec);
+        let conditions = conditions.chain(self.stays());
+        let conditions: Vec<Vec<String>> = conditions
+            .filter(|condition| !is_negated(&condition.as_slice()))
+            .collect();
+        let criteria = conditions.iter().flat_map(|condition| {
             let acls = self
                 .acls
                 .iter()
@@ -190,23 +241,93 @@ impl Frontend {
         None
     }
 
-    /// Returns the names in a criterion that compares the Host or the SNI of visitors with whole names. If
-    /// every request has the same Host, a comparison of the Host with other names never holds. Returns `None`
-    /// if the criterion always holds, or is about something else.
+    /// Returns the names in a criterion that compares the Host or the SNI of visitors with whole names. Leaves
+    /// out a Host that no request has when HAProxy evaluates the criterion. Returns `None` if every request has
+    /// one of these Hosts, or if the criterion is about something else.
     fn names_in(&self, criterion: &[&str]) -> Option<Vec<String>> {
-        let names = names_in(criterion)?;
-        let is_of_host = criterion.first().is_some_and(|word| word.contains("hdr("));
-        match self.host().filter(|_| is_of_host) {
-            None => Some(names),
-            Some(host)
-                if names
-                    .iter()
-                    .any(|name| name.eq_ignore_ascii_case(&host.value)) =>
-            {
-                None
+        let mut names = names_in(criterion)?;
+        if is_of_host(criterion) {
+            let host = self.host();
+            if host.is_some_and(|host| names.iter().any(|name| is_same(name, &host.value))) {
+                return None;
             }
-            Some(_) => Some(Vec::new()),
+            names.retain(|name| self.can_have_host(name));
         }
+        Some(names)
+    }
+
+    /// Returns the rules that set the Host of visitors to a fixed value, before HAProxy chooses the backend:
+    /// the value and the condition. The value is `None` for a rule that changes the Host in another way.
+    /// Returns no rules in `mode tcp`, and for a `listen`, because its backend already has these rules.
+    fn rules_of_host(&self) -> impl DoubleEndedIterator<Item = (Option<At<&str>>, &[String])> {
+        self.rules().iter().filter_map(|rule| {
+            let [_, action, name, more @ ..] = rule.value.as_slice() else {
+                return None;
+            };
+            let is_of_host = self.is_http()
+                && (action.ends_with("-header") || action.ends_with("-value"))
+                && name.eq_ignore_ascii_case("host");
+            let (value, condition) = match more.split_first() {
+                Some((value, condition)) if action == "set-header" && !value.contains('%') => {
+                    (Some(At::new(value.as_str(), &rule.place)), condition)
+                }
+                _ => (None, more),
+            };
+            is_of_host.then_some((value, condition))
+        })
+    }
+
+    /// Returns false if no request has this Host after the rules of the frontend.
+    fn can_have_host(&self, host: &str) -> bool {
+        let rules = self.rules_of_host();
+        rules.fold(true, |can, (value, condition)| match value {
+            Some(value) => {
+                is_same(value.value, host) || (can && !self.always_holds(condition, host))
+            }
+            None => true,
+        })
+    }
+
+    /// Returns true if this condition of a rule certainly holds for every request with this Host.
+    fn always_holds(&self, condition: &[String], host: &str) -> bool {
+        let Some((first, terms)) = condition.split_first() else {
+            return true;
+        };
+        let mut alternatives = terms.split(|word| word == "or" || word == "||");
+        match first.as_str() {
+            "if" => alternatives.any(|terms| self.holds(terms, host) == Some(true)),
+            _ => alternatives.all(|terms| self.holds(terms, host) == Some(false)),
+        }
+    }
+
+    /// Returns true if these terms hold for requests with this Host, and false if they don't. Returns `None` if
+    /// the terms are more than one comparison of the Host.
+    fn holds(&self, terms: &[String], host: &str) -> Option<bool> {
+        let mut words: Vec<&str> = terms.iter().map(String::as_str).collect();
+        let first = words.first_mut()?;
+        let is_negated = first.starts_with('!');
+        *first = first.trim_start_matches('!');
+        let has_host = |criterion: &[&str]| {
+            let names = names_in(criterion).filter(|_| is_of_host(criterion))?;
+            Some(names.iter().any(|name| is_same(name, host)))
+        };
+        let words = match words.as_slice() {
+            ["", words @ ..] => words,
+            words => words,
+        };
+        let is_met = match words {
+            ["{", criterion @ .., "}"] if !criterion.contains(&"}") => has_host(criterion)?,
+            [name] => {
+                let acls = self.acls.iter().filter(|(known, _)| known == name);
+                let acls = acls.map(|(_, criterion)| {
+                    has_host(&criterion.iter().map(String::as_str).collect::<Vec<_>>())
+                });
+                let met: Vec<bool> = acls.collect::<Option<_>>()?;
+                (!met.is_empty()).then(|| met.contains(&true))?
+            }
+            _ => return None,
+        };
+        Some(is_met != is_negated)
     }
 
     /// Returns true if visitors' bytes are TLS when they leave this frontend in `mode tcp`, and `None` if
@@ -230,58 +351,31 @@ impl Frontend {
     }
 }
 
+/// Returns the opposite of a condition that is negated as a whole: `unless …`, `if !NAME` or `if !{ … }`.
+/// Returns `None` for other conditions.
+fn opposite(condition: &[String]) -> Option<Vec<String>> {
+    let (first, terms) = condition.split_first()?;
+    let terms: Vec<String> = match first.as_str() {
+        "unless" => terms.to_vec(),
+        _ => {
+            let (first, rest) = terms.split_first()?;
+            let first = first.strip_prefix('!')?.to_owned();
+            let first = Some(first).filter(|word| !word.is_empty());
+            first.into_iter().chain(rest.iter().cloned()).collect()
+        }
+    };
+    let is_one = match terms.first()?.as_str() {
+        "{" => terms.iter().position(|word| word == "}") == Some(terms.len() - 1),
+        _ => terms.len() == 1,
+    };
+    let is_whole = first == "unless" || is_one;
+    is_whole.then(|| ["if".to_owned()].into_iter().chain(terms).collect())
+}
+
 /// Joins lists. Returns `None` if one of the lists is `None`.
 fn flat(lists: impl Iterator<Item = Option<Vec<String>>>) -> Option<Vec<String>> {
     let lists: Vec<Vec<String>> = lists.collect::<Option<_>>()?;
     Some(lists.concat())
-}
-
-/// Returns the names in a criterion that compares the Host or the SNI of visitors with whole names. Returns
-/// `None` for other criteria.
-fn names_in(criterion: &[&str]) -> Option<Vec<String>> {
-    let (expression, mut words) = criterion.split_first()?;
-    let (fetch, converter) = expression.split_once(',').unwrap_or((expression, ""));
-    let fetches = [
-        "hdr(host)",
-        "req.hdr(host)",
-        "req.fhdr(host)",
-        "ssl_fc_sni",
-        "req.ssl_sni",
-        "req_ssl_sni",
-    ];
-    let converters = ["", "lower", "host_only", "field(1,:)"];
-    let fetch = fetch.to_ascii_lowercase();
-    if !fetches.contains(&fetch.as_str()) || !converters.contains(&converter) {
-        return None;
-    }
-    loop {
-        words = match words {
-            ["-i" | "--", rest @ ..] | ["-m", "str", rest @ ..] => rest,
-            // `-f` reads the names from a file, and other matches compare only parts of a name.
-            [] => return None,
-            [word, ..] if word.starts_with('-') => return None,
-            names => return Some(names.iter().map(|name| (*name).to_owned()).collect()),
-        };
-    }
-}
-
-/// Returns the names in a criterion about the Host or the SNI of visitors. For a simple regular expression,
-/// returns the name in it.
-fn mentioned_in(criterion: &[String]) -> Vec<String> {
-    let Some((fetch, words)) = criterion.split_first() else {
-        return Vec::new();
-    };
-    let fetch = fetch.to_ascii_lowercase();
-    let is_about_name = ["hdr", "ssl_fc_sni", "req.ssl_sni", "req_ssl_sni"];
-    let is_about_name = is_about_name.iter().any(|part| fetch.contains(part));
-    if !is_about_name || (fetch.contains("hdr") && !fetch.contains("(host")) {
-        return Vec::new();
-    }
-    let words = words.iter().take_while(|word| *word != "}");
-    let names = words.map(|word| word.trim_matches(['^', '$', '.']).replace('\\', ""));
-    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let names = names.filter(|name| name.contains('.') && name.bytes().all(is_valid));
-    names.collect()
 }
 
 /// Sets `visitors` of each backend from the frontends that lead to it.
@@ -326,8 +420,10 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
             lost: {
                 let written = |front: &&Frontend| front.written_conditions(name).next().is_some();
                 let mut fronts = frontends.iter().filter(written);
-                let host = fronts.find_map(Frontend::host);
-                host.filter(|_| leading.is_empty()).cloned()
+                let host =
+                    fronts.find_map(|front| front.rules_of_host().rev().find_map(|(host, _)| host));
+                let host = host.filter(|_| leading.is_empty());
+                host.map(|host| At::new(host.value.to_owned(), &host.place))
             },
             fields: fields.collect(),
             speak_tls: speak_tls.filter(|_| agree),
@@ -399,6 +495,37 @@ mod tests {
 
     #[test]
     fn a_host_for_every_request_decides_which_conditions_hold() {
+        let led = |lines: &str, condition: &str| {
+            let lines = format!("{lines};use_backend b {condition}");
+            front(&lines).conditions("b").next().is_some()
+        };
+        for (rule, expected) in [
+            ("Host A if { hdr(host) -i B }", false),
+            ("Host A if { path / } || { hdr(host) B C }", false),
+            ("Host A if { hdr(host) B } { path / }", true),
+            ("Host A if is_b", false),
+            ("Host A if is_old", true),
+            ("Host A unless { hdr(host) -i A C }", false),
+            ("Host A if ! { hdr(host) C }", false),
+            ("Host A if !is_b", true),
+            ("Host A unless { hdr(host) -i A } or { hdr(host) B }", true),
+            ("Host A;http-request set-header Host B if { path /b }", true),
+            (
+                "Host B if { path /b };http-request set-header Host A",
+                false,
+            ),
+            ("Host A;http-request replace-value Host A B", true),
+            ("Host %[req.hdr(x)]", true),
+            ("Host B:8443", true),
+            ("X-Host A", true),
+        ] {
+            let lines = format!("acl is_b hdr(host) B;http-request set-header {rule}");
+            assert_eq!(
+                led(&lines, "if { hdr(host),field(1,:) B }"),
+                expected,
+                "{rule}"
+            );
+        }
         for (condition, expected) in [
             ("if { hdr(host) B }", false),
             ("if { hdr(host) -i a }", true),
@@ -407,9 +534,37 @@ mod tests {
             ("if { ssl_fc_sni B }", true),
             ("if !{ hdr(host) B }", true),
         ] {
-            let lines = format!("http-request set-header Host A;use_backend b {condition}");
-            let leads = front(&lines).conditions("b").next().is_some();
+            let leads = led("http-request set-header Host A", condition);
             assert_eq!(leads, expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn visitors_who_are_not_sent_away_ask_for_the_names_that_stay() {
+        for (rule, expected) in [
+            ("http-request deny unless { hdr(host) -i A B }", Some("A B")),
+            ("http-request deny if !{ hdr(host) -i A }", Some("A")),
+            ("http-request deny if ! { hdr(host) -i A }", Some("A")),
+            ("acl x hdr(host) A;http-request deny if !x", Some("A")),
+            (
+                "acl x hdr(host) A;http-request redirect prefix https://A unless x",
+                Some("A"),
+            ),
+            (
+                "acl x hdr(host) A;tcp-request content reject unless x",
+                Some("A"),
+            ),
+            ("http-request deny if { hdr(host) A }", None),
+            ("acl x hdr(host) A;http-request deny if !x { src B }", None),
+            (
+                "http-request deny unless { hdr(host) A } or { src B }",
+                None,
+            ),
+            ("acl x hdr(host) A;http-request set-header x y if !x", None),
+        ] {
+            let lines = format!("{rule};default_backend b");
+            let names = front(&lines).names("b").map(|names| names.join(" "));
+            assert_eq!(names.as_deref(), expected, "{rule}");
         }
     }
 

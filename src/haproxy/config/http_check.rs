@@ -14,6 +14,8 @@ pub(crate) struct Rules {
     pub request: Option<Vec<String>>,
     /// The rules of `defaults` that the proxy's own lines replace.
     pub replaced: Option<Box<Rules>>,
+    /// The rules of earlier `defaults` that the lines of the last `defaults` replace.
+    replaced_earlier: Option<Box<Rules>>,
     /// True if `option httpchk` comes after an `http-check send` line of the same section.
     option_is_last: bool,
     /// `http-check send-state`, which is a setting and not a rule of the list.
@@ -91,7 +93,8 @@ impl Rules {
 
     /// Marks the rules as inherited from `defaults`.
     pub(crate) fn inherit(&mut self) {
-        self.replaced = None;
+        let replaced = self.replaced.take();
+        self.replaced_earlier = replaced.or(self.replaced_earlier.take());
         self.http.inherited = true;
         self.tcp.inherited = true;
     }
@@ -114,6 +117,17 @@ impl Rules {
             request.headers = of_option;
         }
         request
+    }
+
+    /// Returns the request that the check would send if no line had replaced the request of `defaults`, except
+    /// for the words of the lines that did. Returns `None` if no line has replaced a request.
+    pub(crate) fn replaced_request(&self) -> Option<Request> {
+        let replaced = self.replaced.as_ref().or(self.replaced_earlier.as_ref())?;
+        let sent = replaced.sent();
+        Some(match replaced.replaced_request() {
+            Some(earlier) => earlier.with_changes(&Request::default(), &sent),
+            None => sent,
+        })
     }
 
     /// Makes the check send this request, with one `http-check send` in place of all existing ones.

@@ -29,6 +29,7 @@ pub(crate) struct Global {
     pub admin_socket: Option<Place>,
     /// The address of each `stats socket`.
     pub stats_sockets: Vec<At<String>>,
+    pub pidfile: Option<At<String>>,
     /// The folder of relative `ca-file` paths.
     pub ca_base: Option<At<String>>,
     /// The folder of relative `crt` paths.
@@ -65,6 +66,8 @@ pub(crate) struct ProxySettings {
     pub source: Option<At<String>>,
     /// The Host that `http-request set-header` gives to every request.
     pub host: Option<At<String>>,
+    /// True if `use-server` rules choose servers for visitors.
+    pub chooses_servers: bool,
     /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes with
     /// the beginning of the line in haproxy.cfg that adds it.
     pub fields: Vec<(String, String)>,
@@ -98,8 +101,8 @@ pub(crate) struct Visitors {
     pub mentions: Vec<String>,
     /// The Host that all of these frontends give to every request with `http-request set-header`.
     pub host: Option<At<String>>,
-    /// The line that keeps all visitors from this backend: it gives every request a Host, and the frontend
-    /// leads here only for other Hosts.
+    /// The line that keeps all visitors from this backend: it changes the Host, and the frontend leads here
+    /// only for other Hosts.
     pub lost: Option<At<String>>,
     /// The `http-request` rules and `acl` lines of a frontend that sends visitors to this backend.
     pub rules: Vec<At<Vec<String>>>,
@@ -225,6 +228,7 @@ impl ProxySettings {
                 self.fields.retain(|(_, words)| words != FORWARDED_FOR);
             }
             ["source", value, ..] => self.source = text(value),
+            ["use-server", ..] => self.chooses_servers = true,
             ["external-check", "command", command] => self.command = text(command),
             ["external-check", "path", path] => self.path = text(path),
             ["external-check", "command" | "path", _, _, ..] => {
@@ -251,11 +255,18 @@ impl ProxySettings {
             }
             ["acl" | "http-send-name-header", ..] => self.for_visitors.push(owned(words, place)),
             ["http-request", action, ..] if rewrites(action) => {
-                if let ["http-request", "set-header", name, value] = words
+                if let ["http-request", action, name, value @ ..] = words
+                    && ["-header", "-value"]
+                        .iter()
+                        .any(|end| action.ends_with(end))
                     && name.eq_ignore_ascii_case("host")
                 {
-                    // An expression has a different value for each request.
-                    self.host = text(value).filter(|_| !value.contains('%'));
+                    // An expression has a different value for each request, and a condition holds only for some
+                    // requests.
+                    self.host = match (*action, value) {
+                        ("set-header", [value]) if !value.contains('%') => text(value),
+                        _ => None,
+                    };
                 } else if let ["http-request", "set-header", name, value] = words
                     && !value.contains('%')
                 {
@@ -333,6 +344,7 @@ impl Global {
             "ulimit-n" => self.ulimit_n.is_some(),
             "maxconn" => self.maxconn.is_some(),
             "fd-hard-limit" => self.fd_hard_limit.is_some(),
+            "pidfile" => self.pidfile.is_some(),
             _ => false,
         }
     }
@@ -365,6 +377,7 @@ impl Global {
                     self.admin_socket = here;
                 }
             }
+            ["pidfile", value, ..] => self.pidfile = text(value),
             ["ca-base", value, ..] => self.ca_base = text(value),
             ["crt-base", value, ..] => self.crt_base = text(value),
             ["ssl-server-verify", value, ..] => {

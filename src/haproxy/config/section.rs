@@ -63,6 +63,10 @@ pub(crate) struct Facts {
     pub tls_listener: bool,
     /// True if a `bind` line has a unix socket, where visitors have no address.
     pub unix_listener: bool,
+    /// The addresses on which frontends listen, unless they are disabled.
+    pub binds: Vec<At<String>>,
+    /// What HAProxy writes before the path of each unix socket of a `bind` line (`unix-bind prefix`).
+    pub unix_prefix: String,
 }
 
 impl Facts {
@@ -89,6 +93,12 @@ impl Facts {
                         .is_some_and(|address| address.starts_with(start))
                 };
                 self.unix_listener |= ["/", "unix@", "abns@", "abnsz@"].into_iter().any(is_socket);
+            }
+            ["unix-bind", more @ ..] => {
+                let mut pairs = more.windows(2).filter(|pair| pair[0] == "prefix");
+                self.unix_prefix = pairs
+                    .next()
+                    .map_or(String::new(), |pair| pair[1].to_owned());
             }
             ["filter", "spoe", ..] => self.sets_unknown = true,
             [first, ..] if first.starts_with("lua-load") => self.sets_unknown = true,
@@ -169,6 +179,8 @@ pub(super) fn read(statements: &[Statement]) -> Configuration {
         reader.statement(statement);
     }
     introduce(&reader.frontends, &mut reader.done.backends);
+    let binds = reader.frontends.iter().flat_map(Frontend::binds);
+    reader.done.facts.binds = binds.cloned().collect();
     let lines = reader.lines_of_defaults.into_iter();
     let unused = lines.filter(|(section, _)| !reader.followed.contains(section));
     reader.done.idle.extend(unused.map(|(_, idle)| idle));

@@ -257,7 +257,9 @@ impl Judge<'_, '_> {
                 Some(_) if list.next_update != Some(None) => "has expired",
                 _ => "has a time that cannot be read",
             };
-            return Err(no_list(format!("the list in --crl-file {what}: {issuer}")));
+            return Err(no_list(format!(
+                "the list of {issuer} in --crl-file {what}"
+            )));
         }
         if rules == Rules::Newer && !list.names_one_algorithm {
             return Err(no_list(format!(
