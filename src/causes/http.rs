@@ -330,6 +330,22 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "max-head-too-low",
+        shows_as: &[at(Code::NotHttp, 11)],
+        place: Place::Config,
+        what: "The head of the response is longer than --max-head allows. HAProxy accepts the response.",
+        confirm: "The check's line names the limit.",
+        change: "Leave out --max-head. Then the check accepts a head as long as HAProxy does.",
+        weigh: |facts| Weight::Possible.when(facts.options.max_head.is_some()),
+        trials: |facts| match facts.options.max_head {
+            Some(_) if facts.code() == Code::NotHttp => {
+                vec![Trial::new(facts, |options| options.max_head = None)]
+            }
+            _ => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "head-too-long",
         shows_as: &[at(Code::NotHttp, 4)],
         place: Place::Config,

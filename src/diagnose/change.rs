@@ -2,7 +2,7 @@
 //! an edit that the configuration itself suggests. HAProxy tries the change, and diagnose prints it as a
 //! diff.
 
-mod carried;
+pub(super) mod carried;
 pub(super) mod diff;
 mod options;
 mod rewrite;
@@ -12,7 +12,7 @@ mod words;
 
 use ureq::http::header;
 
-use self::carried::{Carried, carried};
+use self::carried::{Carried, carried, joined};
 
 use crate::causes::facts::Way;
 use crate::doctor::survey::{CheckKind, Edit, NewLine, Surveyed, is_evaluated};
@@ -32,6 +32,7 @@ const HTTPCHK: Head = &["option", "httpchk"];
 const SEND: Head = &["http-check", "send"];
 const EXPECT: Head = &["http-check", "expect"];
 const COMMAND: Head = &["external-check", "command"];
+const PATH: Head = &["external-check", "path"];
 const SEND_STATE: Head = &["http-check", "send-state"];
 const SOURCE: Head = &["source"];
 /// The first words of the line that changes the Host of visitors' requests.
@@ -51,6 +52,10 @@ pub(super) fn is_command(words: &[String]) -> bool {
 
 fn has_head(rule: &Rule, head: Head) -> bool {
     begins(&rule.words, head)
+}
+
+fn has_line(surveyed: &Surveyed, head: Head) -> bool {
+    surveyed.rules().any(|rule| has_head(rule, head))
 }
 
 /// Returns a line that begins with these words.
@@ -100,7 +105,12 @@ impl Change {
                 if names.contains(&"--timeout") {
                     change.set_time(surveyed, best)?;
                 }
-                change.options = Some(Carried::new(surveyed, &changed, &given)?);
+                // An external check without options has no line that carries them.
+                if surveyed.kind == CheckKind::External && !has_line(surveyed, PATH) {
+                    change.set_lines(PATH, vec![line(PATH, [joined(&given)?])]);
+                } else {
+                    change.options = Some(Carried::new(surveyed, &changed, &given)?);
+                }
             }
             CheckKind::Other => return None,
         }
@@ -238,6 +248,10 @@ impl Change {
                 change
                     .words
                     .extend(set(&[("alpn", "h2"), ("check-alpn", "h2")]));
+                // ALPN chooses HTTP/2. Before HAProxy 3.2, a check with TLS can't use `proto h2`.
+                let forced = ["proto", "check-proto"].into_iter();
+                let forced = forced.filter(|word| surveyed.has_word(word));
+                change.words.extend(forced.map(|word| (word, None)));
                 change.request((best, "HTTP/2"), evaluated_host(surveyed));
             }
             Way::WithAgent => {
@@ -255,11 +269,10 @@ impl Change {
 
     /// Drops the removals of words and lines that haproxy.cfg doesn't have.
     fn keep_present(&mut self, surveyed: &Surveyed) {
-        let has_line = |head: Head| surveyed.rules().any(|rule| has_head(rule, head));
         self.words
             .retain(|(word, value)| value.is_some() || surveyed.has_word(word));
         self.rules
-            .retain(|(head, lines)| !lines.is_empty() || has_line(head));
+            .retain(|(head, lines)| !lines.is_empty() || has_line(surveyed, head));
     }
 
     /// Returns the change with which the check verifies another name and still sends no SNI. HAProxy also
@@ -328,8 +341,7 @@ impl Change {
 
     /// Returns this change. If a check by `sni-check serve` lacks `http-check send-state`, adds that line.
     pub fn with_state(mut self, surveyed: &Surveyed) -> Change {
-        let has_state = surveyed.rules().any(|rule| has_head(rule, SEND_STATE));
-        if surveyed.kind == CheckKind::Served && !has_state {
+        if surveyed.kind == CheckKind::Served && !has_line(surveyed, SEND_STATE) {
             self.set_lines(SEND_STATE, vec![line(SEND_STATE, [""; 0])]);
         }
         self
@@ -430,12 +442,12 @@ pub(super) fn sent_host(surveyed: &Surveyed) -> Option<&str> {
     hosts.next_back().map(String::as_str)
 }
 
-/// Returns the first `connect` rule of HAProxy's own check. This rule decides how the check connects. Returns
-/// `None` for other kinds of check.
+/// Returns the first `connect` rule of HAProxy's own check, or of its http-check that asks `sni-check serve`. This
+/// rule decides how the check connects. Returns `None` for other kinds of check.
 fn connect_rule(surveyed: &Surveyed) -> Option<&Rule> {
-    let own = surveyed.kind == CheckKind::Own;
+    let is_made_by_haproxy = [CheckKind::Own, CheckKind::Served].contains(&surveyed.kind);
     let mut rules = surveyed.rules();
-    rules.find(|rule| own && is_connect(rule))
+    rules.find(|rule| is_made_by_haproxy && is_connect(rule))
 }
 
 fn is_connect(rule: &Rule) -> bool {

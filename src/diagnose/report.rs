@@ -113,13 +113,16 @@ impl<'a> Report<'a> {
 
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because the
     /// configuration shows whether the check sends SNI. For HAProxy's own check (`is_own`), the sentences
-    /// have words of haproxy.cfg instead of sni-check's options.
+    /// have words of haproxy.cfg instead of sni-check's options. For another check, the report leaves out what
+    /// only HAProxy's own check does.
     pub fn of_server(search: &'a Search, opinion: &'a Opinion, is_own: bool) -> Report<'a> {
         let mut report = Report::new(search, opinion);
         let about_lines = ["check-without-sni", "check-of-another-site"];
-        report
-            .findings
-            .retain(|finding| !about_lines.contains(&finding.cause.id));
+        let about_own_check = ["own-check-without-agent", "text-beyond-buffer"];
+        report.findings.retain(|finding| {
+            let is_of_own_check = about_own_check.contains(&finding.cause.id);
+            !about_lines.contains(&finding.cause.id) && (is_own || !is_of_own_check)
+        });
         if is_own {
             report.use_words_of_haproxy();
         }
@@ -260,7 +263,7 @@ again, one after another, and the server answered.";
 
 /// Returns why the check is UP or DOWN, in the words of the check's own output. Adds the times of a check that
 /// took too long.
-fn why(facts: &Facts) -> String {
+pub(super) fn why(facts: &Facts) -> String {
     match &facts.verdict.result {
         Ok(Some(response)) => format!("healthy: status {}", response.status),
         Ok(None) => {

@@ -8,6 +8,7 @@ mod call;
 mod changes;
 mod object;
 mod others;
+mod own_checks;
 mod print;
 mod settings;
 mod state;
@@ -59,7 +60,7 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let session = Session::new(call.haproxy.as_deref())?;
     let statistics = Statistics::read(&survey);
     let (text, code) = show_phase(&session, || {
-        let mut subjects = state::subjects(&survey, &statistics, one);
+        let mut subjects = state::subjects(&survey, &statistics, one, session.haproxy.as_ref());
         diagnose(&mut subjects, &survey, call.verbose, &session);
         let code = match code(&subjects, one.is_some()) {
             Code::Healthy if survey.refusal.is_some() => Code::Refused,

@@ -14,6 +14,8 @@ pub(super) enum Stage {
     Call,
     Name,
     Connection,
+    /// The connection breaks after the server has accepted it (HAProxy's SOCKERR), at this stage or a later one.
+    Broken,
     /// The server accepts the connection, but doesn't answer in TLS.
     Handshake,
     /// The server answers in TLS, but refuses something in the handshake.
@@ -134,7 +136,28 @@ impl Stage {
             }
             _ if checked.why.contains("different from the expected") => Stage::Certificate,
             status if status.starts_with("L6") => Stage::Handshake,
+            "SOCKERR" => Stage::Broken,
             _ => Stage::Connection,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stage;
+    use crate::haproxy::ask::{Answer, Checked};
+
+    #[test]
+    fn a_connection_that_breaks_is_further_than_a_refused_connection() {
+        let stages = ["L4CON", "SOCKERR", "L6RSP", "L7RSP"].map(|status| {
+            Stage::of_answer(&Answer::Checked(Checked {
+                up: false,
+                status: status.to_owned(),
+                code: String::new(),
+                why: String::new(),
+                time: None,
+            }))
+        });
+        assert!(stages.is_sorted_by(|one, next| one < next), "{stages:?}");
     }
 }

@@ -130,6 +130,18 @@ impl Surveyed {
         format!("{}/{}", self.backend, self.server)
     }
 
+    /// Returns true if the check fails whatever the server does.
+    pub(crate) fn is_always_down(&self) -> bool {
+        self.is_refused || self.waits_without_request || self.obstacle().is_some()
+    }
+
+    /// Returns the finding about a mistake that keeps a check by `sni-check serve` DOWN.
+    pub(crate) fn obstacle(&self) -> Option<&Remark> {
+        let is_served = self.kind == CheckKind::Served;
+        let mut findings = self.findings.iter();
+        findings.find(|finding| is_served && finding.is_down)
+    }
+
     /// Limits diagnose to one step of the check: `call` then makes this step, and diagnose changes only its
     /// rules.
     pub(crate) fn choose(&mut self, step: Step) {

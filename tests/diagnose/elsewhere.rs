@@ -238,7 +238,7 @@ fn without_statistics_haproxys_answer_about_the_present_lines_decides() {
     let check = CHECK.replace("httpchk\n", &format!("httpchk\n    {rule}\n"));
     let backend = format!("backend be\n{check}    server s1 127.0.0.1:PORT TLS check\n");
     let config = config(&stage, &backend);
-    let report = object(&["-f", &config, "be/s1"], 71);
+    let report = object(&["-f", &config, "be/s1"], 61);
     let server = &report["servers"][0];
     assert_eq!(server["state"], "DOWN", "{server:#}");
     assert_eq!(server["diff_visitors"], 200, "{server:#}");
@@ -309,6 +309,59 @@ fn a_missing_send_state_is_named_and_added() {
         let text = stdout(&run_by_hand(&["diagnose", "-f", &config]));
         assert!(text.contains("why      serve-state "), "{text}");
     }
+}
+
+#[test]
+fn mistakes_in_the_request_to_serve_are_found_by_trials() {
+    let stage = Stage::new();
+    let (_serve, socket) = serving(&stage);
+    let right = served(&socket, &format!("--sni {NAME}"), "");
+    for (old, wrong, reason) in [
+        (
+            "connect addr",
+            "connect ssl addr",
+            "speaks no TLS on its socket",
+        ),
+        (
+            "X-Check-Options",
+            "X-Check-Option",
+            "from the header X-Check-Options",
+        ),
+    ] {
+        let backend = right.replace(old, wrong);
+        let found = assert_changed(&stage, &backend, ("be", "s1"), old);
+        let what = found["diff_reason"].to_string();
+        assert!(what.contains(reason), "{found:#}");
+        assert_eq!(found["diff_visitors"], 200, "{found:#}");
+    }
+}
+
+#[test]
+fn an_external_check_without_options_gets_them() {
+    let stage = Stage::new();
+    let backend = format!(
+        "backend be\n    option external-check\n    external-check command {BINARY}
+    server s1 127.0.0.1:PORT TLS check inter 3s\n"
+    );
+    let new = format!("external-check path \"--sni {NAME} --ca-file ");
+    assert_changed(&stage, &backend, ("be", "s1"), &new);
+}
+
+#[test]
+fn a_max_head_that_is_too_low_is_left_out() {
+    let stage = Stage::new();
+    let long = format!("add_header X-Long {};", "x".repeat(2000));
+    let server = nginx(&stage, "", &long);
+    let backend = format!(
+        "backend be\n    option external-check\n    external-check command {BINARY}
+    external-check path \"--sni {NAME} --ca-file CA --max-head 1k\"
+    server s1 127.0.0.1:{} TLS check inter 3s\n",
+        server.port
+    );
+    let found = assert_changed(&stage, &backend, ("be", "s1"), "external-check path");
+    assert_eq!(found["causes"][0]["id"], "max-head-too-low", "{found:#}");
+    let new = found["diff"][0]["new"].as_str().expect("a line");
+    assert!(!new.contains("--max-head"), "{new}");
 }
 
 #[test]

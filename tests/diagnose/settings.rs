@@ -3,10 +3,11 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::servers;
 use crate::support::NAME;
-use crate::support::check::{run_by_hand, stdout};
+use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
@@ -15,7 +16,7 @@ const TLS13: &str = "ssl_protocols TLSv1.3;";
 
 /// Settings of nginx, of the `global` section, of the backend and of the server line, and the status that
 /// HAProxy shows.
-const SETTINGS: [(&str, &str, &str, &str, &str); 8] = [
+const SETTINGS: [(&str, &str, &str, &str, &str); 11] = [
     (
         TLS13,
         "ssl-default-server-options ssl-max-ver TLSv1.2",
@@ -32,6 +33,9 @@ const SETTINGS: [(&str, &str, &str, &str, &str); 8] = [
     ),
     (TLS13, "", "", "force-tlsv12", "L6RSP"),
     (TLS13, "", "", "no-tlsv13", "L6RSP"),
+    ("", "", "", "ssl-max-ver TLSv1.1", "L6RSP"),
+    ("", "", "", "force-tlsv11", "L6RSP"),
+    ("", "", "", "check-alpn h2 check-proto h2", "L6RSP"),
     (
         "ssl_protocols TLSv1.2;",
         "",
@@ -106,6 +110,93 @@ backend be
         let haproxy = Haproxy::start(Mode::Single, &config, &[]);
         assert_eq!(haproxy.wait_for_check("be", "s1").check_status, "L7OK");
     }
+}
+
+/// Returns a backend with HAProxy's own check, and with these words on the server line.
+fn checked(port: &str, words: &str) -> String {
+    format!(
+        "backend be
+    option httpchk
+    http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}
+    server s1 127.0.0.1:{port} TLS check check-sni {NAME} {words}
+"
+    )
+}
+
+#[test]
+fn a_stopped_haproxy_would_report_a_server_down_that_sni_check_finds_healthy() {
+    let stage = Stage::new();
+    for (word, down) in [("force-tlsv11", 1), ("", 0)] {
+        let config = servers::config(&stage, &checked("PORT", word));
+        let output = run_by_hand(&["diagnose", "--json", "-f", &config]);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+        let is_up = output.status.code() == Some(0);
+        assert_eq!(
+            (&report["down"], is_up),
+            (&down.into(), down == 0),
+            "{report}"
+        );
+        if down > 0 {
+            let server = &report["servers"][0];
+            let new = server["diff"][0]["new"].as_str();
+            assert!(new.is_some_and(|new| !new.contains(word)), "{report}");
+            assert_eq!((&server["code"], &report["code"]), (&61.into(), &61.into()));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_only_haproxy_can_check_is_up() {
+    let stage = Stage::new();
+    let only_cbc =
+        "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384;";
+    let nginx =
+        Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), only_cbc));
+    let config = servers::config(&stage, &checked(&nginx.port.to_string(), ""));
+    let output = run_by_hand(&["diagnose", "--json", "-f", &config, "be/s1"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+    let server = &report["servers"][0];
+    assert_eq!(server["state"], "UP", "{server}");
+    assert_eq!(server["causes"], json!([]), "{server}");
+    assert!(server["diff"].is_null(), "{server}");
+    let why = server["why"].to_string();
+    assert!(why.contains("HAProxy's own check is UP"), "{why}");
+}
+
+#[test]
+fn headers_of_haproxys_own_check_do_not_matter_for_an_external_check() {
+    let stage = Stage::new();
+    let refuses = "if ($http_user_agent = '') { return 403; }";
+    let nginx =
+        Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), refuses));
+    let (ca, port, socket) = (&stage.ca_file, nginx.port, stage.folder.join("admin.sock"));
+    let text = format!(
+        "global
+    external-check
+    insecure-fork-wanted
+    stats socket {socket} level user
+defaults
+    mode http
+    timeout connect 3s
+    timeout client 5s
+    timeout server 5s
+backend be
+    option external-check
+    external-check command {BINARY}
+    external-check path \"--sni {NAME} --ca-file {ca} --uri index.html\"
+    server s1 127.0.0.1:{port} ssl verify required ca-file {ca} sni str({NAME}) check inter 5s
+"
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let report = diagnose(&config);
+    let server = &report["servers"][0];
+    assert_eq!(server["causes"], json!([]), "{server}");
+    let [hunk] = server["diff"].as_array().expect("a diff").as_slice() else {
+        panic!("{server}");
+    };
+    let new = hunk["new"].as_str().expect("a line");
+    assert!(new.contains("--uri /index.html"), "{server}");
 }
 
 /// Returns a configuration with this line in `defaults`, and this end of the server line.

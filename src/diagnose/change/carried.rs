@@ -155,16 +155,21 @@ pub(super) fn carrier(kind: CheckKind, words: &[String]) -> Option<usize> {
     }
 }
 
+/// Returns true if haproxy.cfg has no options for a check by `sni-check serve`.
+pub(in crate::diagnose) fn lacks_options(surveyed: &Surveyed) -> bool {
+    surveyed.kind == CheckKind::Served && carried(surveyed).is_none()
+}
+
 /// Returns sni-check's options from haproxy.cfg, without log-format escapes, and their carrier
-/// (`external-check path` or the header). Returns `None` if haproxy.cfg has no such options.
+/// (`external-check path` or the header). An external check without `external-check path` has no options.
+/// Returns `None` if haproxy.cfg has no such check.
 pub(super) fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
     let mut rules = surveyed.lines.rules.iter();
-    let text = rules.find_map(|rule| rule.words.get(carrier(surveyed.kind, &rule.words)?))?;
-    let carrier = match surveyed.kind {
-        CheckKind::External => Carrier::Path,
-        _ => Carrier::Header,
-    };
-    Some((carrier, unescaped(carrier, text)))
+    let text = rules.find_map(|rule| rule.words.get(carrier(surveyed.kind, &rule.words)?));
+    match (surveyed.kind, text) {
+        (CheckKind::External, text) => Some((Carrier::Path, text.cloned().unwrap_or_default())),
+        (_, text) => Some((Carrier::Header, unescaped(Carrier::Header, text?))),
+    }
 }
 
 /// Returns the options in a word of haproxy.cfg, without log-format escapes. The header's value is a

@@ -1,6 +1,6 @@
 //! Turns a change into lines: the hunks of the diff that diagnose prints, and the lines that HAProxy tries.
 
-use super::carried::{as_word, carried, carrier, joined, unescaped};
+use super::carried::{as_word, carried, carrier, joined, lacks_options, unescaped};
 use super::rewrite::{self, rewritten};
 use super::words::{set, word_of, written};
 use super::{Change, EXPECT, HTTPCHK, Head, SEND, begins, connect_rule, has_head, is_command};
@@ -224,6 +224,7 @@ impl Change {
             text += "    mode tcp\n";
         }
         let options = match surveyed.kind {
+            CheckKind::Served if lacks_options(surveyed) => None,
             CheckKind::External | CheckKind::Served => {
                 let (carrier, given) = carried(surveyed)?;
                 let given = match &self.options {

@@ -10,12 +10,15 @@ pub(super) fn written(words: &[String]) -> String {
 
 /// The words that a change may set or remove and that have no value. They appear on server lines and in
 /// `connect` rules.
-const WITHOUT_VALUE: [&str; 16] = [
+const WITHOUT_VALUE: [&str; 19] = [
     "check-send-proxy",
     "check-ssl",
     "check-via-socks4",
     "default",
     "disabled",
+    "force-sslv3",
+    "force-tlsv10",
+    "force-tlsv11",
     "force-tlsv12",
     "force-tlsv13",
     "linger",

@@ -9,6 +9,7 @@ use crate::causes::facts::{Refused, Way};
 use crate::causes::{self, Finding, Weight};
 use crate::diagnose::ask::{Block, MARGIN};
 use crate::diagnose::change::Change;
+use crate::diagnose::change::carried::lacks_options;
 use crate::diagnose::stage::Stage;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Surveyed, UNVERIFIED};
@@ -38,9 +39,10 @@ impl Candidate {
     fn present(number: usize, subject: &Subject<'_>) -> Option<Candidate> {
         let surveyed = subject.surveyed;
         let written = subject.written();
-        // HAProxy can try its own check even if sni-check has no options for it.
-        let is_own = surveyed.kind == CheckKind::Own && surveyed.unset.is_empty();
-        (written.is_some() || is_own).then(|| Candidate {
+        // HAProxy can try its own check, or a request to serve, even if sni-check has no options for it.
+        let is_made_by_haproxy = surveyed.kind == CheckKind::Own || lacks_options(surveyed);
+        let is_known = is_made_by_haproxy && surveyed.unset.is_empty();
+        (written.is_some() || is_known).then(|| Candidate {
             subject: number,
             change: Change::default(),
             options: written.cloned().unwrap_or_default(),
@@ -247,7 +249,9 @@ fn furthest(
     let further = tried.iter().skip(1).filter(|(candidate, change)| {
         let is_proved = !candidate.is_suggested && base.change.is_empty();
         let stage = stage(change);
-        stage > Some(before) || (is_proved && stage == Some(before))
+        // SOCKERR doesn't say how far the check got.
+        let is_as_far = stage == Some(before) || stage == Some(Stage::Broken);
+        stage > Some(before) || (is_proved && is_as_far)
     });
     // Among the changes that get equally far, the first wins.
     let furthest = further.rev().max_by_key(|(_, change)| stage(change));
@@ -471,6 +475,9 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     let (surveyed, asked, best) = (subject.surveyed, &search.asked, search.best());
     let written = subject.written().unwrap_or(&asked.options);
     let way = best.haproxy.as_ref().and_then(|haproxy| haproxy.way);
+    // sni-check sends User-Agent and Accept itself.
+    let is_own = surveyed.kind == CheckKind::Own;
+    let way = way.filter(|way| is_own || *way != Way::WithAgent);
     let mut change = match way {
         Some(way) => Change::by_way(surveyed, written, &best.options, way),
         None => Change::new(surveyed, written, &best.options),

@@ -83,11 +83,11 @@ fn server(subject: &Subject<'_>) -> Value {
         if let Some(why) = misread(subject).filter(|_| subject.diagnosis.is_ok()) {
             object.insert("why".to_owned(), json!(why));
         }
-        if let Some(word) = subject.haproxy_word().filter(|_| subject.lacks_tls()) {
+        if let Some(word) = subject.haproxy_word().filter(|_| subject.lacks_only_tls()) {
             object.insert("haproxy".to_owned(), json!(word));
             object.insert("meaning".to_owned(), json!(subject.code().meaning()));
         }
-        let is_haproxys = subject.state == State::Down || subject.compares_no_name();
+        let is_haproxys = subject.state == State::Down || subject.is_up_only_in_haproxy();
         if object.get("code").is_none() || is_haproxys {
             let code = subject.is_wanted.then(|| subject.code().number());
             object.insert("code".to_owned(), json!(code));

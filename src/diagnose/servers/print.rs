@@ -144,9 +144,11 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     let code = subject.code();
     // HAProxy reports DOWN, but sni-check has no failure code, because its own check is healthy.
     let is_healthy_here = report.state() == "UP" && subject.state == State::Down;
-    let result = match subject.shown {
-        Some(shown) if is_healthy_here => shown.check.clone(),
-        _ if subject.lacks_tls() => subject.haproxy_word().unwrap_or_default().to_owned(),
+    let by_haproxy = subject.shown.map(|shown| shown.check.as_str());
+    let by_haproxy = by_haproxy.or(subject.failed_now().map(|(status, _)| status));
+    let result = match by_haproxy {
+        Some(status) if is_healthy_here => status.to_owned(),
+        _ if subject.lacks_only_tls() => subject.haproxy_word().unwrap_or_default().to_owned(),
         _ => format!(
             "{} {}",
             code.number(),
@@ -253,7 +255,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         if misread.as_ref() != Some(reason) {
             paragraph(text, "  cause    ", &printable(reason));
         }
-    } else if subject.compares_no_name() {
+    } else if subject.is_up_only_in_haproxy() {
         doctor(text, subject);
     } else if !key.is_empty() && printed.causes.contains(&key) && !is_one {
         paragraph(text, "  cause    ", "the same as for the server above");
@@ -280,7 +282,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     }
     // HAProxy's view in the details has the options of the check, but not the other settings of haproxy.cfg.
     let is_alike = subject.works_in_haproxy() != Some(false)
-        && !subject.compares_no_name()
+        && !subject.is_up_only_in_haproxy()
         && subject.obstacle().is_none()
         && !surveyed.is_refused;
     match is_one {
@@ -556,7 +558,8 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
     let is_passed_through = !surveyed.lines.is_http && !surveyed.has_word("ssl");
     // The new backend's check ends with the handshake that HAProxy's check has already done.
     let fails_later = subject.fails_later().is_some();
-    if surveyed.elsewhere.is_some() || is_passed_through || fails_later {
+    let works = subject.is_up_only_in_haproxy();
+    if surveyed.elsewhere.is_some() || is_passed_through || fails_later || works {
         return;
     }
     let block = blocks

@@ -46,9 +46,11 @@ pub(super) fn find(
     haproxy: &Haproxy,
     patience: Duration,
 ) -> Option<TriedChange> {
+    // HAProxy tries its own check again in each trial. An external check must already work as it is written.
+    let is_as_written = subject.surveyed.kind == CheckKind::Own || subject.meant().is_none();
     let is_healthy = |search: &&Search| match base {
         Some(_) => search.best().failure().is_none(),
-        None => search.asked.failure().is_none(),
+        None => search.asked.failure().is_none() && is_as_written,
     };
     // `sni-check serve` makes its checks with its own settings.
     let is_served = subject.surveyed.kind == CheckKind::Served;

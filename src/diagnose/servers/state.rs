@@ -4,6 +4,7 @@ use std::io;
 use std::thread;
 use std::time::Instant;
 
+use super::own_checks;
 use crate::causes::facts::Way;
 use crate::code::{Code, Layer};
 use crate::diagnose::ask::{Block, Kind, Opinion, missed_serve};
@@ -14,6 +15,7 @@ use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Meant, Remark, Step, Survey, Surveyed};
 use crate::haproxy::ask::{Answer, Answered, Visited};
 use crate::haproxy::config::backend_lines::Rule;
+use crate::haproxy::program::Haproxy;
 use crate::haproxy::statistics::{self, Shown};
 use crate::options::Options;
 use crate::plan::{Output, Plan};
@@ -195,9 +197,11 @@ impl Subject<'_> {
 
     /// Returns the report about a diagnosis of this server. If a change moves the check to the address of
     /// visitors' connections and HAProxy's check gets further there, the report has the causes of sni-check's
-    /// failure there. If nothing explains the failure of HAProxy's check, or if the server line only lacks TLS, the
-    /// report names no cause.
+    /// failure there. The report names no cause if nothing explains the failure of HAProxy's check, if the server
+    /// line only lacks TLS, or if only sni-check's check fails.
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
+        let is_without_cause =
+            self.is_unexplained() || self.lacks_only_tls() || self.is_up_only_in_haproxy();
         let is_own = self.surveyed.kind == CheckKind::Own;
         let report = |diagnosis: &'d Diagnosis| {
             Report::of_server(&diagnosis.search, &diagnosis.opinion, is_own)
@@ -215,7 +219,7 @@ impl Subject<'_> {
                 steps: here.steps,
                 ..there
             },
-            None if self.is_unexplained() || self.lacks_tls() => Report {
+            None if is_without_cause => Report {
                 findings: Vec::new(),
                 place: None,
                 fix: None,
@@ -227,7 +231,7 @@ impl Subject<'_> {
 
     /// Returns true if HAProxy's own check connects without TLS, and is UP with the change, which adds TLS.
     /// sni-check's failure is then about a check that HAProxy doesn't make.
-    pub fn lacks_tls(&self) -> bool {
+    pub fn lacks_only_tls(&self) -> bool {
         let is_plain = self.meant().is_some_and(|meant| meant.is_plain);
         let change = self.change.as_ref();
         is_plain && change.is_some_and(|change| change.block.is_up())
@@ -269,6 +273,16 @@ impl Subject<'_> {
     /// if HAProxy hasn't tried these lines.
     pub fn works_in_haproxy(&self) -> Option<bool> {
         self.present.as_ref().map(Block::is_up)
+    }
+
+    /// Returns the result of HAProxy's check with the present lines, if this check fails and no running HAProxy
+    /// shows a result.
+    pub fn failed_now(&self) -> Option<(&str, &str)> {
+        let Answer::Checked(checked) = self.present.as_ref()?.tried.as_ref()? else {
+            return None;
+        };
+        let is_failed = self.shown.is_none() && !checked.up;
+        is_failed.then_some((&checked.status, &checked.code))
     }
 
     /// Returns what a check by sni-check found.
@@ -347,9 +361,15 @@ impl Subject<'_> {
     pub fn is_fine_with(&mut self, present: &Block) -> bool {
         self.visitor = present.visitor.filter(|_| present.fails_visitors());
         // Without statistics, HAProxy's answer about the present lines is the best evidence.
-        let fails = present.tried.as_ref().is_some_and(|answer| !answer.is_up());
-        if fails && self.shown.is_none() && self.surveyed.kind == CheckKind::Own {
-            self.state = State::Down;
+        let is_own = self.surveyed.kind == CheckKind::Own && !self.surveyed.is_always_down();
+        if let Some(answer) = &present.tried
+            && self.shown.is_none()
+            && is_own
+        {
+            self.state = match answer.is_up() {
+                true => State::Up,
+                false => State::Down,
+            };
         }
         let is_tried = present.is_tried();
         self.present = is_tried.then(|| present.clone());
@@ -365,14 +385,14 @@ impl Subject<'_> {
             search.changed.is_none() && search.asked.failure().is_none() && is_made
         });
         let is_up = present.is_up() || self.state != State::Down;
-        let passes = passes || self.compares_no_name();
+        let passes = passes || self.is_up_only_in_haproxy();
         passes && is_up && !self.has_failed_visitor()
     }
 
     /// Returns doctor's finding about a mistake that keeps a check by `sni-check serve` DOWN, whatever the
     /// server does.
     pub fn obstacle(&self) -> Option<&Remark> {
-        obstacle(self.surveyed)
+        self.surveyed.obstacle()
     }
 
     /// Records the causes that the change of haproxy.cfg proves, because visitors are served with it.
@@ -402,7 +422,7 @@ impl Subject<'_> {
     /// If the statistics don't show the state, sets it to the result of HAProxy's own check. A server whose
     /// check can't succeed is DOWN.
     pub fn adopt_own_check(&mut self) {
-        if self.state == State::Unknown && is_always_down(self.surveyed) {
+        if self.state == State::Unknown && self.surveyed.is_always_down() {
             self.state = State::Down;
         }
         if let Ok(diagnosis) = &self.diagnosis
@@ -429,8 +449,8 @@ impl Subject<'_> {
         let is_refused = self.meant().is_some() && is_ours;
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(_), _) if is_refused => Code::Refused,
-            (Ok(_), _) if self.compares_no_name() => Code::Healthy,
-            (Ok(_), _) if self.lacks_tls() => {
+            (Ok(_), _) if self.is_up_only_in_haproxy() => Code::Healthy,
+            (Ok(_), _) if self.lacks_only_tls() => {
                 let code = self.haproxy_word().and_then(Code::of_haproxy_word);
                 code.unwrap_or(Code::Healthy)
             }
@@ -454,21 +474,12 @@ impl Subject<'_> {
                 Code::Refused
             }
             (Code::Healthy, None) if self.surveyed.waits_without_request => Code::ResponseTimeout,
-            (Code::Healthy, None) if self.state == State::Down => Code::Status,
+            (Code::Healthy, None) if self.state == State::Down => {
+                self.failed_now().map_or(Code::Status, code_of_check)
+            }
             (code, _) => code,
         }
     }
-}
-
-/// Returns true if the check fails whatever the server does.
-fn is_always_down(surveyed: &Surveyed) -> bool {
-    surveyed.is_refused || surveyed.waits_without_request || obstacle(surveyed).is_some()
-}
-
-fn obstacle(surveyed: &Surveyed) -> Option<&Remark> {
-    let is_served = surveyed.kind == CheckKind::Served;
-    let mut findings = surveyed.findings.iter();
-    findings.find(|finding| is_served && finding.is_down)
 }
 
 /// Returns the servers with their states. If the operator names a server (`one`), returns only this server,
@@ -477,12 +488,13 @@ pub(super) fn subjects<'a>(
     survey: &'a Survey,
     statistics: &'a Statistics,
     one: Option<&Surveyed>,
+    haproxy: Option<&Haproxy>,
 ) -> Vec<Subject<'a>> {
     let servers = survey.servers.iter();
     let is_one = |surveyed: &Surveyed| one.is_none_or(|one| std::ptr::eq(one, surveyed));
     let servers: Vec<&Surveyed> = servers.filter(|surveyed| is_one(surveyed)).collect();
     let own = match statistics.error {
-        Some(_) if one.is_none() => check_once(&servers),
+        Some(_) if one.is_none() => check_once(&servers, haproxy),
         _ => servers.iter().map(|_| None).collect(),
     };
     let subject = |(surveyed, own): (&'a Surveyed, Option<bool>)| {
@@ -547,14 +559,17 @@ pub(super) fn choose_steps(survey: &mut Survey) {
     }
 }
 
-/// Checks each server once, several at a time. The result is true for a healthy server, and `None` for a
-/// server that has no check or that sni-check can't check. If sni-check refuses a check's options, the check
-/// has failed.
-fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
+/// Checks each server once, several at a time. HAProxy tries its own checks, and sni-check tries the others. The
+/// result is true for a healthy server, and `None` for a server that has no check or that can't be checked. If
+/// sni-check refuses a check's options, the check has failed.
+fn check_once(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<Option<bool>> {
     const AT_ONCE: usize = 16;
-    let mut healthy: Vec<Option<bool>> = servers.iter().map(|_| None).collect();
+    let mut healthy = own_checks::verdicts(servers, haproxy);
     let jobs = servers.iter().zip(&mut healthy);
-    let mut jobs: Vec<_> = jobs.filter(|(surveyed, _)| surveyed.is_checked).collect();
+    let is_open = |(surveyed, known): &(&&Surveyed, &mut Option<bool>)| {
+        surveyed.is_checked && known.is_none()
+    };
+    let mut jobs: Vec<_> = jobs.filter(is_open).collect();
     for some in jobs.chunks_mut(AT_ONCE) {
         thread::scope(|scope| {
             for (surveyed, healthy) in some {
@@ -562,7 +577,7 @@ fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
                     && surveyed.unset.is_empty()
                     && matches!(surveyed.kind, CheckKind::External | CheckKind::Served);
                 let is_down =
-                    is_refused || is_always_down(surveyed) || !surveyed.obstacles.is_empty();
+                    is_refused || surveyed.is_always_down() || !surveyed.obstacles.is_empty();
                 let one = move || {
                     **healthy = match is_down {
                         true => Some(false),
@@ -595,8 +610,12 @@ fn unreachable(surveyed: &Surveyed) -> Option<bool> {
 
 /// Returns the code closest to HAProxy's words.
 pub(super) fn code_of(shown: &Shown) -> Code {
-    let code = match shown.check.as_str() {
-        "PROCERR" | "PROCOK" => shown.code.parse().ok().and_then(Code::from_number),
+    code_of_check((&shown.check, &shown.code))
+}
+
+fn code_of_check((status, code): (&str, &str)) -> Code {
+    let code = match status {
+        "PROCERR" | "PROCOK" => code.parse().ok().and_then(Code::from_number),
         status => Code::of_haproxy_word(status),
     };
     let code = code.filter(|code| *code != Code::Healthy);

@@ -2,8 +2,9 @@
 //! or later, or get further with a change that isn't enough.
 
 use super::state::{State, Subject, TriedChange};
+use crate::causes::mixed;
 use crate::certificate::CertificateFailure;
-use crate::diagnose::report::Report;
+use crate::diagnose::report::{Report, why};
 use crate::diagnose::stage::Stage;
 use crate::doctor::survey::CheckKind;
 use crate::failure::Failure;
@@ -46,10 +47,16 @@ impl Subject<'_> {
         })
     }
 
-    /// Returns true if the server is UP because HAProxy's own check verifies no name.
-    pub fn compares_no_name(&self) -> bool {
+    /// Returns true if the server is UP in HAProxy's own check, and visitors are served, but sni-check's check
+    /// fails. Returns false if several servers answer differently.
+    pub fn is_up_only_in_haproxy(&self) -> bool {
         let is_up = self.state == State::Up && self.works_in_haproxy() == Some(true);
-        is_up && self.verifies_no_name()
+        let is_own = self.surveyed.kind == CheckKind::Own;
+        is_up
+            && is_own
+            && self.search().is_some_and(|search| {
+                search.asked.failure().is_some() && mixed::find(&search.asked).is_none()
+            })
     }
 
     /// Returns HAProxy's words about its own check, if this check verifies no name and fails after the
@@ -120,9 +127,16 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
              So {command} isn't sni-check, or it can't run sni-check."
         ));
     }
-    if subject.compares_no_name() {
-        let search = subject.search()?;
-        let failure = search.asked.failure()?;
+    if subject.is_up_only_in_haproxy() {
+        let asked = &subject.search()?.asked;
+        if !subject.verifies_no_name() {
+            let why = why(asked);
+            return Some(format!(
+                "HAProxy's own check is UP, and this check decides the state of the server. sni-check's check fails, \
+                 because it differs from HAProxy's own check (docs/limits.md): {why}"
+            ));
+        }
+        let failure = asked.failure()?;
         return Some(format!(
             "HAProxy's own check is UP, but it sends no SNI, and without SNI HAProxy verifies no name. It checks the \
              site that the server shows to clients without SNI. sni-check's own check fails: {failure}."

@@ -3,6 +3,7 @@
 
 mod address;
 mod encryption;
+mod served;
 
 use self::address::other_addresses;
 pub(crate) use self::address::{AtVisitors, at_visitors, elsewhere};
@@ -54,8 +55,9 @@ pub(crate) const UNVERIFIED: &str = "The connection sends no SNI, so HAProxy com
 another name.";
 
 /// Words that limit how HAProxy connects. Often such a word is left over from an earlier server.
-const LIMITS: [&str; 14] = [
+const LIMITS: [&str; 19] = [
     "check-alpn",
+    "check-proto",
     "alpn",
     "proto",
     "ciphers",
@@ -63,12 +65,23 @@ const LIMITS: [&str; 14] = [
     "curves",
     "sigalgs",
     "client-sigalgs",
+    "force-sslv3",
+    "force-tlsv10",
+    "force-tlsv11",
     "force-tlsv12",
     "force-tlsv13",
     "no-tlsv12",
     "no-tlsv13",
+    "ssl-max-ver",
     "ssl-min-ver",
     "source",
+];
+
+/// The words that choose HTTP/2: those of the check, and those of the check and of visitors. Without one of the
+/// words, another word may still choose HTTP/2.
+const OF_HTTP2: [&[&str]; 2] = [
+    &["check-alpn", "check-proto"],
+    &["check-alpn", "check-proto", "alpn", "proto"],
 ];
 
 /// Returns the changes for a server, the most certain first.
@@ -86,6 +99,8 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(http2(watch));
         found.extend(known_values(visit, watch).into_iter().filter_map(known));
     }
+    found.extend(served::without_tls(watch));
+    found.extend(served::misspelt_header(watch));
     found.extend(expression(visit, watch));
     found.extend(longer(watch));
     found.extend(limits(watch));
@@ -426,28 +441,49 @@ fn new_line<const N: usize>(old: &'static [&'static str], words: [&str; N]) -> N
     (old, words.map(str::to_owned).to_vec())
 }
 
-/// Returns one suggestion for each word that limits connections, and one for a SOCKS4 proxy. Each suggestion
-/// leaves out this word or the proxy.
+/// Returns one suggestion for each word that limits connections, one for each group of words that choose HTTP/2,
+/// and one for a SOCKS4 proxy. Each suggestion leaves out this word, these words or the proxy.
 fn limits(watch: &Watch) -> Vec<Suggestion> {
     let settings = &watch.server.settings;
-    let in_rule = ["alpn", "proto"]
-        .into_iter()
-        .filter(|word| has(rule(watch), word));
-    let in_rule = in_rule.map(|word| Suggestion {
-        connect: vec![(word, None)],
-        what: format!("The server accepts no connection with the {word} of the `connect` rule."),
-        ..Suggestion::default()
-    });
-    let on_line = LIMITS
-        .into_iter()
-        .filter_map(|word| Some((word, settings.get(word)?)));
-    let on_line = on_line.map(|(word, at)| Suggestion {
-        words: vec![(word, None)],
+    let without = |words: &[&'static str]| words.iter().map(|word| (*word, None)).collect();
+    let in_rule = ["alpn", "proto"].map(|word| vec![word]).into_iter();
+    let in_rule = in_rule.chain([vec!["alpn", "proto"]]);
+    let in_rule = in_rule.filter(|words| words.iter().all(|word| has(rule(watch), word)));
+    let in_rule = in_rule.map(|words| Suggestion {
+        connect: without(&words),
         what: format!(
-            "The server accepts no connection with `{}`.",
-            format!("{word} {}", at.value).trim()
+            "The server accepts no connection with the {} of the `connect` rule.",
+            words.join(" and the ")
         ),
         ..Suggestion::default()
+    });
+    let present = |words: &[&'static str]| -> Vec<&'static str> {
+        let words = words.iter().copied();
+        words.filter(|word| settings.has(word)).collect()
+    };
+    let mut groups: Vec<Vec<&str>> = LIMITS.iter().map(|word| present(&[word])).collect();
+    groups.retain(|words| !words.is_empty());
+    groups.extend(
+        OF_HTTP2
+            .map(present)
+            .into_iter()
+            .filter(|words| words.len() > 1),
+    );
+    groups.dedup();
+    let on_line = groups.into_iter().map(|words| {
+        let shown = words.iter().flat_map(|word| {
+            let value = settings.get(word).map(|at| at.value.as_str());
+            [Some(*word), value.filter(|value| !value.is_empty())]
+        });
+        let shown: Vec<&str> = shown.flatten().collect();
+        Suggestion {
+            words: without(&words),
+            what: format!(
+                "The server accepts no connection with `{}`.",
+                shown.join(" ")
+            ),
+            ..Suggestion::default()
+        }
     });
     let proxy = settings.get("socks4").map(|at| Suggestion {
         words: vec![("socks4", None), ("check-via-socks4", None)],
@@ -509,7 +545,13 @@ const CURVES: &str = "X25519:P-256:P-384:P-521";
 /// Returns the words, with their values, that remove a limit on the TLS versions.
 fn versions(options: &[&str]) -> Vec<(&'static str, &'static str)> {
     let has = |wanted: &[&str]| wanted.iter().any(|word| options.contains(word));
-    let max = has(&["ssl-max-ver", "force-tlsv12"]).then_some(("ssl-max-ver", "TLSv1.3"));
+    let max = has(&[
+        "ssl-max-ver",
+        "force-tlsv10",
+        "force-tlsv11",
+        "force-tlsv12",
+    ])
+    .then_some(("ssl-max-ver", "TLSv1.3"));
     let min = has(&["ssl-min-ver", "force-tlsv13"]).then_some(("ssl-min-ver", "TLSv1.2"));
     max.into_iter().chain(min).collect()
 }
