@@ -198,6 +198,39 @@ fn a_server_line_without_ssl_has_no_cause_in_tls() {
 }
 
 #[test]
+fn a_check_that_only_connects_has_no_fault_in_tls() {
+    let stage = Stage::new();
+    let text = "frontend fe
+    mode tcp
+    bind 127.0.0.1:0
+    default_backend be
+backend be
+    mode tcp
+    server s1 127.0.0.1:PORT check
+    server s2 127.0.0.1:PORT
+";
+    let config = config(&stage, text);
+    let checked = said(&config, "be/s1", &[]);
+    says(
+        &checked,
+        &["UP L4OK be/s1", "is UP, because it connects without TLS"],
+    );
+    assert_eq!(checked.0, 0, "{}", checked.1);
+    let unchecked = said(&config, "be/s2", &[]);
+    says(
+        &unchecked,
+        &[
+            "no check L4OK be/s2",
+            "would be UP",
+            "The server line has no `check`",
+        ],
+    );
+    for said in [checked, unchecked] {
+        never_says(&said, &[" cause ", " change ", "agrees", "L6RSP"]);
+    }
+}
+
+#[test]
 fn a_server_without_check_is_told_to_get_one() {
     let stage = Stage::new();
     let text = format!(

@@ -281,6 +281,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     // HAProxy's view in the details has the options of the check, but not the other settings of haproxy.cfg.
     let is_alike = subject.works_in_haproxy() != Some(false)
         && !subject.compares_no_name()
+        && !subject.lacks_tls()
         && subject.obstacle().is_none()
         && !surveyed.is_refused;
     match is_one {
@@ -347,12 +348,13 @@ fn remedy(text: &mut String, remedy: &Remedy) {
     }
 }
 
+const WITHOUT_CHECK: &str =
+    "The server line has no `check`, so HAProxy sends visitors to the server even if it fails.";
+
 /// Appends that the server line has no `check`, and what to do. `why` says why sni-check can't make the check
 /// that the lines describe.
 fn without_check(text: &mut String, subject: &Subject<'_>, why: &str) {
-    let sentence =
-        "The server line has no `check`, so HAProxy sends visitors to the server even if it fails.";
-    paragraph(text, "  why      ", sentence);
+    paragraph(text, "  why      ", WITHOUT_CHECK);
     let place = &subject.surveyed.place;
     let advice = match why.strip_prefix(REFUSED_OPTIONS) {
         Some(refusal) => format!(
@@ -374,6 +376,9 @@ fn meaning(subject: &Subject<'_>) -> Option<String> {
     let name = subject.surveyed.name();
     if let Some(sentence) = idle(subject) {
         return Some(sentence);
+    }
+    if subject.has_no_check() {
+        return Some(WITHOUT_CHECK.to_owned());
     }
     let shown = subject.shown?;
     Some(match subject.state {
@@ -492,13 +497,18 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
     true
 }
 
-/// Returns the words of a change. Names the header fields that it adds to `http-check send`.
+/// Returns the words of a change. Names the method, the page and the header fields that it adds to
+/// `http-check send`.
 fn words_with_fields(change: &TriedChange) -> String {
     const SEND: &str = "http-check send";
     let fields = |line: &Option<String>| {
         let words: Vec<&str> = line.iter().flat_map(|line| line.split(' ')).collect();
-        let pairs = words.windows(2).filter(|pair| pair[0] == "hdr");
-        pairs.map(|pair| pair[1].to_owned()).collect::<Vec<_>>()
+        let fields = words.windows(2).filter_map(|pair| match pair[0] {
+            "hdr" => Some(pair[1].to_owned()),
+            "meth" | "uri" => Some(pair.join(" ")),
+            _ => None,
+        });
+        fields.collect::<Vec<_>>()
     };
     let is_request = |hunk: &&Hunk| hunk.new.as_ref().is_some_and(|new| new.contains(SEND));
     let mut added = Vec::new();

@@ -225,12 +225,30 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns true if HAProxy's own check connects without TLS, and is UP with the change, which adds TLS.
-    /// sni-check's failure is then about a check that HAProxy doesn't make.
+    /// Returns true if HAProxy's own check connects without TLS.
+    pub fn is_plain(&self) -> bool {
+        let meant = self.surveyed.meant.as_ref();
+        meant.is_some_and(|meant| meant.is_plain)
+    }
+
+    /// Returns true if HAProxy's own check connects without TLS and is UP with the present lines, and visitors'
+    /// connections can't lack TLS: a visitor was served, or visitors bring their own TLS (mode tcp).
+    pub fn is_up_without_tls(&self) -> bool {
+        let visitor = self.present.as_ref().and_then(|present| present.visitor);
+        let is_served = visitor.is_some() || !self.surveyed.lines.is_http;
+        self.is_plain() && is_served && self.works_in_haproxy() == Some(true)
+    }
+
+    /// Returns true if HAProxy's own check connects without TLS, and is UP with the present lines or with the
+    /// change, which adds TLS. sni-check's failure is then about a check that HAProxy doesn't make.
     pub fn lacks_tls(&self) -> bool {
-        let is_plain = self.meant().is_some_and(|meant| meant.is_plain);
         let change = self.change.as_ref();
-        is_plain && change.is_some_and(|change| change.block.is_up())
+        let is_fixed = change.is_some_and(|change| change.block.is_up());
+        let present = self
+            .present
+            .as_ref()
+            .and_then(|present| present.tried.as_ref());
+        self.is_plain() && (is_fixed || present.is_some_and(Answer::is_up))
     }
 
     /// Returns HAProxy's word for the result of its check: from the statistics, or else from the trial of the
@@ -343,16 +361,17 @@ impl Subject<'_> {
         self.visitor = present.visitor.filter(|_| present.fails_visitors());
         // Without statistics, HAProxy's answer about the present lines is the best evidence.
         let fails = present.tried.as_ref().is_some_and(|answer| !answer.is_up());
-        if fails && self.shown.is_none() && self.surveyed.kind == CheckKind::Own {
+        let is_own = self.surveyed.kind == CheckKind::Own && self.surveyed.is_checked;
+        if fails && self.shown.is_none() && is_own {
             self.state = State::Down;
         }
         let is_tried = present.is_tried();
         self.present = is_tried.then(|| present.clone());
         let is_meant = self.meant().is_some();
         if is_meant && is_tried && self.state == State::Unknown {
-            self.state = match present.is_up() {
-                true => State::Up,
-                false => State::Down,
+            self.state = match fails {
+                true => State::Down,
+                false => State::Up,
             };
         }
         let is_made = !is_meant && self.other_command().is_none();
@@ -360,7 +379,7 @@ impl Subject<'_> {
             search.changed.is_none() && search.asked.failure().is_none() && is_made
         });
         let is_up = present.is_up() || self.state != State::Down;
-        let passes = passes || self.compares_no_name();
+        let passes = passes || self.compares_no_name() || self.is_up_without_tls();
         passes && is_up && !self.has_failed_visitor()
     }
 

@@ -120,6 +120,15 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
              So {command} isn't sni-check, or it can't run sni-check."
         ));
     }
+    if subject.is_up_without_tls() {
+        let is = match subject.has_no_check() {
+            true => "would be",
+            false => "is",
+        };
+        return Some(format!(
+            "HAProxy's own check {is} UP, because it connects without TLS and doesn't look at the certificate."
+        ));
+    }
     if subject.compares_no_name() {
         let search = subject.search()?;
         let failure = search.asked.failure()?;
@@ -141,7 +150,11 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
             "HAProxy's own check fails earlier than sni-check's check: {said}. sni-check's check also fails: {failure}"
         ));
     }
-    let meant = subject.meant()?;
+    // HAProxy's check without TLS may be UP although visitors' connections need TLS.
+    let written = subject.surveyed.meant.as_deref();
+    let meant = subject
+        .meant()
+        .or(written.filter(|_| subject.lacks_tls()))?;
     // A server that can't be reached fails with and without TLS.
     let reaches = subject
         .search()
