@@ -118,7 +118,7 @@ fn the_row_of_doctor_names_the_line_of_this_server_and_the_fix() {
     let port = crate::support::dead_port();
     let text = format!(
         "frontend fe
-    bind 127.0.0.1:0
+    bind unix@/nonexistent/never-bound
     default_backend one
 backend one
     option httpchk
@@ -202,7 +202,7 @@ fn a_check_that_only_connects_has_no_fault_in_tls() {
     let stage = Stage::new();
     let text = "frontend fe
     mode tcp
-    bind 127.0.0.1:0
+    bind unix@/nonexistent/never-bound
     default_backend be
 backend be
     mode tcp
@@ -228,6 +228,23 @@ backend be
     for said in [checked, unchecked] {
         never_says(&said, &[" cause ", " change ", "agrees", "L6RSP"]);
     }
+}
+
+/// nginx answers 400 to a request without TLS.
+#[test]
+fn a_check_that_only_connects_does_not_hide_that_visitors_need_tls() {
+    let stage = Stage::new();
+    let text = "backend be\n    server s1 127.0.0.1:PORT check\n";
+    let said = said(&config(&stage, text), "be/s1", &[]);
+    says(
+        &said,
+        &[
+            "UP L4OK be/s1",
+            "the server line has no `ssl`",
+            "gets status 400",
+        ],
+    );
+    never_says(&said, &[" cause ", " change ", "L6RSP"]);
 }
 
 #[test]
