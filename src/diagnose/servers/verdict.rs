@@ -10,6 +10,32 @@ use crate::failure::Failure;
 use crate::haproxy::ask::Answer;
 
 impl Subject<'_> {
+    /// Returns true if HAProxy's own check connects without TLS.
+    pub fn is_plain(&self) -> bool {
+        let meant = self.surveyed.meant.as_ref();
+        meant.is_some_and(|meant| meant.is_plain)
+    }
+
+    /// Returns true if HAProxy's own check connects without TLS and is UP with the present lines, and visitors'
+    /// connections can't lack TLS: a visitor was served, or visitors bring their own TLS (mode tcp).
+    pub fn is_up_without_tls(&self) -> bool {
+        let visitor = self.present.as_ref().and_then(|present| present.visitor);
+        let is_served = visitor.is_some() || !self.surveyed.lines.is_http;
+        self.is_plain() && is_served && self.works_in_haproxy() == Some(true)
+    }
+
+    /// Returns true if HAProxy's own check connects without TLS, and is UP with the present lines or with the
+    /// change, which adds TLS. sni-check's failure is then about a check that HAProxy doesn't make.
+    pub fn lacks_tls(&self) -> bool {
+        let change = self.change.as_ref();
+        let is_fixed = change.is_some_and(|change| change.block.is_up());
+        let present = self
+            .present
+            .as_ref()
+            .and_then(|present| present.tried.as_ref());
+        self.is_plain() && (is_fixed || present.is_some_and(Answer::is_up))
+    }
+
     /// Returns the change with which HAProxy's check gets further, but isn't UP. Only a change with a reason
     /// counts.
     pub fn partial(&self) -> Option<&TriedChange> {
