@@ -202,7 +202,7 @@ fn an_expired_revocation_list() {
     let said = diagnose(nginx.port, &call);
     let yesterday = time::OffsetDateTime::now_utc() - time::Duration::days(1);
     said.says(&format!(
-        "The revocation list of CN=Test CA expired on {} (1 day ago). do Get the CA's current list. Put it into --crl-file {crl}",
+        "The revocation list of CN=Test CA expired on {} (1 day ago). do Get the CA's current list. Use it with --crl-file {crl}",
         yesterday.date()
     ))
     .assert_fix_in_file();
