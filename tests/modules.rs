@@ -235,10 +235,18 @@ fn has_sentence(text: &str) -> bool {
 
 /// The other modules that print whole sentences, each with the subject of its sentences. No sentence in
 /// these modules is about a cause.
-const OTHER_SENTENCES: [(&str, &str); 7] = [
+const OTHER_SENTENCES: [(&str, &str); 9] = [
     ("diagnose", "its --help"),
     ("diagnose/lines", "what to add to the printed lines"),
-    ("diagnose/servers/print", "the state of a server in HAProxy"),
+    ("diagnose/own_words", "what HAProxy's own check leaves out"),
+    (
+        "diagnose/servers/meaning",
+        "the state of a server in HAProxy",
+    ),
+    (
+        "diagnose/servers/print",
+        "what HAProxy and sni-check report",
+    ),
     (
         "diagnose/servers/verdict",
         "how HAProxy's check differs from sni-check's",

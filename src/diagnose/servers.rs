@@ -6,6 +6,7 @@
 
 mod call;
 mod changes;
+mod meaning;
 mod object;
 mod others;
 mod own_checks;

@@ -70,7 +70,7 @@ backend roots
     says(
         &roots,
         &[
-            "private CA for ca-file",
+            "a CA that isn't in ca-file",
             "do Use ca-file ",
             "change ca-file ",
             "tried HAProxy ",
@@ -118,7 +118,7 @@ fn the_row_of_doctor_names_the_line_of_this_server_and_the_fix() {
     let port = crate::support::dead_port();
     let text = format!(
         "frontend fe
-    bind 127.0.0.1:0
+    bind unix@/nonexistent/never-bound
     default_backend one
 backend one
     option httpchk
@@ -195,6 +195,56 @@ fn a_server_line_without_ssl_has_no_cause_in_tls() {
         &[" cause ", " do ", "SSL handshake failure", "L6RSP"],
     );
     assert_eq!(said.0, 71, "{}", said.1);
+}
+
+#[test]
+fn a_check_that_only_connects_has_no_fault_in_tls() {
+    let stage = Stage::new();
+    let text = "frontend fe
+    mode tcp
+    bind unix@/nonexistent/never-bound
+    default_backend be
+backend be
+    mode tcp
+    server s1 127.0.0.1:PORT check
+    server s2 127.0.0.1:PORT
+";
+    let config = config(&stage, text);
+    let checked = said(&config, "be/s1", &[]);
+    says(
+        &checked,
+        &["UP L4OK be/s1", "is UP, because it connects without TLS"],
+    );
+    assert_eq!(checked.0, 0, "{}", checked.1);
+    let unchecked = said(&config, "be/s2", &[]);
+    says(
+        &unchecked,
+        &[
+            "no check L4OK be/s2",
+            "would be UP",
+            "The server line has no `check`",
+        ],
+    );
+    for said in [checked, unchecked] {
+        never_says(&said, &[" cause ", " change ", "agrees", "L6RSP"]);
+    }
+}
+
+/// nginx answers 400 to a request without TLS.
+#[test]
+fn a_check_that_only_connects_does_not_hide_that_visitors_need_tls() {
+    let stage = Stage::new();
+    let text = "backend be\n    server s1 127.0.0.1:PORT check\n";
+    let said = said(&config(&stage, text), "be/s1", &[]);
+    says(
+        &said,
+        &[
+            "UP L4OK be/s1",
+            "the server line has no `ssl`",
+            "gets status 400",
+        ],
+    );
+    never_says(&said, &[" cause ", " change ", "L6RSP"]);
 }
 
 #[test]

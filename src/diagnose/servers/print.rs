@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::call::ServersCall;
+use super::meaning::{WITHOUT_CHECK, drained, idle, maintenance, meaning};
 use super::state::{Conflict, Diagnosis, State, Statistics, Subject, TriedChange};
 use super::verdict::{Partial, misread};
 use crate::diagnose::ask::Kind;
@@ -283,6 +284,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     // HAProxy's view in the details has the options of the check, but not the other settings of haproxy.cfg.
     let is_alike = subject.works_in_haproxy() != Some(false)
         && !subject.is_up_only_in_haproxy()
+        && !subject.lacks_only_tls()
         && subject.obstacle().is_none()
         && !surveyed.is_refused;
     match is_one {
@@ -352,9 +354,7 @@ fn remedy(text: &mut String, remedy: &Remedy) {
 /// Appends that the server line has no `check`, and what to do. `why` says why sni-check can't make the check
 /// that the lines describe.
 fn without_check(text: &mut String, subject: &Subject<'_>, why: &str) {
-    let sentence =
-        "The server line has no `check`, so HAProxy sends visitors to the server even if it fails.";
-    paragraph(text, "  why      ", sentence);
+    paragraph(text, "  why      ", WITHOUT_CHECK);
     let place = &subject.surveyed.place;
     let advice = match why.strip_prefix(REFUSED_OPTIONS) {
         Some(refusal) => format!(
@@ -369,63 +369,6 @@ fn remark(finding: &Remark) -> String {
     let place = finding.place.as_ref();
     let place = place.map_or(String::new(), |place| format!(" ({place})"));
     format!("{}{place}: {}", finding.id, finding.what)
-}
-
-/// Explains a state that the result of the check doesn't explain. Returns `None` for other states.
-fn meaning(subject: &Subject<'_>) -> Option<String> {
-    let name = subject.surveyed.name();
-    if let Some(sentence) = idle(subject) {
-        return Some(sentence);
-    }
-    let shown = subject.shown?;
-    Some(match subject.state {
-        State::Down if shown.status.contains("(agent)") => format!(
-            "The agent of `agent-check` has set the server DOWN, whatever the check says. The server comes back when \
-             the agent answers `up`. `set server {name} agent up` on the stats socket sets it UP until the agent answers again."
-        ),
-        State::Down if shown.check == "HANA" => format!(
-            "`observe` has set the server DOWN because of errors in visitors' traffic, not because of the check. The server \
-             comes back when `rise` checks in a row pass, or at once with `set server {name} health up` on the stats socket."
-        ),
-        State::Draining => {
-            "`http-check disable-on-404`: the page of the check is missing, so HAProxy sends \
-             the server no new visitors."
-                .to_owned()
-        }
-        State::Drained => drained(&name),
-        State::Maintenance => maintenance(&name),
-        _ => return None,
-    })
-}
-
-/// Explains the word of the server line that keeps visitors away, if the line has such a word.
-fn idle(subject: &Subject<'_>) -> Option<String> {
-    let name = subject.surveyed.name();
-    Some(match subject.surveyed.idle? {
-        "disabled" => format!(
-            "haproxy.cfg has `disabled` for the server, so HAProxy neither checks it nor sends it visitors. \
-             `set server {name} state ready` on the stats socket overrides that only until the next reload."
-        ),
-        _ => format!(
-            "haproxy.cfg has `weight 0` for the server, so HAProxy sends it no new visitors, whatever the check says. \
-             `set server {name} weight 100` on the stats socket overrides that only until the next reload."
-        ),
-    })
-}
-
-fn drained(name: &str) -> String {
-    format!(
-        "HAProxy sends the server no new visitors, whatever the check says: the agent of `agent-check` or someone on the \
-         stats socket has sent `drain`. The server comes back when the agent answers `ready`, or with \
-         `set server {name} state ready` on the stats socket. The agent's next `drain` drains it again."
-    )
-}
-
-fn maintenance(name: &str) -> String {
-    format!(
-        "someone has put the server into maintenance, or its line has `disabled`. HAProxy neither checks it nor sends it \
-         visitors. `set server {name} state ready` on the stats socket ends the maintenance."
-    )
 }
 
 /// Appends the change of haproxy.cfg as a diff, or a line about a change that doesn't help. Returns false if
@@ -494,13 +437,18 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
     true
 }
 
-/// Returns the words of a change. Names the header fields that it adds to `http-check send`.
+/// Returns the words of a change. Names the method, the page and the header fields that it adds to
+/// `http-check send`.
 fn words_with_fields(change: &TriedChange) -> String {
     const SEND: &str = "http-check send";
     let fields = |line: &Option<String>| {
         let words: Vec<&str> = line.iter().flat_map(|line| line.split(' ')).collect();
-        let pairs = words.windows(2).filter(|pair| pair[0] == "hdr");
-        pairs.map(|pair| pair[1].to_owned()).collect::<Vec<_>>()
+        let fields = words.windows(2).filter_map(|pair| match pair[0] {
+            "hdr" => Some(pair[1].to_owned()),
+            "meth" | "uri" => Some(pair.join(" ")),
+            _ => None,
+        });
+        fields.collect::<Vec<_>>()
     };
     let is_request = |hunk: &&Hunk| hunk.new.as_ref().is_some_and(|new| new.contains(SEND));
     let mut added = Vec::new();

@@ -229,14 +229,6 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns true if HAProxy's own check connects without TLS, and is UP with the change, which adds TLS.
-    /// sni-check's failure is then about a check that HAProxy doesn't make.
-    pub fn lacks_only_tls(&self) -> bool {
-        let is_plain = self.meant().is_some_and(|meant| meant.is_plain);
-        let change = self.change.as_ref();
-        is_plain && change.is_some_and(|change| change.block.is_up())
-    }
-
     /// Returns HAProxy's word for the result of its check: from the statistics, or else from the trial of the
     /// present lines.
     pub fn haproxy_word(&self) -> Option<&str> {
@@ -361,7 +353,9 @@ impl Subject<'_> {
     pub fn is_fine_with(&mut self, present: &Block) -> bool {
         self.visitor = present.visitor.filter(|_| present.fails_visitors());
         // Without statistics, HAProxy's answer about the present lines is the best evidence.
-        let is_own = self.surveyed.kind == CheckKind::Own && !self.surveyed.is_always_down();
+        let is_own = self.surveyed.kind == CheckKind::Own
+            && self.surveyed.is_checked
+            && !self.surveyed.is_always_down();
         if let Some(answer) = &present.tried
             && self.shown.is_none()
             && is_own
@@ -374,10 +368,11 @@ impl Subject<'_> {
         let is_tried = present.is_tried();
         self.present = is_tried.then(|| present.clone());
         let is_meant = self.meant().is_some();
+        let fails = present.tried.as_ref().is_some_and(|answer| !answer.is_up());
         if is_meant && is_tried && self.state == State::Unknown {
-            self.state = match present.is_up() {
-                true => State::Up,
-                false => State::Down,
+            self.state = match fails {
+                true => State::Down,
+                false => State::Up,
             };
         }
         let is_made = !is_meant && self.other_command().is_none();
@@ -385,7 +380,7 @@ impl Subject<'_> {
             search.changed.is_none() && search.asked.failure().is_none() && is_made
         });
         let is_up = present.is_up() || self.state != State::Down;
-        let passes = passes || self.is_up_only_in_haproxy();
+        let passes = passes || self.is_up_only_in_haproxy() || self.is_up_without_tls();
         passes && is_up && !self.has_failed_visitor()
     }
 

@@ -11,6 +11,32 @@ use crate::failure::Failure;
 use crate::haproxy::ask::Answer;
 
 impl Subject<'_> {
+    /// Returns true if HAProxy's own check connects without TLS.
+    pub fn is_plain(&self) -> bool {
+        let meant = self.surveyed.meant.as_ref();
+        meant.is_some_and(|meant| meant.is_plain)
+    }
+
+    /// Returns true if HAProxy's own check connects without TLS and is UP with the present lines, and visitors'
+    /// connections can't lack TLS: a visitor was served, or visitors bring their own TLS (mode tcp).
+    pub fn is_up_without_tls(&self) -> bool {
+        let visitor = self.present.as_ref().and_then(|present| present.visitor);
+        let is_served = visitor.is_some() || !self.surveyed.lines.is_http;
+        self.is_plain() && is_served && self.works_in_haproxy() == Some(true)
+    }
+
+    /// Returns true if HAProxy's own check connects without TLS, and is UP with the present lines or with the
+    /// change, which adds TLS. sni-check's failure is then about a check that HAProxy doesn't make.
+    pub fn lacks_only_tls(&self) -> bool {
+        let change = self.change.as_ref();
+        let is_fixed = change.is_some_and(|change| change.block.is_up());
+        let present = self
+            .present
+            .as_ref()
+            .and_then(|present| present.tried.as_ref());
+        self.is_plain() && (is_fixed || present.is_some_and(Answer::is_up))
+    }
+
     /// Returns the change with which HAProxy's check gets further, but isn't UP. Only a change with a reason
     /// counts.
     pub fn partial(&self) -> Option<&TriedChange> {
@@ -127,6 +153,15 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
              So {command} isn't sni-check, or it can't run sni-check."
         ));
     }
+    if subject.is_up_without_tls() {
+        let is = match subject.has_no_check() {
+            true => "would be",
+            false => "is",
+        };
+        return Some(format!(
+            "HAProxy's own check {is} UP, because it connects without TLS and doesn't look at the certificate."
+        ));
+    }
     if subject.is_up_only_in_haproxy() {
         let asked = &subject.search()?.asked;
         if !subject.verifies_no_name() {
@@ -155,7 +190,11 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
             "HAProxy's own check fails earlier than sni-check's check: {said}. sni-check's check also fails: {failure}"
         ));
     }
-    let meant = subject.meant()?;
+    // HAProxy's check without TLS may be UP although visitors' connections need TLS.
+    let written = subject.surveyed.meant.as_deref();
+    let meant = subject
+        .meant()
+        .or(written.filter(|_| subject.lacks_only_tls()))?;
     // A server that can't be reached fails with and without TLS.
     let reaches = subject
         .search()

@@ -96,7 +96,10 @@ impl Subject<'_> {
             Some(best) if !best.plan.handshake_only && !rewrites => serves(best, visitor),
             _ => {
                 let of_page = rewrites && visitor.by_server && visitor.status != 421;
-                visitor.complete && (of_page || !NOT_SERVED.contains(&visitor.status))
+                // A server that speaks TLS answers 400 to a request without TLS.
+                let lacks_tls = visitor.status == 400 && self.is_plain();
+                let is_page = of_page || !NOT_SERVED.contains(&visitor.status);
+                visitor.complete && is_page && !lacks_tls
             }
         }
     }

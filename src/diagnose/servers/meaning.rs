@@ -1,0 +1,68 @@
+//! Sentences about states of a server that the result of its check doesn't explain: no check, `disabled`, DRAIN,
+//! MAINT.
+
+use super::state::{State, Subject};
+
+/// What a server line without `check` means for visitors.
+pub(super) const WITHOUT_CHECK: &str =
+    "The server line has no `check`, so HAProxy sends visitors to the server even if it fails.";
+
+/// Explains a state that the result of the check doesn't explain. Returns `None` for other states.
+pub(super) fn meaning(subject: &Subject<'_>) -> Option<String> {
+    let name = subject.surveyed.name();
+    if let Some(sentence) = idle(subject) {
+        return Some(sentence);
+    }
+    if subject.has_no_check() {
+        return Some(WITHOUT_CHECK.to_owned());
+    }
+    let shown = subject.shown?;
+    Some(match subject.state {
+        State::Down if shown.status.contains("(agent)") => format!(
+            "The agent of `agent-check` has set the server DOWN, whatever the check says. The server comes back when \
+             the agent answers `up`. `set server {name} agent up` on the stats socket sets it UP until the agent answers again."
+        ),
+        State::Down if shown.check == "HANA" => format!(
+            "`observe` has set the server DOWN because of errors in visitors' traffic, not because of the check. The server \
+             comes back when `rise` checks in a row pass, or at once with `set server {name} health up` on the stats socket."
+        ),
+        State::Draining => {
+            "`http-check disable-on-404`: the page of the check is missing, so HAProxy sends \
+             the server no new visitors."
+                .to_owned()
+        }
+        State::Drained => drained(&name),
+        State::Maintenance => maintenance(&name),
+        _ => return None,
+    })
+}
+
+/// Explains the word of the server line that keeps visitors away, if the line has such a word.
+pub(super) fn idle(subject: &Subject<'_>) -> Option<String> {
+    let name = subject.surveyed.name();
+    Some(match subject.surveyed.idle? {
+        "disabled" => format!(
+            "haproxy.cfg has `disabled` for the server, so HAProxy neither checks it nor sends it visitors. \
+             `set server {name} state ready` on the stats socket overrides that only until the next reload."
+        ),
+        _ => format!(
+            "haproxy.cfg has `weight 0` for the server, so HAProxy sends it no new visitors, whatever the check says. \
+             `set server {name} weight 100` on the stats socket overrides that only until the next reload."
+        ),
+    })
+}
+
+pub(super) fn drained(name: &str) -> String {
+    format!(
+        "HAProxy sends the server no new visitors, whatever the check says: the agent of `agent-check` or someone on the \
+         stats socket has sent `drain`. The server comes back when the agent answers `ready`, or with \
+         `set server {name} state ready` on the stats socket. The agent's next `drain` drains it again."
+    )
+}
+
+pub(super) fn maintenance(name: &str) -> String {
+    format!(
+        "someone has put the server into maintenance, or its line has `disabled`. HAProxy neither checks it nor sends it \
+         visitors. `set server {name} state ready` on the stats socket ends the maintenance."
+    )
+}
