@@ -268,9 +268,11 @@ impl fmt::Display for Remark {
             write!(f, "{place}: ")?;
         }
         f.write_str(self.what.trim_end_matches('.'))?;
-        match self.remedy.to_string().as_str() {
-            "" => f.write_str("."),
-            remedy => write!(f, ". Fix: {remedy}."),
+        match (self.remedy.write.as_str(), self.remedy.paste.as_str()) {
+            ("", "") => f.write_str("."),
+            (write, "") => write!(f, ". Fix: {write}."),
+            ("", paste) => write!(f, ". Fix: `{paste}`."),
+            (write, paste) => write!(f, ". Fix: {} `{paste}`.", write.trim_end_matches(':')),
         }
     }
 }

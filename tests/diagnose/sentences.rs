@@ -118,7 +118,7 @@ fn the_row_of_doctor_names_the_line_of_this_server_and_the_fix() {
     let port = crate::support::dead_port();
     let text = format!(
         "frontend fe
-    bind unix@/nonexistent/never-bound
+    bind unix@/tmp/never-bound
     default_backend one
 backend one
     option httpchk
@@ -202,7 +202,7 @@ fn a_check_that_only_connects_has_no_fault_in_tls() {
     let stage = Stage::new();
     let text = "frontend fe
     mode tcp
-    bind unix@/nonexistent/never-bound
+    bind unix@/tmp/never-bound
     default_backend be
 backend be
     mode tcp

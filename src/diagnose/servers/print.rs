@@ -332,13 +332,18 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
         more => format!("; and {more} more, see sni-check doctor"),
     };
     // The change of haproxy.cfg below may do the same, or more.
-    let fix = match &first.remedy.write {
-        write if subject.change.is_none() && !write.is_empty() => format!(". Fix: {write}"),
-        _ => String::new(),
+    let fix = Some(&first.remedy).filter(|_| subject.change.is_none());
+    let write = fix.map_or("", |fix| fix.write.trim_end_matches(':'));
+    let write = match write {
+        "" => String::new(),
+        write => format!(". Fix: {write}"),
     };
     let what = remark(first);
-    let line = format!("{}{fix}{more}", what.trim_end_matches('.'));
+    let line = format!("{}{write}{more}", what.trim_end_matches('.'));
     paragraph(text, "  doctor   ", &printable(&line));
+    if let Some(fix) = fix.filter(|fix| !fix.paste.is_empty()) {
+        command(text, "  paste    ", &printable(&fix.paste));
+    }
 }
 
 /// Appends what to do. Shell commands have a row of their own.
