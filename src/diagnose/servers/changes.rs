@@ -214,8 +214,13 @@ fn furthest(
     subject: &Subject<'_>,
     tried: &[(&Candidate, TriedChange)],
 ) -> Option<(Candidate, TriedChange)> {
-    // A TLS server may answer a request without TLS with an error page. That is no progress.
-    let limit = |tried: &TriedChange| match subject.lacks_tls() && !tried.change.adds_tls() {
+    // A TLS server may answer a request without TLS with an error page. That is no progress. Where visitors
+    // connect, the check uses the TLS of the server line.
+    let surveyed = subject.surveyed;
+    let has_tls = |change: &Change| {
+        change.adds_tls() || (surveyed.has_word("ssl") && change.is_move(surveyed))
+    };
+    let limit = |tried: &TriedChange| match subject.lacks_tls() && !has_tls(&tried.change) {
         true => Stage::Connection,
         false => Stage::Healthy,
     };
