@@ -225,13 +225,10 @@ impl Finding {
 
     /// Returns what to do, with the shell command on the last line.
     pub(crate) fn remedy(&self) -> String {
-        joined(&self.write, &self.paste)
+        let parts = [self.write.as_str(), self.paste.as_str()];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join("\n")
     }
-}
-
-fn joined(write: &str, paste: &str) -> String {
-    let parts = [write, paste].into_iter().filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join("\n")
 }
 
 /// What to do.
@@ -241,13 +238,6 @@ pub(crate) struct Remedy {
     pub write: String,
     /// A shell command. May be empty.
     pub paste: String,
-}
-
-impl fmt::Display for Remedy {
-    /// Writes both, with the shell command on the last line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&joined(&self.write, &self.paste))
-    }
 }
 
 /// The part of a finding that diagnose shows.
