@@ -17,7 +17,7 @@ pub struct Shown {
 }
 
 /// The words, in the order of the table: codes, and then statuses.
-pub const SHOWN: [Shown; 24] = [
+pub const SHOWN: [Shown; 27] = [
     Shown {
         word: "255",
         brief: "HAProxy could not run the program",
@@ -178,6 +178,27 @@ pub const SHOWN: [Shown; 24] = [
         next: "diagnose",
         in_log: "",
         more: "",
+    },
+    Shown {
+        word: "NOLB",
+        brief: "no new visitors, but the present ones stay",
+        next: "",
+        in_log: "",
+        more: "A rule of the check asks for that: http-check disable-on-404, or a status L7OKC.",
+    },
+    Shown {
+        word: "DRAIN",
+        brief: "draining: no new visitors",
+        next: "",
+        in_log: "",
+        more: "Someone set this state or a weight of 0, or an agent asked for it.",
+    },
+    Shown {
+        word: "HANA",
+        brief: "too many errors in visitors' traffic",
+        next: "diagnose",
+        in_log: "Health analyze",
+        more: "The server line has `observe`, so HAProxy also judges the server by its answers to visitors.",
     },
     Shown {
         word: "no check",
