@@ -459,7 +459,7 @@ impl Subject<'_> {
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
             (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
             (Err(_), true) if is_ours && !lacks_variables => Code::Refused,
-            // sni-check can't run the check, and no HAProxy shows or tries it.
+            // sni-check can't run the check, and HAProxy has neither shown nor tried its result.
             (Err(_), _) if self.is_wanted && self.is_unjudged() => Code::Refused,
             _ => Code::Healthy,
         };
@@ -554,9 +554,10 @@ pub(super) fn choose_steps(survey: &mut Survey) {
     }
 }
 
-/// Checks each server once, several at a time. HAProxy tries its own checks, and sni-check tries the others. The
-/// result is true for a healthy server, and `None` for a server that has no check or that can't be checked. If
-/// sni-check refuses a check's options, the check has failed.
+/// Checks each server once, several at a time. HAProxy tries its own checks. sni-check runs all other checks,
+/// and those of HAProxy's own checks that HAProxy couldn't try. The result is true for a healthy server, and
+/// `None` for a server that has no check or that can't be checked. A check counts as failed if sni-check
+/// refuses its options.
 fn check_once(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<Option<bool>> {
     const AT_ONCE: usize = 16;
     let mut healthy = own_checks::verdicts(servers, haproxy);
