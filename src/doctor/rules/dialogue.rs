@@ -135,7 +135,7 @@ fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
             let what = "`option ssl-hello-chk` sends an old hello inside of the check's TLS connection, where no TLS \
                         server expects it";
             // In `mode tcp`, the server may expect a second TLS connection inside the first. In `mode http`,
-            // it can't.
+            // visitors send HTTP there.
             match watch.backend.settings.http {
                 true => Finding::problem(Effect::Down, what),
                 false => Finding::note(Effect::Down, what),

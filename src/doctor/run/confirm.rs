@@ -360,7 +360,7 @@ fn confirm_one(
     // If visitors get HAProxy's own error page, the server hasn't seen their request.
     let is_about_request =
         |found: &Finding| matches!(found.id, "check-without-host" | "unused-rule");
-    // If the server accepts no connection from visitors, only a different port of the check explains this.
+    // If the server accepts no connection from visitors, only the check's other port can explain that.
     let is_about_address = |found: &Finding| found.id == "check-other-port";
     let explains = |found: &Finding| match by_difference {
         _ if !visitor.connects => is_about_address(found),
