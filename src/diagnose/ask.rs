@@ -413,8 +413,8 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     visitor.complete && is_fine
 }
 
-/// Returns the result of HAProxy's own check if the check refuses the response, and if sni-check's check gets
-/// no response to judge.
+/// Returns the result of HAProxy's own check, if that check refuses a response and sni-check's check gets no
+/// response to judge.
 fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<Checked> {
     // sni-check has judged a response itself.
     if Stage::of_failure(facts.failure()?, &facts.plan) > Stage::Response {

@@ -196,9 +196,9 @@ impl Subject<'_> {
     }
 
     /// Returns the report about a diagnosis of this server. If a change moves the check to the address of
-    /// visitors' connections and HAProxy's check gets further there, the report has the causes of sni-check's
-    /// failure there. The report names no cause if nothing explains the failure of HAProxy's check, if the server
-    /// line only lacks TLS, or if only sni-check's check fails.
+    /// visitors' connections and HAProxy's check gets further there, the report names the causes of
+    /// sni-check's failure at that address. The report names no cause if nothing explains the failure of
+    /// HAProxy's check, if only TLS is missing on the server line, or if only sni-check's check fails.
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
         let is_without_cause =
             self.is_unexplained() || self.lacks_only_tls() || self.is_up_only_in_haproxy();

@@ -292,8 +292,8 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     format!("    retries 0\n{}", lines.backend(rules, words))
 }
 
-/// Returns true if the check doesn't connect to the address and port of visitors, or if doctor doesn't know
-/// where it connects.
+/// Returns true if visitors connect to a known address and port, and the check connects to a different one or
+/// doctor doesn't know where the check connects.
 fn only_visitors_connect(watch: &Watch) -> bool {
     let backend = watch.backend;
     let is_stream = match &watch.traffic.endpoint {
