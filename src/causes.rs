@@ -71,7 +71,7 @@ pub fn causes_of(sign: Sign) -> Vec<&'static Cause> {
     by_rank(|cause| cause.rank(sign))
 }
 
-/// Returns the causes with a rank, the lowest rank first.
+/// Returns the causes for which `rank` returns a rank. The lowest rank comes first.
 fn by_rank(rank: impl Fn(&Cause) -> Option<u8>) -> Vec<&'static Cause> {
     let ranked = all().filter_map(|cause| Some((rank(cause)?, cause)));
     let mut ranked: Vec<_> = ranked.collect();
@@ -132,12 +132,13 @@ pub fn in_general(sentence: &str) -> String {
 }
 
 /// Returns the causes of a code. If the check failed, also returns the causes that apply to every failure.
-/// Leaves out the causes that the facts or a trial ruled out, and those that only a trial can name. The best supported causes come first. Equally
-/// supported causes are in the order of their ranks.
+/// Leaves out causes that the facts or a trial ruled out, and causes whose sentence needs a value that only a
+/// trial can find. The best supported causes come first. Equally supported causes are in the order of their
+/// ranks.
 pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     let is_refuted = |cause: &Cause| facts.refuted.iter().any(|refuted| refuted.id == cause.id);
     let causes = causes_of_result(facts, code).into_iter();
-    // Without the value of a trial, the sentence would name OTHER_NAME, for example.
+    // If a trial found no value, the sentence would name OTHER_NAME, for example.
     let is_known = |cause: &Cause| words::knows_names(facts, cause.what);
     let causes = causes.filter(|cause| !is_refuted(cause) && is_known(cause));
     let weighed = causes.map(|cause| ((cause.weigh)(facts), cause));

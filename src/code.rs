@@ -98,7 +98,7 @@ impl Code {
         self as u8
     }
 
-    /// Returns true if the check ended because its time was over.
+    /// Returns true if the check failed because it reached its deadline.
     pub const fn is_timeout(self) -> bool {
         matches!(
             self,

@@ -105,7 +105,7 @@ fn investigate(asked: Facts, session: &Session) -> (Search, Opinion) {
     loop {
         let is_further = match opinion.proved.take() {
             Some(proved) => search.adopt(proved, session),
-            // The status proposes other changes.
+            // If only HAProxy got a response, the causes of its status propose other changes.
             None => search.add_status(opinion.facts.as_ref()),
         };
         if !is_further {
@@ -123,7 +123,8 @@ fn longest(timeout: Duration) -> Duration {
     timeout * 8 + Duration::from_secs(35)
 }
 
-/// Ends the program after the time `left`. The `text` then says why, and a time follows it.
+/// Ends the program after the time `left`. The program then prints `text`, which says why, and the
+/// milliseconds since `start`.
 fn bound(left: Duration, text: &str, start: Instant) {
     let to = Channel::Descriptor(stderr());
     let texts = vec![Text::new(to, text, "ms\n")];

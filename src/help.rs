@@ -77,7 +77,8 @@ fn section<'a>(text: &mut String, title: &str, flags: impl Iterator<Item = &'a F
     *text += &format!("\n{title}:\n");
     for flag in flags {
         let label = label(flag);
-        // At least two spaces must separate the label from the description.
+        // At least two spaces must separate the label from the description. Otherwise, the description begins
+        // on the next line.
         let label = match label.chars().count() + 1 < COLUMN {
             true => format!("{label:<COLUMN$}"),
             false => {

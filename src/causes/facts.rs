@@ -316,7 +316,7 @@ pub struct HaproxyFacts {
     pub traffic: Option<u16>,
     /// Why HAProxy's own check doesn't accept the response, if sni-check itself gets no response to judge.
     pub refused_response: Option<String>,
-    /// The unexpected status of this response.
+    /// The status of the response in `refused_response`, if the check didn't expect this status.
     pub refused_status: Option<u16>,
 }
 
@@ -332,7 +332,7 @@ impl Facts {
         values.filter(move |known| known.option == option)
     }
 
-    /// Returns the files whose CAs judge the chain (see [`ca_files`]).
+    /// Returns the CA files with which diagnose judges the chain (see [`ca_files`]).
     pub fn ca_files(&self) -> &[String] {
         ca_files(&self.options, &self.known_values)
     }
@@ -360,8 +360,8 @@ impl Facts {
         self.failure()?.unexpected_status(rules)
     }
 
-    /// Returns true if the check fails because it expects another status. Returns false if a response with an
-    /// unexpected status fails because it lacks a text or a header.
+    /// Returns true if the check fails because it expects another status. Returns false if the check fails
+    /// because a text or a header is missing, even if the status is unexpected, too.
     pub fn expects_other_status(&self) -> bool {
         matches!(self.failure(), Some(Failure::Status { .. }))
     }
@@ -489,8 +489,8 @@ impl Facts {
     }
 }
 
-/// Returns the files whose CAs judge the chain: those of the check. If a check with `--verify none` names no file,
-/// returns the `ca-file` of visitors' connections.
+/// Returns the CA files with which diagnose judges the chain: the files of the check. If a check with
+/// `--verify none` names no file, returns the `ca-file` of visitors' connections.
 pub fn ca_files<'a>(options: &'a Options, known_values: &'a [KnownValue]) -> &'a [String] {
     let is_off = options.verify == Some(Verify::None) && options.ca_file.is_empty();
     let mut known = known_values.iter();

@@ -400,8 +400,8 @@ pub fn redirects_to_itself(facts: &Facts) -> bool {
     path.is_some() && path.as_deref() == uri.map(|uri| uri.as_str())
 }
 
-/// The cause that comes with the cause of another page or site, if diagnose tried GET in place of the check's
-/// method.
+/// A second cause that diagnose reports together with the cause of another page or site, if it tried that
+/// page or site with GET in place of the check's method.
 pub(super) const METHOD_UNTRIED: Cause = Cause {
     id: "method-untried",
     shows_as: &[at(Code::Status, 40)],
@@ -420,8 +420,8 @@ fn other_method(facts: &Facts) -> Option<&'static str> {
     match (facts.failure()?, facts.status()) {
         (_, Some(405)) if is_get => Some("HEAD"),
         (_, Some(400)) if asks_whole_server(facts) => Some("GET"),
-        // A server may refuse a method with almost any status: with 403 if a POST lacks a token, for example,
-        // or with 404 if it chooses the page by method.
+        // A server may refuse a method with almost any status. Examples are 403 for a POST without a token,
+        // and 404 for a page that exists only for another method.
         (_, Some(400..=428 | 430..=499 | 501))
         | (
             Failure::NotHttp(_)

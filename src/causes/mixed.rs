@@ -26,7 +26,7 @@ pub struct Mixed {
 
 /// Returns a good and a bad answer, if the check got both.
 pub fn find(facts: &Facts) -> Option<Mixed> {
-    // A changed check that succeeds makes no further handshakes.
+    // After a changed check has succeeded, diagnose makes no further handshakes.
     let Some(tls) = &facts.tls else {
         return by_address(facts);
     };

@@ -140,8 +140,8 @@ pub(super) fn fill(sentence: &str, value: impl Fn(&str) -> Option<String>) -> St
     text.trim().to_owned()
 }
 
-/// Returns true if the facts have a value for each placeholder of the sentence whose general words are only a
-/// stand-in, such as OTHER_NAME or FILE.
+/// Returns false if the facts have no value for a placeholder of the sentence, and the general words for this
+/// placeholder are only a stand-in, such as OTHER_NAME or FILE.
 pub(super) fn knows_names(facts: &Facts, sentence: &str) -> bool {
     let names = sentence.split('{').skip(1);
     let names = names.filter_map(|rest| Some(rest.split_once('}')?.0));
@@ -235,7 +235,8 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
     })
 }
 
-/// Returns the address and port that diagnose reached, or else the first that it tried.
+/// Returns the address and port that diagnose reached, or else the first address and port that it tried.
+/// Returns `None` for a unix socket.
 fn dialled(facts: &Facts) -> Option<SocketAddr> {
     let tried = facts.addresses.as_ref().ok();
     let first = tried.and_then(|tried| Some(&tried.first()?.0));

@@ -178,8 +178,8 @@ fn helpful(
     changes.into_iter().nth(number?)
 }
 
-/// Considers the changes that count progress. Returns the index of the change with which HAProxy's own check
-/// gets furthest. Returns `None` if the check gets no further with any of them.
+/// Returns the index of the change with which HAProxy's own check gets furthest. Considers only changes with
+/// `counts_progress`. Returns `None` if the check gets no further with any of these changes.
 fn furthest(
     facts: &Facts,
     blocks: &[Block],
@@ -413,8 +413,8 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     visitor.complete && is_fine
 }
 
-/// Returns the result of HAProxy's own check if the check refuses the response, and if sni-check's check gets
-/// no response to judge.
+/// Returns the result of HAProxy's own check, if that check refuses a response and sni-check's check gets no
+/// response to judge.
 fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<Checked> {
     // sni-check has judged a response itself.
     if Stage::of_failure(facts.failure()?, &facts.plan) > Stage::Response {
@@ -429,8 +429,8 @@ fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<Checked> {
     }
 }
 
-/// Returns the unexpected status of a response that HAProxy's own check refuses. A check that looks for a text
-/// may get an error page.
+/// Returns the unexpected status of a response that HAProxy's own check refuses. If the check refuses the
+/// text or a header of the response, only a status of 400 or more is unexpected.
 fn refused_status(checked: &Checked) -> Option<u16> {
     let status = checked.code.parse().ok()?;
     (checked.status == "L7STS" || status >= 400).then_some(status)

@@ -105,7 +105,7 @@ impl Change {
                 if names.contains(&"--timeout") {
                     change.set_time(surveyed, best)?;
                 }
-                // An external check without options has no line that carries them.
+                // Without `external-check path`, no line can carry the options, so add this line.
                 if surveyed.kind == CheckKind::External && !has_line(surveyed, PATH) {
                     change.set_lines(PATH, vec![line(PATH, [joined(&given)?])]);
                 } else {
@@ -248,7 +248,8 @@ impl Change {
                 change
                     .words
                     .extend(set(&[("alpn", "h2"), ("check-alpn", "h2")]));
-                // ALPN chooses HTTP/2. Before HAProxy 3.2, a check with TLS can't use `proto h2`.
+                // ALPN chooses HTTP/2, so remove `proto`. Before HAProxy 3.2, a check with TLS can't use
+                // `proto h2`.
                 let forced = ["proto", "check-proto"].into_iter();
                 let forced = forced.filter(|word| surveyed.has_word(word));
                 change.words.extend(forced.map(|word| (word, None)));
@@ -333,7 +334,7 @@ impl Change {
         self
     }
 
-    /// Sets the lines that begin with `head`.
+    /// Replaces the lines that begin with `head` by these lines.
     fn set_lines(&mut self, head: Head, lines: Vec<Vec<String>>) {
         self.rules.retain(|(known, _)| *known != head);
         self.rules.push((head, lines));

@@ -165,8 +165,7 @@ fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>, sessi
         Box::new(move || {
             *result = probe::run(plan, Instant::now());
             _ = ended.send(());
-            // A check that gets a response has verified the certificate, so its request needn't wait for the
-            // handshakes.
+            // The check's handshake has succeeded, so further requests needn't wait for the other handshakes.
             if gets_response(&result.result) {
                 *answered = ask(plan, address, false, session);
             }
@@ -193,7 +192,8 @@ fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>, sessi
     facts.answers = answers;
 }
 
-/// Returns true if the check gets a response in time.
+/// Returns true if the check succeeds, or if it fails after the handshake for a reason other than its
+/// deadline.
 fn gets_response<T>(result: &Result<T, Failure>) -> bool {
     let is_late = is_slow(result);
     let failure = result.as_ref().err();

@@ -1,8 +1,8 @@
 //! Rewrites sentences about sni-check's options for HAProxy's own check, which has words of haproxy.cfg
 //! instead.
 
-/// Options of sni-check, and the words of haproxy.cfg that replace them. An option that begins with another
-/// option comes first.
+/// Options of sni-check, and the words of haproxy.cfg that replace them. An option that contains another option
+/// comes first, such as `--send-proxy-v2` before `--send-proxy`.
 const WORDS: [(&str, &str); 24] = [
     ("--expect", "http-check expect"),
     ("--uri", "http-check send uri"),
@@ -70,8 +70,8 @@ fn without_options_in_parentheses(text: &str) -> String {
     written + rest
 }
 
-/// Returns the sentence without the option, if the sentence names an option and then the word on the server
-/// line: `Use --crt FILE, and crt FILE on the server line.` becomes `Use crt FILE on the server line.`
+/// Leaves out the option if the sentence names both the option and the word on the server line: `Use --crt
+/// FILE, and crt FILE on the server line.` becomes `Use crt FILE on the server line.`
 fn without_option_of_pair(sentence: &str) -> String {
     let pair = sentence.split_once("--").and_then(|(before, option)| {
         let (_, word) = option.split_once(", and ")?;
@@ -86,7 +86,7 @@ fn without_option_of_pair(sentence: &str) -> String {
     pair.unwrap_or_else(|| sentence.to_owned())
 }
 
-/// Returns the text with these words instead of the option.
+/// Replaces the option in the text with these words, and removes the quotes around the option's value.
 fn replaced(text: &str, option: &str, words: &str) -> String {
     let mut written = String::new();
     let mut rest = text;
@@ -147,7 +147,8 @@ mod tests {
         }
     }
 
-    /// Sentences about sni-check's own checks, which no report about HAProxy's own check contains.
+    /// Phrases from sentences about sni-check's own checks. A report about HAProxy's own check doesn't
+    /// contain such a sentence.
     const OF_SNI_CHECK: [&str; 8] = [
         "sni-check diagnose",
         "chroot ",

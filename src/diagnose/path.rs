@@ -145,8 +145,8 @@ mod tests {
     use crate::options::{Options, of_text};
     use crate::plan::{Output, Plan};
 
-    /// Returns the plan with a fixed target, because the printed options have no target, and without the
-    /// files about certificates, because they don't exist.
+    /// Returns the plan of these options. Sets a fixed target, because the printed options have no target.
+    /// Leaves out certificate files, because they don't exist.
     fn plan(options: &Options) -> Plan {
         let options = Options {
             target: vec!["192.0.2.1:443".to_owned()],

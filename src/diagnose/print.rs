@@ -296,8 +296,8 @@ fn print_finding(text: &mut String, finding: &Finding) {
     paragraph(text, "  do       ", &printable(&finding.change));
 }
 
-/// Removes the sentences that recommend `sni-check diagnose`, because it is already running, and those about the
-/// line of a check, because the report says the same as that line.
+/// Removes sentences that recommend `sni-check diagnose`, because diagnose is already running. Also removes
+/// sentences about the check's line, because the report already shows what that line says.
 fn without_what_is_said(text: &str) -> String {
     let said = ["sni-check diagnose", "the check's line", "The check's line"];
     let sentences = text.split_inclusive(". ");

@@ -32,7 +32,7 @@ pub(super) struct Report<'a> {
     pub is_own: bool,
 }
 
-/// The cause whose response looks healthy to the check.
+/// The cause for a server that cuts off its response, although the response looks healthy to the check.
 const CUT: &str = "response-cut-for-visitors";
 
 /// The causes that are problems even if the check is UP.
@@ -81,7 +81,7 @@ impl<'a> Report<'a> {
         report
     }
 
-    /// If the server cuts off its response, says so in the place of `healthy`.
+    /// If the server cuts off its response, adds this fact to the reason and to the HTTP step.
     fn say_what_is_cut(&mut self) {
         if !self.findings.iter().any(|finding| finding.cause.id == CUT) {
             return;
@@ -97,8 +97,9 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Returns why the check still fails with the changes of the proved causes. Returns `None` if HAProxy's own
-    /// check is UP with them: then only sni-check can't check the server, and a cause says so.
+    /// Returns why the check still fails with the changes of the proved causes. Returns `None` if HAProxy's
+    /// own check is UP with these changes. In that case, only sni-check can't check the server, and a cause
+    /// says so.
     pub fn remains(&self) -> Option<String> {
         let changed = self.search.changed.as_ref()?;
         let failure = changed.failure()?.to_string();
@@ -113,8 +114,8 @@ impl<'a> Report<'a> {
 
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because the
     /// configuration shows whether the check sends SNI. For HAProxy's own check (`is_own`), the sentences
-    /// have words of haproxy.cfg instead of sni-check's options. For another check, the report leaves out what
-    /// only HAProxy's own check does.
+    /// have words of haproxy.cfg instead of sni-check's options. For other checks, the report leaves out
+    /// causes that concern only HAProxy's own check.
     pub fn of_server(search: &'a Search, opinion: &'a Opinion, is_own: bool) -> Report<'a> {
         let mut report = Report::new(search, opinion);
         let about_lines = ["check-without-sni", "check-of-another-site"];
@@ -216,7 +217,7 @@ impl<'a> Report<'a> {
         (!words.is_empty()).then(|| words.join(joint) + nothing)
     }
 
-    /// Returns true if the check works with the lines, although the server has to be fixed.
+    /// Returns true if the check is UP with some of the printed lines, even before someone fixes the server.
     pub fn bridges(&self) -> bool {
         self.search.changed.is_some() && self.blocks().iter().any(|block| block.is_up())
     }
@@ -261,8 +262,8 @@ impl<'a> Report<'a> {
 pub(super) const LIMITED: &str = "sni-check's own requests reached the server's limit (429). sni-check sent them \
 again, one after another, and the server answered.";
 
-/// Returns why the check is UP or DOWN, in the words of the check's own output. Adds the times of a check that
-/// took too long.
+/// Returns why the check is UP or DOWN, in the words of the check's own output. Adds the time of each phase
+/// if the check reached its deadline.
 pub(super) fn why(facts: &Facts) -> String {
     match &facts.verdict.result {
         Ok(Some(response)) => format!("healthy: status {}", response.status),

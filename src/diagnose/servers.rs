@@ -78,7 +78,7 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     Ok(code)
 }
 
-/// Adds to an error about the configuration how to diagnose a host instead, if the target may mean a host.
+/// Adds a hint to an error about the configuration, if the target may mean a host: how to diagnose this host.
 fn with_url(error: anyhow::Error, call: &ServersCall) -> anyhow::Error {
     let name = call.server.first().filter(|_| call.file.is_empty());
     match name.and_then(|name| Some((name, name.split_once('/')?.0))) {
@@ -224,7 +224,7 @@ fn code(subjects: &[Subject<'_>], is_one: bool) -> Code {
     found.map_or(Code::Healthy, Subject::code)
 }
 
-/// The text about a diagnosis of the servers that takes too long.
+/// The message if the diagnosis of all servers takes too long. The elapsed time follows this text.
 const TOO_LONG: &str = "the servers take too long to diagnose (a limit of sni-check); diagnose one server: \
                         sni-check diagnose BACKEND/SERVER; total ";
 

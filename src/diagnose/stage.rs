@@ -14,7 +14,8 @@ pub(super) enum Stage {
     Call,
     Name,
     Connection,
-    /// The connection breaks after the server has accepted it (HAProxy's SOCKERR), at this stage or a later one.
+    /// The connection breaks after the server has accepted it (HAProxy's SOCKERR). It may break at a later
+    /// stage, too.
     Broken,
     /// The server accepts the connection, but doesn't answer in TLS.
     Handshake,

@@ -34,8 +34,8 @@ impl Search {
         self.changed.as_ref().unwrap_or(&self.asked)
     }
 
-    /// Adds HAProxy's answers to the facts, if they have the status of a response that sni-check itself can't
-    /// get. Returns false if the facts already have this status.
+    /// Adds HAProxy's answers to the facts, if the answers contain an unexpected status and the facts don't.
+    /// Returns true if it has added the answers.
     pub fn add_status(&mut self, haproxy: Option<&HaproxyFacts>) -> bool {
         let is_new = self.best().status().is_none()
             && haproxy.is_some_and(|haproxy| haproxy.refused_status.is_some());
@@ -143,7 +143,7 @@ impl Candidate {
     }
 
     /// Returns the change with GET in place of a method that may change something at the server. This change
-    /// must make the check succeed.
+    /// proves its causes only if the check succeeds.
     fn with_get(self) -> Option<Candidate> {
         let mut options = self.options;
         (options.method, options.body) = (None, None);
@@ -327,9 +327,9 @@ fn end_of_loop(facts: &Facts, session: &Session) -> Option<(Vec<Finding>, Facts)
     (!causes::redirects_to_itself(&better)).then_some((findings, better))
 }
 
-/// Returns the changes that the possible causes propose. If diagnose isn't allowed to send a changed request,
-/// it tries only the handshake, or tries GET if the check's request has reached the server or if no address
-/// answers.
+/// Returns the changes that the possible causes propose. A changed request may change something at the
+/// server. In that case, GET replaces its method if the check's request has reached the server or if no
+/// address accepted a connection. Otherwise, diagnose tries only the handshake.
 fn changes(facts: &Facts) -> Vec<Candidate> {
     let arrived = facts.code_of_trials().layer() == Layer::Http || facts.reached.is_none();
     let trials = causes::trials(facts).into_iter();

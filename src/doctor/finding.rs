@@ -19,7 +19,7 @@ pub(crate) const REFUSED_REQUEST: &str = "check-refused-request";
 /// The id of the finding about a server that answers too late for the check. Only `--run` makes this finding.
 pub(crate) const LATE: &str = "check-time";
 
-/// How a finding begins that says why sni-check refuses the options of a check.
+/// The first words of a finding's text that says why sni-check refuses a check's options.
 pub(crate) const REFUSED_OPTIONS: &str = "the check would refuse its options: ";
 
 /// What a finding means for visitors.
@@ -79,7 +79,7 @@ pub(crate) struct Finding {
     pub place: Option<Place>,
     /// The backends, servers or variables that the finding is about.
     pub about: Vec<String>,
-    /// The lines of equal findings that were merged into this one, each with what they are about.
+    /// The equal findings that were merged into this one: what each finding was about, and its line.
     pub merged: Vec<(Vec<String>, Option<Place>)>,
     /// What is wrong.
     pub what: String,
@@ -215,7 +215,8 @@ impl Finding {
         about.any(|name| name.split('/').next() == Some(backend))
     }
 
-    /// Returns the line in the configuration for one of the servers or backends that the finding is about.
+    /// Returns the line of the merged finding about one of these servers or backends, or else this finding's
+    /// own line.
     pub(crate) fn place_for(&self, names: [&str; 2]) -> Option<&Place> {
         let mut merged = self.merged.iter();
         let is_about = |about: &[String]| about.iter().any(|name| names.contains(&name.as_str()));
@@ -231,10 +232,10 @@ impl Finding {
     }
 }
 
-/// What to do.
+/// The fix of a finding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remedy {
-    /// What to write, or what to do. May be empty.
+    /// An instruction, such as what to write into haproxy.cfg. May be empty.
     pub write: String,
     /// A shell command. May be empty.
     pub paste: String,

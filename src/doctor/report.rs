@@ -179,8 +179,9 @@ impl Report {
         parts
     }
 
-    /// Returns true if the run saw the part of an effect that makes a server DOWN, or its visitors fail, in
-    /// contradiction to the other part. Then the check is DOWN, and visitors fail as well.
+    /// Returns true if the check of this server is DOWN and its visitors fail, too. `effect` predicts only
+    /// one of these two failures, so the run must have seen the other failure. For `Effect::Either`, the run
+    /// must have seen both.
     fn fails_anyway(&self, effect: Effect, server: &str) -> bool {
         let runs = self.runs.iter();
         let mut runs = runs.flat_map(|runs| runs.checks.iter().chain(&runs.followers));
@@ -194,9 +195,9 @@ impl Report {
         })
     }
 
-    /// Returns the servers that findings are about. A finding that names a backend is about all its
-    /// servers, or about those with a check if the finding is about a check. A finding without names is about
-    /// the servers of all backends.
+    /// Returns the servers that findings are about. A finding that names a backend is about all servers of
+    /// the backend. If the finding is about a check, it leaves out servers without a check, unless no server
+    /// has a check. A finding without names is about the servers of all backends.
     fn servers_of(&self, filter: impl Fn(&&Finding) -> bool) -> BTreeSet<String> {
         let full = |(backend, server): &(String, String)| format!("{backend}/{server}");
         let mut servers = BTreeSet::new();

@@ -226,13 +226,13 @@ pub(crate) fn cause(id: &str) -> Option<&'static str> {
     causes.find_map(|(rule, cause)| (*rule == id).then_some(*cause))
 }
 
-/// Returns true if this rule compares the check's connection with traffic's.
+/// Returns true if this rule compares the check's connection with visitors' connections.
 pub(crate) fn compares(id: &str) -> bool {
     let mut rules = RULES.iter();
     rules.any(|rule| rule.id == id && matches!(rule.look, Look::Comparison(_)))
 }
 
-/// Returns true if this rule is about a check, or compares it with traffic.
+/// Returns true if this rule is about a check, or compares a check with visitors' traffic.
 pub(crate) fn is_about_check(id: &str) -> bool {
     let mut rules = RULES.iter();
     rules.any(|rule| rule.id == id && matches!(rule.look, Look::Check(_) | Look::Comparison(_)))

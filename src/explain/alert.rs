@@ -117,7 +117,8 @@ pub(super) fn code(name: &str) -> Code {
     let name = name.to_ascii_lowercase();
     let sent = Sent {
         sni: true,
-        // An alert with `certificate` in its name, and `unknown_ca`, is about the client certificate.
+        // A server sends `unknown_ca`, and alerts with `certificate` in their names, about the client
+        // certificate.
         certificate_asked: name.contains("certificate") || name == "unknown_ca",
         certificate: true,
     };

@@ -41,7 +41,7 @@ pub(crate) enum Answer {
 pub(super) const POLL: Duration = Duration::from_millis(30);
 /// How long HAProxy may take in addition to its checks, for its start for example.
 const MARGIN: Duration = Duration::from_secs(2);
-/// If a check takes longer than this, the visitor doesn't wait for its result.
+/// If a check takes longer than this, the visitor's request doesn't wait for its result.
 const EARLY: Duration = Duration::from_millis(500);
 /// How many times sni-check tries a configuration. Each new round leaves out what HAProxy refused before.
 const ROUNDS: usize = 6;
@@ -357,7 +357,7 @@ impl Run {
     }
 
     /// Waits until every check has a result, but not longer than `longest`. After the time `early`, sends the
-    /// visitors of the checks without a result.
+    /// visitors' requests of all questions that have no result yet.
     fn watch<K>(
         &mut self,
         asked: &[Question<K>],

@@ -30,7 +30,7 @@ pub(crate) struct Haproxy {
     pub(super) bursts: Bursts,
 }
 
-/// What all questions to one HAProxy program share about the servers' limits on requests.
+/// State about the servers' request limits. All questions to one HAProxy program share it.
 #[derive(Debug)]
 pub(super) struct Bursts {
     /// How many questions may still be repeated after a 429. Each repetition takes some seconds.

@@ -36,7 +36,8 @@ pub fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
     notes
 }
 
-/// Returns what is wrong with the client certificate that a server asks for: there is none, or it has expired.
+/// Returns the problem with the client certificate, if the server asks for one: the check has no client
+/// certificate, or a certificate in --crt has expired.
 fn about_client_certificate(plan: &Plan) -> Option<String> {
     let Some(identity) = &plan.tls.identity else {
         return Some("the server asked for a client certificate (--crt)".to_owned());

@@ -86,7 +86,7 @@ fn the_report_says_what_haproxys_verdict_proves_and_what_remains() {
 #[test]
 fn haproxys_own_check_gets_a_host_although_sni_check_fails_earlier() {
     let stage = Stage::new();
-    // sni-check has no cipher with CBC.
+    // sni-check supports no ciphers with CBC.
     let old = "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-SHA;";
     let server = nginx(&stage, "", old);
     let without_host = CHECK.replace(" hdr Host www.example.test", "");
@@ -165,7 +165,7 @@ fn a_post_to_a_wrong_page_or_site_becomes_a_get() {
 #[test]
 fn the_status_that_only_haproxy_gets_proposes_other_pages_and_hosts() {
     let stage = Stage::new();
-    // sni-check has no cipher with CBC.
+    // sni-check supports no ciphers with CBC.
     let old = "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-SHA;";
     let rules = format!("{old} if ($host != {NAME}) {{ return 404; }}");
     let server = nginx(&stage, "", &rules);

@@ -1,4 +1,4 @@
-//! The sentences of the report: whose words they have, and that they neither contradict each other nor lack a value.
+//! The sentences of the report use the right words, don't contradict each other, and contain every value.
 
 use rcgen::date_time_ymd;
 use serde_json::Value;

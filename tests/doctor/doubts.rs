@@ -257,7 +257,8 @@ fn an_agent_takes_a_server_out_of_service() {
     assert!(summary.starts_with(expected), "{summary}");
 }
 
-/// A tcp-check that waits for text is UP if the server sends the text. A certain finding can't stay certain.
+/// A tcp-check that waits for text is UP if the server sends the text. The run must therefore refute the
+/// finding that predicts DOWN.
 #[test]
 fn a_server_that_sends_text_first() {
     let stage = Stage::new();

@@ -602,9 +602,9 @@ fn a_backend_in_which_every_server_has_weight_0() {
     let rules = "option httpchk GET /\n use-server s if TRUE";
     let config = in_chroot(&stage, &own(rules, &end));
     comes_true(&config, ("weight-0", NOTE, "up"), "L7OK", 200);
-    // A check that a run sees DOWN isn't UP, and visitors of a dead server fail with any weight.
+    // A dead server is DOWN, and its visitors fail even without `weight 0`. So the summary counts it as DOWN.
     let dead = own("option httpchk GET /", &end).replace("PORT", &dead_port().to_string());
-    // The same is true if HAProxy can't start the check of a dead server.
+    // The summary is the same if HAProxy can't start the check of a dead server.
     let server = format!("127.0.0.1:{} TLS check inter 500ms", dead_port());
     for backend in [dead, checked("/none", &options(), &server)] {
         let (report, _) = json(&["-f", &in_chroot(&stage, &backend), "--run"]);

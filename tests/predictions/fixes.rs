@@ -86,7 +86,7 @@ fn with_copies(text: &Text, commands: &str, folder: &str) -> Option<Text> {
     // Several servers may have the same fix.
     if !Path::new(&own).exists() {
         fs::metadata(chroot).ok()?;
-        // Links keep the sockets of servers in the chroot working.
+        // Hard links (`-l`) keep the sockets of servers in the chroot working.
         run(Command::new("cp").args(["-al", chroot, &own]));
         for copy in copies {
             run(Command::new(&copy[0]).args(&copy[1..]));

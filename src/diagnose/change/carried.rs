@@ -63,8 +63,8 @@ struct Run {
     marked: String,
 }
 
-/// Returns the runs of the words of a line. All runs, except at most one, are single words. Returns `None` if it
-/// isn't clear which words come from which variable.
+/// Splits the words of a line into runs. At most one run is not a single word. Returns `None` if it isn't
+/// clear which words come from which variable.
 fn runs(
     words: &[String],
     marks: &[String],
@@ -93,9 +93,8 @@ fn runs(
     (rest.is_empty() && lists <= 1).then_some(runs)
 }
 
-/// Returns the words of a changed line with the marks for variables. An unchanged word is written as in `runs`.
-/// Returns `None` if a
-/// variable with several words has changed.
+/// Returns the words of a changed line with the marks for variables. An unchanged word is written as in
+/// `runs`. Returns `None` if a variable with several words has changed.
 fn with_variables(words: &[String], runs: &[Run]) -> Option<Vec<String>> {
     let mut rest = words;
     let mut text = Vec::new();
@@ -161,8 +160,9 @@ pub(in crate::diagnose) fn lacks_options(surveyed: &Surveyed) -> bool {
 }
 
 /// Returns sni-check's options from haproxy.cfg, without log-format escapes, and their carrier
-/// (`external-check path` or the header). An external check without `external-check path` has no options.
-/// Returns `None` if haproxy.cfg has no such check.
+/// (`external-check path` or the header). Returns empty options for an external check without `external-check
+/// path`. Returns `None` for a check by `sni-check serve` without the header, and for every other kind of
+/// check.
 pub(super) fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
     let mut rules = surveyed.lines.rules.iter();
     let text = rules.find_map(|rule| rule.words.get(carrier(surveyed.kind, &rule.words)?));

@@ -1,4 +1,4 @@
-//! Sets options of sni-check with words and lines of haproxy.cfg.
+//! Expresses options of sni-check as words and lines of haproxy.cfg.
 
 use super::{
     Change, EXPECT, Head, PROXY_WORDS, SEND, SOURCE, TIMEOUT_CHECK, TIMEOUT_CONNECT, connect_rule,
@@ -201,7 +201,7 @@ impl Change {
     }
 }
 
-/// Adds an edit, unless the word already has one.
+/// Adds an edit of this word, unless `edits` already contains one.
 fn add(edits: &mut Vec<Edit>, word: &'static str, value: Option<String>) {
     if !edits.iter().any(|(known, _)| *known == word) {
         edits.push((word, value));

@@ -76,10 +76,10 @@ pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
     }
 }
 
-/// Returns true if the target is a server of haproxy.cfg and not the URL of a page. Without `-f`,
-/// `www.example.com/healthz` looks like BACKEND/SERVER. In this case, it is BACKEND/SERVER if it can't be a URL,
-/// because the name has no dot, or if the configuration of this host has this backend. For a host such as `web1`,
-/// the operator writes `https://web1/healthz`.
+/// Returns true if the target is a server of haproxy.cfg and not the URL of a page. With `-f`, it is always a
+/// server. Without `-f`, `www.example.com/healthz` may be either. It is a server if the configuration of this
+/// host has a backend `www.example.com`. A first part without a dot or a colon is always a backend, except
+/// for `localhost`. For a host such as `web1`, the operator writes `https://web1/healthz`.
 fn is_about_servers(call: &ServersCall) -> bool {
     let Some(target) = call.server.first().filter(|_| call.file.is_empty()) else {
         return true;

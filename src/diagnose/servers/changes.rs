@@ -214,8 +214,8 @@ fn furthest(
     subject: &Subject<'_>,
     tried: &[(&Candidate, TriedChange)],
 ) -> Option<(Candidate, TriedChange)> {
-    // A TLS server may answer a request without TLS with an error page. That is no progress. Where visitors
-    // connect, the check uses the TLS of the server line.
+    // A TLS server may answer a request without TLS with an error page, which is no progress. A change that
+    // moves the check to the visitors' address makes the check use the server line's `ssl`.
     let surveyed = subject.surveyed;
     let has_tls = |change: &Change| {
         change.adds_tls() || (surveyed.has_word("ssl") && change.is_move(surveyed))
@@ -480,7 +480,7 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     let (surveyed, asked, best) = (subject.surveyed, &search.asked, search.best());
     let written = subject.written().unwrap_or(&asked.options);
     let way = best.haproxy.as_ref().and_then(|haproxy| haproxy.way);
-    // sni-check sends User-Agent and Accept itself.
+    // sni-check itself sends User-Agent and Accept, so only HAProxy's own check needs them in haproxy.cfg.
     let is_own = surveyed.kind == CheckKind::Own;
     let way = way.filter(|way| is_own || *way != Way::WithAgent);
     let mut change = match way {

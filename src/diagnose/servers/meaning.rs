@@ -1,5 +1,5 @@
-//! Sentences about states of a server that the result of its check doesn't explain: no check, `disabled`, DRAIN,
-//! MAINT.
+//! Explains server states that don't result from the server's check: no check, `disabled`, DRAIN, MAINT, and
+//! DOWN because of an agent or `observe`.
 
 use super::state::{State, Subject};
 

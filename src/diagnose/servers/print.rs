@@ -281,7 +281,8 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     if !change(text, subject, printed) {
         backend(text, subject, diagnosis, &report);
     }
-    // HAProxy's view in the details has the options of the check, but not the other settings of haproxy.cfg.
+    // The view of HAProxy in the details comes from the check's options, without the other settings of
+    // haproxy.cfg. Leave it out if HAProxy's result with these settings may differ.
     let is_alike = subject.works_in_haproxy() != Some(false)
         && !subject.is_up_only_in_haproxy()
         && !subject.lacks_only_tls()
@@ -331,7 +332,7 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
         0 => String::new(),
         more => format!("; and {more} more, see sni-check doctor"),
     };
-    // The change of haproxy.cfg below may do the same, or more.
+    // If the report prints a change of haproxy.cfg, that change may already contain this fix.
     let fix = Some(&first.remedy).filter(|_| subject.change.is_none());
     let write = fix.map_or("", |fix| fix.write.trim_end_matches(':'));
     let write = match write {
@@ -346,7 +347,7 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
     }
 }
 
-/// Appends what to do. Shell commands have a row of their own.
+/// Appends what to do. A shell command gets a separate row.
 fn remedy(text: &mut String, remedy: &Remedy) {
     if !remedy.write.is_empty() {
         paragraph(text, "  do       ", &printable(&remedy.write));

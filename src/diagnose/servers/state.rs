@@ -196,9 +196,9 @@ impl Subject<'_> {
     }
 
     /// Returns the report about a diagnosis of this server. If a change moves the check to the address of
-    /// visitors' connections and HAProxy's check gets further there, the report has the causes of sni-check's
-    /// failure there. The report names no cause if nothing explains the failure of HAProxy's check, if the server
-    /// line only lacks TLS, or if only sni-check's check fails.
+    /// visitors' connections and HAProxy's check gets further there, the report names the causes of
+    /// sni-check's failure at that address. The report names no cause if nothing explains the failure of
+    /// HAProxy's check, if only TLS is missing on the server line, or if only sni-check's check fails.
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
         let is_without_cause =
             self.is_unexplained() || self.lacks_only_tls() || self.is_up_only_in_haproxy();
@@ -459,7 +459,7 @@ impl Subject<'_> {
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
             (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
             (Err(_), true) if is_ours && !lacks_variables => Code::Refused,
-            // sni-check can't run the check, and no HAProxy shows or tries it.
+            // sni-check can't run the check, and HAProxy has neither shown nor tried its result.
             (Err(_), _) if self.is_wanted && self.is_unjudged() => Code::Refused,
             _ => Code::Healthy,
         };
@@ -554,9 +554,10 @@ pub(super) fn choose_steps(survey: &mut Survey) {
     }
 }
 
-/// Checks each server once, several at a time. HAProxy tries its own checks, and sni-check tries the others. The
-/// result is true for a healthy server, and `None` for a server that has no check or that can't be checked. If
-/// sni-check refuses a check's options, the check has failed.
+/// Checks each server once, several at a time. HAProxy tries its own checks. sni-check runs all other checks,
+/// and those of HAProxy's own checks that HAProxy couldn't try. The result is true for a healthy server, and
+/// `None` for a server that has no check or that can't be checked. A check counts as failed if sni-check
+/// refuses its options.
 fn check_once(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<Option<bool>> {
     const AT_ONCE: usize = 16;
     let mut healthy = own_checks::verdicts(servers, haproxy);

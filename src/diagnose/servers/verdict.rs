@@ -17,8 +17,8 @@ impl Subject<'_> {
         meant.is_some_and(|meant| meant.is_plain)
     }
 
-    /// Returns true if HAProxy's own check connects without TLS and is UP with the present lines, and visitors'
-    /// connections can't lack TLS: a visitor was served, or visitors bring their own TLS (mode tcp).
+    /// Returns true if HAProxy's own check connects without TLS and is UP with the present lines, and `ssl`
+    /// isn't missing for visitors: a visitor was served, or visitors bring their own TLS (mode tcp).
     pub fn is_up_without_tls(&self) -> bool {
         let visitor = self.present.as_ref().and_then(|present| present.visitor);
         let is_served = visitor.is_some() || !self.surveyed.lines.is_http;
@@ -26,7 +26,7 @@ impl Subject<'_> {
     }
 
     /// Returns true if HAProxy's own check connects without TLS, and is UP with the present lines or with the
-    /// change, which adds TLS. sni-check's failure is then about a check that HAProxy doesn't make.
+    /// proposed change. sni-check's failure is then about a check that HAProxy doesn't make.
     pub fn lacks_only_tls(&self) -> bool {
         let change = self.change.as_ref();
         let is_fixed = change.is_some_and(|change| change.block.is_up());

@@ -28,7 +28,8 @@ pub(crate) fn httpchk_in_place_of(visit: &Visit, watch: &Watch, option: &At<Stri
     switch_on(visit, &visit.watch_of(&assumed, watch.server), &advice)
 }
 
-/// Returns the text and the fix of a finding in one sentence. Some texts already end with the fix.
+/// Returns the text and the fix of a finding in one sentence. Doesn't repeat the fix if the text already ends
+/// with it.
 fn sentence(found: &Finding) -> String {
     let command = match found.paste.is_empty() {
         true => String::new(),

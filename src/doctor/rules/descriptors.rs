@@ -95,7 +95,7 @@ impl Closed {
         }
     }
 
-    /// Returns the number of descriptors from which HAProxy computes its maxconn, if no line sets it.
+    /// Returns the number of descriptors from which HAProxy computes maxconn, if no line sets maxconn.
     fn by_default(global: &Global, limits: Limits, since_3_1: bool) -> Closed {
         let usual = since_3_1.then_some(1 << 20);
         let cap = global.fd_hard_limit.as_ref().map(|cap| cap.value);
@@ -192,7 +192,7 @@ fn most(limits: Limits) -> Option<u64> {
     most.trim().parse().ok()
 }
 
-/// HAProxy rounds the number of connections that it computes, so it needs a few descriptors less than its limit.
+/// HAProxy rounds the maxconn that it computes, so it may need slightly fewer descriptors than its limit.
 const ROUNDING: u64 = 100;
 
 fn exceeds_limit(global: &Global, limits: Limits, since_3_1: bool) -> Option<Finding> {
@@ -258,7 +258,7 @@ fn exceeds_limit(global: &Global, limits: Limits, since_3_1: bool) -> Option<Fin
     )
 }
 
-/// Returns a maxconn for which HAProxy needs at most this many descriptors.
+/// Returns a maxconn with which HAProxy needs at most this many descriptors.
 fn connections(limit: u64) -> u64 {
     limit / 2 * 9 / 10
 }
@@ -361,7 +361,8 @@ mod tests {
         assert!(exceeds_limit(&global(100), limits, false).is_none());
     }
 
-    /// Without `maxconn`, HAProxy 2.6 to 3.2 computes it from the hard limit, even if `ulimit-n` is lower.
+    /// Without a `maxconn` line, HAProxy 2.6 to 3.2 computes maxconn from the hard limit, even if `ulimit-n`
+    /// is lower.
     #[test]
     fn a_low_ulimit_n_without_maxconn_is_reported() {
         let place = Place {

@@ -134,7 +134,8 @@ fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
         true => {
             let what = "`option ssl-hello-chk` sends an old hello inside of the check's TLS connection, where no TLS \
                         server expects it";
-            // Only in `mode http` does doctor know that no second TLS connection begins there.
+            // In `mode tcp`, the server may expect a second TLS connection inside the first. In `mode http`,
+            // visitors send HTTP there.
             match watch.backend.settings.http {
                 true => Finding::problem(Effect::Down, what),
                 false => Finding::note(Effect::Down, what),

@@ -1,4 +1,5 @@
-//! Folders in which HAProxy makes files when it starts. `haproxy -c` makes no files, so it doesn't miss them.
+//! Finds missing folders in which HAProxy makes files when it starts. `haproxy -c` makes no files, so it
+//! doesn't report these folders.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,7 +13,7 @@ use crate::haproxy::config::place::Place;
 
 /// A file that HAProxy makes when it starts, before it enters its chroot.
 struct Made<'a> {
-    /// The word of its line: `stats socket`, `bind` or `pidfile`.
+    /// The words that name the file in haproxy.cfg: `stats socket`, `bind` or `pidfile`.
     word: &'static str,
     path: String,
     place: &'a Place,
@@ -45,7 +46,7 @@ pub(crate) fn missing(visit: &Visit) -> Vec<Finding> {
 fn without_folder(visit: &Visit, made: &Made) -> Option<Finding> {
     let Made { word, path, place } = made;
     let (folder, _) = path.strip_prefix('/')?.rsplit_once('/')?;
-    // If doctor's user may not look at the folder, doctor doesn't know that it is missing.
+    // If doctor's user has no access to the path, doctor doesn't know whether the folder is missing.
     let is_missing = match fs::metadata(visit.jail.base.join(folder)) {
         Ok(found) => !found.is_dir(),
         Err(error) => error.kind() == ErrorKind::NotFound,

@@ -39,8 +39,8 @@ pub(crate) fn no_external_check(visit: &Visit) -> Vec<Finding> {
     missing(visit, finding, option, "external-check")
 }
 
-/// Reports the lines that an external check needs in the `global` section, if they are missing there and if no
-/// other finding says so, because no server has an external check yet.
+/// Reports the lines that an external check needs and that are missing in the `global` section. Leaves out
+/// lines that another rule reports, which happens once a server has an external check.
 pub(crate) fn lines_for_checks(visit: &Visit) -> Option<Finding> {
     let lacks_check = visit.config.global.external_check.is_none();
     let is_refused = lacks_check && no_external_check(visit).is_empty();

@@ -33,7 +33,7 @@ impl Program {
         if let Some(script) = bytes.strip_prefix(b"#!") {
             let line = script.split(|byte| *byte == b'\n').next();
             let line = String::from_utf8_lossy(line.unwrap_or_default());
-            // For the kernel, a carriage return is part of the name.
+            // For the kernel, a carriage return is part of the interpreter's name, so keep it.
             let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
             let interpreter = words.next().unwrap_or_default();
             return Program::Script(interpreter.to_owned());

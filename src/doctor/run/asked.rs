@@ -88,7 +88,7 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
 /// The answer of serve.
 struct Answered {
     code: u8,
-    /// The verdict of HAProxy's rules. An error is the part of the answer that an unmet rule is about.
+    /// The verdict of HAProxy's rules. An error is the part of the answer that doesn't meet a rule.
     verdict: Result<(), Part>,
     reason: String,
 }

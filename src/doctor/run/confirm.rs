@@ -51,7 +51,7 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         None if !visitor.connects => None,
         None | Some(502..=504) if reuses_session(visit, watch) => Some(Doubt::Session),
         None | Some(502..=504) => None,
-        // The server has the page for the check, and no page for the visitor.
+        // The server has the page for the check, but no page for the visitor.
         Some(404) if gets_page(watch) && !is_served && !is_wanted(404) && has_host(watch) => {
             Some(Doubt::Page)
         }
@@ -187,8 +187,8 @@ fn expires_soon(outcome: Outcome) -> bool {
     outcome.own_code() == Some(Code::CertificateExpiresSoon)
 }
 
-/// Returns why a check fails without any difference from visitors' traffic: it can't run, or another program
-/// reports a problem.
+/// Returns why a check fails, if this reason has nothing to do with visitors' traffic: the check can't run,
+/// or a program other than sni-check reports a problem.
 fn own_fault<'a>(ran: &'a Ran, watch: &Watch) -> Option<&'a str> {
     match ran.outcome {
         Outcome::Code(0) | Outcome::Served { .. } | Outcome::Own { .. } => None,
@@ -264,10 +264,12 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes findings that this run refutes. If HAProxy's own check is UP, it isn't certain to be DOWN. If the
-/// check is UP, the server doesn't choose HTTP/2, and it accepts the request. If the server also serves a
-/// visitor, some differences do no harm: a Host that isn't the check's SNI name, no Host if doctor knows the
-/// Host of visitors, different roots for check and traffic, and traffic without SNI.
+/// Removes findings that this run refutes:
+/// - If HAProxy's own check is UP, no finding can be certain that this check is DOWN.
+/// - If the check is UP, the server doesn't choose HTTP/2, and it accepts the request.
+/// - If the server also serves a visitor, some differences do no harm: a Host that isn't the check's SNI
+///   name, no Host if doctor knows the Host of visitors, different roots for check and traffic, and traffic
+///   without SNI.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_up = ran.outcome.is_up();
@@ -286,8 +288,9 @@ fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     });
 }
 
-/// Gives a server whose visitors fail findings of its own, in place of findings that it shares with other
-/// servers, because what the run saw is true only of this server. The report merges findings that stay equal.
+/// Splits off this server from findings that it shares with other servers, if its check is UP but its
+/// visitors fail. The run saw this only for this server. If the findings stay equal, the report merges them
+/// again.
 fn separate(findings: &mut Vec<Finding>, visit: &Visit, watch: &Watch, ran: &Ran) {
     let name = watch.name();
     if ran.trap.is_none_or(|trap| trap.effect != Effect::Up) {
@@ -336,7 +339,7 @@ fn is_about(found: &Finding, watch: &Watch) -> bool {
 fn predicts(found: &Finding, watch: &Watch, effect: Effect, outcome: Outcome) -> bool {
     let is_same = found.effect == effect || found.effect == Effect::Either;
     let is_foretold = outcome.is_up() || outcome.is_foretold(found.foretold);
-    // How check and traffic connect doesn't matter to a check that never asks the server.
+    // A check that never reaches the server doesn't fail because of how it would connect.
     let is_possible = !outcome.is_before_server() || !rules::compares(found.id);
     is_about(found, watch) && is_same && is_foretold && is_possible
 }
@@ -357,7 +360,7 @@ fn confirm_one(
     // If visitors get HAProxy's own error page, the server hasn't seen their request.
     let is_about_request =
         |found: &Finding| matches!(found.id, "check-without-host" | "unused-rule");
-    // A server that accepts no connection fails for one reason only.
+    // If the server accepts no connection from visitors, only the check's other port can explain that.
     let is_about_address = |found: &Finding| found.id == "check-other-port";
     let explains = |found: &Finding| match by_difference {
         _ if !visitor.connects => is_about_address(found),
@@ -366,7 +369,8 @@ fn confirm_one(
     };
     let is_predicted = |found: &Finding| match visitor.connects {
         true => predicts(found, watch, effect, ran.outcome),
-        // Without `--run`, a health service at another port is only a hint.
+        // Without `--run`, this finding may be only a hint, because the other port may be a health service.
+        // So ignore its effect here.
         false => is_about(found, watch),
     };
     let of_effect = |found: &&mut Finding| is_predicted(found) && explains(found);

@@ -31,7 +31,7 @@ enum About {
     Visitor(usize, String),
     /// What a visitor of `/` gets, if the request with this number asks for a different page.
     Root(usize),
-    /// If the server accepts visitors' connections.
+    /// A check that only connects to the address and port of visitors.
     Connection,
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         ) else {
             continue;
         };
-        // In `mode tcp`, HAProxy only closes the connection if the server doesn't answer.
+        // In `mode tcp`, HAProxy sends no error page if the server doesn't answer. It closes the connection.
         let is_http = watches[index].backend.settings.http;
         let visited = answered
             .visitor
@@ -292,8 +292,8 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     format!("    retries 0\n{}", lines.backend(rules, words))
 }
 
-/// Returns true if the check doesn't connect to the address and port of visitors, or if doctor doesn't know
-/// where it connects.
+/// Returns true if visitors connect to a known address and port, and the check connects to a different one or
+/// doctor doesn't know where the check connects.
 fn only_visitors_connect(watch: &Watch) -> bool {
     let backend = watch.backend;
     let is_stream = match &watch.traffic.endpoint {
@@ -305,7 +305,7 @@ fn only_visitors_connect(watch: &Watch) -> bool {
     is_stream && has_visitors && Pair::of(watch).is_none()
 }
 
-/// Returns the text of a backend with a check that only connects, as visitors' connections do.
+/// Returns the text of a backend whose check only connects, in the same way as visitors' connections.
 fn of_connection(lines: &ServerLines) -> String {
     let of_both = |rule: &&Rule| !rule.is_of_check() && !rule.is_of_visitors();
     let words = lines.words.iter();

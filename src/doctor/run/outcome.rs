@@ -38,8 +38,8 @@ impl Runs {
 /// A visitor's request to a server through HAProxy, and its result.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
-    /// Method, path and Host. If doctor sends no request, because the server accepts no connection: the
-    /// connection and its address.
+    /// The method, the path and the Host. If the server accepts no connection, `connection to` and the
+    /// address.
     pub request: String,
     /// False if the server accepts no connection, whatever visitors send.
     pub connects: bool,
@@ -74,7 +74,7 @@ pub(crate) enum Doubt {
     Session,
     /// A line of the check keeps new visitors away from the server on purpose.
     Drain,
-    /// The visitor asked only for the check's page and for `/`.
+    /// The visitor asked only for the check's page and for `/`, but the server may have other pages.
     Page,
 }
 
@@ -116,8 +116,9 @@ impl Visitor {
         matches!(self.status, Some(200..=399))
     }
 
-    /// Returns `gets 200`, `gets no response`, or `fails` for a connection. Adds the status that visitors get while HAProxy resumes a
-    /// TLS session, or else the status of `GET /` if it is different.
+    /// Returns `gets 200` or `gets no response`, for example. Adds the status that visitors get while HAProxy
+    /// resumes a TLS session, or else the status of `GET /` if it is different. Returns `fails` if the server
+    /// accepts no connection.
     pub(crate) fn gets(&self) -> String {
         if !self.connects {
             return "fails".to_owned();

@@ -77,8 +77,8 @@ const LIMITS: [&str; 19] = [
     "source",
 ];
 
-/// The words that choose HTTP/2: those of the check, and those of the check and of visitors. Without one of the
-/// words, another word may still choose HTTP/2.
+/// Groups of words that choose HTTP/2: the words for the check, and the words for the check and visitors
+/// together. If a suggestion removed only one word of a group, another word might still choose HTTP/2.
 const OF_HTTP2: [&[&str]; 2] = [
     &["check-alpn", "check-proto"],
     &["check-alpn", "check-proto", "alpn", "proto"],
@@ -204,7 +204,8 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests the request of `defaults`, if later lines have replaced it. Words of these lines have priority.
+/// Suggests the request of `defaults`, if later lines have replaced it. Words of the later lines have
+/// priority.
 fn request(watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
@@ -313,7 +314,8 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
     let mut add = |option, value: &str, of: &str| found.push(known_value(option, value, of));
     let (mut related, others): (Vec<&Watch>, Vec<&Watch>) =
         visit.watches.iter().partition(|other| is_related(other));
-    // Of equal values, the first counts. The server's own line is the best source.
+    // If several lines contain the same value, the first line counts as its source. The server's own line is
+    // the best source.
     related.sort_by_key(|other| !std::ptr::eq(other.server, watch.server));
     for other in related.iter().chain(&others) {
         let of = match std::ptr::eq(other.server, watch.server) {
@@ -441,8 +443,8 @@ fn new_line<const N: usize>(old: &'static [&'static str], words: [&str; N]) -> N
     (old, words.map(str::to_owned).to_vec())
 }
 
-/// Returns one suggestion for each word that limits connections, one for each group of words that choose HTTP/2,
-/// and one for a SOCKS4 proxy. Each suggestion leaves out this word, these words or the proxy.
+/// Returns one suggestion for each word that limits connections, one for each group of words that choose
+/// HTTP/2, and one for a SOCKS4 proxy. Each suggestion removes its word, its group or the proxy.
 fn limits(watch: &Watch) -> Vec<Suggestion> {
     let settings = &watch.server.settings;
     let without = |words: &[&'static str]| words.iter().map(|word| (*word, None)).collect();

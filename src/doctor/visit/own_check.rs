@@ -247,7 +247,7 @@ pub(crate) fn written(backend: &Backend) -> Written {
     written
 }
 
-/// Returns the advice to change the `http-check send` lines of a check, each of which keeps its page. The advice
+/// Returns the advice to change the `http-check send` lines of a check. Each line keeps its page. The advice
 /// doesn't repeat the headers and the body, which may contain secrets.
 fn in_present_lines(request: &Request, written: &Written, sends: usize) -> String {
     let words = [
@@ -323,9 +323,9 @@ pub(crate) fn expectations(backend: &Backend) -> Vec<Option<Expectation>> {
     expectations.collect()
 }
 
-/// Judges a response without a body, as HAProxy's check does. An error is the part of the response that the
-/// first unmet expectation is about. Returns `None` if only HAProxy knows the verdict, because sni-check
-/// doesn't understand a rule, or because a regular expression takes longer than `longest`.
+/// Judges a response without a body, as HAProxy's check does. An error is the part of the response that
+/// doesn't meet the first failed expectation. Returns `None` if only HAProxy knows the verdict, because
+/// sni-check doesn't understand a rule, or because a regular expression takes longer than `longest`.
 pub(crate) fn judge(
     backend: &Backend,
     response: &str,

@@ -173,8 +173,8 @@ impl Frontend {
         })
     }
 
-    /// Returns the conditions under which visitors don't leave the frontend by an exit. Skips the exits whose
-    /// condition isn't negated as a whole.
+    /// Returns the conditions that visitors meet if no exit applies to them. Skips the exits whose condition
+    /// isn't negated as a whole.
     fn stays(&self) -> impl Iterator<Item = Vec<String>> {
         self.exits
             .iter()
@@ -241,9 +241,9 @@ impl Frontend {
         None
     }
 
-    /// Returns the names in a criterion that compares the Host or the SNI of visitors with whole names. Leaves
-    /// out a Host that no request has when HAProxy evaluates the criterion. Returns `None` if every request has
-    /// one of these Hosts, or if the criterion is about something else.
+    /// Returns the names with which a criterion compares the whole Host or SNI of visitors. Leaves out a Host
+    /// that no request has when HAProxy evaluates the criterion. Returns `None` if every request has one of
+    /// these Hosts, or if the criterion is about something else.
     fn names_in(&self, criterion: &[&str]) -> Option<Vec<String>> {
         let mut names = names_in(criterion)?;
         if is_of_host(criterion) {
@@ -256,9 +256,9 @@ impl Frontend {
         Some(names)
     }
 
-    /// Returns the rules that set the Host of visitors to a fixed value, before HAProxy chooses the backend:
-    /// the value and the condition. The value is `None` for a rule that changes the Host in another way.
-    /// Returns no rules in `mode tcp`, and for a `listen`, because its backend already has these rules.
+    /// Returns the value and the condition of each rule that changes the Host of visitors before HAProxy
+    /// chooses the backend. The value is `None` if the rule doesn't set a fixed value. Returns no rules in
+    /// `mode tcp`. Returns no rules for a `listen` either, because its backend already has these rules.
     fn rules_of_host(&self) -> impl DoubleEndedIterator<Item = (Option<At<&str>>, &[String])> {
         self.rules().iter().filter_map(|rule| {
             let [_, action, name, more @ ..] = rule.value.as_slice() else {
@@ -277,7 +277,7 @@ impl Frontend {
         })
     }
 
-    /// Returns false if no request has this Host after the rules of the frontend.
+    /// Returns false if no request can have this Host after the frontend's rules have changed it.
     fn can_have_host(&self, host: &str) -> bool {
         let rules = self.rules_of_host();
         rules.fold(true, |can, (value, condition)| match value {
@@ -300,8 +300,8 @@ impl Frontend {
         }
     }
 
-    /// Returns true if these terms hold for requests with this Host, and false if they don't. Returns `None` if
-    /// the terms are more than one comparison of the Host.
+    /// Returns true if these terms hold for requests with this Host, and false if they don't. Returns `None`
+    /// if the terms aren't a single comparison of the Host.
     fn holds(&self, terms: &[String], host: &str) -> Option<bool> {
         let mut words: Vec<&str> = terms.iter().map(String::as_str).collect();
         let first = words.first_mut()?;

@@ -119,8 +119,9 @@ impl Rules {
         request
     }
 
-    /// Returns the request that the check would send if no line had replaced the request of `defaults`, except
-    /// for the words of the lines that did. Returns `None` if no line has replaced a request.
+    /// Returns the request of `defaults` that later lines have replaced. If these `defaults` had themselves
+    /// replaced an earlier request, combines both requests; the words of the later request have priority.
+    /// Returns `None` if no line has replaced a request.
     pub(crate) fn replaced_request(&self) -> Option<Request> {
         let replaced = self.replaced.as_ref().or(self.replaced_earlier.as_ref())?;
         let sent = replaced.sent();

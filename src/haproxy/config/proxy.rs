@@ -101,8 +101,8 @@ pub(crate) struct Visitors {
     pub mentions: Vec<String>,
     /// The Host that all of these frontends give to every request with `http-request set-header`.
     pub host: Option<At<String>>,
-    /// The line that keeps all visitors from this backend: it changes the Host, and the frontend leads here
-    /// only for other Hosts.
+    /// The line that keeps all visitors from this backend. The line changes the Host, and the frontend
+    /// chooses this backend only for other Hosts.
     pub lost: Option<At<String>>,
     /// The `http-request` rules and `acl` lines of a frontend that sends visitors to this backend.
     pub rules: Vec<At<Vec<String>>>,

@@ -65,7 +65,7 @@ pub(crate) struct Facts {
     pub unix_listener: bool,
     /// The addresses on which frontends listen, unless they are disabled.
     pub binds: Vec<At<String>>,
-    /// What HAProxy writes before the path of each unix socket of a `bind` line (`unix-bind prefix`).
+    /// The prefix that HAProxy adds to the path of each unix socket of a `bind` line (`unix-bind prefix`).
     pub unix_prefix: String,
 }
 
@@ -172,7 +172,8 @@ struct Reader {
     in_frontend: bool,
 }
 
-/// Reads the sections. `broken` and `unset` stay empty, because they are about lines before they are words.
+/// Reads the sections. `broken` and `unset` stay empty, because they describe lines that haven't been split
+/// into words.
 pub(super) fn read(statements: &[Statement]) -> Configuration {
     let mut reader = Reader::default();
     for statement in statements {

@@ -1,4 +1,4 @@
-//! Suggests changes of an http-check that asks `sni-check serve`.
+//! Suggests changes to an http-check that asks `sni-check serve`.
 
 use strsim::damerau_levenshtein;
 
@@ -31,10 +31,11 @@ pub(super) fn without_tls(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// The largest number of letters that differ in a misspelt name of the header.
+/// The largest edit distance between the header's name and a misspelt name.
 const TYPOS: usize = 3;
 
-/// Suggests the right name of the header with the options, if the check's only request has a similar header.
+/// Suggests the right name of the header that contains the options, if the check's only request has a header
+/// with a similar name.
 pub(super) fn misspelt_header(watch: &Watch) -> Option<Suggestion> {
     let serve = serve(watch).filter(|serve| serve.options.is_none())?;
     let mut requests = serve.backend.settings.rules.http.all("send");
