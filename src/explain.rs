@@ -41,8 +41,8 @@ Examples:
 
 /// After a check without a code, `show stat` still shows an earlier code. Operators may look up
 /// that earlier code.
-const STALE: &str = "In HAProxy's statistics, a code next to PROCTOUT or L7TOUT is left over from an earlier \
-    check, so ignore the code there.";
+const STALE: &str = "In HAProxy's statistics, a code next to PROCTOUT or L7TOUT is from an earlier check. \
+    Ignore it.";
 
 fn one(word: &str) -> Result<String> {
     let mut text = String::new();
@@ -225,7 +225,7 @@ mod tests {
             ("4294967295", "add server"),
             ("PROCTOUT", "--timeout"),
             ("PROCTOUT", "ignore it"),
-            ("65", "is left over"),
+            ("65", "Ignore it"),
             ("MAINT", "resolvers"),
             ("SOCKERR", "insecure-fork-wanted"),
             ("L6TOUT", "62"),

@@ -149,7 +149,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Unreachable, 3)],
         place: Place::Network,
         what: "A firewall rejects the connection (icmp-host-prohibited, firewalld's default). Or the server is switched off, or no host has this address.",
-        confirm: "ip route get {address} shows a route, although the check says `no route to host`. tcpdump -n icmp shows which host sends the refusal.",
+        confirm: "ip route get {address} shows a route, although the check says `no route to host`. tcpdump -n icmp shows which host sends the ICMP error.",
         change: "Allow HAProxy's address at the firewall, or start the server.",
         weigh: |facts| Weight::Likely.when(errno(facts) == Some(Errno::HOSTUNREACH)),
         ..Cause::BASE

@@ -406,7 +406,7 @@ pub(super) const METHOD_UNTRIED: Cause = Cause {
     id: "method-untried",
     shows_as: &[at(Code::Status, 40)],
     place: Place::Config,
-    what: "The check works there with GET. diagnose doesn't send {method} to another page or site, because the request may change something there.",
+    what: "The check succeeds there with GET. diagnose doesn't send {method} to another page or site, because that request could change data.",
     confirm: "Find out whether the server answers {method} there without a change of its data.",
     change: "Use --method GET. If the check needs {method}, make only the other change.",
     // Only a trial with another page or site can prove this cause.

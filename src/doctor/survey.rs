@@ -394,7 +394,7 @@ fn traffic(watch: &Watch) -> String {
     let Some(tls) = &watch.traffic.tls else {
         return match watch.backend.settings.http {
             true => "connects without TLS".to_owned(),
-            false => "passes their bytes on as they are (mode tcp)".to_owned(),
+            false => "forwards their bytes unchanged (mode tcp)".to_owned(),
         };
     };
     let sni = match &tls.sni {

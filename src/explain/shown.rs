@@ -264,7 +264,7 @@ pub(super) fn find(text: &str) -> Option<&'static Shown> {
 pub(super) fn foreign(number: i64) -> String {
     match i32::try_from(number) {
         Ok(number @ 129..=159) => format!(
-            "a shell uses this code for a command that {} killed. Set external-check command to sni-check itself, not \
+            "a shell returns this code if {} killed a command. Set external-check command to sni-check itself, not \
              to a script",
             signal(number - 128)
         ),

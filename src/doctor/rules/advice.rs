@@ -55,7 +55,7 @@ pub(crate) fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
     };
     let certain = match first.mark {
         _ if first.effect == Effect::NoStart => {
-            "without the first change HAProxy refuses the configuration"
+            "HAProxy refuses the configuration without the first change"
         }
         Mark::Problem => "without the first change the check fails or proves nothing",
         _ => "without the first change the check may fail or prove nothing",

@@ -284,7 +284,7 @@ pub(crate) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
             Effect::Up,
             "every server of this backend has `weight 0`, so only `use-server` rules send visitors to a server",
         )
-        .shows("503 for visitors to whom no use-server rule applies, whatever the check says"),
+        .shows("503 for visitors without a matching use-server rule, whatever the check says"),
         false => Finding::problem(
             Effect::Up,
             "every server of this backend has `weight 0`, so HAProxy sends visitors to none of them",

@@ -66,7 +66,7 @@ fn without_folder(visit: &Visit, made: &Made) -> Option<Finding> {
         )
     } else if is_of_run && (visit.call.root.is_some() || has_systemd()) {
         Finding::note(Effect::NoStart, what).shows(
-            "HAProxy does not start unless something makes the folder before: cannot bind UNIX socket; haproxy -c \
+            "HAProxy does not start unless something creates the folder first: cannot bind UNIX socket; haproxy -c \
              does not report this",
         )
     } else {

@@ -30,7 +30,7 @@ pub(crate) fn one(check: &ServeCheck, watch: &Watch, jail: &Jail) -> (Outcome, S
         }) => {
             let meaning = match Code::from_number(code) {
                 Some(Code::Healthy) if verdict.is_err() => {
-                    "the server works, but http-check expect refuses the answer of sni-check serve"
+                    "the server works, but http-check expect rejects the answer of sni-check serve"
                 }
                 Some(code) => code.meaning(),
                 None => "not a code of sni-check",

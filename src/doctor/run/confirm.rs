@@ -173,7 +173,7 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
                     .write("renew the server's certificate, or lower --min-cert-days");
             }
             match own_fault(ran, watch) {
-                Some(fault) => finding.write(format!("fix the check itself: {fault}")),
+                Some(fault) => finding.write(format!("fix the check: {fault}")),
                 None => finding
                     .write("find the difference between the check and the server line:")
                     .paste(by_hand::diagnose(watch, visit.call)),

@@ -90,7 +90,7 @@ impl Doubt {
                 "before HAProxy 3.2, visitors may be served while HAProxy resumes the TLS session of its check, with \
                  the check's SNI"
             }
-            Doubt::Page => "the server may have other pages for visitors",
+            Doubt::Page => "other pages of the server may still work for visitors",
             Doubt::Drain => {
                 "this may be intended, because of http-check disable-on-404 or ok-status"
             }
