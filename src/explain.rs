@@ -196,6 +196,7 @@ mod tests {
             let row = table.lines().find(|line| line.starts_with(&row));
             let next = row
                 .and_then(|row| row.split("  ").last())
+                .map(str::trim)
                 .expect(shown.word);
             let said = explain(shown.word);
             let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -355,7 +355,7 @@ impl fmt::Display for Failure {
             Failure::ConnectTimeout => f.write_str("connecting timed out"),
             Failure::Source(source, Errno::ADDRNOTAVAIL) => write!(
                 f,
-                "this host does not have the address {} of --source",
+                "--source {} is not an address of this host",
                 source.ip()
             ),
             Failure::Source(source, errno) => write!(

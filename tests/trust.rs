@@ -34,7 +34,7 @@ fn roots_come_from_files_the_system_or_the_binary() {
         "",
     );
     expect(port, &format!("--ca-file {other}"), 55, "CN=Test CA");
-    expect(port, "", 55, "private CA for --ca-file");
+    expect(port, "", 55, "a CA that isn't in --ca-file");
     expect(port, "--ca-file @bundled", 55, "issuer unknown");
     // SSL_CERT_FILE names the system's roots, as it does for OpenSSL.
     let system = |roots: &str| {

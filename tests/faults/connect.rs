@@ -142,7 +142,7 @@ fn networks(stage: &Stage) -> Vec<Fault> {
             "a source address of another host",
             closed,
             43,
-            "this host does not have the address 203.0.113.7 of --source",
+            "--source 203.0.113.7 is not an address of this host",
         )
         .with("--source 203.0.113.7"),
     ]

@@ -19,7 +19,7 @@ pub const DIFFERENCES: Differences = Differences(&[
     ),
     (
         Differs::Limit(
-            "Ed448, curves other than P-256, P-384 and P-521, DSA, compressed keys, RSA of less than 2041",
+            "Ed448, curves other than P-256, P-384 and P-521, DSA, compressed keys, RSA of 1963 to 2040",
         ),
         &[
             "root: RSA 2040",
