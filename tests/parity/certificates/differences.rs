@@ -89,7 +89,7 @@ pub const DIFFERENCES: Differences = Differences(&[
         &["form of a list: an invalid date"],
     ),
     (
-        Differs::Limit("of revocation lists, also SHA-1 and MD5"),
+        Differs::Limit("Revocation lists that are signed with SHA-1 or MD5"),
         &[
             "signature of a list: P-256 with sha1",
             "signature of a list: P-256 with sha224",
