@@ -337,12 +337,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "The check's line names the limit.",
         change: "Leave out --max-head. Then the check accepts a head as long as HAProxy does.",
         weigh: |facts| Weight::Possible.when(facts.options.max_head.is_some()),
-        trials: |facts| match facts.options.max_head {
-            Some(_) if facts.code() == Code::NotHttp => {
-                vec![Trial::new(facts, |options| options.max_head = None)]
-            }
-            _ => Vec::new(),
-        },
+        trials: |facts| vec![Trial::new(facts, |options| options.max_head = None)],
         ..Cause::BASE
     },
     Cause {

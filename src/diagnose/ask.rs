@@ -115,7 +115,7 @@ impl Opinion {
             Some(_) => plain.and_then(|answer| own_check(&answer)),
             None => {
                 let row = rows.iter().find(|row| row.role == Role::Own);
-                row.map(|row| result(row.up, &row.status, &row.why))
+                row.map(|row| own_result(row.up, &row.status, &row.why))
             }
         };
         let visitors = blocks.iter().filter(|block| block.fails_visitors());
@@ -128,7 +128,7 @@ impl Opinion {
             way,
             traffic: None,
             refused_status: refused_response.as_ref().and_then(refused_status),
-            refused_response: refused_response.map(|checked| said(&checked)),
+            refused_response: refused_response.and_then(|checked| result(&checked).err()),
         });
         let was_limited = answers.is_some_and(|all| all.iter().any(|one| one.was_limited));
         let proved = helpful(facts, &blocks, changes, answers.unwrap_or_default());
@@ -209,7 +209,7 @@ fn furthest(
 }
 
 /// Returns the result of HAProxy's own check. A failure has HAProxy's status and reason.
-fn result(up: bool, status: &str, why: &str) -> Result<(), String> {
+fn own_result(up: bool, status: &str, why: &str) -> Result<(), String> {
     match up {
         true => Ok(()),
         false => Err(format!("{status} {why}").trim_end().to_owned()),
@@ -220,15 +220,14 @@ fn result(up: bool, status: &str, why: &str) -> Result<(), String> {
 /// finished.
 fn own_check(answer: &Answer) -> Option<Result<(), String>> {
     match answer {
-        Answer::Checked(checked) => Some(result(checked.up, &checked.status, &checked.why)),
+        Answer::Checked(checked) => Some(result(checked)),
         Answer::Refused(_) | Answer::None => None,
     }
 }
 
-/// Returns HAProxy's words about a failed check.
-fn said(checked: &Checked) -> String {
-    let said = format!("{} {}", checked.status, checked.why);
-    said.trim_end().to_owned()
+/// Returns the result of HAProxy's own check in an answer.
+fn result(checked: &Checked) -> Result<(), String> {
+    own_result(checked.up, &checked.status, &checked.why)
 }
 
 /// Returns the blocks of lines that the report may print: one with HAProxy's own check, one with the external
@@ -280,17 +279,6 @@ fn lines_of(setup: &Setup<'_>, kind: Kind, socket: Option<&SocketPath>) -> Strin
     }
 }
 
-/// Returns a question about a check with these lines, and the request of a visitor.
-fn question(about: About, lines: String, visit: Option<Visit>) -> Question<About> {
-    Question {
-        about,
-        lines,
-        fallback: String::new(),
-        is_checked: true,
-        visit,
-    }
-}
-
 fn questions(
     asked: &Facts,
     facts: &Facts,
@@ -305,7 +293,7 @@ fn questions(
     let rows = kinds.map(|(number, kind)| {
         (
             None,
-            question(About::Row(number), kind.question.clone(), None),
+            Question::of_check(About::Row(number), kind.question.clone(), None),
         )
     });
     // The printed lines always verify the certificate, so HAProxy tries them that way.
@@ -321,7 +309,7 @@ fn questions(
         let about = About::Lines(block.kind, block.way);
         (
             setup.buffer(),
-            question(
+            Question::of_check(
                 about,
                 lines_of(&setup.by(block.way), block.kind, socket),
                 visit(asked.host(), &facts.plan),
@@ -351,7 +339,7 @@ fn about_changes(
             let (about, lines) = (About::Change(number, *way), lines::builtin(&setup.by(*way)));
             (
                 setup.buffer(),
-                question(about, lines, visit(asked.host(), &change.plan)),
+                Question::of_check(about, lines, visit(asked.host(), &change.plan)),
             )
         };
         ways.iter().map(of_way).collect::<Vec<_>>()

@@ -83,7 +83,7 @@ impl<'a> Report<'a> {
 
     /// If the server cuts off its response, adds this fact to the reason and to the HTTP step.
     fn say_what_is_cut(&mut self) {
-        if !self.findings.iter().any(|finding| finding.cause.id == CUT) {
+        if !has(&self.findings, CUT) {
             return;
         }
         let what = "the server cuts off its response";
@@ -284,6 +284,11 @@ pub(super) fn why(facts: &Facts) -> String {
     }
 }
 
+/// Returns true if one of the findings is about the cause with this id.
+fn has(findings: &[Finding], id: &str) -> bool {
+    findings.iter().any(|finding| finding.cause.id == id)
+}
+
 /// Returns the causes of a failure that the facts support best, and the best supported cause of each other
 /// fault of the certificates.
 fn causes(facts: &Facts) -> Vec<Finding> {
@@ -294,7 +299,6 @@ fn causes(facts: &Facts) -> Vec<Finding> {
     };
     let refused = weighed.iter().find(is_refused).cloned();
     let mut found = best_supported(weighed);
-    let has = |found: &[Finding], id| found.iter().any(|finding| finding.cause.id == id);
     found.extend(refused.filter(|refused| !has(&found, refused.cause.id)));
     if !has(&found, "servers-differ") && !has(&found, "limit-of-sni-check") {
         found.extend(further_faults(facts, facts.code()));
@@ -334,10 +338,9 @@ fn further_faults(facts: &Facts, code: Code) -> Vec<Finding> {
 fn remarks(facts: &Facts) -> Vec<Finding> {
     let mut found = weigh(facts, Code::Healthy);
     found.retain(|finding| finding.weight == Weight::Proved);
-    let has = |id: &str| found.iter().any(|finding| finding.cause.id == id);
-    if has("servers-differ") {
+    if has(&found, "servers-differ") {
         found.retain(|finding| finding.cause.id == "servers-differ");
-    } else if has("verification-off") {
+    } else if has(&found, "verification-off") {
         found.retain(|finding| finding.cause.id != "own-check-differs");
         found.extend(further_faults(facts, Code::Healthy));
     }

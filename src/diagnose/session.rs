@@ -1,5 +1,5 @@
-//! What all parts of one run share: HAProxy, the addresses with a request limit, and the current phase. A line on
-//! the terminal shows the phase while diagnose waits for servers.
+//! The values that all parts of one run share: HAProxy, the addresses with a request limit, and the current
+//! phase. A line on the terminal shows the phase while diagnose waits for servers.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -36,7 +36,7 @@ const WORDS: [&str; 5] = [
     "asking HAProxy",
 ];
 
-/// What all parts of one run share.
+/// The values that all parts of one run share.
 pub(super) struct Session {
     /// The HAProxy to ask. `None` for `--haproxy none`.
     pub haproxy: Option<Haproxy>,

@@ -224,6 +224,11 @@ impl Finding {
         own.map_or(&self.place, |(_, place)| place).as_ref()
     }
 
+    /// Returns true if the check certainly reports DOWN because of this finding.
+    pub(crate) fn is_certainly_down(&self) -> bool {
+        self.effect == Effect::Down && self.mark == Mark::Problem
+    }
+
     /// Returns what to do, with the shell command on the last line.
     pub(crate) fn remedy(&self) -> String {
         let parts = [self.write.as_str(), self.paste.as_str()];
@@ -279,7 +284,7 @@ impl Remark {
                 write: finding.write.clone(),
                 paste: finding.paste.clone(),
             },
-            is_down: finding.effect == Effect::Down && finding.mark == Mark::Problem,
+            is_down: finding.is_certainly_down(),
         }
     }
 }

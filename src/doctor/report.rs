@@ -12,7 +12,7 @@ use crate::haproxy::config::place::Place;
 use crate::output::mark::Mark;
 
 use super::finding::{Effect, Finding};
-use super::run::outcome::{Ran, Runs};
+use super::run::outcome::Runs;
 
 /// The id of the note that doctor prints last, as a single sentence, and doesn't count.
 pub(crate) const LAST: &str = "runtime-servers";
@@ -185,12 +185,11 @@ impl Report {
     fn fails_anyway(&self, effect: Effect, server: &str) -> bool {
         let runs = self.runs.iter();
         let mut runs = runs.flat_map(|runs| runs.checks.iter().chain(&runs.followers));
-        let is_down = |ran: &Ran| !ran.outcome.is_up() && !ran.outcome.is_drain();
         let ran = runs.find(|ran| server == format!("{}/{}", ran.backend, ran.server));
         ran.is_some_and(|ran| match effect {
             Effect::Down => ran.visitors_fail(),
-            Effect::Up => is_down(ran),
-            Effect::Either => is_down(ran) && ran.visitors_fail(),
+            Effect::Up => ran.outcome.is_down(),
+            Effect::Either => ran.outcome.is_down() && ran.visitors_fail(),
             _ => false,
         })
     }

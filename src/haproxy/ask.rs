@@ -62,6 +62,19 @@ pub(crate) struct Question<K> {
     pub visit: Option<Visit>,
 }
 
+impl<K> Question<K> {
+    /// Returns a question about a check with these lines, and the request of a visitor.
+    pub(crate) fn of_check(about: K, lines: String, visit: Option<Visit>) -> Question<K> {
+        Question {
+            about,
+            lines,
+            fallback: String::new(),
+            is_checked: true,
+            visit,
+        }
+    }
+}
+
 /// A question's subject and its answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Answered<K> {

@@ -2,7 +2,7 @@
 
 use super::{
     Change, EXPECT, Head, PROXY_WORDS, SEND, SOURCE, TIMEOUT_CHECK, TIMEOUT_CONNECT, connect_rule,
-    evaluated_host, has_head, line,
+    evaluated_host, has_head, has_line, line,
 };
 use crate::doctor::survey::{CheckKind, Edit, Surveyed};
 use crate::haproxy::config::backend_lines::Rule;
@@ -132,7 +132,7 @@ impl Change {
     pub(super) fn set_time(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
         let time = best.timeout.as_ref()?.0.as_millis();
         self.word("inter", Some(format!("{}ms", time + SPARE)));
-        let has_limit = surveyed.rules().any(|rule| has_head(rule, TIMEOUT_CHECK));
+        let has_limit = has_line(surveyed, TIMEOUT_CHECK);
         match surveyed.kind {
             CheckKind::External if has_limit => self.raise_timeout_connect(surveyed, best)?,
             CheckKind::External => {}

@@ -48,13 +48,8 @@ pub(super) fn spare(
         if shared.is_empty() {
             return;
         }
-        let question = |(about, lines): (usize, &String)| Question {
-            about,
-            lines: lines.clone(),
-            fallback: String::new(),
-            is_checked: true,
-            visit: None,
-        };
+        let question =
+            |(about, lines): (usize, &String)| Question::of_check(about, lines.clone(), None);
         let questions = texts.iter().enumerate().map(question).collect();
         let global = shared[0].other.lines.global_text();
         let answers = ask(haproxy, &global, questions, patience).unwrap_or_default();

@@ -20,13 +20,7 @@ pub(super) fn verdicts(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<
     });
     let question = |(about, surveyed): (usize, &&Surveyed)| {
         let lines = Change::default().lines(surveyed, &Options::default(), true)?;
-        Some(Question {
-            about,
-            lines,
-            fallback: String::new(),
-            is_checked: true,
-            visit: None,
-        })
+        Some(Question::of_check(about, lines, None))
     };
     let questions: Vec<Question<usize>> = asked.filter_map(question).collect();
     let (Some(haproxy), Some(first)) = (haproxy, questions.first()) else {

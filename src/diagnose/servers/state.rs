@@ -356,24 +356,19 @@ impl Subject<'_> {
         let is_own = self.surveyed.kind == CheckKind::Own
             && self.surveyed.is_checked
             && !self.surveyed.is_always_down();
-        if let Some(answer) = &present.tried
-            && self.shown.is_none()
-            && is_own
-        {
-            self.state = match answer.is_up() {
-                true => State::Up,
-                false => State::Down,
-            };
+        let judged = |is_up: bool| match is_up {
+            true => State::Up,
+            false => State::Down,
+        };
+        let answer = present.tried.as_ref().map(Answer::is_up);
+        if let Some(is_up) = answer.filter(|_| self.shown.is_none() && is_own) {
+            self.state = judged(is_up);
         }
         let is_tried = present.is_tried();
         self.present = is_tried.then(|| present.clone());
         let is_meant = self.meant().is_some();
-        let fails = present.tried.as_ref().is_some_and(|answer| !answer.is_up());
         if is_meant && is_tried && self.state == State::Unknown {
-            self.state = match fails {
-                true => State::Down,
-                false => State::Up,
-            };
+            self.state = judged(answer != Some(false));
         }
         let is_made = !is_meant && self.other_command().is_none();
         let passes = self.search().is_some_and(|search| {

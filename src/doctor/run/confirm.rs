@@ -276,9 +276,8 @@ fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let is_own = matches!(ran.outcome, Outcome::Own { .. });
     let is_served = is_up && matches!(status, Some(200..=399));
     findings.retain(|found| {
-        let is_certain = found.mark == Mark::Problem && found.effect == Effect::Down;
         let is_refuted = match found.id {
-            id if is_own && is_up && is_certain && rules::is_about_check(id) => true,
+            id if is_own && is_up && found.is_certainly_down() && rules::is_about_check(id) => true,
             "check-alpn" | "check-request" => is_up,
             "check-other-site" | "traffic-other-roots" | "traffic-without-sni" => is_served,
             "check-without-host" => is_served && knows_host(watch),
@@ -325,9 +324,8 @@ fn separate(findings: &mut Vec<Finding>, visit: &Visit, watch: &Watch, ran: &Ran
 
 /// Returns true if it is certain that HAProxy shows the server DOWN, or if an agent takes it out of service.
 fn is_down(findings: &[Finding], watch: &Watch) -> bool {
-    let is_certain = |found: &Finding| found.mark == Mark::Problem && found.effect == Effect::Down;
     let mut about = findings.iter().filter(|found| is_about(found, watch));
-    about.any(|found| is_certain(found) || found.id == "agent-down")
+    about.any(|found| found.is_certainly_down() || found.id == "agent-down")
 }
 
 fn is_about(found: &Finding, watch: &Watch) -> bool {

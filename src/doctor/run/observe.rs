@@ -64,26 +64,16 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         patience = limits.fold(patience, Duration::max);
         // A server that follows another server (`track`) has no check.
         if is_own(watch) && watch.tracked().is_none() {
-            questions.push(Question {
-                about: (index, About::Check),
-                lines: of_check(visit, watch, &lines),
-                fallback: String::new(),
-                is_checked: true,
-                visit: None,
-            });
+            let lines = of_check(visit, watch, &lines);
+            questions.push(Question::of_check((index, About::Check), lines, None));
         }
         // In `mode tcp`, HAProxy passes a visitor's HTTP request through. A backend in `mode http` sends the
         // server the same request.
         lines.is_http = true;
         let requests = requests(watch, visit);
         if requests.is_empty() && only_visitors_connect(watch) {
-            questions.push(Question {
-                about: (index, About::Connection),
-                lines: of_connection(&lines),
-                fallback: String::new(),
-                is_checked: true,
-                visit: None,
-            });
+            let lines = of_connection(&lines);
+            questions.push(Question::of_check((index, About::Connection), lines, None));
         }
         let asked = requests
             .into_iter()
@@ -121,7 +111,7 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             continue;
         };
         // In `mode tcp`, HAProxy sends no error page if the server doesn't answer. It closes the connection.
-        let is_http = watches[index].backend.settings.http;
+        let is_http = watch.backend.settings.http;
         let visited = answered
             .visitor
             .filter(|visited| visited.by_server || is_http);
@@ -178,12 +168,9 @@ pub(crate) fn visit_after_check(visit: &Visit, watches: &[&Watch]) -> Vec<Option
         .first()
         .map(ServerLines::global_text)
         .unwrap_or_default();
-    let question = |(index, (watch, lines)): (usize, (&&Watch, &ServerLines))| Question {
-        about: index,
-        lines: with_sessions(lines),
-        fallback: String::new(),
-        is_checked: true,
-        visit: requests(watch, visit).into_iter().next(),
+    let question = |(index, (watch, lines)): (usize, (&&Watch, &ServerLines))| {
+        let request = requests(watch, visit).into_iter().next();
+        Question::of_check(index, with_sessions(lines), request)
     };
     let questions = watches.iter().zip(&lines).enumerate().map(question);
     let answers = ask(visit.haproxy, &global, questions.collect(), LONGEST);

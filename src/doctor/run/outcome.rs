@@ -30,8 +30,7 @@ impl Runs {
     /// Returns the checks that fail. A check that only keeps new visitors away (NOLB) isn't a failure,
     /// because its lines ask for that.
     pub(crate) fn failed(&self) -> impl Iterator<Item = &Ran> {
-        let fails = |ran: &&Ran| !ran.outcome.is_up() && !ran.outcome.is_drain();
-        self.checks.iter().filter(fails)
+        self.checks.iter().filter(|ran| ran.outcome.is_down())
     }
 }
 
@@ -286,6 +285,12 @@ impl Outcome {
                 | Outcome::Served { status: "L7OK", .. }
                 | Outcome::Own { up: true, .. }
         )
+    }
+
+    /// Returns true if the check takes the server DOWN. A check that only keeps new visitors away (NOLB) isn't
+    /// DOWN.
+    pub(crate) fn is_down(self) -> bool {
+        !self.is_up() && !self.is_drain()
     }
 
     /// Returns true if the server keeps its visitors, and gets no new visitors (NOLB).

@@ -29,13 +29,8 @@ pub(crate) fn explain(visit: &Visit, failed: &[(&Watch, Outcome)]) -> Vec<Option
         for (trial, backend, server) in trials(visit, watch, *outcome) {
             patience = patience.max(own_check::limit(&backend, &server));
             let changed = visit.watch_of(&backend, &server);
-            questions.push(Question {
-                about: (index, trial),
-                lines: observe::of_check(visit, &changed, &by_hand::lines(visit, &changed)),
-                fallback: String::new(),
-                is_checked: true,
-                visit: None,
-            });
+            let lines = observe::of_check(visit, &changed, &by_hand::lines(visit, &changed));
+            questions.push(Question::of_check((index, trial), lines, None));
         }
     }
     if questions.is_empty() {
