@@ -361,6 +361,11 @@ fn the_reason_has_the_times_of_a_check_that_took_too_long() {
         std::thread::sleep(std::time::Duration::from_secs(20))
     });
     let cause = of_slow(&stage, port)["cause"].to_string();
+    // On a busy machine, even an address takes a time to resolve that the report shows.
+    let cause = match cause.split_once("(resolve ") {
+        Some((before, after)) => format!("{before}({}", after.split_once(' ').expect("a time").1),
+        None => cause,
+    };
     assert!(cause.contains("response timed out (connect "), "{cause}");
     assert!(
         cause.contains(" tls ") && cause.contains(" response "),
