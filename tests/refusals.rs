@@ -389,6 +389,11 @@ fn bad_options_are_refused_by_hand_too() {
             "write a port after the colon, or leave the colon out",
         ),
         (&["/run/x"], "is a path; write --connect /run/x --sni NAME"),
+        (
+            &["h.cfg"],
+            "a file, not a host; write sni-check diagnose -f h.cfg",
+        ),
+        (&["/h.cfg"], "write sni-check diagnose -f /h.cfg"),
         (&["https://"], "`https://` has no host"),
         (
             &["https:/a.example"],

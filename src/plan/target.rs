@@ -188,6 +188,10 @@ fn server_port(port: &str) -> Result<Port> {
 /// Reads a URL or HOST[:PORT].
 fn by_hand(text: &str) -> Result<(Arguments, u16)> {
     let refused = |what: &str, write: &str| Err(refusal(format!("`{text}`"), what, write));
+    if text.ends_with(".cfg") {
+        let write = format!("write sni-check diagnose -f {text}, or sni-check doctor -f {text}");
+        return refused("is a file, not a host", &write);
+    }
     if text.starts_with('/') {
         let write = format!("write --connect {text} --sni NAME");
         return refused("is a path", &write);
