@@ -21,7 +21,8 @@ pub(crate) mod plain;
 pub(crate) mod program;
 pub(crate) mod requests;
 pub(crate) mod rule;
-pub(crate) mod serve_rules;
+pub(crate) mod serve_files;
+mod serve_rules;
 pub(crate) mod tls_versions;
 
 use self::rule::{Look, Rule};

@@ -222,14 +222,14 @@ fn the_command_for_a_missing_socket_can_be_pasted_and_works() {
     let stage = Stage::new();
     let good = backend(&options()).replace("unix@/socket", "unix@/run/sni-check/socket");
     // One process serves all backends that ask its socket.
-    let other = good.replace("ROOT/ca.pem", &stage.ca_file);
+    let folder = format!("{}/more", stage.chroot());
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::copy(&stage.ca_file, format!("{folder}/ca.pem")).expect("a copy");
+    let other = good.replace("ROOT/ca.pem", "ROOT/more/ca.pem");
     let both = in_chroot(&stage, &format!("{good}\nbackend other\n{other}"));
     let for_both = pasted(&json(&["-f", &both]).0, "serve-socket");
-    let folder = std::path::Path::new(&stage.ca_file)
-        .parent()
-        .expect("a folder");
-    let folder = format!("--files {}", folder.display());
-    assert!(for_both.ends_with(&folder), "{for_both}");
+    let folders = format!("--files {} --files {folder}", stage.chroot());
+    assert!(for_both.ends_with(&folders), "{for_both}");
     let config = in_chroot(&stage, &good);
     let (report, _) = json(&["-f", &config]);
     let command = pasted(&report, "serve-socket");
@@ -246,6 +246,29 @@ fn the_command_for_a_missing_socket_can_be_pasted_and_works() {
         std::os::unix::net::UnixStream::connect(&socket).ok()
     });
     foretells(&config, &[], "L7OK", "0");
+}
+
+/// With `--files`, requests could use every private key in the folder of the CA file.
+#[test]
+fn the_folder_of_a_private_key_is_not_given_to_serve() {
+    let stage = Stage::new();
+    let socket = backend(&options()).replace("unix@/socket", "unix@/run/sni-check/socket");
+    let config = in_chroot(&stage, &socket);
+    let key = format!("{}/other.pem", stage.chroot());
+    std::fs::write(key, "-----BEGIN PRIVATE KEY-----\n").expect("a file");
+    let (report, _) = json(&["-f", &config]);
+    let command = pasted(&report, "serve-socket");
+    let copy = format!(
+        "install -D -m 644 -t /etc/haproxy/ca {}/ca.pem && ",
+        stage.chroot()
+    );
+    assert!(command.starts_with(&copy), "{command}");
+    assert!(command.ends_with(" --files /etc/haproxy/ca"), "{command}");
+    let write = finding(&report, "serve-socket")["write"]
+        .as_str()
+        .expect("text");
+    let renaming = "write /etc/haproxy/ca/ca.pem in X-Check-Options";
+    assert!(write.starts_with(renaming), "{write}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::plan::Trust;
 
 use super::difference::Pair;
 use super::names::{bare, is_literal, misspelt};
+use super::serve_files::FOLDER;
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
@@ -141,9 +142,6 @@ fn readable(visit: &Visit, watch: &Watch, file: String) -> (String, String) {
     let copy = format!(", with a copy of {file} there{more}");
     (inside, copy)
 }
-
-/// The folder that docs/serve.md uses for CA files.
-const FOLDER: &str = "/etc/haproxy/ca";
 
 /// Returns the public keys of all roots. OpenSSL and sni-check don't trust an intermediate without its root, unless
 /// the file says so (`TRUSTED CERTIFICATE`).

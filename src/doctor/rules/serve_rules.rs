@@ -1,6 +1,7 @@
 //! Rules about what prevents `sni-check serve` from checking a backend's servers: wrong http-check lines, a
 //! socket that HAProxy's user can't use, and files that serve may not read.
 
+use std::iter;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use crate::code::Code;
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::serve::ServeCheck;
-use crate::options::Options;
 use crate::options::expect::Expectation;
 use crate::serve::answer::response;
 use crate::serve::request::OPTIONS;
 
+use super::serve_files::{Files, all_files};
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::jail::{Need, Obstacle};
@@ -195,53 +196,33 @@ fn missing(
     let listens = OF_UNIT.contains(&outside.as_str());
     let exists = |folder: &str| Path::new(folder).join("sni-check.socket").exists();
     let has_unit = listens && UNITS.iter().any(|folder| exists(folder));
-    let files = files_options(&all_folders(serve, visit));
-    let files = shell(files.iter().map(String::as_str));
-    let finding = finding.write(advice(has_unit, &files));
+    let needs = all_files(serve, visit);
+    let finding = finding.write(advice(has_unit, &needs));
     match has_unit {
-        true => finding.paste(ENABLE),
-        false => finding.paste(call(serve, visit, &outside)),
+        true => finding.paste(needs.before(ENABLE)),
+        false => finding.paste(needs.before(&call(serve, visit, &outside))),
     }
 }
 
 /// Returns what to do. A shell command follows this text. `has_unit` is true if the package's unit listens at
-/// this path. `files` are the `--files` options that serve needs.
-fn advice(has_unit: bool, files: &str) -> String {
-    match (has_unit, files) {
+/// this path.
+fn advice(has_unit: bool, needs: &Files) -> String {
+    let files = needs.to_options();
+    let files = shell(files.iter().map(String::as_str));
+    let start = match (has_unit, files.as_str()) {
         (false, _) => "start sni-check serve:".to_owned(),
         (true, "") => "let systemd listen there:".to_owned(),
         (true, files) => format!(
             "add {files} to OPTIONS in /etc/default/sni-check, then let systemd listen there:"
         ),
-    }
-}
-
-/// Returns the folders of the files that these options name, each once, for `--files`.
-fn folders<'a>(options: impl Iterator<Item = &'a Options>) -> Vec<String> {
-    let mut folders: Vec<String> = Vec::new();
-    for (_, file) in options.flat_map(Options::files) {
-        let folder = Path::new(file).parent();
-        let folder = folder.filter(|folder| folder.is_absolute());
-        let folder = folder.map(|folder| folder.display().to_string());
-        folders.extend(folder.filter(|folder| !folders.contains(folder)));
-    }
-    folders
-}
-
-/// Returns the folders that serve needs for all backends that ask this socket.
-fn all_folders(serve: &ServeCheck, visit: &Visit) -> Vec<String> {
-    let asks = |watch: &&Watch| match &watch.check {
-        Check::Serve(other) => other.socket() == serve.socket(),
-        _ => false,
     };
-    let watches = visit.watches.iter().filter(asks);
-    folders(watches.filter_map(|watch| Some(&watch.own.as_ref()?.options)))
-}
-
-/// Returns `--files FOLDER` for each folder.
-fn files_options(folders: &[String]) -> Vec<String> {
-    let pair = |folder: &String| ["--files".to_owned(), folder.clone()];
-    folders.iter().flat_map(pair).collect()
+    match needs.copied.first() {
+        None => start,
+        Some(file) => format!(
+            "{}, because the folder of {file} has private keys; then {start}",
+            needs.renaming()
+        ),
+    }
 }
 
 /// Returns the command that starts `sni-check serve` on this socket. Its options let HAProxy's user connect
@@ -256,7 +237,7 @@ fn call(check: &ServeCheck, visit: &Visit, outside: &str) -> String {
     if visit.jail.user.uid != 0 {
         words.extend(["--group".to_owned(), visit.jail.group.clone()]);
     }
-    words.extend(files_options(&all_folders(check, visit)));
+    words.extend(all_files(check, visit).to_options());
     let call = shell(words.iter().map(String::as_str));
     let folder = Path::new(outside).parent();
     let missing = folder.filter(|folder| !folder.exists());
@@ -298,8 +279,8 @@ fn forbidden(
 pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch)?;
     let options = &watch.own.as_ref()?.options;
-    let folders = folders(std::iter::once(options));
-    if visit.call.run || folders.is_empty() || visit.serving.of(serve).is_some() {
+    let needs = Files::of(iter::once(options));
+    if visit.call.run || needs.folders.is_empty() || visit.serving.of(serve).is_some() {
         return None;
     }
     // Another rule already advises starting serve, with these folders.
@@ -307,20 +288,28 @@ pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let named: Vec<&str> = options.files().map(|(_, file)| file).collect();
-    let wanted = files_options(&folders);
-    let wanted = shell(wanted.iter().map(String::as_str));
     let what = format!(
-        "{OPTIONS} names {}, which sni-check serve reads only if it was started with {wanted}",
+        "{OPTIONS} names {}, which sni-check serve reads only if they are in a folder of its --files",
         named.join(", ")
     );
+    let wanted = needs.to_options();
+    let wanted = shell(wanted.iter().map(String::as_str));
+    let start = match needs.copied.as_slice() {
+        [] => format!("start serve with {wanted}"),
+        copied => format!(
+            "copy {} there, {} and start serve with {wanted}",
+            copied.join(" and "),
+            needs.renaming()
+        ),
+    };
     Some(
         Finding::note(Effect::Down, what)
             .at(watch.options_place())
-            .shows("L7STS with code 2, every server is DOWN, if serve was started without it")
+            .shows("L7STS with code 2, every server is DOWN, if serve was started without that folder")
             .foretells(&["2"])
             .write(format!(
-                "use a file below a folder of serve's --files, or start serve with {wanted}; doctor --run shows \
-                 if serve can read the file"
+                "use a file below a folder of serve's --files, or {start}; doctor --run shows if serve can read \
+                 the file"
             )),
     )
 }
@@ -341,14 +330,16 @@ pub(crate) fn up_before_the_first_check(visit: &Visit, watch: &Watch) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use super::advice;
+    use super::{Files, advice};
 
     #[test]
     fn the_advice_names_the_unit_only_if_it_is_installed() {
-        assert_eq!(advice(false, "--files /ca"), "start sni-check serve:");
-        assert_eq!(advice(true, ""), "let systemd listen there:");
+        let mut needs = Files::default();
+        assert_eq!(advice(true, &needs), "let systemd listen there:");
+        needs.folders.push("/ca".to_owned());
+        assert_eq!(advice(false, &needs), "start sni-check serve:");
         assert_eq!(
-            advice(true, "--files /ca"),
+            advice(true, &needs),
             "add --files /ca to OPTIONS in /etc/default/sni-check, then let systemd listen there:"
         );
     }
