@@ -46,6 +46,7 @@ const RULES: &[Rule] = &[
     whole("no-insecure-fork-wanted", global::no_insecure_fork),
     whole("nofile", descriptors::closing),
     check("command", command::command),
+    check("other-program", command::other_program),
     check("selinux", command::selinux),
     backend("no-option", coverage::no_option),
     whole("no-option", global::idle_lines),

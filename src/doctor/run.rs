@@ -372,7 +372,7 @@ fn one(watch: &Watch, visit: &Visit) -> Ran {
         }
         Check::External(check) => {
             let (outcome, said) = external(check, visit);
-            let ours = is_ours(check);
+            let ours = is_ours(check, visit.jail);
             (outcome, meaning(outcome, ours), said, ours)
         }
         _ => (Outcome::NotRun, String::new(), String::new(), false),

@@ -123,7 +123,9 @@ impl<'a> Visit<'a> {
         let check = Check::of(self.reading, backend, server);
         let (own, refusals) = match &check {
             // An empty chroot contains no program and no files to examine.
-            Check::External(check) if path_options::is_ours(check) && !self.has_empty_chroot() => {
+            Check::External(check)
+                if path_options::is_ours(check, self.jail) && !self.has_empty_chroot() =>
+            {
                 path_options::judge(check, self.jail, &self.config.global)
             }
             Check::Serve(check) => serve_options::judge(check, server, self.serving),

@@ -12,6 +12,31 @@ use crate::support::stage::Stage;
 const PROBLEM: &str = "problem";
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 500ms";
 
+/// Options in `external-check path` have an effect only on sni-check, whatever its file is called.
+#[test]
+fn options_for_another_program_have_no_effect() {
+    let stage = Stage::new();
+    let renamed = stage.folder.copy(BINARY, "check-https", 0o755);
+    let script = stage
+        .folder
+        .script("script", "#!/bin/sh\nexec sni-check \"$@\"\n");
+    for (command, is_other) in [("/bin/true", true), (&renamed, false), (&script, false)] {
+        let options = format!("--sni {NAME} --ca-file {}", stage.ca_file);
+        let config = configure(
+            &stage,
+            PLAIN,
+            &checked(command, &options, "127.0.0.1:PORT TLS check"),
+        );
+        let (report, _) = json(&["-f", &config]);
+        let ids: Vec<String> = found(&report).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(
+            ids.contains(&"other-program".to_owned()),
+            is_other,
+            "{command}: {report}"
+        );
+    }
+}
+
 /// Returns options with which the check ends before HAProxy's `inter 500ms`.
 fn options() -> String {
     format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms")
@@ -192,7 +217,9 @@ fn a_folder_for_a_socket_or_a_pidfile_that_does_not_exist() {
 #[test]
 fn commands_that_haproxy_cannot_run() {
     let stage = Stage::new();
-    stage.folder.copy("/bin/true", "root/dynamic", 0o755);
+    stage
+        .folder
+        .copy("/bin/true", "root/dynamic-sni-check", 0o755);
     stage.folder.copy("/bin/true", "root/plain", 0o644);
     stage.folder.copy("/bin/true", "root/private", 0o700);
     stage.folder.script("root/script", "#!/bin/bash\nexit 0\n");
@@ -207,7 +234,7 @@ fn commands_that_haproxy_cannot_run() {
         ("/folder", "not a regular file"),
         ("/plain", "may not execute"),
         ("/private", "may not execute"),
-        ("/dynamic", "its loader"),
+        ("/dynamic-sni-check", "its loader"),
         ("/script", "its interpreter `/bin/bash`"),
         ("/text", "neither a binary"),
         ("/foreign", "another architecture"),
@@ -224,7 +251,11 @@ fn commands_that_haproxy_cannot_run() {
             let page = include_str!("../../docs/install.md");
             line.contains("crt-static") && page.lines().any(|known| known == line)
         });
-        assert_eq!(names_command, command == "/dynamic", "{command}: {write}");
+        assert_eq!(
+            names_command,
+            command == "/dynamic-sni-check",
+            "{command}: {write}"
+        );
     }
 }
 

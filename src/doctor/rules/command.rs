@@ -8,12 +8,12 @@ use crate::haproxy::call::own_command;
 
 use crate::haproxy::config::check::Check;
 
-use super::own_program::{copy_of_program, with_sni_check};
+use super::own_program::{IN_CHROOT, copy_of_program, with_sni_check};
 use super::program::Program;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::jail::{Jail, Need, Obstacle};
-use crate::doctor::visit::path_options::{in_this_folder, is_ours};
+use crate::doctor::visit::path_options::{has_options, in_this_folder, is_ours};
 use crate::doctor::visit::{Visit, Watch};
 
 /// What HAProxy shows if it can't start the program.
@@ -71,6 +71,30 @@ fn relative(command: &str, jail: &Jail) -> Option<Finding> {
             .foretells(&["PROCERR 255"])
             .write(format!("external-check command {path}")),
     )
+}
+
+/// Finds options of sni-check for a program that isn't sni-check.
+pub(crate) fn other_program(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::External(check) = &watch.check else {
+        return None;
+    };
+    if !has_options(check) || is_ours(check, visit.jail) || self::command(visit, watch).is_some() {
+        return None;
+    }
+    of_check(visit, watch, |command| {
+        let what = format!(
+            "external-check command {command} isn't sni-check, but external-check path has options of sni-check"
+        );
+        let ours = match visit.jail.is_chroot() {
+            true => IN_CHROOT.to_owned(),
+            false => own_command(),
+        };
+        Some(
+            Finding::note(Effect::Either, what)
+                .shows("UP or DOWN as this program decides; the options have no effect")
+                .write(format!("external-check command {ours}")),
+        )
+    })
 }
 
 /// Finds a command that SELinux doesn't let HAProxy start. Fedora's policy lets `haproxy_t` execute
@@ -148,7 +172,7 @@ fn fault(visit: &Visit, watch: &Watch, command: &str) -> Option<Finding> {
 /// another architecture.
 fn unstartable(visit: &Visit, watch: &Watch, command: &str, program: Program) -> Option<Finding> {
     let jail = visit.jail;
-    let is_ours = matches!(&watch.check, Check::External(check) if is_ours(check));
+    let is_ours = matches!(&watch.check, Check::External(check) if is_ours(check, jail));
     let where_ = match jail.is_chroot() {
         true => format!("cannot be executed in the chroot {}", jail.root.display()),
         false => "cannot be executed".to_owned(),

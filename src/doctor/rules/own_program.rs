@@ -11,11 +11,11 @@ use super::advice::httpchk_in_place_of;
 use crate::doctor::finding::Finding;
 use crate::doctor::shell::shell;
 use crate::doctor::visit::jail::{Jail, Need};
-use crate::doctor::visit::path_options::{copy_into_chroot, is_ours};
+use crate::doctor::visit::path_options::{copy_into_chroot, has_options, is_ours};
 use crate::doctor::visit::{Visit, Watch, own_check};
 
 /// Where sni-check is in a chroot, according to the README.
-const IN_CHROOT: &str = "/usr/local/bin/sni-check";
+pub(crate) const IN_CHROOT: &str = "/usr/local/bin/sni-check";
 
 /// Adds the advice to use sni-check as `external-check command`. If `external-check path` isn't for
 /// sni-check, the advice replaces this line, too. In a chroot, the advice copies the files that the check
@@ -24,7 +24,7 @@ pub(crate) fn with_sni_check(visit: &Visit, watch: &Watch, finding: Finding) -> 
     let Check::External(check) = &watch.check else {
         return finding;
     };
-    let is_ours = is_ours(check);
+    let is_ours = has_options(check) || is_ours(check, visit.jail);
     if !is_ours && !speaks_tls(watch) {
         return finding.write(without_tls(visit, watch));
     }

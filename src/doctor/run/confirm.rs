@@ -172,14 +172,24 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
                 return finding
                     .write("renew the server's certificate, or lower --min-cert-days");
             }
-            match own_fault(ran, watch) {
+            match own_fault(ran, visit, watch) {
                 Some(fault) => finding.write(format!("fix the check: {fault}")),
+                None if runs_other_program(visit, watch) => finding.write(
+                    "find out what the program of external-check command checks, or write the path of sni-check \
+                     there",
+                ),
                 None => finding
                     .write("find the difference between the check and the server line:")
                     .paste(by_hand::diagnose(watch, visit.call)),
             }
         }));
     }
+}
+
+/// Returns true for an external check with a program other than sni-check. doctor can't know what such a
+/// program checks.
+fn runs_other_program(visit: &Visit, watch: &Watch) -> bool {
+    matches!(&watch.check, Check::External(check) if !is_ours(check, visit.jail))
 }
 
 /// Returns true if the check is DOWN because of `--min-cert-days`, which visitors don't notice.
@@ -189,12 +199,11 @@ fn expires_soon(outcome: Outcome) -> bool {
 
 /// Returns why a check fails, if this reason has nothing to do with visitors' traffic: the check can't run,
 /// or a program other than sni-check reports a problem.
-fn own_fault<'a>(ran: &'a Ran, watch: &Watch) -> Option<&'a str> {
+fn own_fault<'a>(ran: &'a Ran, visit: &Visit, watch: &Watch) -> Option<&'a str> {
     match ran.outcome {
         Outcome::Code(0) | Outcome::Served { .. } | Outcome::Own { .. } => None,
         Outcome::Code(_) => {
-            let is_ours = matches!(&watch.check, Check::External(check) if is_ours(check));
-            (!is_ours && !ran.said.is_empty()).then_some(&ran.said)
+            (runs_other_program(visit, watch) && !ran.said.is_empty()).then_some(&ran.said)
         }
         _ => Some(&ran.meaning),
     }
@@ -423,8 +432,7 @@ fn unknown_visitors(
     let is_guess = ran.visitor.is_none() && !knows_host(watch);
     let is_unknown = requests(watch, visit).is_empty() || has_own_sni || is_guess;
     let is_lost = watch.backend.visitors.lost.is_some();
-    // doctor can't know what another program checks.
-    let is_foreign = matches!(&watch.check, Check::External(check) if !is_ours(check));
+    let is_foreign = runs_other_program(visit, watch);
     // The server also refuses doctor's own request or connection.
     let fails = |visitor: &Visitor| {
         !visitor.connects || (visitor.by_server && matches!(visitor.status, Some(400..)))

@@ -3,10 +3,12 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Error, Result};
+use memchr::memmem;
 
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::external::ExternalCheck;
@@ -21,6 +23,9 @@ use super::jail::{Jail, Need, Obstacle};
 use crate::doctor::finding::{Effect, Finding, REFUSED_OPTIONS};
 use crate::doctor::shell::shell;
 
+/// The name that the program has unless its file was renamed.
+const NAME: &str = "sni-check";
+
 /// Options that sni-check accepts, and the plan of the check that they describe.
 #[derive(Debug)]
 pub(crate) struct Accepted {
@@ -29,10 +34,25 @@ pub(crate) struct Accepted {
 }
 
 /// Returns true if the command is sni-check: its name ends with `sni-check`, or `external-check path` begins
-/// with an option.
-pub(crate) fn is_ours(check: &ExternalCheck) -> bool {
+/// with an option and the file isn't another program.
+pub(crate) fn is_ours(check: &ExternalCheck, jail: &Jail) -> bool {
+    check.command.value.ends_with(NAME)
+        || (has_options(check) && !is_other_program(&check.command.value, jail))
+}
+
+/// Returns true if `external-check path` begins with an option, as only sni-check reads it.
+pub(crate) fn has_options(check: &ExternalCheck) -> bool {
     let path = check.variable("PATH").unwrap_or_default();
-    path.trim_start().starts_with('-') || check.command.value.ends_with("sni-check")
+    path.trim_start().starts_with('-')
+}
+
+/// Returns true if this file can be read and doesn't contain the name `sni-check`. The program contains its
+/// own name, whatever its file is called. So does a script that starts it.
+fn is_other_program(command: &str, jail: &Jail) -> bool {
+    let mut bytes = Vec::new();
+    let opened = jail.files().open(command, command);
+    let read = opened.map(|(file, _)| File::from(file).read_to_end(&mut bytes));
+    matches!(read, Ok(Ok(_))) && memmem::find(&bytes, NAME.as_bytes()).is_none()
 }
 
 /// Returns the options if the check would accept them, and what is wrong with them or their files.
