@@ -56,6 +56,7 @@ const RULES: &[Rule] = &[
     backend("weight-0", coverage::no_weight),
     server("agent-alone", coverage::agent_alone),
     server("agent-down", coverage::agent_down),
+    server("no-address", coverage::no_address),
     server("tracks-another", coverage::tracks_another),
     backend("unused-rule", coverage::unused_rule),
     check("healthcheck", coverage::healthcheck),

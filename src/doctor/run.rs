@@ -169,6 +169,7 @@ fn with_haproxy(
     for (watch, observed) in watches.iter().copied().zip(observed) {
         let failed = match &observed.check {
             Some(Answer::Refused(why)) => {
+                let why = why.trim_end_matches(['.', ' ']);
                 Some(format!("HAProxy refuses its lines on their own: {why}"))
             }
             Some(Answer::None) => Some("its check had no result after a few seconds".to_owned()),
@@ -347,13 +348,17 @@ fn not_run(unresolved: &[&Watch]) -> Vec<String> {
     let mut reasons = BTreeMap::<String, Vec<String>>::new();
     for watch in unresolved {
         let name = watch.server.endpoint.name().unwrap_or_default();
-        let who = match watch.server.settings.get("resolvers") {
-            Some(resolvers) => format!("HAProxy's section `resolvers {}`", resolvers.value),
-            None => "this host".to_owned(),
+        let why = match watch.server.settings.get("resolvers") {
+            Some(resolvers) => format!(
+                "HAProxy's section `resolvers {}` finds no address for {name}",
+                resolvers.value
+            ),
+            None if watch.server.init_addr().next() == Some("none") => {
+                format!("with init-addr none, HAProxy doesn't resolve {name}")
+            }
+            None => format!("this host finds no address for {name}"),
         };
-        let reason = format!(
-            "{who} finds no address for {name}. HAProxy then shows MAINT (resolution) and runs no check."
-        );
+        let reason = format!("{why}. HAProxy then shows MAINT (resolution) and runs no check.");
         reasons.entry(reason).or_default().push(watch.name());
     }
     let sentence = |(reason, names): (String, Vec<String>)| {

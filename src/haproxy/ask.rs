@@ -276,11 +276,15 @@ impl Config {
                 let mut before = self.begins.iter().rev().filter(|(begin, _)| *begin <= at);
                 before.next().map(|(_, question)| *question)
             });
-            let blamed = named.or(by_line).and_then(|number| answers.get_mut(number));
-            if let Some(answer) = blamed {
+            let blamed = named
+                .or(by_line)
+                .and_then(|number| Some((number, answers.get_mut(number)?)));
+            if let Some((number, answer)) = blamed {
                 found = true;
                 if *answer == Answer::None {
-                    *answer = Answer::Refused(words(line));
+                    // The operator doesn't know the names of the questions.
+                    let prefix = format!("{}/", backend(number));
+                    *answer = Answer::Refused(words(line).replace(&prefix, ""));
                 }
             }
         }

@@ -8,9 +8,11 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::configuration::{checked, configure, doctor, finding, in_chroot, jail, json};
+use crate::own::defaults;
 use crate::support::NAME;
 use crate::support::check::stdout;
 use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::nginx::Nginx;
 use crate::support::peer::silent;
 use crate::support::stage::Stage;
 use crate::support::{check, dead_port, dns, free_port, program, wait_for};
@@ -326,6 +328,37 @@ fn a_run_asks_the_name_servers_of_haproxy() {
         assert_eq!(is_open, server == "s1", "{limits}");
         let haproxy = Haproxy::start(Mode::Single, &config, &[]);
         assert_eq!(haproxy.wait_for_check("b", server).check_status, status);
+    }
+}
+
+/// `init-addr` decides which address HAProxy uses for a name, also in the questions that a run asks.
+#[test]
+fn a_run_uses_the_address_that_init_addr_chooses() {
+    let stage = Stage::new();
+    let web = Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200; }}"));
+    let text = format!(
+        "{}backend b\n option httpchk GET /\n \
+         default-server check inter 300ms fall 1\n \
+         server none localhost:{port} init-addr none\n \
+         server dead localhost:{port} init-addr 127.0.0.9\n \
+         server last nosuch.invalid:{port} init-addr last,libc,127.0.0.1\n",
+        defaults(""),
+        port = web.port
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let (report, _) = json(&["-f", &config, "--run"]);
+    assert_eq!(finding(&report, "no-address")["about"][0], "b/none");
+    let checks = report["runs"]["checks"].as_array().expect("checks");
+    let status = |name: &str| {
+        let mut checks = checks.iter();
+        let check = checks.find(|check| check["server"] == name);
+        check.map(|check| check["check_status"].as_str().expect("text").to_owned())
+    };
+    assert_eq!(status("none"), None, "{report}");
+    let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+    for name in ["dead", "last"] {
+        let shown = haproxy.wait_for_check("b", name).check_status;
+        assert_eq!(status(name), Some(shown), "{name}: {report}");
     }
 }
 

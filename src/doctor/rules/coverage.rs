@@ -412,6 +412,26 @@ fn accepts((host, port): &(String, u16)) -> bool {
     addresses.any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok())
 }
 
+/// Finds a server whose name never gets an address, because neither libc nor a name server resolves it.
+pub(crate) fn no_address(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let (server, settings) = (watch.server, &watch.server.settings);
+    let name = server.endpoint.name()?;
+    let is_resolved = settings.has("resolvers") || server.init_addr().next() != Some("none");
+    if is_resolved || settings.has("disabled") {
+        return None;
+    }
+    let place = settings.place("init-addr");
+    Some(
+        Finding::problem(
+            Effect::Down,
+            format!("with init-addr none and without resolvers, HAProxy never resolves {name}"),
+        )
+        .at(place.unwrap_or(&server.place))
+        .shows("MAINT (resolution): no check runs, and no visitor is sent there")
+        .write("remove init-addr, or add resolvers to the server line"),
+    )
+}
+
 /// Finds a server that follows the check of a server with a different address.
 pub(crate) fn tracks_another(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let track = watch.server.settings.get("track")?;

@@ -155,6 +155,10 @@ impl ServerLines {
             name: server.name.clone(),
             address: match &server.endpoint {
                 Endpoint::Unix(path) => format!("unix@{path}"),
+                // These lines don't have `init-addr`, but its result.
+                Endpoint::Tcp(_, port) if server.settings.has("init-addr") => {
+                    Endpoint::Tcp(server.address().0, *port).to_string()
+                }
                 name if name.name().is_some() => format!("{}{name}", server.family),
                 other => other.to_string(),
             },

@@ -1,7 +1,7 @@
 //! `server`, `server-template` and `default-server` lines (configuration manual, section 5).
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::haproxy::time::Time;
@@ -115,18 +115,36 @@ impl Server {
     }
 
     /// Returns the address and port that HAProxy passes to an external check. HAProxy resolves names when it
-    /// starts. If the name has no address, the name stays.
+    /// starts. If the name gets no address then, the name stays.
     pub(crate) fn address(&self) -> (String, String) {
         let (address, port) = self.endpoint.words();
         let name = self.endpoint.name();
-        let addresses = name.and_then(|name| (name, 0).to_socket_addrs().ok());
+        let mut initial = name.into_iter().flat_map(|_| self.init_addr());
+        let found = initial.find_map(|method| match method {
+            "libc" => self.resolved().map(Some),
+            "none" => Some(None),
+            fixed => fixed.parse::<IpAddr>().ok().map(Some),
+        });
+        let found = found.flatten().map(|address| address.to_string());
+        (found.unwrap_or(address), port)
+    }
+
+    /// Returns HAProxy's methods to find the name's first address, in HAProxy's order (`init-addr`, manual
+    /// section 5.2). Leaves out `last`, because sni-check doesn't read HAProxy's state file.
+    pub(crate) fn init_addr(&self) -> impl Iterator<Item = &str> {
+        let methods = self.settings.get("init-addr");
+        let methods = methods.map_or("last,libc", |methods| methods.value.as_str());
+        methods.split(',').filter(|method| *method != "last")
+    }
+
+    /// Returns the first address of the name that has the family of the server line.
+    fn resolved(&self) -> Option<IpAddr> {
+        let mut addresses = (self.endpoint.name()?, 0).to_socket_addrs().ok()?;
         let is_of_family = |address: &SocketAddr| match self.family.as_str() {
             family if family.contains('4') => address.is_ipv4(),
             family => address.is_ipv6() || !family.contains('6'),
         };
-        let resolved = addresses.and_then(|mut addresses| addresses.find(is_of_family));
-        let resolved = resolved.map(|address| address.ip().to_string());
-        (resolved.unwrap_or(address), port)
+        addresses.find(is_of_family).map(|address| address.ip())
     }
 }
 
