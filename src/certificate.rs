@@ -227,7 +227,7 @@ impl fmt::Display for CertificateFailure {
 
 impl std::error::Error for CertificateFailure {}
 
-/// Displays a span in its largest non-zero unit.
+/// Displays a span in the largest unit that isn't longer than the span, such as `3 days`.
 struct Span(Duration);
 
 impl fmt::Display for Span {
