@@ -38,7 +38,8 @@ pub(crate) enum Protocol {
     Connect,
     /// `option httpchk`.
     Http {
-        /// Without a request, the check only connects, or waits for an answer that never comes.
+        /// False if no line defines a request. The check then only connects, or waits for an answer that
+        /// never comes.
         sends_request: bool,
         has_host: bool,
     },

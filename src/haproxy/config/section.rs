@@ -172,8 +172,8 @@ struct Reader {
     in_frontend: bool,
 }
 
-/// Reads the sections. `broken` and `unset` stay empty, because they describe lines that haven't been split
-/// into words.
+/// Reads the sections. `broken` and `unset` stay empty here, because [`super::statement::read`] finds these
+/// problems.
 pub(super) fn read(statements: &[Statement]) -> Configuration {
     let mut reader = Reader::default();
     for statement in statements {
