@@ -93,7 +93,7 @@ impl Library {
     }
 }
 
-/// The number of bytes that are left.
+/// A memory budget: the number of bytes that are left.
 #[derive(Debug)]
 pub struct Memory(AtomicUsize);
 
@@ -104,7 +104,7 @@ pub struct Share {
     bytes: usize,
 }
 
-/// An error: the memory that checks share is used up.
+/// The error for a request for memory if the memory that checks share is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsedUp;
 
