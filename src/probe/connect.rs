@@ -68,8 +68,8 @@ static RESOLVERS: Calls = Calls::new(512);
 /// file system may not answer.
 static UNIX_CONNECTS: Calls = Calls::new(64);
 
-/// Asks the system's resolver on another thread. getaddrinfo has no deadline, so we abandon the thread if the
-/// resolver doesn't answer before our deadline.
+/// Asks the system's resolver on another thread. getaddrinfo doesn't accept a deadline, so we abandon the
+/// thread if the resolver doesn't answer before our deadline.
 fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Failure> {
     let question = (name.to_owned(), port);
     let found = RESOLVERS.run(deadline, STACK, move || {

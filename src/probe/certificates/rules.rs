@@ -55,8 +55,8 @@ fn invalid(what: String) -> Option<CertificateFailure> {
     Some(CertificateFailure::Invalid(what))
 }
 
-/// Returns true if a certificate may issue others (`check_ca`). A root may be older than
-/// basicConstraints.
+/// Returns true if a certificate may issue others (`check_ca`). A root doesn't need basicConstraints, because
+/// it may be older than this extension.
 fn may_issue(step: &Step<'_>, is_root: bool) -> bool {
     let uses = &step.uses;
     if uses
