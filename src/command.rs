@@ -15,7 +15,7 @@ pub enum Command {
     Diagnose,
     /// Lists everything that prevents the checks of a haproxy.cfg from working.
     Doctor,
-    /// Runs a local server that runs the checks for HAProxy's http-check.
+    /// Starts a local server that runs the checks for HAProxy's http-check.
     Serve,
     /// Explains an exit code.
     Explain,

@@ -3,7 +3,8 @@
 //! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often has no
 //! `/dev/null`. The first socket would then become descriptor 2, and an error line would go to the backend.
 //! At its start, Rust's standard library opens `/dev/null` for these descriptors, and aborts if the file
-//! doesn't exist. [`prepare`] then opens an empty memory file instead.
+//! doesn't exist. [`prepare`] opens the descriptors instead, and uses an empty memory file if there is no
+//! `/dev/null`.
 //!
 //! A check normally ends by itself at its deadline. Some checks never look at the clock: a library loops, a
 //! file system doesn't answer, or the process was stopped. A kernel timer ends such a check a little later;
