@@ -46,7 +46,7 @@ const EARLY: Duration = Duration::from_millis(500);
 /// How many configurations sni-check tries. Each new configuration leaves out the lines that HAProxy refused
 /// before.
 const ROUNDS: usize = 6;
-/// The prefix of a question's backend name. The number of the question and a dash follow.
+/// The prefix of a question's backend name. The question's number and a dash follow the prefix.
 const PREFIX: &str = "sni-check-asks-";
 
 /// A question to HAProxy.
@@ -161,7 +161,7 @@ fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool
     of_check || visitor.is_some_and(|visitor| visitor.status == 429)
 }
 
-/// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors.
+/// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors' requests.
 fn at_once<K>(
     haproxy: &Haproxy,
     mut global: &str,
@@ -174,8 +174,8 @@ fn at_once<K>(
         .context("no HAProxy was found; use --haproxy FILE")?;
     let mut answers = vec![Answer::None; asked.len()];
     let mut visitors = vec![None; asked.len()];
-    // One bad line makes HAProxy refuse the whole configuration. So the next round leaves out the questions
-    // with bad lines, or uses their fallback.
+    // One bad line makes HAProxy refuse the whole configuration. The next round therefore leaves out the
+    // questions with bad lines, or uses their fallback.
     for _ in 0..ROUNDS {
         let mut run = Run::prepare(asked.len())?;
         let config = Config::new(global, asked, &answers, patience, &run.visits);

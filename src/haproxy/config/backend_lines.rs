@@ -28,7 +28,7 @@ pub(crate) struct ServerLines {
     /// The lines of the backend and its defaults about checks, time limits and the source address, and the
     /// lines that change visitors' requests.
     pub rules: Vec<Rule>,
-    /// The rules of a frontend that change visitors' requests before they arrive in the backend.
+    /// The rules of a frontend that change visitors' requests before the requests reach the backend.
     pub of_frontend: Vec<Rule>,
     pub is_http: bool,
     /// True if HAProxy doesn't verify the server's certificate. `server_line` then writes `verify none`, even

@@ -15,7 +15,7 @@ pub(crate) enum Check<'a> {
     External(ExternalCheck<'a>),
     /// HAProxy's http-check asks `sni-check serve`.
     Serve(ServeCheck<'a>),
-    /// HAProxy connects to the server itself.
+    /// HAProxy's own check, which connects to the server.
     Own(OwnCheck),
     /// The server line names a `healthcheck` section (3.4 and later).
     Section(At<String>),

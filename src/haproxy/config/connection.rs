@@ -364,8 +364,8 @@ fn by_rule(
     }
 }
 
-/// Returns the address to which a check connects. The address and the port of the rule have priority over
-/// `addr` and `port` of the server line, which have priority over the server's own address and port.
+/// Returns the address to which a check connects. The address and the port of the rule have the highest
+/// priority. `addr` and `port` of the server line come next, and the server's own address and port come last.
 fn check_endpoint(server: &Server, address: Option<&str>, port: Option<&str>) -> Endpoint {
     let text = |word| server.settings.get(word).map(|at| at.value.as_str());
     let endpoint = address.or(text("addr")).map(Endpoint::parse);

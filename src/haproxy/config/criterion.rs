@@ -7,7 +7,7 @@ pub(super) fn is_of_host(criterion: &[&str]) -> bool {
     criterion.first().is_some_and(|word| word.contains("hdr("))
 }
 
-/// Returns true if two Hosts are the same name. Ignores ports and upper case.
+/// Returns true if two Hosts are the same name. Ignores ports and letter case.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     without_port(one).eq_ignore_ascii_case(without_port(other))
 }

@@ -116,7 +116,7 @@ pub(crate) struct Configuration {
     /// The lines of all `resolvers` sections.
     pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
-    /// Lines about checks that have no effect.
+    /// Lines about checks, in sections where they have no effect.
     pub idle: Vec<Idle>,
     /// The places of lines that sni-check doesn't understand, with the words or the reason.
     pub unclear: Vec<(Place, String)>,
