@@ -36,7 +36,7 @@ pub struct Trust {
     anchors: &'static [TrustAnchor<'static>],
     /// The certificates from files, in their order: roots and intermediates.
     certificates: Vec<Trusted>,
-    /// Files of a folder that could not be read.
+    /// Unreadable files in a folder of `--ca-file`.
     skipped: Vec<String>,
 }
 
