@@ -21,8 +21,8 @@ use crate::failure::Failure;
 use crate::plan::{Host, ProxyHeader, Target};
 use crate::start::resolve_from_files_and_dns;
 
-/// The delay before a retry if the backlog of a unix socket is full. The kernel doesn't notify us
-/// when it has room.
+/// The delay before a retry if the backlog of a unix socket is full. The kernel doesn't notify us when the
+/// backlog has room.
 const UNIX_RETRY: Duration = Duration::from_millis(5);
 /// The size of the stack of a thread for a blocking call. getaddrinfo needs less. The default of 2 MiB would
 /// be a large part of the memory that a check uses.
