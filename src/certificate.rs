@@ -29,9 +29,9 @@ pub struct Certificate {
     pub subject: String,
     /// The issuer's distinguished name, in the style of RFC 4514.
     pub issuer: String,
-    /// When the certificate becomes valid, since the Unix epoch.
+    /// When the certificate becomes valid, as the time since the Unix epoch.
     pub not_before: Duration,
-    /// When the certificate expires, since the Unix epoch.
+    /// When the certificate expires, as the time since the Unix epoch.
     pub not_after: Duration,
 }
 

@@ -1,8 +1,8 @@
 //! The options of a check, which the command line, diagnose, serve and haproxy.cfg share. They use HAProxy's
 //! own words for `server` lines and `http-check`.
 //!
-//! This module only reads each option. [`crate::plan`] resolves the options and refuses conflicts between
-//! them. An option is a field of [`Options`] and a row of [`table`].
+//! This module reads each option separately. [`crate::plan`] resolves the options and refuses conflicts
+//! between them. An option is a field of [`Options`] and a row of [`table`].
 
 pub mod expect;
 pub(crate) mod familiar;

@@ -105,7 +105,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// A refusal of an option or of a combination of options. It names the option and what to write
+    /// An option or a combination of options is refused. The error names the option and what to write
     /// instead.
     pub fn new(
         options: &Options,

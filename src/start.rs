@@ -241,7 +241,7 @@ impl Text {
 /// How much later than the deadline the timer goes off. A check that looks at the clock gets this
 /// time, because it can report more.
 const GRACE: Duration = Duration::from_millis(10);
-/// How long the handler waits for a reader of a message.
+/// How long the handler waits until a descriptor accepts a message.
 const LAST_WRITE: Duration = Duration::from_millis(10);
 /// How long the handler may take before the signal kills the process. This happens only if the handler itself
 /// hangs because it writes to a file system that doesn't answer.
@@ -293,8 +293,8 @@ pub fn never_expire() {
 /// Sets the timer, or stops it if `left` is zero. The timer's clock is monotonic and keeps running
 /// while the process is stopped (Linux, `kernel/time/itimer.c`: an hrtimer on CLOCK_MONOTONIC).
 fn set_timer(left: Duration) {
-    // The types of both fields have 32 or 64 bits. The longest time is eight times the longest time limit,
-    // which is a day. Both values therefore fit.
+    // The types of both fields have 32 or 64 bits. The longest time, that of a diagnosis with a time limit of
+    // one day, is little more than eight days. Both values therefore fit.
     let seconds = left.as_secs() as _;
     let microseconds = left.subsec_micros() as _;
     let timer = libc::itimerval {
