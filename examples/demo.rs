@@ -254,8 +254,9 @@ impl Stage {
         print!("{}", indented(&String::from_utf8_lossy(&text)));
     }
 
-    /// Waits until both servers have been checked and the server `builtin` has this status, but not
-    /// forever. Returns status, check_status and check_code of each server, or `?`.
+    /// Waits until both servers have been checked and the server `builtin` has this status, but at most
+    /// [`PATIENCE`]. Returns status, check_status and check_code of each server, or `?` for a server without
+    /// a row.
     fn await_verdicts(&self, builtin: &str) -> Vec<[String; 3]> {
         let end = Instant::now() + PATIENCE;
         loop {

@@ -1,4 +1,4 @@
-//! Runs a program without arguments, not even its own name, as a careless caller of `execve` may.
+//! Runs a program without any argument, not even its own name, as a careless caller of `execve` may do.
 
 use std::ffi::CString;
 

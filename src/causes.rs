@@ -1,8 +1,8 @@
-//! The catalogue of causes: everything that can be wrong, one entry each, grouped by layer.
+//! The catalogue of causes. It has one entry for each thing that can be wrong, grouped by layer.
 //!
-//! An entry holds the sentences about a cause, and the function that weighs the facts for this cause.
-//! `explain` prints the entries of a code. `diagnose` weighs the entries that can explain the check's
-//! result and reports those that the facts support best.
+//! An entry contains the sentences about a cause, and the function that weighs the facts for this cause.
+//! `explain` prints the entries of a code. `diagnose` weighs the entries that can explain the check's result
+//! and reports those that the facts support best.
 
 mod cause;
 mod certificate;
@@ -138,7 +138,7 @@ pub fn in_general(sentence: &str) -> String {
 pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     let is_refuted = |cause: &Cause| facts.refuted.iter().any(|refuted| refuted.id == cause.id);
     let causes = causes_of_result(facts, code).into_iter();
-    // If a trial found no value, the sentence would name OTHER_NAME, for example.
+    // Without a value from a trial, the sentence would show a stand-in such as OTHER_NAME.
     let is_known = |cause: &Cause| words::knows_names(facts, cause.what);
     let causes = causes.filter(|cause| !is_refuted(cause) && is_known(cause));
     let weighed = causes.map(|cause| ((cause.weigh)(facts), cause));
@@ -150,8 +150,9 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     weighed.into_iter().map(finding).collect()
 }
 
-/// Returns the trials for the check's code: those of its causes and, if the check failed, those of the causes
-/// that apply to every failure. The trials of the most common cause come first, and last resorts come last.
+/// Returns the trials of the causes of the check's code. If the check failed, also returns the trials of the
+/// causes that apply to every failure. Leaves out trials that wouldn't change the check's options. The trials
+/// of the most common cause come first, and last resorts come last.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
     let changes = |trial: &Trial| match &trial.change {
         Change::Options(options) => !facts.options.changes(options).is_empty(),
@@ -220,7 +221,7 @@ mod tests {
     fn no_two_causes_have_the_same_rank_for_the_same_code() {
         for code in Code::ALL {
             let rank = |cause: &Cause| cause.rank(Sign::Code(code));
-            // Causes with the same rank are neighbours.
+            // The causes are sorted by rank, so causes with the same rank are neighbours.
             for pair in causes_of(Sign::Code(code)).windows(2) {
                 let (first, second) = (pair[0], pair[1]);
                 assert_ne!(

@@ -29,9 +29,9 @@ pub struct Certificate {
     pub subject: String,
     /// The issuer's distinguished name, in the style of RFC 4514.
     pub issuer: String,
-    /// When the certificate becomes valid, since the Unix epoch.
+    /// When the certificate becomes valid, as the time since the Unix epoch.
     pub not_before: Duration,
-    /// When the certificate expires, since the Unix epoch.
+    /// When the certificate expires, as the time since the Unix epoch.
     pub not_after: Duration,
 }
 
@@ -227,7 +227,7 @@ impl fmt::Display for CertificateFailure {
 
 impl std::error::Error for CertificateFailure {}
 
-/// Displays a span in its largest non-zero unit.
+/// Displays a span in the largest unit that isn't longer than the span, such as `3 days`.
 struct Span(Duration);
 
 impl fmt::Display for Span {

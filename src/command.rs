@@ -1,5 +1,5 @@
-//! The commands, chosen by the first word of a call. `--help`, the manual and the completions list
-//! them from here. The table of options says which options each command accepts.
+//! The commands, chosen by the first word of a call. `--help`, the manual and the completions use this list.
+//! The table of options says which options each command accepts.
 
 use anyhow::Result;
 
@@ -15,7 +15,7 @@ pub enum Command {
     Diagnose,
     /// Lists everything that prevents the checks of a haproxy.cfg from working.
     Doctor,
-    /// Runs a local server that makes the checks for HAProxy's http-check.
+    /// Starts a local server that runs the checks for HAProxy's http-check.
     Serve,
     /// Explains an exit code.
     Explain,
@@ -73,7 +73,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// HAProxy calls a command other than a check, or the name of a command is misspelled.
+    /// HAProxy runs a command other than a check, or the name of a command is misspelled.
     pub(crate) fn take(words: &mut Vec<String>, caller: Option<&Caller>) -> Result<Command> {
         let named = |word: &String| {
             Command::NAMED
@@ -81,8 +81,8 @@ impl Command {
                 .find(|command| command.name() == word)
         };
         let Some(command) = words.first().and_then(named) else {
-            // HAProxy's first argument is an address and never a misspelled command. Skipping the
-            // comparison keeps each check cheap.
+            // HAProxy's first argument is an address or NOT_USED, and never a misspelled command. Skipping
+            // the comparison keeps each check cheap.
             if caller.is_none()
                 && let Some(word) = words.first()
             {
@@ -99,7 +99,7 @@ impl Command {
     }
 }
 
-/// Refuses a word that is probably a misspelled command.
+/// Refuses a word that is probably a misspelled command, or `--help` or `--version` without the dashes.
 fn check_spelling(word: &str) -> Result<()> {
     if word.starts_with('-') {
         return Ok(());

@@ -71,7 +71,7 @@ impl Calls {
         }
     }
 
-    /// Makes a call on a thread with a stack of `stack` bytes, and waits for it until the deadline.
+    /// Runs a call on a thread with a stack of `stack` bytes, and waits for its result until the deadline.
     ///
     /// # Errors
     /// Returns why the call has no result by the deadline.

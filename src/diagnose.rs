@@ -105,7 +105,7 @@ fn investigate(asked: Facts, session: &Session) -> (Search, Opinion) {
     loop {
         let is_further = match opinion.proved.take() {
             Some(proved) => search.adopt(proved, session),
-            // If only HAProxy got a response, the causes of its status propose other changes.
+            // If only HAProxy got a response, the causes of the response's status propose further changes.
             None => search.add_status(opinion.facts.as_ref()),
         };
         if !is_further {
@@ -117,14 +117,14 @@ fn investigate(asked: Facts, session: &Session) -> (Search, Opinion) {
     (search, opinion)
 }
 
-/// Returns the longest time of a diagnosis, whatever the server does: eight times the check's time limit, plus
-/// 35 seconds for everything else.
+/// Returns the time limit of a diagnosis: eight times the check's time limit, plus 35 seconds for everything
+/// else.
 fn longest(timeout: Duration) -> Duration {
     timeout * 8 + Duration::from_secs(35)
 }
 
-/// Ends the program after the time `left`. The program then prints `text`, which says why, and the
-/// milliseconds since `start`.
+/// Sets a timer that ends the program after the time `left`. The program then prints `text`, which says why
+/// it ends, and the milliseconds since `start`.
 fn bound(left: Duration, text: &str, start: Instant) {
     let to = Channel::Descriptor(stderr());
     let texts = vec![Text::new(to, text, "ms\n")];

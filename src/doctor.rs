@@ -43,7 +43,8 @@ use self::visit::sources::Sources;
 use self::visit::{Visit, Watch};
 
 /// Examines the configuration, prints the report and returns the exit code. The code is 2 if something is
-/// certain to go wrong. Otherwise it is the code of the first check of `--run` that fails, or 0.
+/// certain to go wrong. Otherwise it is the code of the first check of `--run` that fails, or 2 if that check
+/// exits without a code of sni-check. If no check fails, the code is 0.
 ///
 /// # Errors
 /// doctor refuses an option or can't read the configuration.
@@ -67,7 +68,7 @@ struct Read {
     unclear: Vec<(Place, String)>,
 }
 
-/// Finds and reads the configuration, and calls `then` with everything that the rules look at.
+/// Finds and reads the configuration, and calls `then` with everything that the rules and the report need.
 ///
 /// # Errors
 /// doctor finds no configuration or can't read it.

@@ -15,12 +15,11 @@ pub use self::shown::{SHOWN, Shown};
 
 /// Returns the text for the words that follow `explain`.
 ///
-/// # Errors
-/// The words are neither a code, nor what HAProxy shows, nor a TLS alert.
+/// # Errors The words are neither a code, nor a word that HAProxy shows, nor the name of a TLS alert.
 pub fn text(words: &[String]) -> Result<String> {
     match words {
         [] => Ok(table(Code::ALL) + "\n" + &shown::table()),
-        // HAProxy also shows several words: `no check`, `MAINT (resolution)`.
+        // Some of HAProxy's texts have several words, such as `no check` and `MAINT (resolution)`.
         words => one(&words.join(" ")),
     }
 }
@@ -39,8 +38,8 @@ Examples:
   sni-check explain PROCTOUT
 ";
 
-/// After a check without a code, `show stat` still shows an earlier code. Operators may look up
-/// that earlier code.
+/// After a check without a code, `show stat` still shows the code of an earlier check. Operators may look up
+/// that code.
 const STALE: &str = "In HAProxy's statistics, a code next to PROCTOUT or L7TOUT is from an earlier check. \
     Ignore it.";
 

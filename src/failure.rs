@@ -95,7 +95,7 @@ pub enum Failure {
     /// The connection was closed or reset before the response was complete.
     ResponseClosed(Closed),
     /// The response is complete and healthy, but then an alert or a reset ended the connection. HAProxy's own
-    /// check fails too, if it sees the alert or reset before it ends.
+    /// check also fails if the alert or reset arrives before that check ends.
     EndedBadly(Closed),
     /// A header expectation isn't met.
     Header {
@@ -155,7 +155,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Returns true if the server accepted the request and answered with a page.
+    /// Returns true if the status is 2xx, which means that the server accepted the request.
     fn is_page(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -209,9 +209,9 @@ impl Failure {
         }
     }
 
-    /// Returns the status of the response and the target of its redirect, if the status is unexpected. If none
-    /// of the `rules` is about the status, HAProxy and sni-check judge a header or a body whatever the status
-    /// is. A status other than 2xx then explains the failure.
+    /// Returns the status of the response and the target of its redirect, if the status is unexpected.
+    /// Without a rule about the status in `rules`, HAProxy and sni-check judge the header or body of a
+    /// response with any status. A status other than 2xx then explains the failure.
     pub fn unexpected_status(&self, rules: &[Expectation]) -> Option<(u16, Option<&str>)> {
         match self {
             Failure::Status {
@@ -333,7 +333,8 @@ fn redirects(f: &mut fmt::Formatter<'_>, location: Option<&str>) -> fmt::Result 
     }
 }
 
-/// Shows a status other than 2xx, in front of the expectation that isn't met.
+/// Writes a status other than 2xx and its redirect. Messages put this text in front of the expectation that
+/// isn't met.
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_page() {

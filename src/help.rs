@@ -48,7 +48,8 @@ fn check(text: &mut String) {
     examples_and_notes(text, Command::Check, &info);
 }
 
-/// Appends the text about diagnose, `--json`, and the options that a check doesn't accept.
+/// Appends the text about diagnose. Its list of options contains `--json` and the options that a check
+/// doesn't accept.
 fn diagnose(text: &mut String) {
     let (about, examples) = diagnose::HELP.split_once("\nExamples:").unwrap_or_default();
     *text += about;

@@ -1,7 +1,7 @@
 //! HTTPS health check with SNI, for HAProxy's `external-check` and for the command line.
 //!
-//! `argv + environment -> Options -> Plan -> probe -> Verdict -> exit code + line`, in one
-//! direction. The modules in reading order:
+//! Data flows in one direction: `argv + environment -> Options -> Plan -> probe -> Verdict -> exit code +
+//! line`. The modules below are in reading order.
 
 pub mod start;
 
@@ -200,7 +200,8 @@ fn probing(
     let options = match &caller {
         Some(_) => {
             let path = env::var_os("PATH").unwrap_or_default();
-            // The options come only from `path`, so HAProxy's four arguments can't be mistaken for options.
+            // The options come only from `external-check path`, so HAProxy's four arguments can't be mistaken
+            // for options.
             let mut options = handed::options(Carrier::Path, &path)?;
             options.target = words;
             options
@@ -218,7 +219,7 @@ fn probing(
         let timeout = options.timeout.map(|time| time.0);
         expiry::options_known(caller.as_ref(), output, timeout, start);
     }
-    // A name that isn't UTF-8 is refused later, and only if the check uses SNI_HOST.
+    // A value of SNI_HOST that isn't UTF-8 is refused later, and only if the check uses it.
     let sni_host = env::var_os("SNI_HOST");
     let sni_host = sni_host.as_ref().map(|name| name.to_string_lossy());
     let plan = Plan::new(&options, caller, sni_host.as_deref(), output.clone())?;

@@ -1,8 +1,8 @@
 //! The options of a check, which the command line, diagnose, serve and haproxy.cfg share. They use HAProxy's
 //! own words for `server` lines and `http-check`.
 //!
-//! This module only reads options, each by itself. [`crate::plan`] resolves them and refuses
-//! conflicts. An option is a field of [`Options`] and a row of [`table`].
+//! This module reads each option separately. [`crate::plan`] resolves the options and refuses conflicts
+//! between them. An option is a field of [`Options`] and a row of [`table`].
 
 pub mod expect;
 pub(crate) mod familiar;
@@ -191,13 +191,14 @@ pub struct Options {
     pub target: Vec<String>,
 }
 
-/// Returns what to write instead of a word that is an option without its dashes. `None` for any other word.
+/// If the word is an option without its dashes, returns what to write instead. Returns `None` for any other
+/// word.
 pub(crate) fn without_dashes(word: &str) -> Option<String> {
     let flags = Options::get_args_info().flags.iter();
     familiar::without_dashes(word, flags.map(|flag| flag.long))
 }
 
-/// Returns the refusal of `--version` in a call that checks something.
+/// Returns the refusal of `--version` among the options of a check.
 pub(crate) fn version_checks_nothing() -> anyhow::Error {
     refusal("--version", "checks nothing", "leave it out here")
 }

@@ -41,8 +41,8 @@ use crate::options::Options;
 use crate::options::values::TlsVersion;
 use crate::refusal::{exclusive, refusal};
 
-/// The check must end before HAProxy's default `inter 2s`. Otherwise HAProxy kills the
-/// check before it can report the cause.
+/// The default of `--timeout`. The check must end before HAProxy's default `inter 2s` has passed. Otherwise
+/// HAProxy kills the check before the check can report the cause.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// Everything that a probe needs.
@@ -52,9 +52,9 @@ pub struct Plan {
     pub caller: Option<Caller>,
     /// The address to connect to.
     pub target: Target,
-    /// The names that are sent as SNI, verified, and sent as Host.
+    /// The names for SNI, for the verification of the certificate, and for the Host header.
     pub names: Names,
-    /// The address to connect from; port 0 lets the kernel choose.
+    /// The address to connect from. If its port is 0, the kernel chooses the port.
     pub source: Option<SocketAddr>,
     /// The PROXY protocol header to send first.
     pub proxy: Option<ProxyHeader>,
@@ -70,8 +70,7 @@ pub struct Plan {
     pub output: Output,
 }
 
-/// The PROXY protocol's two versions
-/// (<https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>).
+/// The two versions of the PROXY protocol (<https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyHeader {
     /// Version 1: text, with the real addresses of the connection.
@@ -106,7 +105,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// A refusal of an option or of a combination of options. It names the option and what to write
+    /// An option or a combination of options is refused. The error names the option and what to write
     /// instead.
     pub fn new(
         options: &Options,

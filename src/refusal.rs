@@ -59,7 +59,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What to do about an empty value. The usual cause is a variable that isn't set.
+/// The advice for an empty value. The usual cause is a variable that isn't set.
 pub(crate) const SET_THE_VARIABLE: &str =
     "write a value after the option, or set the variable that the value comes from";
 
@@ -148,14 +148,15 @@ impl Misfit {
         refusal(subject, self.what, self.write)
     }
 
-    /// Reads the text that [`Misfit`] writes. argh passes an error on as text only.
+    /// Reads a misfit back from its text, because argh keeps only the text of an error.
     pub(crate) fn from_text(text: &str) -> Option<Misfit> {
         let (what, write) = text.split_once(APART)?;
         Some(Misfit::new(what, write))
     }
 }
 
-/// Separates the two parts: ASCII's unit separator. No message contains it, and values are shown without it.
+/// Separates the two parts of a misfit's text. This is ASCII's unit separator, which no message contains. In
+/// a value from the user, a space replaces it.
 const APART: char = '\u{1f}';
 
 impl fmt::Display for Misfit {

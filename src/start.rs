@@ -1,14 +1,15 @@
 //! The start of the program, and everything else that needs unsafe code. No other file has unsafe code.
 //!
-//! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often
-//! has no `/dev/null`. The first socket would then become descriptor 2, and an error line would go
-//! to the backend. Rust's standard library prevents that by aborting at its start. [`prepare`]
-//! opens the descriptors instead.
+//! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often has no
+//! `/dev/null`. The first socket would then become descriptor 2, and an error line would go to the backend.
+//! At its start, Rust's standard library opens `/dev/null` for these descriptors, and aborts if the file
+//! doesn't exist. [`prepare`] opens the descriptors instead, and uses an empty memory file if there is no
+//! `/dev/null`.
 //!
-//! A check normally ends by itself at its deadline. Some checks never look at the clock: a library
-//! loops, a file system doesn't answer, or the process was stopped. A kernel timer ends such a check
-//! a little later; see [`Expiry`]. The main thread receives the timer's signal. It only waits while another
-//! thread works ([`apart`]), because a thread that sleeps in the kernel for a file can't handle a signal.
+//! A check normally ends by itself at its deadline. Some checks never look at the clock: a library loops, a
+//! file system doesn't answer, or the process was stopped. A kernel timer ends such a check a little later;
+//! see [`Expiry`]. The main thread receives the timer's signal. It only waits while another thread works
+//! ([`apart`]), because a thread that waits in the kernel for a file can't handle a signal.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsString};
@@ -95,8 +96,8 @@ fn occupy_standard_descriptors() {
     let mut polled = standard
         .each_ref()
         .map(|fd| PollFd::new(fd, PollFlags::empty()));
-    // poll fails if the process may have fewer than three descriptors. The loop then tries all
-    // three.
+    // poll fails if the limit on the process's descriptors (`ulimit -n`) is below three. The loop then tries
+    // to open all three.
     let failed = poll(&mut polled, Some(&Timespec::default())).is_err();
     for standard in polled {
         if !failed && !standard.revents().contains(PollFlags::NVAL) {
@@ -240,10 +241,10 @@ impl Text {
 /// How much later than the deadline the timer goes off. A check that looks at the clock gets this
 /// time, because it can report more.
 const GRACE: Duration = Duration::from_millis(10);
-/// How long the handler waits for a reader of a message.
+/// How long the handler waits until a descriptor accepts a message.
 const LAST_WRITE: Duration = Duration::from_millis(10);
-/// How long after the handler's start the signal kills the process. This happens only if the
-/// handler itself hangs because it writes to a file system that doesn't answer.
+/// How long the handler may take before the signal kills the process. This happens only if the handler itself
+/// hangs because it writes to a file system that doesn't answer.
 const LAST_RESORT: Duration = Duration::from_millis(30);
 /// True if writing to standard error may hang. Only a file can hang: we never write to a full pipe.
 static MAY_HANG: AtomicBool = AtomicBool::new(false);
@@ -259,8 +260,8 @@ pub fn on_expiry(expiry: Expiry) {
 /// Starts the timer. A little later than `left` from now, the process ends as `expiry` says.
 pub fn expire_after(left: Duration, expiry: Expiry) {
     on_expiry(expiry);
-    // Ignoring a signal also discards a pending signal. The parent may have blocked SIGALRM, and a
-    // timer that it started keeps running across exec(2).
+    // Ignoring SIGALRM also discards a pending SIGALRM. It can be pending if the parent blocked it, because
+    // the parent's timer keeps running across exec(2).
     handle_alarm(libc::SIG_IGN);
     set_timer(left + GRACE);
     handle_alarm(expire as extern "C" fn(libc::c_int) as libc::sighandler_t);
@@ -292,7 +293,8 @@ pub fn never_expire() {
 /// Sets the timer, or stops it if `left` is zero. The timer's clock is monotonic and keeps running
 /// while the process is stopped (Linux, `kernel/time/itimer.c`: an hrtimer on CLOCK_MONOTONIC).
 fn set_timer(left: Duration) {
-    // The types of both fields have 32 or 64 bits. No time limit is longer than an hour, so both values fit.
+    // The types of both fields have 32 or 64 bits. The longest time, that of a diagnosis with a time limit of
+    // one day, is little more than eight days. Both values therefore fit.
     let seconds = left.as_secs() as _;
     let microseconds = left.subsec_micros() as _;
     let timer = libc::itimerval {
@@ -319,7 +321,7 @@ extern "C" fn expire(_signal: libc::c_int) {
         return;
     };
     if MAY_HANG.load(Ordering::Relaxed) || expiry.texts.iter().any(Text::is_for_a_path) {
-        // From here on the signal kills the process, even if a thread sleeps in the kernel.
+        // From here on, the signal kills the process, even if a thread waits in the kernel.
         handle_alarm(libc::SIG_DFL);
         set_timer(LAST_RESORT);
     }
@@ -363,8 +365,8 @@ pub fn termination() -> rustix::io::Result<OwnedFd> {
     Ok(events)
 }
 
-/// Takes over the first `count` descriptors after standard error, which systemd passes. Call this
-/// once, before the process opens anything else.
+/// Takes over the descriptors that systemd passes, which are the first `count` after standard error. Call
+/// this once, before the process opens anything else.
 pub fn inherited_descriptors(count: u32) -> Vec<OwnedFd> {
     let numbers = (3..).take(count as usize);
     let open = numbers.take_while(|fd| {

@@ -43,9 +43,9 @@ fn main() {
     }
 }
 
-/// Measures one check of a backend by each contender. Always measures the exact figures of sni-check, and
-/// with `thorough` those of the other contenders too. They hardly depend on the backend, and each takes
-/// several seconds.
+/// Measures one check of a backend by each contender. Always measures the exact figures of sni-check.
+/// Measures the exact figures of the other contenders only if `thorough` is true, because each contender
+/// takes several seconds, and its figures hardly depend on the backend.
 fn one_check(world: &World, backend: &Backend, thorough: bool) {
     let contenders = world.contenders(backend);
     let in_process = InProcess::new(backend);

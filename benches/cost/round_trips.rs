@@ -1,4 +1,4 @@
-//! Measures how many round trips a check waits for, with a relay that delays all bytes.
+//! Measures how many round trips a check takes, with a relay that delays all bytes.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -92,8 +92,8 @@ impl World {
             }
             servers
         });
-        // The bench runs copies, as in an image or after `make install`. The number of pages that one page
-        // fault maps depends on how the file was written into the page cache.
+        // The bench runs copies of the programs, as in an image or after `make install`. The number of pages
+        // that one page fault maps depends on how the file was written into the page cache.
         let copy = |program: PathBuf| {
             let name = program.file_name().expect("a name");
             let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

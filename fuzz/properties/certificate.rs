@@ -28,7 +28,7 @@ static GOOD: [&[u8]; 6] = [
     REVOKED,
 ];
 
-/// A certificate that is good without the revocation list. The list revokes it.
+/// A certificate that is acceptable only without the revocation list, because the list revokes it.
 const REVOKED: &[u8] = include_bytes!("../certificates/revoked.der");
 
 /// Two verifications with the same trusted certificates. The second verification also uses a revocation list.
@@ -130,8 +130,8 @@ fn verification(options: &[&str]) -> Arc<Verification> {
     plan.tls.verification.expect("a verification")
 }
 
-/// Returns the path of a file in `certificates`. This module is part of the fuzz crate, and of the tests of
-/// the parent crate.
+/// Returns the path of a file in `certificates`. Both the fuzz crate and the tests of the parent crate
+/// contain this module, so the manifest may be in either folder.
 fn file(name: &str) -> String {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let fuzz = if root.ends_with("fuzz") {

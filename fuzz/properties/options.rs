@@ -1,6 +1,6 @@
 //! Splits the text of `external-check path` into words, and makes options and a plan from them.
 //!
-//! An input is a text of `external-check path`. The target reads no file and sends nothing.
+//! An input is the value of `external-check path`. The target reads no file and sends nothing.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

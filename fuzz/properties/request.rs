@@ -44,8 +44,8 @@ fn assert_pieces_change_nothing(input: &[u8], all: &anyhow::Result<Option<Asked>
     }
 }
 
-/// Asserts that each of the two fields occurs on exactly one line, and that the request has the values
-/// of these lines.
+/// Asserts that the fields [`OPTIONS`] and [`STATE`] each occur on exactly one line, and that the request has
+/// the values of these lines.
 fn assert_is_what_was_sent(input: &[u8], request: &Request) {
     let text = String::from_utf8_lossy(input);
     let values = |name: &str| -> Vec<&str> {

@@ -1,7 +1,8 @@
 //! Runs the HTTP exchange with the bytes of a peer, and checks the verdict.
 //!
-//! An input is a line and the peer's bytes. The first letter of the line defines how the stream ends: `c` for
-//! closed properly, `b` for broken off, `s` for silent. The rest of the line contains options of the check.
+//! An input is one line, followed by the bytes that the peer sends. The first letter of the line defines how
+//! the stream ends: `c` if the peer closes it normally, `b` if it breaks off, `s` if the peer stays silent.
+//! The rest of the line contains options of the check.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -2,8 +2,8 @@
 //! servers. HAProxy's statistics show the results.
 //!
 //! This HAProxy runs as the current user. Its configuration is never written to a disk, and no other process
-//! can reach its sockets. sni-check kills it after the last answer. If sni-check ends first, the kernel kills
-//! it.
+//! can reach its sockets. sni-check kills this HAProxy after the last answer. If sni-check ends first, the
+//! kernel kills it.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -43,9 +43,10 @@ pub(super) const POLL: Duration = Duration::from_millis(30);
 const MARGIN: Duration = Duration::from_secs(2);
 /// If a check takes longer than this, the visitor's request doesn't wait for its result.
 const EARLY: Duration = Duration::from_millis(500);
-/// How many times sni-check tries a configuration. Each new round leaves out what HAProxy refused before.
+/// How many configurations sni-check tries. Each new configuration leaves out the lines that HAProxy refused
+/// before.
 const ROUNDS: usize = 6;
-/// The prefix of a question's backend name. The number of the question and a dash follow.
+/// The prefix of a question's backend name. The question's number and a dash follow the prefix.
 const PREFIX: &str = "sni-check-asks-";
 
 /// A question to HAProxy.
@@ -90,7 +91,7 @@ pub(crate) struct Answered<K> {
     pub was_limited: bool,
 }
 
-/// The time after which most servers have forgotten a burst of requests.
+/// The pause after which most servers with a limit on requests accept requests again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(1100);
 
 /// Asks HAProxy about servers. A check may take as long as `patience`, unless its lines set a limit. `global`
@@ -147,8 +148,8 @@ pub(crate) fn ask<K>(
 }
 
 /// Returns true if the server answered 429 to the check or to the visitor. HAProxy shows only the exit code
-/// of an external check, not the status. So if `with_external` is true, an exit code that means "unexpected
-/// status" counts as a 429.
+/// of an external check, not the status. If `with_external` is true, the exit code for an unexpected status
+/// therefore counts as a 429.
 fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool) -> bool {
     let external = Code::Status.number().to_string();
     let of_check = match answer {
@@ -160,7 +161,7 @@ fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool
     of_check || visitor.is_some_and(|visitor| visitor.status == 429)
 }
 
-/// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors.
+/// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors' requests.
 fn at_once<K>(
     haproxy: &Haproxy,
     mut global: &str,
@@ -173,8 +174,8 @@ fn at_once<K>(
         .context("no HAProxy was found; use --haproxy FILE")?;
     let mut answers = vec![Answer::None; asked.len()];
     let mut visitors = vec![None; asked.len()];
-    // One bad line makes HAProxy refuse the whole configuration. So the next round leaves out the questions
-    // with bad lines, or uses their fallback.
+    // One bad line makes HAProxy refuse the whole configuration. The next round therefore leaves out the
+    // questions with bad lines, or uses their fallback.
     for _ in 0..ROUNDS {
         let mut run = Run::prepare(asked.len())?;
         let config = Config::new(global, asked, &answers, patience, &run.visits);
@@ -264,8 +265,8 @@ impl Config {
         Config { text, begins }
     }
 
-    /// Reads HAProxy's alerts. Marks each unanswered question that an alert refers to as refused. Returns
-    /// false if the alerts refer to no question.
+    /// Reads HAProxy's alerts. If an alert refers to an unanswered question, marks the question as refused.
+    /// Returns false if the alerts refer to no question.
     fn blame(&self, said: &str, answers: &mut [Answer]) -> bool {
         let mut found = false;
         for line in said.lines().filter(|line| line.contains("[ALERT]")) {
@@ -327,7 +328,7 @@ pub(super) struct Run {
 impl Run {
     /// Creates the sockets and the log file for a run with this number of visitors.
     pub(super) fn prepare(visitors: usize) -> Result<Run> {
-        // Only this user can enter the folder. It is removed at the end of this function, and with it the
+        // Only this user can enter the folder. This function removes the folder at its end, together with the
         // paths of the sockets.
         let folder = Folder::new()?;
         let path = folder.0.join("s");

@@ -64,8 +64,8 @@ const LOOKALIKES: [char; 12] = [
     '\u{2212}', '\u{fe58}', '\u{fe63}', '\u{ff0d}',
 ];
 
-/// Returns true if a text begins with a dash, or with a character that only looks like a dash. Spaces before
-/// it don't count.
+/// Returns true if a text begins with a dash, or with a character that only looks like a dash. Ignores spaces
+/// at the beginning.
 pub fn begins_with_dash(text: &str) -> bool {
     let first = text.trim_start().chars().next();
     first.is_some_and(|first| first == '-' || LOOKALIKES.contains(&first))
@@ -75,7 +75,7 @@ pub fn begins_with_dash(text: &str) -> bool {
 ///
 /// # Errors
 ///
-/// One of the first two characters only looks like a dash.
+/// A dash at the beginning of the word isn't a plain hyphen.
 pub fn refuse_lookalike(word: &str) -> Result<()> {
     let start = word.chars().take(2);
     let mut dashes = start.take_while(|c| *c == '-' || LOOKALIKES.contains(c));

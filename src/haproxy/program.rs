@@ -35,9 +35,9 @@ pub(crate) struct Haproxy {
 pub(super) struct Bursts {
     /// How many questions may still be repeated after a 429. Each repetition takes some seconds.
     pub repetitions_left: AtomicUsize,
-    /// True if an earlier burst of requests reached a server's limit. HAProxy doesn't show the 429 of an
-    /// external check. So sni-check then also repeats every question whose external check reports an
-    /// unexpected status.
+    /// True if an earlier burst of requests reached a server's limit. HAProxy doesn't show the status that an
+    /// external check received. sni-check then also repeats every question whose external check reports an
+    /// unexpected status, because it may have been 429.
     pub is_limited: AtomicBool,
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn place_in(line: &str) -> Option<(&str, usize)> {
 
 impl Haproxy {
     /// Returns the given binary, or the first `haproxy` in PATH, /usr/sbin or /usr/local/sbin. If no binary
-    /// is given, and none is found or can be run, the result has no binary.
+    /// is given, and sni-check finds no binary that it can run, the result has no binary.
     ///
     /// # Errors
     ///
@@ -215,7 +215,7 @@ impl Haproxy {
 /// Returns an alert or a warning without time and process id: `[ALERT] config : …`. Returns `None` for other
 /// lines.
 fn without_process(line: &str) -> Option<String> {
-    // HAProxy prints this, without a level, if a configuration has no listener.
+    // If a configuration has no listener, HAProxy prints a message with these words and without a level.
     if line.contains("will not start") {
         return Some(format!("[ALERT] {line}"));
     }
@@ -226,7 +226,8 @@ fn without_process(line: &str) -> Option<String> {
         .then(|| format!("{level} {text}"))
 }
 
-/// Decides an integer or `defined(NAME)`, with or without `!`. Returns `None` for other conditions.
+/// Decides a condition that is an integer or `defined(NAME)`, with or without `!`. Returns `None` for other
+/// conditions.
 fn simple(text: &str, variables: &Variables) -> Option<bool> {
     let text = text.trim();
     if let Some(negated) = text.strip_prefix('!') {

@@ -35,8 +35,8 @@ pub(crate) fn resolve(haproxy: &Haproxy, config: &mut Configuration) -> Result<(
         text += &format!("{}\n", joined(line));
     }
     let mut open = 0;
-    // If several servers of a backend have the same name, HAProxy gives each of them a different address. So
-    // servers of one backend must share a backend here, too.
+    // If several servers of a backend have the same host name, HAProxy gives each of them a different
+    // address. The servers of one backend must therefore share a backend here, too.
     for (number, backend) in config.backends.iter().enumerate() {
         let servers = backend.servers.iter().enumerate();
         for (index, (position, server)) in

@@ -73,7 +73,8 @@ impl Shown {
 /// How long a running HAProxy may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Returns the servers that a running HAProxy shows on this `stats socket`. The command only reads.
+/// Returns the servers that a running HAProxy shows on this `stats socket`. The command `show stat` changes
+/// nothing.
 ///
 /// # Errors
 ///

@@ -1,7 +1,8 @@
 //! Runs a program that never outlives this process, however this process ends.
 //!
-//! Only a child process itself can ask the kernel to kill it when its parent ends. So sni-check first runs
-//! itself once more, with an inner command. That process asks the kernel, and then becomes the other program.
+//! Only a child process itself can ask the kernel to kill it when its parent ends. sni-check therefore first
+//! runs itself once more, with an inner command. That process asks the kernel, and then becomes the other
+//! program.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

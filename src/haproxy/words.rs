@@ -48,8 +48,8 @@ pub fn split(line: &str, variable: Variable<'_>) -> Result<Words> {
     Ok(splitter.done)
 }
 
-/// Splits a value with the same rules, but without variables and line breaks. As in [`split`], a
-/// comment at its end is ignored.
+/// Splits a value by the same rules as [`split`], but refuses variables and line breaks. Ignores a comment at
+/// the end of the value.
 ///
 /// # Errors
 ///
@@ -244,7 +244,7 @@ fn name_length(text: &[u8]) -> usize {
     if name == 0 { 0 } else { dot + name }
 }
 
-/// Returns true if `${NAME[*]}` comes next.
+/// Returns true if the text begins with a list: `${NAME[*]}`.
 fn begins_with_list(text: &[u8]) -> bool {
     let Some(text) = text.strip_prefix(b"${") else {
         return false;

@@ -17,7 +17,7 @@ use super::walk::{Bounds, open_in};
 use crate::deadline::Deadline;
 use crate::refusal::refusal;
 
-/// The largest file that is read, in bytes. Revocation lists are the largest files in practice.
+/// The size of the largest file that is read, in bytes. Revocation lists are the largest files in practice.
 const LARGEST: u64 = 64 << 20;
 
 /// How many bytes are read at once. The number is small, because no signal can end a process in the
@@ -31,7 +31,7 @@ const SMALL: usize = 2 << 10;
 /// files are endless, slow or secret.
 const KERNELS: [FsWord; 2] = [PROC_SUPER_MAGIC, 0x6265_6572];
 
-/// The largest file that requests to serve may name, in bytes. All these files share the memory
+/// The size of the largest file that requests to serve may name, in bytes. All these files share the memory
 /// budget of serve.
 const LARGEST_SHARED: u64 = 4 << 20;
 
@@ -66,12 +66,13 @@ enum Scope {
 pub struct Allowed {
     /// Every file below these folders, unless a link leads out of its folder.
     pub folders: Vec<PathBuf>,
-    /// The paths on serve's own command line: a file, or a folder with the files directly in it.
+    /// The paths on serve's own command line. Each path is a file, or a folder, which allows the files
+    /// directly in it.
     pub named: Vec<PathBuf>,
 }
 
 impl Files {
-    /// Allows every file: the options come from the user who runs this process.
+    /// Allows every file, because the options come from the user who runs this process.
     pub fn any() -> Files {
         Files::default()
     }
@@ -84,7 +85,7 @@ impl Files {
         }
     }
 
-    /// Allows only these files: the options come from requests to serve.
+    /// Allows only these files, because the options come from requests to serve.
     pub fn only(allowed: Arc<Allowed>) -> Files {
         Files {
             scope: Scope::Only(allowed),
@@ -186,7 +187,7 @@ impl Files {
             };
             refusal(subject, what, write)
         };
-        // Check the size before the content needs memory.
+        // Check the size before allocating memory for the content.
         if size > most {
             return Err(large());
         }
@@ -391,7 +392,7 @@ pub struct Seen {
 }
 
 impl Scope {
-    /// Opens an allowed file. `EXDEV` means that the file isn't inside its folder.
+    /// Opens an allowed file. `EXDEV` means that the file isn't inside an allowed folder.
     fn open(&self, path: &Path) -> Result<OwnedFd, Errno> {
         // Opening a FIFO must not wait for a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;

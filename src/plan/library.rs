@@ -53,7 +53,7 @@ impl Library {
         })
     }
 
-    /// Frees the files that no check and no options use.
+    /// Frees the stored files that no check and no stored options use.
     pub fn forget_unused(&self) {
         let used = |kept: &mut Kept| Arc::strong_count(&kept.share) > 1;
         self.lock().retain(|_, kept| used(kept));
@@ -93,18 +93,18 @@ impl Library {
     }
 }
 
-/// The number of bytes that are left.
+/// A memory budget: the number of bytes that are left.
 #[derive(Debug)]
 pub struct Memory(AtomicUsize);
 
-/// A part of the memory, which is given back when this value is dropped.
+/// A part of the memory budget. It is given back when this value is dropped.
 #[derive(Debug)]
 pub struct Share {
     memory: Arc<Memory>,
     bytes: usize,
 }
 
-/// An error: the memory that checks share is used up.
+/// The error that the memory for the checks of serve is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsedUp;
 

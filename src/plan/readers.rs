@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 
-/// How long a read may take before the file counts as hanging. From then on, only a few checks wait
-/// for the file. `PROMPT` must be shorter than the time that a connection waits for a place.
+/// How long a read may take before the file counts as hanging. From then on, only a few checks wait for the
+/// file. `PROMPT` must be shorter than the time for which a connection to serve waits for a free place.
 const PROMPT: Duration = Duration::from_millis(150);
 /// How many files may hang. Each hanging file keeps a thread.
 const MOST: usize = 256;

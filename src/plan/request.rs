@@ -21,7 +21,7 @@ const DEFAULT_MAX_BODY: u32 = 64 << 10;
 pub struct Request {
     /// The method. The default is `GET`.
     pub method: Method,
-    /// The URI. It is absolute, because ureq needs that, but only its path and query are sent.
+    /// The URI. ureq needs an absolute URI, but only its path and query are sent.
     pub uri: Uri,
     /// The header fields, without the fields that frame a non-empty body.
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -33,7 +33,7 @@ pub struct Request {
     pub max_head: Option<usize>,
     /// The largest number of bytes of the response body that are read. 0 if no expectation needs the body.
     pub max_body: u32,
-    /// The memory that the bodies of many checks share. `None` if this process makes one check.
+    /// The memory that the bodies of many checks share. `None` if this process runs only one check.
     pub memory: Option<Arc<Memory>>,
 }
 
@@ -197,10 +197,10 @@ pub const DEFAULTS: [(HeaderName, &str); 3] = [
     (header::CONNECTION, "close"),
 ];
 
-/// Hop-by-hop fields. HAProxy sends only some words of their values (see `hop_by_hop`).
+/// Hop-by-hop fields. HAProxy sends only some words of their values. See [`hop_by_hop`].
 const HOP_BY_HOP: [HeaderName; 2] = [header::CONNECTION, header::TE];
 
-/// Fields that aren't sent if their value is empty. So `--header 'User-Agent:'` leaves out the default
+/// Fields that aren't sent if their value is empty. `--header 'User-Agent:'` therefore leaves out the default
 /// field, as in curl.
 const LEFT_OUT: [HeaderName; 4] = [
     header::CONNECTION,

@@ -12,8 +12,8 @@ use super::trusted::{Trusted, from_text};
 use crate::certificate::{Facts, RevocationList, name};
 use crate::refusal::refusal;
 
-/// A revocation list from a file. It needs only the memory of its bytes, however many entries it
-/// has.
+/// A revocation list from a file. It needs only the memory for its bytes, because the parsed entries aren't
+/// kept.
 #[derive(Clone, Debug)]
 pub struct List {
     /// The bytes of all lists in the file.
@@ -31,7 +31,7 @@ impl List {
     /// Returns the lists of a PEM file, and the certificates in the same file.
     pub(super) fn of_file(option: &str, file: &str, files: &Files) -> Result<Arc<Content>> {
         pem::parsed(files, option, file, |subject, text| {
-            // Look for certificates only if the file has one. Most files have none, and parsing a list
+            // Parse certificates only if the file has one. Most files have no certificate, and parsing a list
             // with a million lines takes a long time.
             let certificates = match memmem::find(&text, b"CERTIFICATE-----") {
                 Some(_) => from_text(subject, &text)?,

@@ -35,7 +35,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// The parts of the arguments other than the address to connect to.
+/// The parts of the arguments that don't decide where to connect.
 #[derive(Debug)]
 pub(super) struct Arguments {
     /// The host of the URL on the command line. `None` for HAProxy's four arguments.

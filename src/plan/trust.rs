@@ -22,21 +22,21 @@ use crate::refusal::refusal;
 pub struct Verification {
     /// The name that the certificate must be for.
     pub name: VerifiedName,
-    /// The roots in which a chain may end.
+    /// The certificates that can complete a chain.
     pub trust: Arc<Trust>,
     /// Revocation lists. If there is at least one list, every certificate of the chain needs a
     /// list, as with HAProxy's `crl-file`.
     pub lists: Arc<[List]>,
 }
 
-/// The certificates that can complete a chain: the roots in which it may end, and intermediates from files.
+/// The certificates that can complete a chain: roots, in which a chain may end, and intermediates from files.
 #[derive(Debug, Default)]
 pub struct Trust {
     /// Mozilla's roots: names and keys without certificates.
     anchors: &'static [TrustAnchor<'static>],
     /// The certificates from files, in their order: roots and intermediates.
     certificates: Vec<Trusted>,
-    /// Files of a folder that could not be read.
+    /// Unreadable files in a folder of `--ca-file`.
     skipped: Vec<String>,
 }
 
@@ -105,7 +105,7 @@ impl Authorities {
         })
     }
 
-    /// Returns true if these options have the same sources.
+    /// Returns true if these options name the same sources.
     pub(super) fn are_of(&self, options: &Options) -> bool {
         (&self.sources.0, &self.sources.1) == (&options.ca_file, &options.crl_file)
     }
@@ -178,7 +178,7 @@ impl Trust {
         Trust::resolve(&[source.to_owned()], &Files::any())
     }
 
-    /// Returns Mozilla's roots, or nothing if they aren't trusted.
+    /// Returns Mozilla's roots, or an empty list if they aren't trusted.
     pub fn anchors(&self) -> &'static [TrustAnchor<'static>] {
         self.anchors
     }
@@ -251,8 +251,8 @@ impl Trust {
     }
 }
 
-/// Returns the files of a folder that HAProxy reads: names that end in .pem, .crt, .cer or .crl.
-/// Returns `None` if the path is a file.
+/// Returns the files in a folder that HAProxy reads. Their names end in .pem, .crt, .cer or .crl. Returns
+/// `None` if the path is a file.
 fn entries(name: &str, files: &Files) -> Result<Option<Vec<String>>> {
     if name.is_empty() {
         return Ok(None);

@@ -15,8 +15,8 @@ use crate::refusal::refusal;
 pub struct Trusted {
     /// The certificate. OpenSSL's trust settings may follow it.
     pub(super) der: Arc<CertificateDer<'static>>,
-    /// The trust setting of OpenSSL's own form: trusted for servers (true) or not (false). `None` if the
-    /// file has no such setting.
+    /// The trust setting in OpenSSL's own form: true if the certificate is trusted for servers, false if it
+    /// isn't, `None` if the file has no such setting.
     pub explicitly: Option<bool>,
 }
 
@@ -65,8 +65,9 @@ pub(super) fn from_text(subject: &str, text: &[u8]) -> Result<Vec<Trusted>> {
     Ok(found)
 }
 
-/// Reads the trust settings that follow a `TRUSTED CERTIFICATE` (`x509 -addtrust`, `-addreject`).
-/// Returns the outer `None` if the bytes are something else.
+/// Reads the trust settings that follow a `TRUSTED CERTIFICATE` (`x509 -addtrust`, `-addreject`). Returns
+/// `Some(Some(true))` if the certificate is trusted for servers, and `Some(None)` if the settings don't name
+/// any trusted use. Returns `None` if the bytes aren't trust settings.
 fn trusted_for_servers(after: &[u8]) -> Option<Option<bool>> {
     const SERVERS: [&[u8]; 2] = [&[0x2b, 6, 1, 5, 5, 7, 3, 1], &[0x55, 0x1d, 37, 0]];
     let mut elements = Elements(only(after, SEQUENCE)?);

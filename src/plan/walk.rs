@@ -73,15 +73,16 @@ fn by_steps(folder: &Path, path: &Path, flags: OFlags, bounds: Bounds) -> Result
     }
 }
 
-/// Walks from `root` along `path`, one name at a time, and opens the end of the path with `flags`.
-/// `may_enter` decides about every folder on the way. It can check the permissions of another user.
+/// Walks from `root` along `path`, one name at a time, and opens the end of the path with `flags`. For every
+/// folder on the way, `may_enter` decides whether the walk may enter it. It can check the permissions of
+/// another user.
 ///
-/// Each step starts at the folder that the previous step opened, and no step follows a link or `..`
-/// by itself. So moving files and links during the walk can't lead it out of the root.
+/// Each step starts at the folder that the previous step opened, and no step follows a link or `..` by
+/// itself. Moving files and links during the walk therefore can't lead it out of the root.
 ///
 /// # Errors
 ///
-/// A path that can't be opened, or a folder that `may_enter` refuses.
+/// A path can't be opened, or `may_enter` refuses a folder.
 pub(crate) fn walk(
     root: &Path,
     path: &Path,
@@ -146,7 +147,7 @@ enum Step {
 fn step(here: &Reached, name: &OsStr, flags: OFlags) -> Result<Step, Obstacle> {
     let path = here.path.join(name);
     let target = |errno: Errno| {
-        // If the name isn't a link, the open failed for another reason.
+        // If the name isn't a link, openat failed for another reason.
         let link = readlinkat(&here.handle, name, Vec::new());
         let link = link.map_err(|_| Obstacle::Errno(errno, path.clone()))?;
         Ok(Step::Link(OsStr::from_bytes(link.as_bytes()).to_owned()))
@@ -154,7 +155,7 @@ fn step(here: &Reached, name: &OsStr, flags: OFlags) -> Result<Step, Obstacle> {
     match openat(&here.handle, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(handle) => {
             let found = reached(handle, path.clone())?;
-            // O_PATH opens a link itself, too.
+            // With O_PATH, openat opens the link itself instead of failing.
             match FileType::from_raw_mode(found.stat.st_mode).is_symlink() {
                 true => target(Errno::LOOP),
                 false => Ok(Step::Reached(found)),
@@ -171,7 +172,7 @@ fn reached(handle: OwnedFd, path: PathBuf) -> Result<Reached, Obstacle> {
     }
 }
 
-/// Returns the names in a path, the first name last.
+/// Returns the names in a path in reverse order, because the walk takes them from the end of the list.
 fn names(path: &Path) -> Vec<OsString> {
     let parts = path.components().rev();
     let parts = parts.filter(|part| *part != Component::CurDir);

@@ -67,7 +67,7 @@ impl Framing {
     }
 }
 
-/// Appends data to the body. Returns its length.
+/// Appends the next data to the body, at most `left` bytes. Returns the number of appended bytes.
 fn data(left: &mut u64, bytes: &[u8], body: &mut Vec<u8>) -> usize {
     let length = usize::try_from(*left)
         .unwrap_or(usize::MAX)
@@ -144,7 +144,7 @@ fn size(line: &[u8]) -> Result<u64, String> {
         .map_or(&b"0"[..], |at| &digits[at..]);
     let number = str::from_utf8(significant).ok();
     let number = number.and_then(|number| u64::from_str_radix(number, 16).ok());
-    // HAProxy has the same limit. A double can hold such a number exactly.
+    // HAProxy has the same limit, below which a double can hold every number exactly.
     let number = number.filter(|number| *number < 1 << 52);
     match (number, rest.trim_ascii_start()) {
         (Some(number), [] | [b';', ..]) if !digits.is_empty() && !rest.contains(&b'\r') => {

@@ -9,8 +9,8 @@
 //! - It checks the revocation lists (`revocation.rs`).
 //! - It compares the name (`hostname.rs`).
 //!
-//! The rules about paths follow OpenSSL function by function, because HAProxy leaves this decision
-//! to OpenSSL. webpki's rules are stricter in some points and laxer in others.
+//! The rules about paths follow OpenSSL function by function, because HAProxy leaves this decision to
+//! OpenSSL. webpki's rules are stricter in some respects and laxer in others.
 
 mod chain;
 mod faults;

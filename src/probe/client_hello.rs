@@ -20,9 +20,9 @@ const HANDSHAKE: u8 = 22;
 /// 6066, section 8).
 const QUESTION: [u8; 9] = [0, 5, 0, 5, 1, 0, 0, 0, 0];
 
-/// Removes the request from the first ClientHello in these messages. After a HelloRetryRequest, the
-/// hash of the first ClientHello and the HelloRetryRequest precede the second ClientHello (RFC
-/// 8446, section 4.4.1). Returns `None` if there is nothing to remove.
+/// Removes the request from the first ClientHello in these messages. After a HelloRetryRequest, the hash of
+/// the first ClientHello and the HelloRetryRequest precede the second ClientHello (RFC 8446, section 4.4.1).
+/// Returns `None` if the messages don't contain the request.
 fn without_question(messages: &[u8]) -> Option<Vec<u8>> {
     const BEFORE: [u8; 2] = [254, 2];
     let (header, rest) = messages.split_first_chunk::<4>()?;
@@ -154,8 +154,8 @@ impl SigningKey for SigningAsSent {
 struct SignerAsSent(Box<dyn Signer>);
 
 impl Signer for SignerAsSent {
-    /// In TLS 1.2 the message is the whole handshake. In TLS 1.3 it begins with spaces and needs no
-    /// change.
+    /// In TLS 1.2, the message is the whole handshake. In TLS 1.3, it begins with spaces and contains only
+    /// the hash of the handshake, which [`AsSent`] has already corrected.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         match without_question(message) {
             Some(sent) => self.0.sign(&sent),

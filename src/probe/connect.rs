@@ -21,8 +21,8 @@ use crate::failure::Failure;
 use crate::plan::{Host, ProxyHeader, Target};
 use crate::start::resolve_from_files_and_dns;
 
-/// The delay before a retry if the backlog of a unix socket is full. The kernel doesn't notify us
-/// when it has room.
+/// The delay before a retry if the backlog of a unix socket is full. The kernel doesn't notify us when the
+/// backlog has room.
 const UNIX_RETRY: Duration = Duration::from_millis(5);
 /// The size of the stack of a thread for a blocking call. getaddrinfo needs less. The default of 2 MiB would
 /// be a large part of the memory that a check uses.
@@ -68,8 +68,8 @@ static RESOLVERS: Calls = Calls::new(512);
 /// file system may not answer.
 static UNIX_CONNECTS: Calls = Calls::new(64);
 
-/// Asks the system's resolver on another thread. getaddrinfo has no deadline, so we abandon the thread if the
-/// resolver doesn't answer before our deadline.
+/// Asks the system's resolver on another thread. getaddrinfo doesn't accept a deadline, so we abandon the
+/// thread if the resolver doesn't answer before our deadline.
 fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Failure> {
     let question = (name.to_owned(), port);
     let found = RESOLVERS.run(deadline, STACK, move || {

@@ -14,7 +14,8 @@ pub(super) struct Judge<'a> {
     pub deadline: Deadline,
 }
 
-/// How many bytes of a body HAProxy's rules see by default: `tune.bufsize` minus the head.
+/// About how many bytes of a body HAProxy's rules see by default: `tune.bufsize` (16 KiB) minus 1 KiB for the
+/// head.
 const HAPROXY_SEES: usize = 15 << 10;
 
 /// The part of a body that was read.
@@ -60,7 +61,8 @@ impl Judge<'_> {
             .map_or(Ok(()), Err)
     }
 
-    /// Returns the failure if a limit prevents a judgement. It names the first expectation about this part.
+    /// Returns the failure for a limit that prevents a decision. The failure names the first expectation
+    /// about this part.
     pub fn undecided(&self, part: Part, limit: GivenUp) -> Failure {
         let mut rules = self.request.expectations.iter();
         let rule = rules.find(|rule| rule.part() == part);

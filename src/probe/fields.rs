@@ -1,5 +1,4 @@
-//! Reads the lines of a message's head and trailers, byte by byte, with the rules of HAProxy's
-//! parser.
+//! Reads the lines of a message's head and trailers byte by byte, by the rules of HAProxy's parser.
 
 use std::borrow::Cow;
 

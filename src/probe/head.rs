@@ -34,7 +34,7 @@ pub(super) struct Reading {
 pub(super) struct Head {
     /// The digits of the status code, exactly as the server sent them.
     pub status: String,
-    /// The header fields as HAProxy's rules see them, if they are kept.
+    /// The header fields as HAProxy's rules see them. Empty if no expectation needs the fields.
     pub fields: Vec<Field>,
     /// The `Server` field.
     pub server: Option<String>,
@@ -164,7 +164,7 @@ fn status_line(cursor: &mut Cursor<'_>) -> Result<String, Stop> {
 }
 
 impl Head {
-    /// Adds a field as HAProxy does.
+    /// Adds a field by HAProxy's rules.
     fn add(
         &mut self,
         name: &[u8],

@@ -42,9 +42,8 @@ pub fn exchange<S: Stream>(stream: S, request: &Request) -> Result<Response, Fai
     Ok(kept(&judge.head))
 }
 
-/// How long we watch the connection after the response if the server doesn't close it. HAProxy
-/// reads a little later than we do, and so it sees a reset or an alert that follows the response
-/// immediately.
+/// How long we watch the connection after the response if the server doesn't close it. HAProxy reads a little
+/// later than we do, so HAProxy sees a reset or an alert that follows the response immediately.
 const END_OF_CONNECTION: Duration = Duration::from_millis(1);
 
 /// The result of each expectation, in the request's order. `None` means that the expectation is
@@ -108,7 +107,7 @@ struct Connection<S> {
 const PART: usize = 4 << 10;
 
 impl<S: Stream> Connection<S> {
-    /// Waits for bytes of the peer. Returns false at the end of the stream.
+    /// Waits for bytes from the peer. Returns false at the end of the stream.
     fn receive(&mut self) -> Result<bool, TlsStop> {
         let start = self.received.len();
         self.received.resize(start + PART, 0);

@@ -1,4 +1,4 @@
-//! Rejects messages of a server that OpenSSL rejects and rustls accepts.
+//! Rejects the server's messages that OpenSSL rejects and rustls accepts.
 
 use rustls::{ContentType, HandshakeType};
 
@@ -61,7 +61,8 @@ const KNOWN_LATER: [(u16, &[Place]); 3] = [
     (27, &[Request]),
 ];
 
-/// Rejects an extension in a message where OpenSSL doesn't accept it.
+/// Rejects an extension in a message where OpenSSL doesn't accept it. Also rejects a malformed
+/// `signature_algorithms_cert`.
 pub(super) fn extensions(place: Place, list: &[u8]) -> Result<(), Failure> {
     for (kind, content) in Extensions(list) {
         let is_misplaced = |known: &[(u16, &[Place])]| {
@@ -145,7 +146,7 @@ impl Inspector {
     pub fn look(&mut self, kind: ContentType, content: &[u8]) -> Result<(), Failure> {
         let is_first = !std::mem::replace(&mut self.begun, true);
         match kind {
-            // In TLS 1.2 the first protected record is Finished.
+            // In TLS 1.2, the first encrypted record is Finished.
             kind if is_first && !self.tls13 && kind != ContentType::Handshake => Err(
                 Failure::TlsViolated("a message that is not expected at this point"),
             ),

@@ -84,8 +84,7 @@ impl Socket {
         })
     }
 
-    /// Writes once, without waiting. Use it only for a farewell such as close_notify, which may be
-    /// lost.
+    /// Writes once, without waiting. Use it only for a last message that may be lost, such as close_notify.
     pub fn write_once(
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<usize>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::socket::Stop;
 use crate::failure::Failure;
 
-/// The transport of an HTTP exchange: TLS in a check, any bytes in a test.
+/// The transport of an HTTP exchange: TLS in a check, and prepared bytes in a test.
 pub trait Stream: Debug + Send + Sync + 'static {
     /// Sends all of `bytes`.
     ///
@@ -14,8 +14,8 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// Returns why the bytes can't be sent.
     fn send(&mut self, bytes: &[u8]) -> Result<(), TlsStop>;
 
-    /// Waits for bytes of the peer and writes them to `buffer`. Returns 0 if the peer has closed
-    /// the stream normally.
+    /// Waits for bytes from the peer and writes them to `buffer`. Returns 0 if the peer has closed the stream
+    /// normally.
     ///
     /// # Errors
     /// Returns why no more bytes arrive.

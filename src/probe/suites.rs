@@ -131,8 +131,8 @@ impl MessageDecrypter for Decrypter {
         message: InboundOpaqueMessage<'a>,
         sequence: u64,
     ) -> Result<InboundPlainMessage<'a>, Error> {
-        // In TLS 1.3, rustls authenticates a fixed type and version, and not those of the record (RFC 8446,
-        // section 5.2).
+        // In TLS 1.3, rustls authenticates a fixed type and version instead of the type and version of the
+        // record (RFC 8446, section 5.2).
         let is_marked = message.version == ProtocolVersion::TLSv1_2
             && (!self.tls13 || message.typ == ContentType::ApplicationData);
         if !is_marked {

@@ -107,7 +107,7 @@ fn ended_handshake(stop: TlsStop) -> Failure {
 }
 
 impl Stream for TlsStream {
-    /// Sends the rest of the buffer first.
+    /// Also sends what is still in the buffer, before these bytes.
     fn send(&mut self, bytes: &[u8]) -> Result<(), TlsStop> {
         // The buffer has no limit, so it accepts all bytes.
         let _ = self.tls.writer().write(bytes);
@@ -212,7 +212,7 @@ impl TlsStream {
         self.socket.write_bytes(&records)
     }
 
-    /// Waits for bytes of the peer and processes them.
+    /// Waits for bytes from the peer and processes them.
     fn fill(&mut self) -> Result<(), TlsStop> {
         loop {
             self.socket.wait_readable()?;
@@ -226,8 +226,8 @@ impl TlsStream {
         }
     }
 
-    /// Returns the failure that the peer's last messages before the end of the connection report, if they
-    /// report one.
+    /// Reads the peer's last messages before the end of the connection. Returns the failure that they report,
+    /// or `None`.
     fn last_words(&mut self) -> Option<TlsStop> {
         loop {
             match self.read_once() {

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// The address in a server line.
+/// The address of a server, a listener or a `stats socket`, as haproxy.cfg writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
-    /// Host and port. Port 0 means that the line has no port, or only an offset such as `+1`.
+    /// Host and port. Port 0 means that the address has no port, or only an offset such as `+1`.
     Tcp(String, u16),
     /// The path of a unix socket.
     Unix(String),
@@ -87,7 +87,7 @@ pub(crate) fn template(prefix: &str, range: &str) -> Option<Vec<String>> {
         Some((low, high)) => (low.parse().ok()?, high.parse().ok()?),
         None => (1, range.parse::<u32>().ok()?),
     };
-    // A larger number is most likely a typo, and would fill the report.
+    // A larger number is most likely a typo, and so many servers would fill the report.
     const MOST: u32 = 10_000;
     let sensible = low <= high && high - low < MOST;
     sensible.then(|| (low..=high).map(|n| format!("{prefix}{n}")).collect())

@@ -28,11 +28,11 @@ pub(crate) struct ServerLines {
     /// The lines of the backend and its defaults about checks, time limits and the source address, and the
     /// lines that change visitors' requests.
     pub rules: Vec<Rule>,
-    /// The rules of a frontend that change visitors' requests before they arrive in the backend.
+    /// The rules of a frontend that change visitors' requests before the requests reach the backend.
     pub of_frontend: Vec<Rule>,
     pub is_http: bool,
-    /// True if HAProxy doesn't verify the server's certificate. Then `server_line` writes `verify none`, even
-    /// if that comes from `ssl-server-verify none`.
+    /// True if HAProxy doesn't verify the server's certificate. `server_line` then writes `verify none`, even
+    /// if haproxy.cfg only has `ssl-server-verify none`.
     is_lax: bool,
 }
 
@@ -138,8 +138,8 @@ impl ServerLines {
             let value = match word {
                 "ca-file" | "crl-file" => global.ca_path(&at.value),
                 "crt" => global.crt_path(&at.value),
-                // sni-check's own visitor connects without TLS, so `ssl_fc_sni` has no value. The Host that
-                // it sends is the same name.
+                // sni-check's own visitor connects without TLS, so `ssl_fc_sni` has no value. The Host in its
+                // request is the same name.
                 "sni" if of_tls => format!("var({HOST})"),
                 _ => at.value.clone(),
             };
@@ -224,8 +224,8 @@ impl ServerLines {
         text + "\n"
     }
 
-    /// Returns true if a rule may change the paths of visitors' requests to different paths. Visitors may
-    /// then never get the page that the check asks for.
+    /// Returns true if a rule may rewrite the paths of visitors' requests, unless it gives all visitors the
+    /// same path. Visitors may then never get the page that the check asks for.
     pub(crate) fn rewrites_paths(&self) -> bool {
         let rewrites = |rule: &Rule| {
             let words: Vec<&str> = rule.words.iter().map(String::as_str).collect();

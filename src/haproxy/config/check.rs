@@ -15,7 +15,7 @@ pub(crate) enum Check<'a> {
     External(ExternalCheck<'a>),
     /// HAProxy's http-check asks `sni-check serve`.
     Serve(ServeCheck<'a>),
-    /// HAProxy connects to the server itself.
+    /// HAProxy's own check, which connects to the server.
     Own(OwnCheck),
     /// The server line names a `healthcheck` section (3.4 and later).
     Section(At<String>),
@@ -38,7 +38,8 @@ pub(crate) enum Protocol {
     Connect,
     /// `option httpchk`.
     Http {
-        /// Without a request, the check only connects, or waits for an answer that never comes.
+        /// False if no line defines a request. The check then only connects, or waits for an answer that
+        /// never comes.
         sends_request: bool,
         has_host: bool,
     },

@@ -270,15 +270,15 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// Returns true if HAProxy removes this variable before it connects to a server. It removes all variables of
-/// the request and of the response.
+/// Returns true if HAProxy removes this variable before it connects to a server. HAProxy removes all
+/// variables of the request (`req.`) and of the response (`res.`).
 fn ends_before_connecting(variable: &str) -> bool {
     variable.starts_with("req.") || variable.starts_with("res.")
 }
 
-/// Returns the connection of a check that has no `connect` rule, or that has `connect default`. If
-/// `port` or `addr` is set, HAProxy drops the server's TLS and PROXY header for the check. Then
-/// only `check-ssl` and `check-send-proxy` count.
+/// Returns the connection of a check that has no `connect` rule, or that has `connect default`. If `port` or
+/// `addr` is set, HAProxy drops the server's TLS and PROXY header for the check. In that case, only
+/// `check-ssl` and `check-send-proxy` count.
 fn by_default(reading: Reading, backend: &Backend, server: &Server) -> Connection {
     let settings = &server.settings;
     let elsewhere = settings.get("port").or(settings.get("addr"));
@@ -307,8 +307,8 @@ fn by_default(reading: Reading, backend: &Backend, server: &Server) -> Connectio
     }
 }
 
-/// Returns the SNI name of a check, exactly as HAProxy sends it: the name in `check-sni`, or otherwise, from
-/// HAProxy 3.3 on, the check's Host.
+/// Returns the SNI name of a check, exactly as HAProxy sends it. This is the name in `check-sni`. Without
+/// `check-sni`, HAProxy 3.3 and later send the check's Host.
 fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     let settings = &server.settings;
     let by_itself = reading.auto_sni && !settings.has("no-check-sni-auto");
@@ -364,8 +364,8 @@ fn by_rule(
     }
 }
 
-/// Returns the address to which a check connects. The address and the port of the rule come first, then
-/// `addr` and `port` of the server line, then the server's own address and port.
+/// Returns the address to which a check connects. The address and the port of the rule have the highest
+/// priority. `addr` and `port` of the server line come next, and the server's own address and port come last.
 fn check_endpoint(server: &Server, address: Option<&str>, port: Option<&str>) -> Endpoint {
     let text = |word| server.settings.get(word).map(|at| at.value.as_str());
     let endpoint = address.or(text("addr")).map(Endpoint::parse);

@@ -7,7 +7,7 @@ pub(super) fn is_of_host(criterion: &[&str]) -> bool {
     criterion.first().is_some_and(|word| word.contains("hdr("))
 }
 
-/// Returns true if two Hosts have the same name.
+/// Returns true if two Hosts are the same name. Ignores ports and letter case.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     without_port(one).eq_ignore_ascii_case(without_port(other))
 }
@@ -41,8 +41,8 @@ pub(super) fn names_in(criterion: &[&str]) -> Option<Vec<String>> {
     }
 }
 
-/// Returns the names in a criterion about the Host or the SNI of visitors. For a simple regular expression,
-/// returns the name in it.
+/// Returns the names in a criterion about the Host or the SNI of visitors. If the criterion contains a simple
+/// regular expression, returns the name in it.
 pub(super) fn mentioned_in(criterion: &[String]) -> Vec<String> {
     let Some((fetch, words)) = criterion.split_first() else {
         return Vec::new();

@@ -29,7 +29,7 @@ pub(crate) struct Limit {
     pub time: Duration,
     /// `inter` or `timeout connect`.
     pub name: &'static str,
-    /// `None` if it is HAProxy's default.
+    /// The position of the setting. `None` if the time is HAProxy's default.
     pub place: Option<Place>,
 }
 
@@ -70,8 +70,8 @@ impl<'a> ExternalCheck<'a> {
         }
     }
 
-    /// Returns the check with an address in place of the server's name, as HAProxy resolves it when it
-    /// starts. If the name has no address, the name stays.
+    /// Returns the check with the server's name resolved to an address, because HAProxy resolves names when
+    /// it starts. If the name has no address, the name stays.
     pub(crate) fn resolved(&self) -> ExternalCheck<'a> {
         let mut check = self.clone();
         if self.server.endpoint.name().is_none() {

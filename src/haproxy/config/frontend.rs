@@ -24,7 +24,8 @@ pub(super) struct Frontend {
     sees_hello: bool,
     /// The names and the criteria of the `acl` lines.
     acls: Vec<(String, Vec<String>)>,
-    /// The backends, each with its condition: `if` or `unless`, and the terms. The condition may be empty.
+    /// The backends to which rules lead, each with the rule's condition: `if` or `unless`, and the terms. The
+    /// condition may be empty.
     routes: Vec<(String, Vec<String>)>,
     /// The conditions of the rules that keep visitors from every backend, such as `http-request deny`.
     exits: Vec<Vec<String>>,
@@ -173,17 +174,17 @@ impl Frontend {
         })
     }
 
-    /// Returns the conditions that visitors meet if no exit applies to them. Skips the exits whose condition
-    /// isn't negated as a whole.
+    /// Returns, for each exit, the condition that visitors meet if the exit doesn't apply to them. Skips the
+    /// exits whose condition isn't negated as a whole.
     fn stays(&self) -> impl Iterator<Item = Vec<String>> {
         self.exits
             .iter()
             .filter_map(|condition| opposite(condition))
     }
 
-    /// Returns the names in the criteria about visitors' Host or SNI that lead to this backend, even if a
-    /// criterion compares only a part of the name. Skips negated conditions. Visitors may ask for other
-    /// names, too.
+    /// Returns the names in the conditions that lead to this backend and compare visitors' Host or SNI.
+    /// Includes names that a condition compares with only a part of the Host or SNI. Skips negated
+    /// conditions. Visitors may ask for other names, too.
     fn mentions(&self, backend: &str) -> Vec<String> {
         let is_negated =
             |condition: &&[String]| condition.iter().any(|word| word == "unless" || word == "!");
@@ -453,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn listeners_say_if_visitors_bytes_are_tls() {
+    fn listeners_decide_whether_visitors_speak_tls() {
         for (lines, expected) in [
             ("bind :443 ssl crt x", Some(false)),
             ("bind :443", Some(true)),
@@ -472,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_mention_names_in_comparisons_with_a_part() {
+    fn conditions_mention_names_that_they_compare_partially() {
         for (lines, expected) in [
             (
                 "use_backend b if { hdr_dom(host) -i a.b } { path_beg /x.y }",
@@ -494,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_for_every_request_decides_which_conditions_hold() {
+    fn rules_that_set_the_host_decide_which_conditions_can_hold() {
         let led = |lines: &str, condition: &str| {
             let lines = format!("{lines};use_backend b {condition}");
             front(&lines).conditions("b").next().is_some()
@@ -540,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn visitors_who_are_not_sent_away_ask_for_the_names_that_stay() {
+    fn exits_restrict_the_names_that_visitors_ask_for() {
         for (rule, expected) in [
             ("http-request deny unless { hdr(host) -i A B }", Some("A B")),
             ("http-request deny if !{ hdr(host) -i A }", Some("A")),

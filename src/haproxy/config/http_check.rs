@@ -107,8 +107,8 @@ impl Rules {
     /// Returns the request of `option httpchk`, as changed by the `http-check send` lines.
     pub(crate) fn sent(&self) -> Request {
         let mut request = Request::of_option(self.request.as_deref().unwrap_or_default());
-        // If both have headers, HAProxy 2.6 sends the headers of the later line. 3.0 refuses headers in the
-        // option.
+        // If the option and an `http-check send` line have headers, HAProxy 2.6 sends the headers of the
+        // later line. HAProxy 3.0 refuses headers in the option.
         let of_option = std::mem::take(&mut request.headers);
         for rule in self.http.all("send") {
             request.read(&rule.value);
@@ -158,7 +158,7 @@ impl Rules {
     }
 }
 
-/// The page of a request about the server as a whole (RFC 9110, section 9.3.7).
+/// The page that a request names if it concerns the whole server (RFC 9110, section 9.3.7).
 const WHOLE_SERVER: &str = "*";
 
 /// The request of an http-check.
@@ -242,7 +242,7 @@ impl Request {
         }
     }
 
-    /// Returns the value of the last Host header that isn't empty, if there is one.
+    /// Returns the value of the last Host header that isn't empty, or `None`.
     pub(crate) fn host(&self) -> Option<&str> {
         let mut headers = self.headers.iter().rev();
         let is_host = |(name, value): &&(String, String)| {

@@ -261,8 +261,8 @@ impl ProxySettings {
                         .any(|end| action.ends_with(end))
                     && name.eq_ignore_ascii_case("host")
                 {
-                    // An expression has a different value for each request, and a condition holds only for some
-                    // requests.
+                    // An expression may have a different value for each request, and a condition may hold for
+                    // only some requests.
                     self.host = match (*action, value) {
                         ("set-header", [value]) if !value.contains('%') => text(value),
                         _ => None,

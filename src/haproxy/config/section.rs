@@ -116,7 +116,7 @@ pub(crate) struct Configuration {
     /// The lines of all `resolvers` sections.
     pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
-    /// Lines about checks that have no effect.
+    /// Lines about checks, in sections where they have no effect.
     pub idle: Vec<Idle>,
     /// The places of lines that sni-check doesn't understand, with the words or the reason.
     pub unclear: Vec<(Place, String)>,
@@ -172,8 +172,8 @@ struct Reader {
     in_frontend: bool,
 }
 
-/// Reads the sections. `broken` and `unset` stay empty, because they describe lines that haven't been split
-/// into words.
+/// Reads the sections. `broken` and `unset` stay empty here, because [`super::statement::read`] finds these
+/// problems.
 pub(super) fn read(statements: &[Statement]) -> Configuration {
     let mut reader = Reader::default();
     for statement in statements {

@@ -21,7 +21,7 @@ pub(crate) struct Server {
 }
 
 /// The words after a server's address, each with its value. The value is empty if the word has no value. If a
-/// line has a word twice, the second counts. `no-check` removes `check`.
+/// line has a word twice, the second one counts. `no-check` removes `check`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings(BTreeMap<String, At<String>>);
 

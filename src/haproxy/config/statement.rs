@@ -35,7 +35,7 @@ pub(super) struct Statements {
     pub unset: Vec<(String, Place)>,
 }
 
-/// Returns the files that `-f` names. A folder stands for its `*.cfg` files, sorted.
+/// Returns the files that `-f` names. A folder stands for its `*.cfg` files in alphabetical order.
 ///
 /// # Errors
 ///

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_a_list_are_left_out() {
+    fn the_words_of_a_list_become_an_ellipsis() {
         let written = written(
             r#"send "${LIST[*]}" uri /"#,
             &["send", "one", "two", "uri", "/"],

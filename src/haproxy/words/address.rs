@@ -1,13 +1,14 @@
-//! Variables in addresses. HAProxy replaces them even outside of double quotes and in single quotes, because it
-//! reads an address a second time. Seen with 2.6, 3.0 and 3.2, although the manual doesn't mention it.
+//! Variables in addresses. HAProxy replaces them even outside of double quotes and in single quotes, because
+//! it parses an address a second time. HAProxy 2.6, 3.0 and 3.2 do this, although the manual doesn't mention
+//! it.
 
 use super::{Variable, name_length};
 
-/// The words of a line whose value is an address, where the word can stand anywhere in the line.
+/// The words that are followed by an address, wherever they are in a line.
 const BEFORE_ADDRESS: [&str; 4] = ["addr", "socks4", "source", "usesrc"];
 
-/// Replaces the variables in the addresses of a line. Returns the variables that aren't set, for which HAProxy
-/// inserts nothing.
+/// Replaces the variables in the addresses of a line. Returns the names of variables that aren't set. HAProxy
+/// replaces such a variable with nothing.
 pub(crate) fn expand_addresses(words: &mut [String], variable: Variable<'_>) -> Vec<String> {
     let mut unset = Vec::new();
     for at in addresses(words) {

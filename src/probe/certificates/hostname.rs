@@ -40,7 +40,7 @@ pub(super) fn names(certificate: &Parts<'_>) -> Vec<String> {
     });
     let mut names: Vec<String> = alternatives.collect();
     for common in common_names(certificate) {
-        // Without a dot, or with a space, a common name is a title and not a host name.
+        // A common name without a dot, or with a space, isn't a host name.
         let of_host = common.contains('.') && !common.contains(' ');
         let new = !names.iter().any(|name| name.eq_ignore_ascii_case(&common));
         if new && (of_host || names.is_empty()) {
@@ -64,8 +64,7 @@ fn common_names<'a>(certificate: &Parts<'a>) -> impl Iterator<Item = Cow<'a, str
     name::attributes(certificate.subject)
         .filter(|attribute| attribute.kind == name::COMMON_NAME)
         .filter_map(|attribute| attribute.text())
-        // Different versions of HAProxy read a name with a NUL differently, so it matches nothing
-        // here.
+        // HAProxy versions disagree about a common name with a NUL, so such a name matches nothing here.
         .filter(|text| !text.contains('\0'))
 }
 

@@ -11,7 +11,7 @@ use crate::certificate::{Certificate, CertificateFailure, seconds};
 use crate::plan::Verification;
 
 impl Verification {
-    /// Judges chain, validity, use, revocation and name. Returns the path to the root.
+    /// Judges the chain, the validity, the use, the revocation and the name. Returns the path to the root.
     pub(super) fn judge<'a>(
         &'a self,
         leaf: &'a CertificateDer<'a>,

@@ -23,14 +23,14 @@ pub(super) struct Step<'a> {
 /// A path to a root.
 #[derive(Debug)]
 pub(super) struct Path<'a> {
-    /// The certificates, the server's first. The last one is trusted, or [`Path::anchors`] contains roots
-    /// that may have issued it.
+    /// The certificates. The server's certificate comes first. The last one is trusted, or [`Path::anchors`]
+    /// contains roots that may have issued it.
     pub steps: Vec<Step<'a>>,
     /// The roots without certificates that have the name of the last step's issuer.
     pub anchors: Vec<&'static TrustAnchor<'static>>,
 }
 
-/// The number of steps after which a path isn't continued. OpenSSL has the same limit
+/// A path with more steps than this isn't continued. OpenSSL has the same limit
 /// (`X509_VERIFY_PARAM_set_depth`).
 const LONGEST: usize = 101;
 
@@ -160,7 +160,7 @@ fn trusted_issuer<'a>(trust: &'a Trust, of: &Step<'_>, now: i64) -> Option<Step<
 }
 
 /// Chooses an issuer by the same rule as [`trusted_issuer`], but among the certificates that the server sent.
-/// Certificates on the path don't count. Returns the issuer's index.
+/// Ignores certificates that are already on the path. Returns the issuer's index.
 fn best(sent: &[Step<'_>], of: &Step<'_>, path: &[Step<'_>], now: i64) -> Option<usize> {
     let places: Vec<usize> = (0..sent.len())
         .filter(|place| {

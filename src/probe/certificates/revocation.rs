@@ -1,8 +1,8 @@
 //! Judges revocation as OpenSSL does with HAProxy's `crl-file` (`check_revocation` in its x509_vfy.c). Each
 //! certificate of the path needs a list that covers it and doesn't contain it.
 //!
-//! HAProxy sets X509_V_FLAG_CRL_CHECK_ALL, and no flag for deltas or indirect lists. Versions of OpenSSL
-//! differ in some points. We apply the rules of each version. The server is UP only if all versions accept
+//! HAProxy sets X509_V_FLAG_CRL_CHECK_ALL, and no flag for deltas or indirect lists. OpenSSL versions
+//! disagree in some cases. We apply the rules of each version. The server is UP only if all versions accept
 //! the certificate.
 
 use std::cell::RefCell;
@@ -441,7 +441,7 @@ fn no_list(what: String) -> CertificateFailure {
     CertificateFailure::NoValidList(what)
 }
 
-/// Returns a failure's text, without its common prefix.
+/// Returns a failure's text, without the prefix that `Display` adds.
 fn words(failure: CertificateFailure) -> String {
     match failure {
         CertificateFailure::NoValidList(what)

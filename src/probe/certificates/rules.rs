@@ -55,8 +55,8 @@ fn invalid(what: String) -> Option<CertificateFailure> {
     Some(CertificateFailure::Invalid(what))
 }
 
-/// Returns true if a certificate may issue others (`check_ca`). A root may be older than
-/// basicConstraints.
+/// Returns true if a certificate may issue others (`check_ca`). A root doesn't need basicConstraints, because
+/// it may be older than this extension.
 fn may_issue(step: &Step<'_>, is_root: bool) -> bool {
     let uses = &step.uses;
     if uses
@@ -76,7 +76,8 @@ fn may_issue(step: &Step<'_>, is_root: bool) -> bool {
     }
 }
 
-/// Returns why a certificate can't be used for a TLS server or its issuer, or `None` if it can.
+/// Returns why a certificate can't be the certificate of a TLS server or of its issuer. Returns `None` if it
+/// can be.
 fn wrong_use(uses: &Uses<'_>, is_leaf: bool) -> Option<&'static str> {
     const NETSCAPE_SERVERS: u16 = 0x40;
     const FOR_TLS: u16 = uses::DIGITAL_SIGNATURE | uses::KEY_ENCIPHERMENT | uses::KEY_AGREEMENT;

@@ -1,5 +1,5 @@
 //! The signatures that we accept in certificates and handshakes. OpenSSL, and therefore HAProxy, accepts all
-//! of them at security level 2. ring verifies the usual signatures, which costs no extra code. The
+//! of them at security level 2. ring verifies the usual signatures, because rustls needs ring anyway. The
 //! RustCrypto crates verify the rest.
 
 mod ecdsa;

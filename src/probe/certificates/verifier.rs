@@ -12,7 +12,7 @@ use super::signature::{self, Refused};
 use crate::certificate::{Certificate, CertificateFailure, seconds};
 use crate::plan::{Tls, Verification};
 
-/// Decides for rustls if a certificate is acceptable, by the rules of the plan.
+/// Decides for rustls whether a certificate is acceptable, by the rules of the plan.
 ///
 /// rustls passes the SNI name. The verifier ignores it and verifies the plan's name, which may be
 /// different.
@@ -43,7 +43,7 @@ impl Verifier {
         self.sent.get().map(Vec::as_slice)
     }
 
-    /// Returns the certificate that expires first in the chain, if it was needed.
+    /// Returns the certificate that expires first in the chain, if an option needs it.
     pub fn first_to_expire(&self) -> Option<&Certificate> {
         self.first_to_expire.get()
     }
@@ -96,8 +96,8 @@ impl Verifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let failure = match verified {
             Ok(()) => return Ok(HandshakeSignatureValid::assertion()),
-            // With `--verify none`, a key that we can't verify is accepted. A wrong signature isn't, because
-            // HAProxy rejects it too.
+            // With `--verify none`, we accept a signature that we can't verify. We still reject a wrong
+            // signature, because HAProxy rejects it too.
             Err(Refused::Unsupported) if self.verification.is_none() => {
                 return Ok(HandshakeSignatureValid::assertion());
             }

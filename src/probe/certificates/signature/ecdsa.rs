@@ -1,5 +1,5 @@
-//! ECDSA signatures that ring doesn't support: those with P-521, and those with P-256 or P-384 and SHA-512
-//! (RFC 5758).
+//! ECDSA signatures that ring doesn't support: all signatures with P-521, and signatures with P-256 or P-384
+//! that use SHA-512 (RFC 5758).
 
 use p521::ecdsa::signature::hazmat::PrehashVerifier as _;
 use ring::digest::{SHA256, SHA384, SHA512, digest};
