@@ -166,7 +166,7 @@ impl Table {
         let shown = self.wrong.len().min(20);
         assert!(
             self.wrong.is_empty(),
-            "{} wrong, from SNI_CHECK_SEED={}:\n{}",
+            "{} wrong outcomes, from SNI_CHECK_SEED={}:\n{}",
             self.wrong.len(),
             self.first,
             self.wrong[..shown].join("\n")
