@@ -135,8 +135,8 @@ fn branches(base: &Module, text: &str) -> Vec<Module> {
     }
 }
 
-/// Describes the modules that are in a cycle of dependencies, or between two cycles. Each line has a module and the
-/// modules that it uses. The text is empty if there is no cycle.
+/// Describes the modules that are in a cycle of dependencies, or between two cycles. Each line has a
+/// module and the modules that it uses. The text is empty if there is no cycle.
 fn cycles(mut graph: BTreeMap<Module, BTreeSet<Module>>) -> String {
     // Remove every module that uses no remaining module, or that no remaining module uses, until
     // nothing changes.

@@ -95,7 +95,8 @@ fn an_alarm_from_before_the_start_changes_nothing() {
     expect(&output, 0, "");
 }
 
-/// Reading a kernel file can take a long time. For /proc/kpageflags, the time grows with the machine's memory.
+/// Reading a kernel file can take a long time. For /proc/kpageflags, the time grows with the
+/// machine's memory.
 #[test]
 fn kernel_files_are_refused_at_once() {
     for file in [
