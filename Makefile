@@ -71,20 +71,20 @@ ZSH_FUNCTIONS = $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make demo     the main job: real HAProxy, a backend that refuses clients without SNI; HAPROXY=FILE'
+	@echo 'make demo     a real HAProxy checks a backend that refuses clients without SNI; HAPROXY=FILE'
 	@echo 'make test     every test'
-	@echo 'make lint     formatting and lints, warnings are errors'
-	@echo 'make parity   the same peers judged by HAProxy 2.6, 3.0 and 3.2 and by this check'
-	@echo 'make outages  outages by hand and from a generator, diagnosed and fixed with the lines that diagnose prints'
-	@echo 'make doctor   2,000 configurations: what doctor says about each, and what HAProxy 2.6, 3.0 and 3.2 do with it'
-	@echo 'make bench    what a check costs, side by side'
-	@echo 'make cross    the program for armv7, aarch64, riscv64 and musl, each run under qemu'
+	@echo 'make lint     formatting and lints; warnings are errors'
+	@echo 'make parity   HAProxy 2.6, 3.0 and 3.2 and sni-check judge the same peers'
+	@echo 'make outages  stages outages, diagnoses them, and tries the lines that diagnose prints'
+	@echo 'make doctor   2,000 configurations: compares what doctor says with what HAProxy 2.6, 3.0 and 3.2 do'
+	@echo 'make bench    what a check costs, compared with other checks'
+	@echo 'make cross    the program for armv7, aarch64, riscv64 and musl, built and tested'
 	@echo 'make deb      the Debian package, in target/debian'
 	@echo 'make rpm      the RPM package, in target/rpm'
 	@echo 'make archive  the archive of a release, in target/archive; TRIPLE=TARGET'
 	@echo 'make sbom     the list of components of the binary, as CycloneDX, in target/sbom'
 	@echo 'make soak     300 servers and a backend with outages; serve: 2000 servers, a million checks'
-	@echo 'make attack   20,000 hostile peers and places; prints the table of SECURITY.md'
+	@echo 'make attack   20,000 tries with hostile peers and environments; prints the table of SECURITY.md'
 	@echo 'make fuzz     every fuzz target, each for SECONDS=600'
 	@echo 'make install  binary, manual, completions and units below $(DESTDIR)$(PREFIX)'
 

@@ -1,4 +1,4 @@
-//! The structure of the source: modules don't use each other in a circle, and all sentences about
+//! The structure of the source: modules don't depend on each other in a cycle, and all sentences about
 //! causes are in the catalogue or in doctor.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,9 +135,9 @@ fn branches(base: &Module, text: &str) -> Vec<Module> {
     }
 }
 
-/// Describes the modules that are in a circle of uses, or between two circles. Each line has a module and the
-/// modules that it uses. The text is empty if there is no circle.
-fn circles(mut graph: BTreeMap<Module, BTreeSet<Module>>) -> String {
+/// Describes the modules that are in a cycle of dependencies, or between two cycles. Each line has a
+/// module and the modules that it uses. The text is empty if there is no cycle.
+fn cycles(mut graph: BTreeMap<Module, BTreeSet<Module>>) -> String {
     // Remove every module that uses no remaining module, or that no remaining module uses, until
     // nothing changes.
     loop {
@@ -154,12 +154,12 @@ fn circles(mut graph: BTreeMap<Module, BTreeSet<Module>>) -> String {
         }
         graph.retain(|module, _| !ends.contains(module));
     }
-    let circles = graph.iter().map(|(module, used)| {
+    let cycles = graph.iter().map(|(module, used)| {
         let used = used.iter().filter(|used| graph.contains_key(*used));
         let used: Vec<String> = used.map(|used| used.join("/")).collect();
         format!("{} uses {}", module.join("/"), used.join(", "))
     });
-    circles.collect::<Vec<_>>().join("\n")
+    cycles.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -173,8 +173,8 @@ fn neither_modules_nor_their_folders_have_circular_uses() {
             let rooms = used.iter().map(room).filter(|used| *used != room(module));
             graph.entry(room(module)).or_default().extend(rooms);
         }
-        let circles = circles(graph);
-        assert!(circles.is_empty(), "circles at depth {depth}:\n{circles}");
+        let cycles = cycles(graph);
+        assert!(cycles.is_empty(), "cycles at depth {depth}:\n{cycles}");
     }
 }
 

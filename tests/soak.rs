@@ -65,7 +65,7 @@ impl Soak {
         servers.into_iter().map(|(_, server)| server).collect()
     }
 
-    /// Asserts again and again, for `time`, that `right` is true for every server.
+    /// Asserts repeatedly, for `time`, that `right` is true for every server.
     #[track_caller]
     fn assert_for(&self, time: Duration, what: &str, right: impl Fn(&Server) -> bool) {
         let end = Instant::now() + time;

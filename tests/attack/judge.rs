@@ -42,7 +42,7 @@ pub fn judge(attempt: &Try, outcome: Outcome, grace: f64) -> Judged {
     check(documented, format!("code {code} is not documented"));
     check(
         ![1, 3].contains(&code) || attempt.scarce,
-        "an internal error".to_owned(),
+        format!("code {code}, although memory was not scarce"),
     );
     let may_be_up = match &attempt.up {
         Up::Never => false,
@@ -166,7 +166,7 @@ impl Table {
         let shown = self.wrong.len().min(20);
         assert!(
             self.wrong.is_empty(),
-            "{} wrong, from SNI_CHECK_SEED={}:\n{}",
+            "{} wrong outcomes, from SNI_CHECK_SEED={}:\n{}",
             self.wrong.len(),
             self.first,
             self.wrong[..shown].join("\n")

@@ -138,6 +138,6 @@ fn twenty_thousand_attacks_do_no_harm() {
     let security = include_str!("../../SECURITY.md");
     assert!(
         security.contains("20,000 tries"),
-        "SECURITY.md states another number"
+        "SECURITY.md states a different number"
     );
 }

@@ -71,7 +71,7 @@ const GREETINGS: [&[u8]; 15] = [
     b"\x80\x80\x01\x03\x01",
 ];
 
-/// Makes the port a peer that completes no handshake. Returns its description.
+/// Turns the port into a peer that completes no handshake. Returns its description.
 pub fn tcp(dice: &mut Dice, port: &Port) -> String {
     let mut bytes = match dice.percent(30) {
         true => dice.bytes(600),
@@ -110,7 +110,7 @@ pub fn tcp(dice: &mut Dice, port: &Port) -> String {
     what
 }
 
-/// Makes the port a healthy server that sends `head` and then KeyUpdate messages (RFC 8446, section
+/// Turns the port into a healthy server that sends `head` and then KeyUpdate messages (RFC 8446, section
 /// 4.6.3) until the client disconnects. TLS 1.2 has no KeyUpdate, so the server is then silent.
 pub fn changes_keys(port: &Port, config: Arc<ServerConfig>, head: &'static str) {
     port.set(move |socket| {
@@ -163,7 +163,7 @@ pub const ENDS: [End; 6] = [
     End::Drip,
 ];
 
-/// Makes the port a TLS server that answers with `head` and `rest`, and ends as `end` says.
+/// Turns the port into a TLS server that answers with `head` and `rest`, and ends as `end` says.
 pub fn respond(port: &Port, config: Arc<ServerConfig>, head: Vec<u8>, rest: Vec<u8>, end: End) {
     port.set(move |socket| {
         let connection = ServerConnection::new(config.clone()).expect("a connection");

@@ -88,7 +88,7 @@ impl Files {
         if value.ends_with("/held") {
             attempt.timeout = Some(300);
         }
-        // The check may still be UP. If the CA file is readable, the check trusts its CAs in addition.
+        // The check may still be UP. If the CA file is readable, the check trusts its CAs too.
         // A header file may be valid or empty.
         match option {
             "--ca-file" | "--header" => attempt.maybe(),

@@ -110,7 +110,7 @@ impl Write for Tamper {
     }
 }
 
-/// Makes the port a healthy server that damages one record. Returns its description, and a function
+/// Turns the port into a healthy server that damages one record. Returns its description, and a function
 /// that returns true if the head of the response may have reached the client undamaged.
 pub fn tampered(
     dice: &mut Dice,

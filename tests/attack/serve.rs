@@ -74,7 +74,7 @@ impl Serve {
         assert_eq!(healthy, code == 0, "{text}");
         Outcome {
             code,
-            // A serve that has died counts as killed by a signal.
+            // If serve has died, the outcome counts as a kill by a signal.
             signal: i32::from(self.memory().is_none()),
             wall,
             cpu: 0,

@@ -146,7 +146,7 @@ impl Try {
             command.args(["NOT_USED", "NOT_USED", "127.0.0.1", &port]);
         }
         if !self.by_hand {
-            // The first word isn't quoted. PATH holds options only if it begins with a dash.
+            // The first word isn't quoted, because PATH holds options only if it begins with a dash.
             let quoted = options.iter().enumerate().map(|(at, word)| match at {
                 0 => word.clone(),
                 _ => format!("'{}'", word.replace('\'', r"'\''")),

@@ -133,8 +133,8 @@ fn a_stopped_check_is_logged_to_the_syslog() {
     );
 }
 
-/// diagnose has a long time limit, because it sends many requests and also runs HAProxy. So this test
-/// takes long.
+/// diagnose has a long time limit, because it sends many requests and also runs HAProxy. This test
+/// therefore takes a long time.
 #[test]
 fn a_stopped_diagnose_ends_too() {
     let (port, reached) = silent();

@@ -23,7 +23,7 @@ fn ends_within(longest: Duration, mut command: Command) -> Output {
     while child.try_wait().expect("a status").is_none() {
         if start.elapsed() > longest {
             let _ = child.kill();
-            panic!("the program still runs after {longest:?}");
+            panic!("the program is still running after {longest:?}");
         }
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -95,7 +95,8 @@ fn an_alarm_from_before_the_start_changes_nothing() {
     expect(&output, 0, "");
 }
 
-/// Reading a kernel file can take long. For /proc/kpageflags, the time grows with the machine's memory.
+/// Reading a kernel file can take a long time. For /proc/kpageflags, the time grows with the
+/// machine's memory.
 #[test]
 fn kernel_files_are_refused_at_once() {
     for file in [

@@ -148,7 +148,7 @@ fn a_check_works_in_odd_environments() {
         Some(2)
     );
     assert_eq!(check(&|command| _ = command.env_clear()), Some(2));
-    // For a person, the program also works with an empty environment.
+    // By hand, the program works even with an empty environment.
     let connect = format!("--connect=127.0.0.1:{port}");
     let by_hand = by_hand(&["--timeout=10s", "--ca-file", &stage.ca_file, &connect, NAME]).output();
     assert_eq!(by_hand.expect("the program runs").status.code(), Some(0));

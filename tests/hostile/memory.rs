@@ -87,6 +87,9 @@ fn a_check_needs_little_more_memory_than_its_revocation_list() {
         assert!(memory <= size + BESIDES_THE_LIST, "{entries}: {memory} KiB");
     }
     let page = include_str!("../../docs/costs.md");
-    let most = format!("at most {} MB more than its file", BESIDES_THE_LIST / 1000);
+    let most = format!(
+        "at most {} MB more than the size of this file",
+        BESIDES_THE_LIST / 1000
+    );
     assert!(page.contains(&most), "docs/costs.md lacks: {most}");
 }

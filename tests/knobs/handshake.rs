@@ -74,7 +74,7 @@ fn handshake_only_is_l6ok() {
 fn handshake_only_sends_no_request_and_waits_for_no_response() {
     let stage = Stage::new();
     // This server panics if a request comes.
-    let silent = peer::tls(&stage.leaf, |_| panic!("a request came"));
+    let silent = peer::tls(&stage.leaf, |_| panic!("an unexpected request"));
     let output = stage.check(silent, "--handshake-only");
     assert_eq!(output.status.code(), Some(0), "{}", line(&output));
     let no_tls = peer::tcp(|mut stream| _ = stream.read_to_end(&mut Vec::new()));

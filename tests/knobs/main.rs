@@ -140,7 +140,7 @@ fn the_sni_name_comes_from_the_first_source_that_has_a_name() {
 }
 
 #[test]
-fn by_hand_the_url_beats_the_environment_and_path_is_never_read() {
+fn by_hand_the_url_precedes_the_environment_and_path_is_never_read() {
     let stage = Stage::new();
     let ca = &stage.ca_file;
     let backend = serve(&stage, ok());
@@ -322,7 +322,7 @@ fn expectations_decide_the_result() {
         ("--expect 'string bad'", 75),
         ("--expect '! rstring good'", 75),
         ("--expect 'string good' --max-body 3", 75),
-        // The check doesn't see the body beyond --max-body, so it can't know if the text is absent.
+        // The check doesn't see the body beyond --max-body, so it can't know whether the text is absent.
         ("--expect '! string bad' --max-body 3", 75),
         ("--expect 'hdr name x-b'", 76),
         ("--expect 'fhdr name x-a value c'", 76),

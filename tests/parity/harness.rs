@@ -41,7 +41,7 @@ pub enum Differs {
     /// The server is DOWN only in sni-check, and the line reports a limit of sni-check. Contains
     /// the reason.
     Limit(&'static str),
-    /// The server is DOWN only in sni-check, on purpose. Contains the reason.
+    /// The server is DOWN only in sni-check, which is intended. Contains the reason.
     Stricter(&'static str),
     /// The server is UP only in sni-check. Contains the reason.
     Laxer(&'static str),
@@ -94,7 +94,7 @@ pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
                 (false, true) => stricter += 1,
                 _ => {}
             }
-            let pair = format!("{}: here {ours:?}, there {theirs:?}", case.name);
+            let pair = format!("{}: sni-check {ours:?}, HAProxy {theirs:?}", case.name);
             if ours.is_up() != theirs.is_up() {
                 let _ = writeln!(text, "  {pair}");
             }
@@ -103,7 +103,7 @@ pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
             }
         }
         println!(
-            "{table}, HAProxy {}: {} cases, UP here only: {laxer}, DOWN here only: {stricter}\n{text}",
+            "{table}, HAProxy {}: {} cases, UP only in sni-check: {laxer}, DOWN only in sni-check: {stricter}\n{text}",
             version.number,
             cases.len()
         );

@@ -117,8 +117,8 @@ const WITH_A_BODY: [&[u8]; 75] = [
     b"HTTP/1.1 101 C\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nok",
 ];
 
-/// Returns incomplete or unusual responses, each with a rule. sni-check judges some of them
-/// differently by design. HAProxy's versions judge some of them differently.
+/// Returns incomplete or unusual responses, each with a rule. sni-check deliberately
+/// judges some of them differently. HAProxy's versions disagree about some of them.
 fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
     const CUT: Differs = Differs::Stricter("the missing part of the body may contain the text");
     const LAX: Differs = Differs::Versions("some versions accept it");

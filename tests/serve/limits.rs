@@ -1,4 +1,4 @@
-//! Whatever requests contain, serve uses 64 MB at most. When this memory is used up, clients get an
+//! Whatever requests contain, serve uses at most 64 MB. When this memory is used up, clients get an
 //! answer and serve keeps running.
 
 use std::fs;

@@ -109,7 +109,7 @@ fn linked() -> Vec<Crate> {
     crates.collect()
 }
 
-/// Returns the file of the MIT licence if there is one, otherwise all files of licences.
+/// Returns the file of the MIT licence if there is one, otherwise all licence files.
 fn licences(folder: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(folder).expect("a folder");
     let mut files: Vec<PathBuf> = files

@@ -1,4 +1,5 @@
-//! What is shipped: the crate, its documents, the image, the package, the workflows.
+//! Tests everything that users get: the crate, its documents, the image, the packages. Also tests the
+//! workflows that build them.
 
 mod cross;
 mod debian;

@@ -50,11 +50,11 @@ pub const DIFFERENCES: Differences = Differences(&[
         ],
     ),
     (
-        Differs::Versions("HAProxy before 3.2.26 ends a name at a NUL"),
+        Differs::Versions("HAProxy before 3.2.26 truncates a name at a NUL"),
         &["for [\"www.example.test\\0*", "a common name with a NUL*"],
     ),
     (
-        Differs::PerhapsLimit("a certificate in `--ca-file` has dates that cannot be read"),
+        Differs::PerhapsLimit("a certificate in `ca-file` has dates that can't be read"),
         &[
             "broken times before the root",
             "broken times after the root",
@@ -85,7 +85,7 @@ pub const DIFFERENCES: Differences = Differences(&[
         &["signature of a list: P-256, signed field *"],
     ),
     (
-        Differs::PerhapsLimit("with an entry whose date cannot be read"),
+        Differs::PerhapsLimit("with an entry whose date can't be read"),
         &["form of a list: an invalid date"],
     ),
     (
@@ -114,7 +114,7 @@ pub const DIFFERENCES: Differences = Differences(&[
         ],
     ),
     (
-        Differs::PerhapsLimit("sends DNS names only"),
+        Differs::PerhapsLimit("sends only DNS names"),
         &[
             "sni \"www.example.test.\", certificate *",
             "sni \"www.example.test..\", certificate *",

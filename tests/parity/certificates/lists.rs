@@ -356,7 +356,7 @@ fn pairs(table: &mut Table) {
         );
         for (row, (one, first)) in scopes_of_lists().into_iter().enumerate() {
             for (column, (other, second)) in scopes_of_lists().into_iter().take(13).enumerate() {
-                // The table gets only a third of the pairs, but some from every row and column.
+                // The table has only a third of the pairs, but some from every row and column.
                 if (row + column) % 3 != 0 {
                     continue;
                 }

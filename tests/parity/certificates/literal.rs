@@ -241,7 +241,7 @@ fn malformed_extensions(table: &mut Table) {
 }
 
 /// Adds cases in which an issuer has an unusual key: DSA, a compressed EC point, or an RSA exponent
-/// other than 65537 (which is there for comparison).
+/// other than 65537 (65537 itself is included for comparison).
 fn other_keys(table: &mut Table) {
     for bits in ["1024", "2048"] {
         let parameters = openssl(

@@ -311,7 +311,7 @@ fn the_completions_are_made_from_the_options() {
     assert_is_up_to_date(FISH, &fish());
 }
 
-/// Returns bash's proposals for the last of these words.
+/// Returns bash's suggestions for the last of these words.
 fn in_bash(words: &[&str]) -> Vec<String> {
     let script = format!(
         "source {BASH}; COMP_WORDS=(sni-check \"$@\"); COMP_CWORD=$#; _sni_check 2>/dev/null; printf '%s\\n' \"${{COMPREPLY[@]}}\""
@@ -321,7 +321,7 @@ fn in_bash(words: &[&str]) -> Vec<String> {
         .args(words)))
 }
 
-/// Returns fish's proposals at the end of this line.
+/// Returns fish's suggestions at the end of this line.
 fn in_fish(line: &str) -> Vec<String> {
     let script = format!(
         "source {FISH}; or exit; complete -C 'sni-check {line}' | string split -f 1 \\t; true"
