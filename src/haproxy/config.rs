@@ -12,6 +12,7 @@ pub(crate) mod connection;
 mod criterion;
 pub(crate) mod external;
 pub(crate) mod frontend;
+pub(crate) mod host_rule;
 pub(crate) mod http_check;
 pub(crate) mod place;
 pub(crate) mod proxy;

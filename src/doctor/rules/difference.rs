@@ -263,7 +263,7 @@ pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     if pair.is_ours() || check.sni != Sni::Absent {
         return None;
     }
-    let names = &watch.backend.visitors.names;
+    let names = watch.backend.names();
     let (sends, name) = match pair.traffic.tls.as_ref().map(|traffic| &traffic.sni) {
         Some(Sni::Absent) => return None,
         Some(Sni::Name(name)) if misspelt(name).is_none() => {
@@ -363,7 +363,7 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
 /// Finds a check that sends a different name from visitors, in a backend that passes visitors' TLS through.
 fn other_than_visitors(pair: &Pair) -> Option<Finding> {
     let backend = pair.watch.backend;
-    let names = &backend.visitors.names;
+    let names = backend.names();
     let Sni::Name(sent) = &pair.check.tls.as_ref()?.sni else {
         return None;
     };

@@ -90,7 +90,11 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         questions.extend(asked.map(|(about, request)| Question {
             about: (index, about),
             lines: of_visitors(&lines, watch, watch.backend.settings.http),
-            fallback: of_visitors(&lines, watch, false),
+            // Without its rules, HAProxy wouldn't change the Host as it does for visitors.
+            fallback: match needs_rules(watch) {
+                true => String::new(),
+                false => of_visitors(&lines, watch, false),
+            },
             is_checked: false,
             visit: Some(request),
         }));
@@ -279,6 +283,11 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     format!("    retries 0\n{}", lines.backend(rules, words))
 }
 
+/// Returns true if only the backend's rules can give the visitor's request the right Host.
+fn needs_rules(watch: &Watch) -> bool {
+    watch.backend.settings.host.is_computed() && watch.backend.knows_arriving_host()
+}
+
 /// Returns true if visitors connect to a known address and port, and the check connects to a different one or
 /// doctor doesn't know where the check connects.
 fn only_visitors_connect(watch: &Watch) -> bool {
@@ -438,7 +447,8 @@ fn hosts(watch: &Watch) -> Vec<String> {
         return vec![name.unwrap_or(first).clone()];
     }
     let is_of_tls = traffic.is_some_and(Sni::is_of_visitors_tls);
-    if let Some(given) = watch.backend.given_host().filter(|_| !is_of_tls) {
+    let given = watch.backend.given_host().or(visitors.host.as_ref());
+    if let Some(given) = given.filter(|_| !is_of_tls) {
         return vec![given.value.clone()];
     }
     let Some(fixed) = of_traffic.filter(|name| names::is_site(name)) else {
@@ -460,8 +470,8 @@ fn hosts(watch: &Watch) -> Vec<String> {
 /// Returns true if the configuration, apart from the check's lines, says which Host visitors send.
 pub(crate) fn knows_host(watch: &Watch) -> bool {
     let backend = watch.backend;
-    let is_named = backend.only_host().is_some() || !backend.visitors.names.is_empty();
-    is_named || names::name_of_traffic(watch).is_some_and(names::is_site)
+    let is_named = backend.only_host().is_some() || backend.knows_arriving_host();
+    (is_named && !backend.hides_host()) || names::name_of_traffic(watch).is_some_and(names::is_site)
 }
 
 /// Returns true if the configuration says which Host visitors send, or if a check of the same address and
@@ -469,7 +479,8 @@ pub(crate) fn knows_host(watch: &Watch) -> bool {
 pub(crate) fn has_host(watch: &Watch) -> bool {
     let hosts = hosts(watch);
     let is_of_check = || hosts.iter().any(|host| names::is_site(host));
-    knows_host(watch) || (Pair::of(watch).is_some() && is_of_check())
+    let is_kept = !watch.backend.hides_host();
+    knows_host(watch) || (is_kept && Pair::of(watch).is_some() && is_of_check())
 }
 
 /// Returns the Host of the check's request, without its port. Browsers send no port with HTTPS.

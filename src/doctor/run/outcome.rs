@@ -67,7 +67,7 @@ pub(crate) struct Trap {
 pub(crate) enum Doubt {
     /// The check has its own expectations, so the contradiction may be intended.
     Expectation,
-    /// The configuration doesn't say which Host visitors send.
+    /// The configuration doesn't say which Host visitors send, or a rule changes this Host for some visitors.
     Host,
     /// HAProxy may resume the check's TLS session for visitors. Their connections then use the check's SNI.
     Session,
@@ -84,7 +84,7 @@ impl Doubt {
             Doubt::Expectation => {
                 "this may be intended, because the check has its own expectations"
             }
-            Doubt::Host => "the configuration doesn't say which Host visitors send",
+            Doubt::Host => "the configuration doesn't say which Host reaches the server",
             Doubt::Session => {
                 "before HAProxy 3.2, visitors may be served while HAProxy resumes the TLS session of its check, with \
                  the check's SNI"

@@ -3,6 +3,7 @@
 
 use super::address::Endpoint;
 use super::criterion::{is_of_host, is_same, mentioned_in, names_in};
+use super::host_rule::{HostChange, HostRule};
 use super::place::{At, Place};
 use super::proxy::{Backend, ProxySettings, Visitors};
 
@@ -140,8 +141,14 @@ impl Frontend {
     /// Returns the Host that a rule gives to every request, before HAProxy chooses the backend. Returns
     /// `None` in `mode tcp`, and for a `listen`, because its backend already has this rule.
     fn host(&self) -> Option<&At<String>> {
-        let host = self.settings.host.as_ref();
+        let host = self.settings.host.fixed();
         host.filter(|_| self.is_http() && !self.is_backend)
+    }
+
+    /// Returns true if a rule computes the Host of visitors before HAProxy chooses the backend. Returns false
+    /// for a `listen`, because its backend already has this rule.
+    fn computes_host(&self) -> bool {
+        self.is_http() && !self.is_backend && self.settings.host.is_computed()
     }
 
     /// Returns the conditions under which visitors reach this backend. Leaves out conditions that never hold.
@@ -253,6 +260,9 @@ impl Frontend {
                 return None;
             }
             names.retain(|name| self.can_have_host(name));
+        } else if matches!(self.settings.host, HostChange::Computed) && self.computes_host() {
+            // The SNI says nothing about the Host that HAProxy computes.
+            return None;
         }
         Some(names)
     }
@@ -261,20 +271,10 @@ impl Frontend {
     /// chooses the backend. The value is `None` if the rule doesn't set a fixed value. Returns no rules in
     /// `mode tcp`. Returns no rules for a `listen` either, because its backend already has these rules.
     fn rules_of_host(&self) -> impl DoubleEndedIterator<Item = (Option<At<&str>>, &[String])> {
-        self.rules().iter().filter_map(|rule| {
-            let [_, action, name, more @ ..] = rule.value.as_slice() else {
-                return None;
-            };
-            let is_of_host = self.is_http()
-                && (action.ends_with("-header") || action.ends_with("-value"))
-                && name.eq_ignore_ascii_case("host");
-            let (value, condition) = match more.split_first() {
-                Some((value, condition)) if action == "set-header" && !value.contains('%') => {
-                    (Some(At::new(value.as_str(), &rule.place)), condition)
-                }
-                _ => (None, more),
-            };
-            is_of_host.then_some((value, condition))
+        let rules = self.rules().iter().filter(|_| self.is_http());
+        rules.filter_map(|rule| {
+            let HostRule { value, rest, .. } = HostRule::of(&rule.value)?;
+            Some((value.map(|value| At::new(value, &rule.place)), rest))
         })
     }
 
@@ -418,6 +418,7 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
                 };
                 first.filter(|_| hosts.all(is_first)).cloned()
             },
+            computes_host: leading.iter().any(|front| front.computes_host()),
             lost: {
                 let written = |front: &&Frontend| front.written_conditions(name).next().is_some();
                 let mut fronts = frontends.iter().filter(written);
