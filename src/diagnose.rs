@@ -1,8 +1,8 @@
-//! `sni-check diagnose`: says what is wrong with a server, at which layer, and what to put into
-//! haproxy.cfg. It runs the check itself, and variations of the check in parallel.
+//! `sni-check diagnose`: says what is wrong with a server, at which layer, and what to put into haproxy.cfg.
+//! It runs the check itself, and variations of the check in parallel.
 //!
-//! `Plan -> Facts -> causes weighed -> trials -> Report -> text or JSON`. docs/json.md documents the
-//! JSON object that `--json` prints.
+//! `Plan -> Facts -> causes weighed -> trials -> Report -> text or JSON`. docs/json.md documents the JSON
+//! object that `--json` prints.
 
 mod ask;
 mod attempts;
@@ -105,7 +105,7 @@ fn investigate(asked: Facts, session: &Session) -> (Search, Opinion) {
     loop {
         let is_further = match opinion.proved.take() {
             Some(proved) => search.adopt(proved, session),
-            // If only HAProxy got a response, the causes of its status propose other changes.
+            // If only HAProxy got a response, the possible causes of its status propose further changes.
             None => search.add_status(opinion.facts.as_ref()),
         };
         if !is_further {
@@ -117,13 +117,13 @@ fn investigate(asked: Facts, session: &Session) -> (Search, Opinion) {
     (search, opinion)
 }
 
-/// Returns the longest time of a diagnosis, whatever the server does: eight times the check's time limit, plus
-/// 35 seconds for everything else.
+/// Returns the time limit of a diagnosis: eight times the check's time limit, plus 35 seconds for everything
+/// else.
 fn longest(timeout: Duration) -> Duration {
     timeout * 8 + Duration::from_secs(35)
 }
 
-/// Ends the program after the time `left`. The program then prints `text`, which says why, and the
+/// Ends the program after the time `left`. The program then prints `text`, which gives the reason, and the
 /// milliseconds since `start`.
 fn bound(left: Duration, text: &str, start: Instant) {
     let to = Channel::Descriptor(stderr());
