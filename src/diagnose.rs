@@ -1,7 +1,7 @@
 //! `sni-check diagnose`: says what is wrong with a server, at which layer, and what to put into haproxy.cfg.
 //! It runs the check itself, and variations of the check in parallel.
 //!
-//! `Plan -> Facts -> causes weighed -> trials -> Report -> text or JSON`. docs/json.md documents the JSON
+//! `Plan -> Facts -> weighed causes -> trials -> Report -> text or JSON`. docs/json.md documents the JSON
 //! object that `--json` prints.
 
 mod ask;
@@ -67,7 +67,7 @@ Examples:
 /// Diagnoses the server, prints the report, and returns the code of the check.
 ///
 /// # Errors
-/// The program of `--haproxy FILE` can't be run. In this case, diagnose sends nothing.
+/// Fails if the program of `--haproxy FILE` can't be run. In this case, diagnose sends nothing.
 pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     let text = format!(
         "{} takes too long to diagnose (a limit of sni-check). Run sni-check without diagnose: a single check ends \

@@ -322,7 +322,7 @@ fn questions(
     rows.chain(blocks).collect()
 }
 
-/// Returns a question for each change and each [`Way`] of HAProxy's own check in `blocks`.
+/// Returns one question for each combination of a change and a [`Way`] of HAProxy's own check in `blocks`.
 fn about_changes(
     asked: &Facts,
     facts: &Facts,

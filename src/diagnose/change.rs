@@ -177,7 +177,7 @@ impl Change {
         edits.any(|(word, value)| ["ssl", "check-ssl"].contains(word) && value.is_some())
     }
 
-    /// Returns true if nothing changes.
+    /// Returns true if the change contains no edits.
     pub fn is_empty(&self) -> bool {
         *self == Change::default()
     }
@@ -326,7 +326,7 @@ impl Change {
         self
     }
 
-    /// Adds lines to the backend. They replace lines of this change that begin with the same words.
+    /// Adds lines to the backend. The new lines replace lines of this change that begin with the same words.
     pub fn with_lines(mut self, lines: &[NewLine]) -> Change {
         for (head, line) in lines {
             self.set_lines(head, vec![line.clone()]);
@@ -334,13 +334,14 @@ impl Change {
         self
     }
 
-    /// Replaces the lines that begin with `head` by these lines.
+    /// Replaces the lines that begin with `head` with these lines.
     fn set_lines(&mut self, head: Head, lines: Vec<Vec<String>>) {
         self.rules.retain(|(known, _)| *known != head);
         self.rules.push((head, lines));
     }
 
-    /// Returns this change. If a check by `sni-check serve` lacks `http-check send-state`, adds that line.
+    /// Returns this change, plus the line `http-check send-state` if a check by `sni-check serve` doesn't
+    /// have it.
     pub fn with_state(mut self, surveyed: &Surveyed) -> Change {
         if surveyed.kind == CheckKind::Served && !has_line(surveyed, SEND_STATE) {
             self.set_lines(SEND_STATE, vec![line(SEND_STATE, [""; 0])]);

@@ -161,7 +161,7 @@ mod tests {
     ];
 
     #[test]
-    fn no_cause_names_an_option_of_sni_check_to_the_operator_of_haproxys_own_check() {
+    fn reports_about_haproxys_own_check_name_no_option_of_sni_check() {
         let mut wrong = Vec::new();
         for cause in all() {
             for sentence in [cause.what, cause.confirm, cause.change] {

@@ -244,7 +244,8 @@ impl<'a> Report<'a> {
     }
 
     /// Returns the blocks of lines that the report offers. Leaves out lines with which visitors get an error.
-    /// Also leaves out lines that need a value that only the operator knows.
+    /// Also leaves out lines that don't work yet, if other lines work, if HAProxy refuses them, or if the
+    /// check needs a value that only the operator knows.
     pub fn blocks(&self) -> Vec<&Block> {
         // If some lines work, lines that don't work are useless.
         let any_up = self.opinion.blocks.iter().any(Block::is_up);

@@ -46,8 +46,8 @@ const MOST: usize = 16;
 /// the configuration.
 ///
 /// # Errors
-/// There is no configuration, the configuration doesn't have the named server, or the program of `--haproxy
-/// FILE` can't be run.
+/// Fails if there is no configuration, if the configuration doesn't have the named server, or if the program
+/// of `--haproxy FILE` can't be run.
 pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let program = call.haproxy.as_deref().filter(|program| *program != "none");
     let found = survey(&call.file, &call.env, program);

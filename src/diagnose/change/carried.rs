@@ -141,8 +141,9 @@ fn in_place(
     words
 }
 
-/// Returns the position of the options of sni-check among the words of a line. They are in `external-check
-/// path`, or in the header `X-Check-Options` of an `http-check send`. Returns `None` for every other line.
+/// Returns the position of the options of sni-check among the words of a line. The options are in
+/// `external-check path`, or in the header `X-Check-Options` of an `http-check send` line. Returns `None` for
+/// every other line.
 pub(super) fn carrier(kind: CheckKind, words: &[String]) -> Option<usize> {
     let is_path = words.len() == 3 && words[..2] == ["external-check", "path"];
     let is_ours = |word: &String| word.eq_ignore_ascii_case("x-check-options");

@@ -59,7 +59,7 @@ impl Change {
         Some((visited.to_owned(), host.clone()))
     }
 
-    /// Returns the changes that each remove one difference between the check and visitors' connections. The
+    /// Returns one change for each difference between the check and visitors' connections. The change of the
     /// SNI name comes last. If the server line has no `ssl`, one change adds all words about TLS.
     fn differences(&self, surveyed: &Surveyed, options: &Options) -> Vec<Change> {
         let of = |names: &[&str]| {
@@ -103,8 +103,8 @@ impl Change {
         Some(value)
     }
 
-    /// Adds the words and lines that make visitors' connections use the option `name` as a check with these
-    /// `options` does. `base` is the change to extend.
+    /// Adds the words and lines that make visitors' connections use the option `name` in the same way as a
+    /// check with these `options`. `base` is the change to extend.
     fn set_for_visitors(
         &mut self,
         base: &Change,

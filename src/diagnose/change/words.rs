@@ -8,8 +8,7 @@ pub(super) fn written(words: &[String]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The words that a change may set or remove and that have no value. They appear on server lines and in
-/// `connect` rules.
+/// The words without a value that a change may set or remove, on server lines and in `connect` rules.
 const WITHOUT_VALUE: [&str; 19] = [
     "check-send-proxy",
     "check-ssl",

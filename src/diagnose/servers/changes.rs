@@ -74,8 +74,8 @@ const ROUNDS: usize = 3;
 /// Finds the change to haproxy.cfg for each server. In each round, asks one HAProxy about the candidates of
 /// all servers. If no candidate is enough for a server, the next round combines each candidate with the
 /// change with which HAProxy's check gets furthest. Afterwards, withdraws changes that break other servers.
-/// If no change helps, also tries the lines without single settings. `checked` contains all servers that
-/// HAProxy checks.
+/// If no change helps, also tries the lines without one setting at a time. `checked` contains all servers
+/// that HAProxy checks.
 pub(super) fn try_changes(
     subjects: &mut [&mut Subject<'_>],
     checked: &[&Surveyed],
@@ -206,12 +206,12 @@ fn ask_about(
     tried.collect()
 }
 
-/// Returns the change with which HAProxy's check gets furthest. `tried` begins with the base, and the check
-/// must get further than with the base. If the base is the empty change, a change to the options counts even
-/// if HAProxy's check gets only as far as before, because the change has helped sni-check's own check. If the
-/// check is UP with a change but visitors get an error, returns that change, so that the next round tries
-/// changes for visitors. Returns `None` if no change gets further, or if visitors already got an error with
-/// the base.
+/// Returns the change with which HAProxy's check gets furthest. `tried` begins with the base. Another change
+/// counts only if the check gets further with it than with the base. There is one exception: if the base is
+/// the empty change, a change to the options counts even if HAProxy's check gets only as far as before,
+/// because the change has helped sni-check's own check. If the check is UP with a change but visitors get an
+/// error, returns that change, so that the next round tries changes for visitors. Returns `None` if no change
+/// gets further, or if visitors already got an error with the base.
 fn furthest(
     subject: &Subject<'_>,
     tried: &[(&Candidate, TriedChange)],
@@ -337,7 +337,8 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
                 let cause = causes::of_visitors_name();
                 Finding::new(cause, Weight::Proved, &search.asked, &values).what
             });
-            // Only a server that refuses the name needs another Host.
+            // Another Host helps only if the server refuses this one: it answers 421, or HAProxy gets no
+            // response.
             let is_refused = !visitor.by_server || visitor.status == 421;
             (reason.is_none() || is_refused).then(|| Candidate {
                 reason: reason.or(base.reason.clone()),

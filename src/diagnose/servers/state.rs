@@ -457,7 +457,7 @@ impl Subject<'_> {
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
             (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
             (Err(_), true) if is_ours && !lacks_variables => Code::Refused,
-            // sni-check can't run the check, and HAProxy has neither shown nor tried its result.
+            // sni-check can't run the check, and HAProxy has neither shown a result nor tried the lines.
             (Err(_), _) if self.is_wanted && self.is_unjudged() => Code::Refused,
             _ => Code::Healthy,
         };
@@ -533,9 +533,9 @@ fn of_shown(shown: &Shown) -> State {
     }
 }
 
-/// Runs each step of a check with sni-check, and chooses the first step that fails. If no step fails, the
-/// fault may be in a step that sni-check can't run, so chooses the first of these steps. If sni-check can run
-/// all steps, chooses the last step.
+/// Runs each step of a check with sni-check, and chooses the first step that fails. If no step fails, chooses
+/// the first step that sni-check can't run, because the fault may be in that step. If sni-check can run all
+/// steps, chooses the last step.
 pub(super) fn choose_steps(survey: &mut Survey) {
     for surveyed in &mut survey.servers {
         let mut steps = std::mem::take(&mut surveyed.steps);
