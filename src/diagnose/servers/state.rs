@@ -78,7 +78,7 @@ pub(super) struct TriedChange {
     /// The version of the HAProxy that tried the change.
     pub version: Option<String>,
     pub block: Block,
-    /// The change itself. It doesn't include a line that [`super::settings`] changes.
+    /// The change itself. It doesn't include a line that `settings` changes.
     pub change: Change,
 }
 
