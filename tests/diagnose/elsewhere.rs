@@ -45,7 +45,7 @@ fn a_change_that_breaks_another_server_is_withdrawn() {
     let report = object(&["-f", &config], 71);
     assert!(report["servers"][0]["diff"].is_null(), "{report}");
     let reason = report["servers"][0]["diff_reason"].to_string();
-    let expected = "HAProxy reports be/s2 UP with the present line, and DOWN with the change. be/s1 needs a backend of its own.";
+    let expected = "HAProxy reports be/s2 UP with the present line, and DOWN with the change. be/s1 needs its own backend.";
     assert!(reason.contains(expected), "{reason}");
 }
 
