@@ -138,7 +138,7 @@ pub fn in_general(sentence: &str) -> String {
 pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     let is_refuted = |cause: &Cause| facts.refuted.iter().any(|refuted| refuted.id == cause.id);
     let causes = causes_of_result(facts, code).into_iter();
-    // If a trial found no value, the sentence would name OTHER_NAME, for example.
+    // Without a value from a trial, the sentence would contain a stand-in such as OTHER_NAME.
     let is_known = |cause: &Cause| words::knows_names(facts, cause.what);
     let causes = causes.filter(|cause| !is_refuted(cause) && is_known(cause));
     let weighed = causes.map(|cause| ((cause.weigh)(facts), cause));
@@ -150,8 +150,8 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     weighed.into_iter().map(finding).collect()
 }
 
-/// Returns the trials for the check's code: those of its causes and, if the check failed, those of the causes
-/// that apply to every failure. The trials of the most common cause come first, and last resorts come last.
+/// Returns the trials of the causes of the check's code. If the check failed, also returns the trials of the
+/// causes that apply to every failure. The trials of the most common cause come first, and last resorts come last.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
     let changes = |trial: &Trial| match &trial.change {
         Change::Options(options) => !facts.options.changes(options).is_empty(),

@@ -113,7 +113,7 @@ impl Place {
             Place::Files => "in a file on HAProxy's host",
             Place::Host => "on HAProxy's host",
             Place::Server => "at the server",
-            Place::Network => "on the way to the server",
+            Place::Network => "in the network between HAProxy's host and the server",
         }
     }
 

@@ -142,8 +142,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "traffic-needs-sni",
         shows_as: &[at(Code::Healthy, 12)],
         place: Place::Config,
-        what: "The check is UP, but visitors get {traffic-status}: their connections don't send the SNI name {sni} that the check sends.",
-        confirm: "sni-check diagnose BACKEND/SERVER sends one visitor's request through HAProxy.",
+        what: "The check is UP, but visitors get {traffic-status}. The check sends the SNI name {sni}, but HAProxy doesn't send it for visitors.",
+        confirm: "sni-check diagnose BACKEND/SERVER sends a request through HAProxy, as a visitor does.",
         change: "Write sni str({sni}) on the server line.",
         weigh: |facts| {
             let haproxy = facts.haproxy.as_ref();
@@ -171,7 +171,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Healthy, 11)],
         place: Place::Value,
         what: "The check is UP, but visitors with Host {visitor-host} get status {visitor-status}.",
-        confirm: "sni-check diagnose sends one visitor's request through HAProxy.",
+        confirm: "sni-check diagnose sends a request through HAProxy, as a visitor does.",
         change: "Use one name for SNI, Host and visitors. Correct --sni, and sni and check-sni on the server line. Correct --header 'Host: NAME', too.",
         weigh: |facts| {
             let visitor = facts
