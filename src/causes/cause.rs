@@ -27,8 +27,8 @@ pub struct Cause {
     pub evidence: &'static str,
     /// Weighs the facts for and against the cause.
     pub weigh: fn(&Facts) -> Weight,
-    /// Returns changes to try. The cause is proved if one of them helps (see [`Trial`]). `causes::trials` drops
-    /// changes that leave the options as they are.
+    /// Returns changes to try. The cause is proved if one of them helps (see [`Trial`]). `causes::trials`
+    /// drops changes that leave the options as they are.
     pub trials: fn(&Facts) -> Vec<Trial>,
 }
 

@@ -65,8 +65,8 @@ pub struct KnownValue {
     /// sni-check's option for this value.
     pub option: &'static str,
     pub value: String,
-    /// Where the value comes from, for messages: a server (`be/s2`), a phrase such as `visitors' connections`,
-    /// or the start of the line in haproxy.cfg that adds a header.
+    /// Where the value comes from, for messages: a server (`be/s2`), a phrase such as `visitors'
+    /// connections`, or the start of the line in haproxy.cfg that adds a header.
     pub of: String,
 }
 
@@ -229,15 +229,15 @@ pub struct Answers {
     /// The check's request with the address as Host. `None` if the request may change something on the
     /// server.
     pub address_as_host: Option<Attempt>,
-    /// The check's request with the SNI name as Host. `None` if the check's request already has this Host, or if
-    /// the request may change something on the server.
+    /// The check's request with the SNI name as Host. `None` if the check's request already has this Host, or
+    /// if the request may change something on the server.
     pub name_as_host: Option<Attempt>,
     /// The check's request, judged by the part of the body that HAProxy reads by default. `None` if no
     /// expectation is about the body, if the check reads no more than HAProxy, or if the request may change
     /// something on the server.
     pub in_buffer: Option<Attempt>,
-    /// The check's request, with `hdr name Content-Encoding` as its only expectation. `None` if no expectation
-    /// is about the body, or if the request may change something on the server.
+    /// The check's request, with `hdr name Content-Encoding` as its only expectation. `None` if no
+    /// expectation is about the body, or if the request may change something on the server.
     pub encoded: Option<Attempt>,
     /// True if diagnose left out the user's headers and body, because the certificate isn't trusted.
     pub withheld: bool,
@@ -303,13 +303,13 @@ pub enum Refused {
 /// HAProxy's answers about a server.
 #[derive(Clone, Debug)]
 pub struct HaproxyFacts {
-    /// The result of HAProxy's own check with the same options as sni-check. The text of a failure has HAProxy's
-    /// status and reason. `None` if HAProxy didn't run this check.
+    /// The result of HAProxy's own check with the same options as sni-check. The text of a failure has
+    /// HAProxy's status and reason. `None` if HAProxy didn't run this check.
     pub own_check: Option<Result<(), String>>,
     /// True if HAProxy's handshake with the check's SNI name succeeds when HAProxy accepts every certificate.
     pub handshake: bool,
-    /// The status that a visitor got, and true if the response was complete. `None` unless the check is UP and
-    /// the visitor wasn't served.
+    /// The status that a visitor got, and true if the response was complete. `None` unless the check is UP
+    /// and the visitor wasn't served.
     pub failed_visitor: Option<(u16, bool)>,
     /// The way in which HAProxy's own check is UP or gets a response, if this way differs from sni-check's.
     pub way: Option<Way>,

@@ -395,8 +395,8 @@ pub fn redirects_to_itself(facts: &Facts) -> bool {
     path.is_some() && path.as_deref() == uri.map(|uri| uri.as_str())
 }
 
-/// The cause that diagnose adds to a cause about another page or site, if diagnose tried that page or site with
-/// GET instead of the check's method.
+/// The cause that diagnose adds to a cause about another page or site, if diagnose tried that page or site
+/// with GET instead of the check's method.
 pub(super) const METHOD_UNTRIED: Cause = Cause {
     id: "method-untried",
     shows_as: &[at(Code::Status, 40)],

@@ -397,8 +397,8 @@ pub(super) fn is_cut(attempt: &Attempt) -> bool {
     )
 }
 
-/// Returns true if the server answers the handshake, even with a refusal. An attempt that doesn't connect says
-/// nothing about handshakes.
+/// Returns true if the server answers the handshake, even with a refusal. An attempt that doesn't connect
+/// says nothing about handshakes.
 fn is_answered(attempt: &Attempt) -> bool {
     match &attempt.result {
         Ok(_) => true,
