@@ -1,8 +1,8 @@
 //! The options that haproxy.cfg passes to a check as one text. A check that HAProxy runs receives
 //! them in `external-check path`. `sni-check serve` receives them in the header `X-Check-Options`.
 //!
-//! The check, serve, diagnose and doctor all read this text here. So doctor refuses exactly what
-//! the check and serve refuse.
+//! The check, serve, diagnose and doctor all use this module. So doctor refuses exactly what the check
+//! and serve refuse.
 
 use std::ffi::OsStr;
 use std::time::Duration;
