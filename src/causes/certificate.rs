@@ -27,7 +27,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         what: "The certificate was renewed, but the server still uses the old one.",
         confirm: "Compare the file on the server (openssl x509 -enddate -in FILE) with what the server sends.",
-        change: "Reload the server, and let the renewal reload it from now on.",
+        change: "Reload the server, and make each renewal reload it.",
         ..Cause::BASE
     },
     Cause {
@@ -151,7 +151,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "{issuer} signed the certificate, but this CA is not in {roots}.",
         confirm: "Find out whether {issuer} is a CA of your company.",
-        change: "Get the certificate of that CA. Give it with --ca-file FILE, and with ca-file FILE on the server line. An external check reads FILE inside HAProxy's chroot. {reload}",
+        change: "Get the certificate of that CA. Use it with --ca-file FILE, and with ca-file FILE on the server line. An external check reads FILE inside HAProxy's chroot. {reload}",
         weigh: |facts| match unknown_issuer(facts) {
             // A leaf of a public CA says where its issuer's certificate can be fetched. The default
             // roots contain public CAs, so this cause is then less likely.

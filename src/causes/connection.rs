@@ -135,7 +135,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "This host has no route to the server's IPv6 address, which is common in containers.",
         confirm: "ip -6 route get {address}",
-        change: "Write the server's IPv4 address on the server line, or give this host IPv6.",
+        change: "Write the server's IPv4 address on the server line, or set up IPv6 on this host.",
         weigh: |facts| {
             let unreachable = [Errno::NETUNREACH, Errno::ADDRNOTAVAIL];
             let code = errno(facts);

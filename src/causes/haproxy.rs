@@ -37,7 +37,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Refused, 4)],
         place: Place::Value,
         what: "The server line has no port, or it has an address that sni-check can't connect to.",
-        confirm: "The check's line shows what HAProxy passed.",
+        confirm: "The check's line shows the address or the port that HAProxy passed.",
         change: "Write the port on the server line, or use --port or --connect.",
         ..Cause::BASE
     },

@@ -189,7 +189,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "certificate-for-addresses",
         shows_as: &[at(Code::CertificateForOtherName, 9)],
         place: Place::Config,
-        what: "The certificate has only IP addresses ({presented-addresses}), so it matches no SNI name and no verifyhost: HAProxy compares both with DNS names only.",
+        what: "The certificate has only IP addresses ({presented-addresses}), so it matches no SNI name and no verifyhost: HAProxy compares both only with DNS names and common names.",
         confirm: "sni-check diagnose shows all names of the certificate.",
         change: "Leave out sni, check-sni and verifyhost on the server line (--no-sni for sni-check). HAProxy then verifies no name, and sni-check verifies the server's address. Or have a certificate issued that has a DNS name.",
         weigh: |facts| {

@@ -172,7 +172,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The check is UP, but visitors with Host {visitor-host} get status {visitor-status}.",
         confirm: "sni-check diagnose sends a request through HAProxy, as a visitor does.",
-        change: "Use one name for SNI, Host and visitors. Correct --sni, and sni and check-sni on the server line. Correct --header 'Host: NAME', too.",
+        change: "Use the same name for SNI, for Host and for visitors. Correct --sni, and sni and check-sni on the server line. Correct --header 'Host: NAME', too.",
         weigh: |facts| {
             let visitor = facts
                 .haproxy

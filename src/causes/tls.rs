@@ -137,7 +137,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::HandshakeTimeout, 5)],
         place: Place::Network,
         what: "Large packets get lost in the network (path MTU, a VPN), so the certificates never arrive.",
-        confirm: "ping -M do -s 1400 {address} fails while small packets pass.",
+        confirm: "ping -M do -s 1400 {address} fails, while smaller packets pass.",
         change: "Correct the MTU, or let ICMP pass.",
         evidence: "{handshakes-alike} {short-answer}",
         weigh: |facts| match short_answer(facts) {
