@@ -29,7 +29,7 @@ pub struct Facts {
     pub resolve: Duration,
     /// Each tried address with the result of connecting, or why there is no address.
     pub addresses: Result<Vec<(Address, Attempt)>, Failure>,
-    /// The number of the name's addresses that were not tried.
+    /// How many of the name's addresses diagnose didn't try.
     pub untried: usize,
     /// The first address that accepted a connection. `tls`, `answers`, `plain` and `hangs_up` are about this
     /// address.
@@ -37,8 +37,8 @@ pub struct Facts {
     /// The handshakes. `None` if no address accepted a connection, or if these facts describe a check that
     /// succeeded with changed options.
     pub tls: Option<Handshakes>,
-    /// The server's answers to requests. `None` if diagnose sent no further request: for example, because the
-    /// check's handshake failed, or because the check's response had already timed out.
+    /// The server's answers to requests. `None` if diagnose sent no further request: for example, because no
+    /// handshake with the check's settings succeeded, or because the check's response had already timed out.
     pub answers: Option<Answers>,
     /// The answer to a request without TLS. `None` if diagnose sent no such request (for example, because a
     /// handshake succeeded), or if the answer was not HTTP.
@@ -112,8 +112,8 @@ pub struct Handshakes {
     pub made_up: Attempt,
     /// With HTTP/2 as the only protocol that ALPN offers.
     pub http2: Attempt,
-    /// The roots that judge the chain: the check's roots, or with `--verify none` the roots that
-    /// `--verify required` would use. `None` if there is no name to verify.
+    /// The roots with which diagnose judges the chain: the check's roots, or with `--verify none` the roots
+    /// from [`ca_files`]. `None` if there is no name to verify.
     pub trust: Option<Arc<Trust>>,
     /// The faults of the chain, judged with the roots in `trust`. Empty if there is no name to verify.
     pub faults: Faults,
@@ -121,7 +121,7 @@ pub struct Handshakes {
     /// operator chose roots other than `@bundled`, or if there is no name to verify.
     pub system_faults: Option<Faults>,
     /// The faults of the chain that the server sends without SNI. A wrong name is not among them, because
-    /// HAProxy verifies no name without SNI.
+    /// without SNI HAProxy verifies a name only if the server line has `verifyhost`.
     pub bare_faults: Faults,
     /// Other chains that the server sent for the same name, each with its faults.
     pub others: Vec<(Vec<CertificateDer<'static>>, Faults)>,
@@ -174,7 +174,7 @@ impl Handshakes {
         with_name.any(|shown| shown == leaf)
     }
 
-    /// Returns true if a made-up name gets the same certificate as the check's name.
+    /// Returns true if the server sends the same certificate for a made-up name as for the check's name.
     pub fn is_default_certificate(&self) -> bool {
         let leaf = |attempt: &Attempt| attempt.seen.chain.first().cloned();
         self.made_up.result.is_ok() && leaf(&self.named) == leaf(&self.made_up)

@@ -383,7 +383,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Returns true if the checked page redirects to itself, even if a redirect is expected.
+/// Returns true if the checked page redirects to itself, even if the check expects a redirect.
 pub fn redirects_to_itself(facts: &Facts) -> bool {
     let location = match &facts.verdict.result {
         Ok(Some(response)) if (300..400).contains(&response.status) => response.location.as_deref(),
@@ -508,8 +508,8 @@ fn same_site(facts: &Facts, location: &str) -> Option<String> {
     (same && is_ours).then(|| path.to_owned())
 }
 
-/// Returns a trial of another page. If the check looks for a text or a header, only a page that has it is the
-/// right page.
+/// Returns a trial of another page. If the check looks for a text or a header, the trial must succeed,
+/// because only the right page has this text or header.
 fn uri_trial(facts: &Facts, path: &str) -> Trial {
     // A path in the URL would contradict --uri.
     let host = &facts.plan.names.host;

@@ -84,7 +84,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "name-not-sent",
         shows_as: &[at(Code::CertificateForOtherName, 8)],
         place: Place::Config,
-        what: "The check sends no SNI. The server sends the certificate of {left-out} anyway. Without SNI, HAProxy verifies no name, but sni-check verifies {wanted}.",
+        what: "The check sends no SNI. The server sends the certificate of {left-out} anyway. Without SNI and verifyhost, HAProxy verifies no name, but sni-check verifies {wanted}.",
         confirm: "The check's line says no-sni, and lists the names of the certificate.",
         change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line, or sni-check without --no-sni.",
         weigh: |facts| Weight::Possible.when(!with_name(facts, true).is_empty()),
@@ -206,7 +206,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "name-not-verified",
         shows_as: &[at(Code::CertificateForOtherName, 13)],
         place: Place::Config,
-        what: "Without SNI (--no-sni) HAProxy verifies no name, but sni-check verifies {wanted}.",
+        what: "Without SNI (--no-sni) and verifyhost, HAProxy verifies no name, but sni-check verifies {wanted}.",
         confirm: "HAProxy's own check is UP. The check's line lists the names of the certificate.",
         change: "If {meant} is the server's name, verify it: --verify-host {meant}, and verifyhost on the server line.",
         weigh: |facts| Weight::Possible.when(facts.options.no_sni),
@@ -503,7 +503,7 @@ fn host_as_sni(facts: &Facts) -> Vec<Trial> {
         options.remove_header("host");
         send(options, &host);
     });
-    // Another SNI name would take visitors' connections to another site.
+    // With another SNI name, visitors would reach another site.
     let is_last_resort = is_of_visitors(facts);
     let trial = trial.counting_progress();
     vec![trial.last_resort_if(is_last_resort)]

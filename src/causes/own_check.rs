@@ -22,7 +22,8 @@ pub(super) const CAUSES: &[Cause] = &[
             let by_days = [Code::CertificateExpiresSoon, Code::CertificateExpired];
             let by_traffic = matches!(facts.failure(), Some(Failure::LongHead { .. }));
             let mixed = super::mixed::find(facts).is_some();
-            // Without SNI, HAProxy verifies no name. The cause `name-not-verified` covers that case.
+            // Without SNI and verifyhost, HAProxy verifies no name. The cause `name-not-verified` covers that
+            // case.
             let by_name = facts.code() == Code::CertificateForOtherName;
             let further = facts.code().layer() == Layer::Tls && facts.haproxy_shakes_hands();
             let up = facts.own_check_is_up() == Some(true) && !by_name;

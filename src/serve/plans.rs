@@ -63,7 +63,7 @@ struct Prepared {
     _share: Share,
 }
 
-/// A plan, and the memory that it needs while it runs.
+/// A plan, and the memory that its check needs.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub plan: Plan,

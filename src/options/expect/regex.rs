@@ -3,7 +3,7 @@
 //! HAProxy uses PCRE2's just-in-time compiler, whose machine code has 32 kB of stack. If the stack
 //! is too small, HAProxy finds no match. An example is `^(.|\n)*ready` with a body of more than 1.4
 //! kB. The compiler would make this program five percent larger. We leave it out and limit the
-//! memory instead, with the same result for such patterns.
+//! memory instead, so that a check with such a pattern fails here, too.
 
 use std::error::Error;
 use std::fmt;
