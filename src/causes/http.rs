@@ -36,7 +36,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "page-moved",
         shows_as: &[at(Code::Status, 12)],
         place: Place::Config,
-        what: "The page redirects to {location} on the same host. The check follows no redirects.",
+        what: "The page redirects to {location} on the same host. The check doesn't follow redirects.",
         confirm: "The check's line shows where the redirect points.",
         change: "Check that page: --uri {location}.",
         weigh: |facts| Weight::Possible.when(facts.redirect().is_some()),
