@@ -187,7 +187,7 @@ impl std::fmt::Display for Listener {
 }
 
 impl Drop for Listener {
-    /// Removes the socket's file, unless another process has replaced it.
+    /// Removes the socket's file, if serve created it and no other process has replaced it.
     fn drop(&mut self) {
         if let ListenAddress::Unix(path) = &self.address
             && self.file.is_some()

@@ -59,12 +59,12 @@ struct State {
 }
 
 impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
-    /// Starts threads that call `serve`, for at most `limit` connections at once. One more thread calls
-    /// `serve` for connections that have waited too long for a place.
+    /// Starts the thread that calls `serve` for connections that have waited too long for a place. Up to
+    /// `limit` further threads call `serve` for other connections. They start when connections arrive.
     ///
     /// # Errors
     ///
-    /// No thread can be started.
+    /// The thread can't be started.
     pub fn new(limit: usize, serve: F) -> io::Result<Threads<F>> {
         let shared = Arc::new(Shared {
             serve,
