@@ -65,7 +65,7 @@ fn reading(
     };
     let line = format!(
         "{subject}options and files were not read within {within}; \
-         name plain files on a local disk; total "
+         use regular files on a local disk; total "
     );
     let mut texts = log(output, &line, timeout);
     let line = format!("sni-check: {line}");
