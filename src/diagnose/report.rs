@@ -202,7 +202,7 @@ impl<'a> Report<'a> {
             Place::Host if places.contains(&Place::Server) => "on this host",
             Place::Host => "on this host, not at the server",
             Place::Server => "at the server",
-            Place::Network => "on the way to the server",
+            Place::Network => "in the network between this host and the server",
         });
         let words: Vec<&str> = words.collect();
         // All proved causes apply, but only one of the remaining causes does.

@@ -184,7 +184,8 @@ fn in_network(script: &str, address: &str) -> (String, Option<i32>) {
 
 #[test]
 fn the_report_names_the_place_to_fix_an_unreachable_address() {
-    let nowhere = "on the way to the server: nothing in haproxy.cfg fixes this";
+    let nowhere =
+        "in the network between this host and the server: nothing in haproxy.cfg fixes this";
     for (script, address, says, place) in [
         (
             "true",

@@ -61,7 +61,7 @@ fn an_expired_root_is_fixed_in_the_file_even_if_the_server_sends_the_new_root() 
     let report = diagnose(&old, nginx.port, NAME, &[]);
     report.assert_fix_place("files");
     let advice = report.value["cure"]["advice"].to_string();
-    assert!(!advice.contains("at the server"), "{advice}");
+    assert!(!advice.contains("certificate on the server"), "{advice}");
 }
 
 #[test]

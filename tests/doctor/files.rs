@@ -37,7 +37,7 @@ fn doctor_and_the_check_refuse_options_with_the_same_sentence() {
         ),
         (
             "--sni www.example.test --uri",
-            "--uri has no value, --timeout follows; write a value after the option, or set the variable that the value comes from",
+            "--uri has no value before --timeout; write a value after the option, or set the variable that the value comes from",
         ),
         ("--sni www.example.test --expect 'status many'", "--expect"),
         (

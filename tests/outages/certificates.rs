@@ -24,7 +24,7 @@ fn an_expired_certificate() {
     let nginx = serve(&stage.ca.leaf_with(&[NAME], past), &[], "");
     let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("own certificate has expired. do Renew the certificate at the server")
+    said.says("own certificate has expired. do Renew the certificate on the server")
         .assert_fault_of_server();
     nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
     outage.assert_over_after_pasting(&said);
@@ -255,8 +255,8 @@ fn a_certificate_that_expires_too_soon() {
     let outage = Outage::by_external_check(nginx.port, &words(&stage.ca_file), &options);
     let call = ["--min-cert-days=10", "--ca-file", &stage.ca_file, NAME];
     let said = diagnose(nginx.port, &call);
-    said.says("Renew the certificate at the server")
-        .says("If it was renewed, reload the server")
+    said.says("Renew the certificate on the server")
+        .says("If it has already been renewed, reload the server")
         .says("HAProxy sends the server no visitors")
         .says("--warn-cert-days 10 in place of")
         .never_says("nothing in haproxy.cfg fixes this");

@@ -199,7 +199,7 @@ fn a_page_that_is_slower_than_the_time_out() {
     });
     let outage = checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
     let said = ask(&stage, port, &["--timeout=1500ms"]);
-    said.says("later than the check waits");
+    said.says("only after the check's time limit");
     outage.assert_fixed_by(&said);
 }
 

@@ -196,7 +196,7 @@ fn a_network_in_which_only_short_answers_arrive() {
     Outage::checked(port, &correct(&stage));
     quickly(port, &stage)
         .says("the port is for TLS: it refuses plain HTTP with status 400")
-        .says("Large packets get lost on the way")
+        .says("Large packets get lost in the network")
         .never_says("answers plain HTTP")
         .assert_fault_of_server();
 }
