@@ -1,5 +1,5 @@
-//! The servers that the generated configurations name: nginx in many variants, HAProxy for HTTP/2, servers
-//! in this process, a port on which nothing listens, and `sni-check serve`.
+//! The servers in the generated configurations: nginx in many variants, HAProxy for HTTP/2, servers in this
+//! process, a port on which nothing listens, and `sni-check serve`.
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,7 @@ use crate::support::nginx::Nginx;
 use crate::support::pki::{Ca, Leaf};
 use crate::support::{NAME, Running, dead_port, free_port, peer, wait_for};
 
-/// The name of a second site. Only `Peer::Strict` has it.
+/// The name of a second site. Only [`Peer::Strict`] has a certificate for exactly this name.
 pub const API: &str = "api.example.test";
 
 /// How a server behaves.
@@ -39,9 +39,9 @@ pub enum Peer {
     WantsAgent,
     /// The server answers 401 at `/` and 200 at `/healthz`.
     Unauthorized,
-    /// The server greets with an SSH banner.
+    /// The server answers with an SSH banner.
     Ssh,
-    /// A CA that no client here trusts has signed the server's certificate.
+    /// The server's certificate is from a CA that no client trusts.
     Stranger,
     /// The server's certificate has expired.
     Expired,
@@ -49,7 +49,7 @@ pub enum Peer {
     Redirect,
     /// The server answers 500.
     Failing,
-    /// The server's certificate is for every host of the domain.
+    /// The server has a wildcard certificate for the domain.
     Wildcard,
     /// The server answers 404 at `/` and 200 at `/healthz`.
     NoRoot,
@@ -211,7 +211,7 @@ fn serve(folder: &Folder) -> Child {
     child
 }
 
-/// Starts a HAProxy as a server that speaks only HTTP/2. Returns its port and the process.
+/// Starts HAProxy as a server that speaks only HTTP/2. Returns its port and the process.
 fn http2(folder: &Folder, ca: &Ca) -> (u16, Running) {
     let port = free_port();
     let crt = folder.file("http2.pem", &ca.leaf(&[NAME], 30).both_pem());
@@ -234,7 +234,7 @@ fn http2(folder: &Folder, ca: &Ca) -> (u16, Running) {
     (port, running)
 }
 
-/// Starts a slow server. Returns its port.
+/// Starts a server that answers after 700 ms. Returns its port.
 fn slow(ca: &Ca) -> u16 {
     peer::tls(&ca.leaf(&[NAME], 30), |stream| {
         std::thread::sleep(std::time::Duration::from_millis(700));

@@ -22,12 +22,12 @@ pub struct Said {
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub is_problem: bool,
-    /// The effect on visitors: `down`, `up`, `down-or-up`, `unchecked`, `no-start` or `none`. Empty if the
-    /// report doesn't state it.
+    /// The harm that doctor predicts: `down`, `up`, `down-or-up`, `unchecked`, `no-start` or `none`. Empty
+    /// if the report doesn't name it.
     pub effect: String,
     pub id: String,
     pub about: Vec<String>,
-    /// The line in the whole text, starting at 1.
+    /// The line number in the whole text. The first line is 1.
     pub line: Option<usize>,
     file: String,
     pub what: String,
@@ -96,7 +96,7 @@ pub fn ask_doctor(text: &Text, version: &Version, sockets: &str, two_files: bool
     let mut said = read(object);
     said.code = output.status.code().unwrap_or(-1);
     for finding in &mut said.findings {
-        // The second file begins with a line break.
+        // The second file begins with a line break, which is also the end of the first file's last line.
         let before = first.lines().count() - 1;
         if finding.file.ends_with(".2.cfg") {
             finding.line = finding.line.map(|line| line + before);
