@@ -96,7 +96,7 @@ pub fn ask_doctor(text: &Text, version: &Version, sockets: &str, two_files: bool
     let mut said = read(object);
     said.code = output.status.code().unwrap_or(-1);
     for finding in &mut said.findings {
-        // The second file begins with a line break, which is also the end of the first file's last line.
+        // The second file begins with a line break.
         let before = first.lines().count() - 1;
         if finding.file.ends_with(".2.cfg") {
             finding.line = finding.line.map(|line| line + before);
