@@ -1,4 +1,5 @@
-//! diagnose asks HAProxy. It leaves nothing behind, and says so if it can't ask.
+//! diagnose asks HAProxy, and leaves no process and no file behind. If it can't ask HAProxy, the report
+//! says so.
 
 use std::fs;
 use std::os::unix::net::UnixStream;

@@ -10,7 +10,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::pki::Ca;
 use crate::support::program;
 
-/// Returns a command on a system that trusts only the CA in this folder.
+/// Returns a command that runs a program on a system that trusts only the CA in this folder.
 fn trusting(certs: &str) -> Command {
     let mut command = program("unshare");
     let script = "mount --bind \"$0\" /etc/ssl/certs && exec \"$@\"";
