@@ -1,4 +1,4 @@
-//! doctor on hosts and configurations that it must not trust.
+//! doctor with hosts, configurations and programs that it must not trust.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -18,7 +18,7 @@ use crate::support::{NAME, program, wait_for};
 
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 2s";
 
-/// The owner of the chroot replaces a file again and again while root's doctor reads it.
+/// The owner of the chroot replaces a file again and again, while root runs doctor and doctor reads the file.
 #[test]
 fn replaced_files_do_not_lead_doctor_out_of_the_chroot() {
     let stage = Stage::new();
@@ -94,7 +94,7 @@ fn doctor_never_runs_a_haproxy_of_the_current_folder() {
     }
 }
 
-/// A sudo rule that allows sni-check must not allow every other program too.
+/// If a sudo rule allows sni-check, it must not thereby allow every other program.
 #[test]
 fn the_inner_command_runs_programs_only_for_doctor() {
     let folder = Folder::new();

@@ -159,7 +159,7 @@ fn without_check(line: &str) -> String {
         match word {
             "check" if left.last() != Some(&"cookie") => {}
             "agent-check" => {}
-            // These keywords can make a server DOWN that has no check.
+            // With these keywords, a server can be DOWN even if it has no check.
             "track" | "init-state" => _ = words.next(),
             word => left.push(word),
         }

@@ -53,7 +53,7 @@ impl Stage {
         }
     }
 
-    /// Writes another CA to this file. Returns the option that trusts it.
+    /// Writes another CA to this file. Returns the option that trusts this CA.
     pub fn trusting(&self, ca: &Ca, file: &str) -> String {
         format!("--ca-file {}", self.folder.file(file, &ca.pem))
     }

@@ -1,5 +1,5 @@
-//! The oracle finds out which changes fix a scene. It asks a real HAProxy, and never sni-check. It changes
-//! the operator's configuration, and then checks if the server is UP and if a visitor gets the page.
+//! The oracle finds out which changes fix a scene. It changes the operator's configuration, and then asks a real
+//! HAProxy if the server is UP, and if a visitor gets the page. Its judgement doesn't come from sni-check.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
