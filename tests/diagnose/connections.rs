@@ -38,7 +38,7 @@ fn in_mode_tcp_only_the_check_gets_tls() {
 }
 
 #[test]
-fn words_that_haproxy_ignores_are_tried_on_the_server_line() {
+fn keywords_that_haproxy_ignores_are_tried_on_the_server_line() {
     let stage = Stage::new();
     let words = format!(
         "ssl verify required ca-file {} sni str({NAME})",

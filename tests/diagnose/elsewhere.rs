@@ -50,7 +50,7 @@ fn a_change_that_breaks_another_server_is_withdrawn() {
 }
 
 #[test]
-fn a_word_of_default_server_that_another_server_needs_is_switched_off_for_one_server() {
+fn a_keyword_of_default_server_that_another_server_needs_is_switched_off_for_one_server() {
     let stage = Stage::new();
     let proxied = nginx(&stage, "proxy_protocol", "");
     let backend = format!(

@@ -1,4 +1,4 @@
-//! `sni-check diagnose` on the servers of a haproxy.cfg, while a real HAProxy reports them DOWN.
+//! `sni-check diagnose` for the servers of a haproxy.cfg, while a real HAProxy reports them DOWN.
 
 use std::fs;
 use std::io::Write;
@@ -396,7 +396,7 @@ global
 }
 
 #[test]
-fn visitors_that_send_no_sni_are_noticed_while_the_check_is_up() {
+fn missing_sni_for_visitors_is_reported_although_the_check_is_up() {
     let stage = Stage::new();
     let backend = format!(
         "backend shop
@@ -710,7 +710,7 @@ fn an_sni_name_that_visitors_send_is_not_called_missing() {
 }
 
 #[test]
-fn a_check_at_another_port_gets_its_own_proxy_header() {
+fn a_check_of_another_port_gets_its_own_proxy_header() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|folder, port| {
         site(

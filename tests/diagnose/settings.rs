@@ -112,7 +112,7 @@ backend be
     }
 }
 
-/// Returns a backend with HAProxy's own check, and with these words on the server line.
+/// Returns a backend with HAProxy's own check, and with these keywords on the server line.
 fn checked(port: &str, words: &str) -> String {
     format!(
         "backend be
@@ -199,7 +199,8 @@ backend be
     assert!(new.contains("--uri /index.html"), "{server}");
 }
 
-/// Returns a configuration with this line in `defaults`, and this end of the server line.
+/// Writes a configuration with this line in `defaults`. `end` is the end of the server line. Returns the
+/// path of the configuration.
 fn config(stage: &Stage, line: &str, end: &str) -> String {
     let (ca, port) = (&stage.ca_file, stage.nginx().port);
     let text = format!(

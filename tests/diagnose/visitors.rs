@@ -8,7 +8,8 @@ use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 
-/// Returns a backend with this rule and this end of the server line. Its check requests `uri` with this Host.
+/// Returns a backend with this rule. Its check requests `uri` with this Host. `end` is the end of the
+/// server line.
 fn backend(port: u16, rule: &str, (uri, host): (&str, &str), end: &str) -> String {
     format!(
         "backend be

@@ -28,7 +28,8 @@ fn text<'a>(report: &'a Value, id: &str, field: &str) -> &'a str {
     finding(report, id)[field].as_str().expect("text")
 }
 
-/// Returns a backend with HAProxy's own check. It has these rules, and the server line ends with `end`.
+/// Returns a backend with HAProxy's own check. The backend has these rules, and its server line ends with
+/// `end`.
 fn own(rules: &str, end: &str) -> String {
     format!(" {rules}\n server s 127.0.0.1:PORT TLS check inter 500ms {end}")
 }
@@ -128,7 +129,7 @@ fn an_external_check_of_a_plain_server_is_down() {
     );
 }
 
-/// Doctor compares a check by `sni-check serve` with traffic, as it does for an external check.
+/// doctor compares a check by `sni-check serve` with traffic, as it does for an external check.
 #[test]
 fn a_check_by_serve_is_compared_with_traffic_too() {
     let stage = Stage::new();
@@ -424,7 +425,7 @@ fn doctor_notes_that_the_check_uses_a_different_port_from_visitors() {
     );
 }
 
-/// Doctor's command copies a private key so that only HAProxy's group can read the copy.
+/// doctor's command copies a private key so that only HAProxy's group can read the copy.
 #[test]
 fn only_haproxys_group_can_read_the_copy_of_a_secret() {
     let stage = Stage::new();
@@ -503,7 +504,7 @@ fn the_note_on_servers_added_at_run_time_comes_last() {
     );
 }
 
-/// Doctor merges equal findings into one finding, which lists all their servers.
+/// doctor merges equal findings into one finding, which lists all their servers.
 #[test]
 fn equal_findings_are_merged_and_list_all_servers() {
     let stage = Stage::new();

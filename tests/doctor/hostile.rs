@@ -78,7 +78,7 @@ fn a_check_does_not_outlive_doctor() {
 }
 
 #[test]
-fn doctor_never_runs_a_haproxy_of_the_current_folder() {
+fn doctor_never_runs_a_haproxy_in_the_current_folder() {
     let folder = Folder::new();
     let config = folder.file("haproxy.cfg", "global\n external-check\n");
     folder.script("haproxy", "#!/bin/sh\n/bin/touch \"${0%/*}/was-run\"\n");

@@ -86,7 +86,7 @@ fn doctor_names_the_missing_line_if_haproxy_refuses_the_configuration() {
     }
 }
 
-/// If quotes are missing, HAProxy refuses a line because it has too many words. Doctor reports only that,
+/// If quotes are missing, HAProxy refuses a line because it has too many words. doctor reports only that,
 /// with the fix. It doesn't judge the rest of the line.
 #[test]
 fn doctor_reports_missing_quotes_and_nothing_else_about_the_line() {
@@ -283,7 +283,7 @@ fn without_option_external_check_there_is_no_external_check() {
     let (report, _) = json(&["-f", &in_chroot(&stage, &two)]);
     let summary = "1 server will be DOWN though it works, or UP though visitors fail, 1 server is not checked";
     assert_eq!(report["summary"], summary);
-    // The check that the advice switches on needs lines in the `global` section.
+    // The advice switches on `option external-check`, which also needs lines in the `global` section.
     let write = |lines: &str| {
         let global = jail(&stage).replace(PLAIN, lines);
         let (report, _) = json(&["-f", &configure(&stage, &global, &backend)]);

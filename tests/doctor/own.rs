@@ -155,7 +155,7 @@ fn doctor_finds_a_check_that_offers_http2_but_speaks_http1() {
 }
 
 #[test]
-fn doctor_finds_a_check_that_speaks_another_version_of_http_than_traffic() {
+fn doctor_finds_a_check_that_speaks_a_different_version_of_http_from_traffic() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|_, port| {
         format!("server {{ listen 127.0.0.1:{port} http2; location / {{ return 200; }} }}")

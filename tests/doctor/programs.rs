@@ -48,8 +48,8 @@ fn a_script_that_cannot_start_is_replaced_by_sni_check_and_its_options() {
         let config = configure(&stage, &global, &backend);
         let (report, _) = json(&["-f", &config]);
         let write = write(&report, "command");
-        // A second line is a command that copies sni-check and the CA file into the chroot. In the second row,
-        // the files are already there.
+        // A second line is a command that copies sni-check and the CA file into the chroot. In the second
+        // row, the files are already there.
         if write.lines().count() > 1 {
             paste(write);
         }

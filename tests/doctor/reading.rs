@@ -1,4 +1,4 @@
-//! Doctor reads a configuration as HAProxy does.
+//! doctor reads a configuration as HAProxy does.
 
 use std::collections::BTreeSet;
 

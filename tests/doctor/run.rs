@@ -106,7 +106,7 @@ fn a_check_cannot_tell_doctor_from_haproxy() {
     );
 }
 
-/// Doctor's table and HAProxy's statistics show the same result for checks that succeed, fail, or are killed.
+/// doctor's table and HAProxy's statistics show the same result for checks that succeed, fail, or are killed.
 #[test]
 fn doctors_table_shows_the_results_that_haproxy_shows() {
     let stage = Stage::new();

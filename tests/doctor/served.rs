@@ -190,7 +190,7 @@ fn if_the_check_does_not_ask_serve_doctor_only_notes_what_serve_would_refuse() {
     );
 }
 
-/// Doctor doesn't know the `--files` of a process that isn't `sni-check serve`, so the finding is only a
+/// doctor doesn't know the `--files` of a process that isn't `sni-check serve`, so the finding is only a
 /// note.
 #[test]
 fn an_unknown_serve_may_be_unable_to_read_files() {

@@ -37,7 +37,7 @@ pub enum Peer {
     WantsHost,
     /// The server answers 403 to requests without a User-Agent, as firewalls do.
     WantsAgent,
-    /// The server answers 401 at `/` and 200 at `/healthz`.
+    /// The server answers 401 for `/` and 200 for `/healthz`.
     Unauthorized,
     /// The server answers with an SSH banner.
     Ssh,
@@ -51,7 +51,7 @@ pub enum Peer {
     Failing,
     /// The server has a wildcard certificate for the domain.
     Wildcard,
-    /// The server answers 404 at `/` and 200 at `/healthz`.
+    /// The server answers 404 for `/` and 200 for `/healthz`.
     NoRoot,
     /// The server speaks only TLS 1.2.
     OldTls,
@@ -85,7 +85,7 @@ impl Peer {
         Peer::Slow,
     ];
 
-    /// Returns true if this server is nginx. nginx also listens at `[::1]` and at a unix socket.
+    /// Returns true if this server is nginx. nginx also listens on `[::1]` and on a unix socket.
     pub fn is_nginx(self) -> bool {
         !matches!(self, Peer::Closed | Peer::Ssh | Peer::Http2 | Peer::Slow)
     }

@@ -151,7 +151,7 @@ impl Text {
     }
 }
 
-/// Returns a server line without the words that make HAProxy check the server.
+/// Returns a server line without the keywords that make HAProxy check the server.
 fn without_check(line: &str) -> String {
     let mut words = line.split(' ').skip_while(|word| word.is_empty());
     let mut left = Vec::new();

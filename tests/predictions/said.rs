@@ -9,7 +9,7 @@ use crate::peers::sni_check;
 use crate::reality::{Text, variables};
 use crate::support::haproxy::Version;
 
-/// Doctor's report.
+/// doctor's report.
 #[derive(Clone, Debug)]
 pub struct Said {
     pub code: i32,

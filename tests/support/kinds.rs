@@ -95,9 +95,7 @@ impl Props {
         }
     }
 
-    /// Describes a server on this port that sends the page of [`LOCATIONS`] to every client.
-    ///
-    /// [`LOCATIONS`]: super::nginx::LOCATIONS
+    /// Describes a server on this port that sends a page with the text `all good` to every client.
     pub fn staged(&self, port: u16) -> Staged {
         Staged {
             port,

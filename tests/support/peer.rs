@@ -212,8 +212,8 @@ pub fn wait_for_attempt(port: u16) {
     });
 }
 
-/// Returns a loopback address that other processes hardly use, and a socket for a DNS server on
-/// this address. The address depends on the process id, because tests run in parallel.
+/// Returns a loopback address whose port 53 is free, and a socket for a DNS server on this port. The
+/// address depends on the process id, because tests run in parallel.
 pub fn resolver() -> (Ipv4Addr, UdpSocket) {
     let id = std::process::id();
     let free = (1..=250).find_map(|last| {

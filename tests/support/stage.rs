@@ -64,8 +64,8 @@ impl Stage {
             .get_or_init(|| Nginx::start(&self.ca, NAME, &self.leaf))
     }
 
-    /// Starts a real `openssl s_server` that answers every request with a page. It uses the
-    /// certificate `name.crt` and the key `name.key` of the folder. Returns its port.
+    /// Starts a real `openssl s_server` that answers every request with a page. The server uses the
+    /// certificate `name.crt` and the key `name.key` in the folder. Returns the server's port.
     pub fn openssl(&self, name: &str, options: &[&str]) -> u16 {
         let port = free_port();
         let file = |kind: &str| self.folder.join(&format!("{name}.{kind}"));

@@ -1,5 +1,6 @@
-//! The oracle finds out which changes fix a scene. It changes the operator's configuration, and then asks a real
-//! HAProxy if the server is UP, and if a visitor gets the page. Its judgement doesn't come from sni-check.
+//! The oracle finds out which changes fix a scene. It changes the operator's configuration, and then asks a
+//! real HAProxy if the server is UP, and if a visitor gets the page. Its judgement doesn't come from
+//! sni-check.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};

@@ -45,7 +45,7 @@ pub fn versions() -> Vec<Version> {
     VERSIONS.clone()
 }
 
-/// Runs a test with every HAProxy in parallel. The processor is hardly busy, because the test mostly
+/// Runs a test with every HAProxy in parallel. This needs little processor time, because the test mostly
 /// waits for checks.
 pub fn with_every_haproxy(test: impl Fn(&Version) + Sync) {
     thread::scope(|scope| {
