@@ -75,7 +75,7 @@ fn haproxy_dies_with_diagnose_and_leaves_nothing_behind() {
     });
     // SIGKILL, so that diagnose can't clean up after itself.
     diagnosis.0.kill().expect("killed");
-    diagnosis.0.wait().expect("ended");
+    diagnosis.0.wait().expect("an exit status");
     wait_for("HAProxy to end", || {
         let status = fs::read_to_string(format!("/proc/{haproxy}/stat"));
         let gone = status.map_or(true, |status| status.contains(") Z "));

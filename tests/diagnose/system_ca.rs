@@ -48,10 +48,10 @@ fn the_printed_lines_work_with_the_systems_roots() {
     let text = stdout(&output);
     let (_, cure) = text
         .split_once("own check (tried: check UP, visitors get 200):\n\n")
-        .expect("the cure");
+        .expect("the printed lines");
     let (builtin, external) = cure
         .split_once("\nFor haproxy.cfg, with sni-check (tried: check UP, visitors get 200):\n\n")
-        .expect("both");
+        .expect("lines for both checks");
     let external = external.split("\nWhat was seen").next().expect("the lines");
     for snippet in [builtin, external] {
         assert!(

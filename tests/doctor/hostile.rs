@@ -63,12 +63,15 @@ fn a_check_does_not_outlive_doctor() {
     for global in [PLAIN, &format!("{PLAIN}\n user nobody\n group nogroup")] {
         let config = configure(&stage, global, &checked(&script, "--no-sni", server));
         let mut command = by_hand(&["doctor", "--run", "-f", &config]);
-        let mut running = command.stdout(Stdio::null()).spawn().expect("it runs");
+        let mut running = command
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program runs");
         let pid = wait_for("the check to run", || {
             fs::read_to_string(stage.folder.join("slow/pid")).ok()
         });
         running.kill().expect("killed");
-        assert_eq!(running.wait().expect("an end").signal(), Some(9));
+        assert_eq!(running.wait().expect("an exit status").signal(), Some(9));
         let process = format!("/proc/{}", pid.trim());
         wait_for("the check to end", || {
             (!Path::new(&process).exists()).then_some(())
@@ -88,7 +91,7 @@ fn doctor_never_runs_a_haproxy_in_the_current_folder() {
             .current_dir(folder.path())
             .env("PATH", path)
             .output();
-        let output = output.expect("it runs");
+        let output = output.expect("the program runs");
         assert!(stdout(&output).contains("no check"), "{}", stderr(&output));
         assert!(!Path::new(&folder.join("was-run")).exists(), "{path}");
     }
@@ -110,7 +113,7 @@ fn the_inner_command_runs_programs_only_for_doctor() {
     drop(ours);
     as_another.stdin(Stdio::from(OwnedFd::from(theirs)));
     for command in [&mut as_words, &mut as_another] {
-        let output = command.output().expect("it runs");
+        let output = command.output().expect("the program runs");
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         assert!(stderr(&output).contains("--as-haproxy is not an option"));
     }

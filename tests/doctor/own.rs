@@ -555,7 +555,7 @@ fn a_finding_about_a_check_also_names_the_servers_that_track_it() {
     );
     let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
     for name in ["a", "b"] {
-        wait_for("the state of the other server", || {
+        wait_for("the tracking server to be DOWN", || {
             haproxy
                 .server("app", name)
                 .filter(|server| server.status == "DOWN")

@@ -24,7 +24,7 @@ pub fn serve(stage: &Stage, socket: &str, mode: &str) -> Running {
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("it runs");
+        .expect("the program runs");
     wait_for("serve to listen", || {
         std::os::unix::net::UnixStream::connect(&path).ok()
     });
@@ -387,7 +387,7 @@ fn a_run_prints_the_diagnose_command() {
 fn doctor_advises_to_restart_a_serve_that_hangs() {
     let stage = Stage::new();
     let serve = serve(&stage, "socket", "0666");
-    kill_process(Pid::from_child(&serve.0), Signal::STOP).expect("it is there");
+    kill_process(Pid::from_child(&serve.0), Signal::STOP).expect("the signal is sent");
     let meaning = |options: &str| {
         let config = in_chroot(&stage, &backend(options));
         let (report, code) = json(&["-f", &config, "--run"]);

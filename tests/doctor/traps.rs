@@ -331,7 +331,7 @@ fn a_server_added_at_run_time_cannot_have_an_external_check() {
         let haproxy = version.start(Mode::Single, &config, &[]);
         haproxy.wait_for_check("b", "s");
         _ = haproxy.ask(add);
-        wait_for("HAProxy to end, or the server to be DOWN for ever", || {
+        wait_for("HAProxy to end, or the server to be DOWN forever", || {
             let ended = haproxy.ask("show stat").is_none();
             let seen = haproxy.server("b", "new");
             let down = seen.is_some_and(|seen| seen.check_code == "4294967295");

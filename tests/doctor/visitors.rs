@@ -333,7 +333,7 @@ fn status_of(port: u16, host: &str) -> u16 {
     let request = format!("GET / HTTP/1.0\r\nHost: {host}\r\n\r\n");
     stream
         .write_all(request.as_bytes())
-        .expect("it accepts bytes");
+        .expect("the request is sent");
     let mut response = String::new();
     stream.read_to_string(&mut response).expect("a response");
     let status = response.split(' ').nth(1).expect("a status");

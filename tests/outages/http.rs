@@ -206,7 +206,7 @@ fn a_page_that_is_slower_than_the_time_out() {
 
 #[test]
 #[ignore = "make outages"]
-fn an_expected_text_that_the_page_lacks() {
+fn an_expected_text_that_the_page_does_not_contain() {
     let stage = Stage::new();
     let check = "    http-check send meth GET uri / HOST\n    http-check expect string ready";
     let (nginx, _outage) = outage(&stage, "", check, "/");

@@ -99,7 +99,7 @@ fn a_name_that_the_server_refuses() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_name_that_the_servers_certificate_lacks() {
+fn a_name_that_the_servers_certificate_does_not_contain() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|folder, port| {
         let other = stage.ca.leaf(&[OTHER], 30);

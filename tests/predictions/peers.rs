@@ -228,7 +228,7 @@ fn http2(folder: &Folder, ca: &Ca) -> (u16, Running) {
         .stderr(Stdio::null())
         .spawn();
     let running = Running(child.expect("haproxy runs"));
-    wait_for("a server with HTTP/2", || {
+    wait_for("the HTTP/2 server to listen", || {
         std::net::TcpStream::connect(("127.0.0.1", port)).ok()
     });
     (port, running)

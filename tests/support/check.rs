@@ -58,7 +58,7 @@ pub fn expect(output: &Output, code: i32, phrase: &str) -> String {
     let line = stderr(output);
     let status = output.status;
     assert_eq!(status.code(), Some(code), "{status}: {line}");
-    assert!(line.contains(phrase), "{line} (lacks {phrase})");
+    assert!(line.contains(phrase), "{line} (doesn't contain {phrase})");
     line
 }
 

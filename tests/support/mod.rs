@@ -119,6 +119,6 @@ pub fn testing_page_says(figure: &str) {
     let words: Vec<&str> = page.split_whitespace().collect();
     assert!(
         words.join(" ").contains(figure),
-        "docs/testing.md lacks: {figure}"
+        "docs/testing.md doesn't contain: {figure}"
     );
 }
