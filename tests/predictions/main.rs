@@ -102,5 +102,5 @@ fn doctor_predicts_thousands_of_configurations() {
         all.push(figures);
     }
     let wrong: usize = all.iter().map(|figures| figures.found.len()).sum();
-    assert_eq!(wrong, 0, "the report above lists the differences");
+    assert_eq!(wrong, 0, "the report lists the differences");
 }
