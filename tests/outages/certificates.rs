@@ -263,7 +263,7 @@ fn a_certificate_that_expires_too_soon() {
     outage.assert_fixed_by(&said);
 }
 
-/// Diagnoses a server that requires client certificates, with this client certificate.
+/// Diagnoses the server on this port. The check sends the client certificate in the file `crt`.
 fn ask_with(props: &Props, port: u16, crt: &str) -> Said {
     let call = ["--crt", crt, "--ca-file", &props.stage.ca_file, NAME];
     diagnose(port, &call)
