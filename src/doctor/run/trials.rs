@@ -1,5 +1,5 @@
-//! Changes HAProxy's own check, and lets HAProxy try each change. The change that makes the check UP shows
-//! why the check fails although the server serves visitors.
+//! Changes HAProxy's own check in several ways, and lets HAProxy try each change. A change that makes the
+//! check UP shows why the check fails although the server serves visitors.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub(crate) fn explain(visit: &Visit, failed: &[(&Watch, Outcome)]) -> Vec<Option
     explained
 }
 
-/// A change, and the backend and server with this change.
+/// A change, and a copy of the backend and of the server with this change.
 type Changed = (Trial, Backend, Server);
 
 /// Returns the changes to try, the most likely first.
@@ -56,8 +56,8 @@ fn trials(visit: &Visit, watch: &Watch, outcome: Outcome) -> Vec<Changed> {
     let rules = &watch.describes.settings.rules;
     let asks = matches!(&watch.check, Check::Own(own) if own.protocol.sends_request());
     let is_judged = ["L7STS", "L7RSP", "L7TOUT"].contains(&outcome.status());
-    // If the check sends several requests, or a request that HAProxy evaluates, doctor can't write the right
-    // line.
+    // doctor can't write the right line for a check that sends several requests, or for a request that only
+    // HAProxy can evaluate.
     let is_plain = rules.http.all("send").count() < 2 && !rules.sent().is_evaluated;
     if asks && is_judged && is_plain {
         for trial in of_request(watch, &observe::requests(watch, visit)) {
@@ -198,7 +198,7 @@ fn of_request(watch: &Watch, visitors: &[Request]) -> Vec<Trial> {
     trials
 }
 
-/// Returns the names to try as the check's Host, except the Host that it sends now.
+/// Returns the names to try as the check's Host, except the Host that the check sends now.
 fn hosts(watch: &Watch, visitors: &[Request]) -> Vec<String> {
     let sent = visitors
         .iter()
