@@ -27,13 +27,13 @@ const UNITS: [&str; 3] = [
     "/lib/systemd/system",
 ];
 
-/// How long a regular expression of a rule may take.
+/// The time limit for the regular expressions in HAProxy's rules.
 const LONGEST: Duration = Duration::from_secs(1);
 
 const ENABLE: &str = "systemctl enable --now sni-check.socket";
 
-/// Returns the finding that serve refuses HAProxy's requests. It's only a note if the check doesn't ask serve
-/// yet.
+/// Returns a finding which says that serve refuses HAProxy's requests. The finding is only a note if the
+/// check doesn't ask serve yet.
 fn refused(serve: &ServeCheck, what: impl Into<String>) -> Finding {
     // Without the rule that shows serve's code, HAProxy shows the status of the response.
     let code = if serve.shows_code() { 2 } else { 503 };
@@ -49,7 +49,7 @@ fn refused(serve: &ServeCheck, what: impl Into<String>) -> Finding {
         .about([serve.backend.name.clone()])
 }
 
-/// Returns the check, if `sni-check serve` makes the check of the server.
+/// Returns the server's http-check if it asks `sni-check serve`.
 fn served<'a>(watch: &'a Watch) -> Option<&'a ServeCheck<'a>> {
     match &watch.check {
         Check::Serve(serve) => Some(serve),
@@ -86,8 +86,8 @@ pub(crate) fn without_connect(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Returns the codes for failed checks whose answers HAProxy's rules accept. The second value is false if the
-/// rules refuse the answer for a healthy server.
+/// Returns the codes of failed checks for which HAProxy's rules accept serve's answer. The second value is
+/// false if the rules refuse serve's answer for a healthy server.
 fn accepted(serve: &ServeCheck) -> (Vec<Code>, bool) {
     let accepts = |code: Code| {
         let response = response(code, "");
@@ -104,9 +104,9 @@ fn accepted(serve: &ServeCheck) -> (Vec<Code>, bool) {
     (failed.collect(), accepts(Code::Healthy) != Some(false))
 }
 
-/// Finds `http-check expect` rules that refuse a healthy server or accept a failed check, and a check that
-/// doesn't show serve's code and reason. Without an `http-check expect` rule, a 503 from serve still turns
-/// the server DOWN.
+/// Finds `http-check expect` rules that refuse a healthy server or accept a failed check. Also finds a check
+/// for which HAProxy doesn't show serve's code and reason. Without an `http-check expect` rule, the server is
+/// still DOWN if serve answers 503.
 pub(crate) fn expects(_: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch).filter(|serve| serve.connect.is_some())?;
     let rules = &watch.backend.settings.rules.http;
@@ -183,7 +183,7 @@ fn missing(
         ),
         false => format!("the socket {path} does not exist"),
     };
-    // The path may be the host's, but HAProxy needs the path inside the chroot.
+    // The operator may have written the host's path, but HAProxy needs the path inside the chroot.
     let root = jail.root.display().to_string();
     let inside = path.strip_prefix(root.trim_end_matches('/'));
     let inside = inside.filter(|inside| jail.is_chroot() && inside.starts_with('/'));
@@ -204,8 +204,8 @@ fn missing(
     }
 }
 
-/// Returns what to do. A shell command follows this text. `has_unit` is true if the package's unit listens at
-/// this path. `files` are the `--files` options that serve needs.
+/// Returns the text of the fix, which comes before a shell command. `has_unit` is true if the package's unit
+/// listens at this path. `files` contains the `--files` options that serve needs.
 fn advice(has_unit: bool, files: &str) -> String {
     match (has_unit, files) {
         (false, _) => "start sni-check serve:".to_owned(),
@@ -216,7 +216,7 @@ fn advice(has_unit: bool, files: &str) -> String {
     }
 }
 
-/// Returns the folders of the files that these options name, each once, for `--files`.
+/// Returns the folders of the files that these options name, without duplicates.
 fn folders<'a>(options: impl Iterator<Item = &'a Options>) -> Vec<String> {
     let mut folders: Vec<String> = Vec::new();
     for (_, file) in options.flat_map(Options::files) {
@@ -228,7 +228,7 @@ fn folders<'a>(options: impl Iterator<Item = &'a Options>) -> Vec<String> {
     folders
 }
 
-/// Returns the folders that serve needs for all backends that ask this socket.
+/// Returns the folders of all files that the checks on this socket need.
 fn all_folders(serve: &ServeCheck, visit: &Visit) -> Vec<String> {
     let asks = |watch: &&Watch| match &watch.check {
         Check::Serve(other) => other.socket() == serve.socket(),
@@ -293,8 +293,8 @@ fn forbidden(
         ))
 }
 
-/// Without `--run`, finds files that serve possibly can't read: serve's command line allows or forbids them,
-/// and doctor doesn't know this command line. `--run` asks serve to find out.
+/// Finds files that serve may not be allowed to read. serve's command line allows them or not, and doctor
+/// doesn't know this command line. With `--run`, this rule finds nothing, because doctor then asks serve.
 pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch)?;
     let options = &watch.own.as_ref()?.options;
@@ -302,7 +302,7 @@ pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if visit.call.run || folders.is_empty() || visit.serving.of(serve).is_some() {
         return None;
     }
-    // Another rule already advises starting serve, with these folders.
+    // The rule `serve-socket` already advises starting serve with these folders.
     if socket_of(serve, visit).is_some() {
         return None;
     }
