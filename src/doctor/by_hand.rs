@@ -81,10 +81,10 @@ pub(crate) fn traffic_name(watch: &Watch) -> Option<String> {
     }
 }
 
-/// Sets the address to connect to, and the target. The target is the first known name of these: the SNI name
-/// of visitors' traffic, the check's SNI name, and the check's Host. Without a known name, the target is the
-/// server's address, or `localhost` for a unix socket. The same is true for a check by sni-check with
-/// `--no-sni`, because such a check sends the address as Host.
+/// Sets the address to connect to, and the target. The target is the first of these names that is known: the
+/// SNI name of visitors' traffic, the check's SNI name, and the check's Host. If none of them is known, the
+/// target is the server's address, or `localhost` for a unix socket. The target is also the address for a
+/// check by sni-check with `--no-sni`, because such a check sends the address as Host.
 pub(crate) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Options {
     let name = traffic_name(watch).or_else(|| options.sni.clone());
     let host = watch.backend.settings.rules.host();

@@ -15,8 +15,8 @@ use super::names::{bare, is_literal, misspelt};
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// Finds a check and traffic that trust different roots, and CA files without a root. A chain may then fail
-/// either in the check or in traffic.
+/// Finds a check and traffic that trust different roots. Also finds a CA file without a root. In both cases,
+/// the server's certificate may be accepted by the check but not by traffic, or the other way round.
 pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;

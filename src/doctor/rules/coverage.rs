@@ -194,7 +194,7 @@ pub(crate) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
     let unchecked: Vec<&Watch> = unchecked
         .filter(|watch| is_unchecked(watch.server))
         .collect();
-    // In `mode log` servers receive log lines, mostly over UDP, where no check is possible.
+    // In `mode log`, servers receive log lines, most often over UDP. No check is possible over UDP.
     let all = unchecked.len() == backend.servers.len() && !backend.settings.logs;
     let (true, Some(first)) = (all, unchecked.first()) else {
         return Vec::new();

@@ -14,7 +14,7 @@ use crate::haproxy::config::proxy::Global;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::Visit;
 
-/// The shortest time, in seconds, in which HAProxy polls and skips a closed descriptor.
+/// The shortest time that HAProxy needs to poll and skip one closed descriptor, in seconds.
 const LEAST: f64 = 1e-8;
 
 /// doctor always reports limits of at least this size, even if closing the descriptors is fast on this host.
@@ -77,9 +77,10 @@ fn cost() -> f64 {
 }
 
 impl Closed {
-    /// Returns how many descriptors HAProxy closes: all descriptors below its soft limit. HAProxy raises the
-    /// soft limit with which it started to the value that its configuration asks for. Otherwise, it raises
-    /// the soft limit to the hard limit (from 3.1 on, to at most 1048576). It never lowers the soft limit.
+    /// Returns how many descriptors HAProxy closes: all descriptors below its soft limit. If the
+    /// configuration asks for a number of descriptors, HAProxy raises its soft limit to this number.
+    /// Otherwise, it raises its soft limit to the hard limit (from 3.1 on, to at most 1048576). HAProxy never
+    /// lowers its soft limit.
     fn new(global: &Global, limits: Limits, since_3_1: bool) -> Closed {
         let asked = match (&global.ulimit_n, &global.maxconn) {
             (Some(limit), _) => Closed::Configured(limit.value, "ulimit-n"),

@@ -71,7 +71,7 @@ pub(crate) fn second_request(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a tcp-check that waits before it sends. An HTTP server sends nothing before a request.
+/// Finds a tcp-check that expects text before it sends anything. An HTTP server only answers requests.
 pub(crate) fn waits_for_banner(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let set = &watch.backend.settings;
     let option = set.check.as_ref()?;
@@ -180,8 +180,8 @@ pub(crate) fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Pl
     }
 }
 
-/// Returns true if the configuration describes what the check expects, and a response with this status
-/// meets it.
+/// Returns true if the configuration describes what the check expects, and this status meets the expectations
+/// about the status.
 pub(crate) fn accepts(watch: &Watch, status: u16) -> bool {
     expected(watch).is_some_and(|(expected, _)| statuses(&expected).contains(&status))
 }

@@ -249,8 +249,8 @@ pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Returns the name of a `req.` variable, without its scope. HAProxy removes these variables before it
-/// connects.
+/// Returns the name of a variable with the scope `req`, without the scope. HAProxy removes variables with
+/// this scope before it connects to a server.
 fn request_variable(expression: &str) -> Option<&str> {
     let name = expression.strip_prefix("var(req.")?;
     name.split([',', ')']).next()
@@ -465,8 +465,8 @@ pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Describes a check with several connections, one of which goes to a different address or port from
-/// visitors. The check is UP only if all connections succeed.
+/// Describes a check with several connections, if one of them goes to a different address or port from
+/// visitors' connections. The check is UP only if all its connections succeed.
 fn another_endpoint(watch: &Watch, check: &Connection) -> Finding {
     let (other, used) = (
         check.endpoint.to_string(),

@@ -17,7 +17,7 @@ use crate::doctor::visit::{Visit, Watch};
 /// If a `--timeout` is shorter than this, the operator probably meant seconds.
 const SHORT: Duration = Duration::from_millis(20);
 
-/// Finds a check that may take longer than HAProxy waits, or that has hardly any time.
+/// Finds a check that may take longer than HAProxy waits, or whose time limit is extremely short.
 pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
     let accepted = watch.own.as_ref()?;
     let own = accepted.plan.timeout;
@@ -45,7 +45,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                 limit.name,
                 or_default(limit.place.is_some()),
             );
-            // A tenth of HAProxy's limit is left for starting the program.
+            // This leaves a tenth of HAProxy's limit for starting the program.
             let shorter = limit.time * 9 / 10;
             Some(
                 Finding::note(Effect::Down, what)

@@ -57,7 +57,7 @@ pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
         let is_up = found.effect.is_of_check() && is_in(&always_up);
         let hides_code = is_in(&without_code);
         let restriction = match restriction {
-            // With this `http-check expect`, no check is ever DOWN.
+            // With such an `http-check expect` rule, no check is ever DOWN.
             None if is_up => {
                 found.mark = Mark::Note;
                 Some("http-check expect detects a failed check")

@@ -56,8 +56,8 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     if malformed(&sent).is_some() {
         return None;
     }
-    // HTTP/1.1 requires a Host. In `mode http`, or with TLS, visitors' requests have one, and the server may
-    // have several sites.
+    // HTTP/1.1 requires a Host. In `mode http`, or with TLS, visitors' requests have a Host, and the server
+    // may have several sites.
     let has_sites = pair.tls().is_some() || watch.backend.settings.http;
     let shows = match (has_sites, sent.is_1_1()) {
         (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
@@ -469,7 +469,7 @@ pub(crate) fn other_site(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if !is_name || is_same(sni) || other_host(visit, watch).is_some() {
         return None;
     }
-    // There is no difference if visitors' requests have the same SNI and Host as the check.
+    // Report nothing if visitors' requests have the same SNI and the same Host as the check.
     let given = watch.backend.given_host().map(|at| &at.value);
     let mut visitors = watch.backend.visitors.names.iter().chain(given);
     if name_of_traffic(watch) == Some(sni) && visitors.any(|visitor| is_same(visitor)) {

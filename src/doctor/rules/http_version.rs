@@ -185,7 +185,8 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let only_http2 = alpn(pair.traffic).is_some_and(|alpn| alpn == "h2");
     let offers = offers_http2_of(&of_check);
     let asks = own.protocol.sends_request();
-    // A server may refuse the handshake of a check that offers other protocols.
+    // Even a check without a request can fail: a server may refuse its handshake if it offers protocols that
+    // the server doesn't have.
     let needs_http1 = asks || (own.protocol == Protocol::Connect && !of_check.is_empty());
     let (_, at, proto) = where_set(watch, "proto");
     let from = at.trim_start_matches("in ").trim_start_matches("on ");

@@ -88,7 +88,7 @@ pub(crate) fn is_never_a_name(expression: &str) -> bool {
 /// Like [`literal`], but for an expression whose value is an address, a number or a part of the request.
 /// Returns `None` if the value may be the name of a site.
 fn never_a_name(visit: &Visit, watch: &Watch, expression: &str) -> Option<(String, String, bool)> {
-    // Visitors of a unix socket have no address. HAProxy then sends no SNI.
+    // Visitors who connect to a unix socket have no address, so HAProxy sends no SNI for them.
     let is_of_connection = expression.starts_with("dst") || expression.starts_with("src");
     if is_of_connection && visit.config.facts.unix_listener {
         return None;
@@ -209,7 +209,7 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
         }
         false => meant(sent).to_owned(),
     };
-    // If the variable in the right name isn't set, the name is empty, and HAProxy refuses it.
+    // If the right name is a variable that isn't set, its value is empty, and HAProxy refuses an empty name.
     let of_traffic = name_of_traffic(watch);
     let of_traffic = of_traffic.filter(|name| *name != right && Some(*name) != value.as_deref());
     let set = match (right.contains('$') && value.is_none(), of_traffic) {

@@ -293,8 +293,9 @@ fn forbidden(
         ))
 }
 
-/// Finds files that serve may not be allowed to read. serve's command line allows them or not, and doctor
-/// doesn't know this command line. With `--run`, this rule finds nothing, because doctor then asks serve.
+/// Finds files that serve may not be allowed to read. serve's command line decides which files it may read,
+/// and doctor doesn't know this command line. With `--run`, this rule finds nothing, because doctor then asks
+/// serve.
 pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch)?;
     let options = &watch.own.as_ref()?.options;

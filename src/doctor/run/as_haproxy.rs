@@ -53,7 +53,7 @@ pub(crate) fn start(check: &ExternalCheck, jail: &Jail, root: bool) -> io::Resul
 }
 
 /// Returns the words that the inner command reads: chroot, user, group, command, four arguments, environment.
-/// The inner command enters no chroot if this word is empty, and keeps its user if that word is empty.
+/// If the word for the chroot or for the user is empty, the inner command skips this step.
 fn words(check: &ExternalCheck, jail: &Jail, root: bool) -> Vec<String> {
     let if_root = |word: String| if root { word } else { String::new() };
     let chroot = jail.root.display().to_string();

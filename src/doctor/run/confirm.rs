@@ -360,7 +360,8 @@ fn confirm_one(
     // If visitors get HAProxy's own error page, the server hasn't seen their request.
     let is_about_request =
         |found: &Finding| matches!(found.id, "check-without-host" | "unused-rule");
-    // If the server accepts no connection from visitors, only the check's other port can explain that.
+    // If the server accepts no connection from visitors, only a finding about the check's different address
+    // or port can explain why the check is UP.
     let is_about_address = |found: &Finding| found.id == "check-other-port";
     let explains = |found: &Finding| match by_difference {
         _ if !visitor.connects => is_about_address(found),

@@ -37,8 +37,8 @@ impl Runs {
 /// A visitor's request to a server through HAProxy, and its result.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
-    /// The method, the path and the Host. If the server accepts no connection, `connection to` and the
-    /// address.
+    /// The method, the path and the Host. If the server accepts no connection, this is `connection to` and
+    /// the address.
     pub request: String,
     /// False if the server accepts no connection, whatever visitors send.
     pub connects: bool,

@@ -18,8 +18,8 @@ use crate::doctor::finding::{LATE, METHOD, REFUSED_REQUEST};
 use crate::doctor::rules::names::{bare, name_of_check};
 use crate::doctor::visit::{Visit, Watch, own_check};
 
-/// Returns, for each server, the first change that makes its check UP, or `None` if no change does. `failed`
-/// lists the servers for which HAProxy's own check failed.
+/// Explains why HAProxy's own check failed for these servers. Returns one value for each server: the first
+/// change that makes its check UP, or `None` if no change does.
 pub(crate) fn explain(visit: &Visit, failed: &[(&Watch, Outcome)]) -> Vec<Option<Trial>> {
     let mut explained: Vec<Option<Trial>> = failed.iter().map(|_| None).collect();
     let (mut questions, mut patience) = (Vec::new(), Duration::ZERO);
@@ -117,8 +117,8 @@ fn late(watch: &Watch, outcome: Outcome) -> Option<Changed> {
     Some((trial, backend, server))
 }
 
-/// Returns the requests to try. Most of them change one part of the check's request, such as the method or a
-/// field. The last request combines several of these changes.
+/// Returns the requests to try. Most of these requests change one part of the check's request, such as the
+/// method or a field. The last request combines several of these changes.
 fn of_request(watch: &Watch, visitors: &[Request]) -> Vec<Trial> {
     let sent = watch.describes.settings.rules.sent();
     let mut trials = Vec::new();

@@ -152,8 +152,8 @@ const ADDRESS: &str = "An IP address can't be an SNI name (RFC 6066).";
 const NO_BODY: &str = "A response to HEAD has no body, so a check that expects text in the body always fails. \
                        It needs the method GET.";
 
-/// Corrects the names, the path and the method. Replaces an SNI name that is missing or an IP address.
-/// Returns what was wrong with the path or the method, or that the SNI name was an IP address.
+/// Corrects the names, the path and the method. Replaces an SNI name that is an IP address, and adds one if
+/// it's missing. Returns what was wrong with the path or the method, or that the SNI name was an IP address.
 fn repair(visit: &Visit, watch: &Watch, options: &mut Options) -> Option<&'static str> {
     let names = options.sni.iter_mut().chain(&mut options.target);
     for name in names.chain(&mut options.verify_host) {

@@ -80,9 +80,9 @@ fn time(backend: &Backend, server: &Server) -> Duration {
     check.map_or(inter, |check| check.value).min(LONGEST)
 }
 
-/// Returns how long HAProxy's own check may take. Without `timeout check`, the limit is `inter`. Otherwise
-/// the smaller of `inter` and `timeout connect` limits connection and handshake, and `timeout check` limits
-/// the rest.
+/// Returns how long HAProxy's own check may take. Without `timeout check`, the limit is `inter`. Otherwise,
+/// the smaller of `inter` and `timeout connect` limits the connection and the handshake, and `timeout check`
+/// limits the rest of the check.
 pub(crate) fn limit(backend: &Backend, server: &Server) -> Duration {
     let set = &backend.settings;
     let inter = server.settings.inter().map_or(INTER, |inter| inter.value);

@@ -65,7 +65,7 @@ fn parse(check: &ExternalCheck) -> Result<Options> {
     let path = check.variable("PATH").unwrap_or_default();
     let mut arguments = check.arguments.clone();
     // HAProxy resolves a name itself, and passes an address to the check. With an SRV record, it also finds
-    // the port. Options are valid or not whatever the address and the port are, so use fixed values here.
+    // the port. Neither affects whether the options are valid, so any valid address and port will do.
     let endpoint = &check.server.endpoint;
     if endpoint.name().is_some() {
         "192.0.2.1".clone_into(&mut arguments[2]);
@@ -160,9 +160,8 @@ const SYSTEM_CA: &[&str] = &[
     "/etc/ssl/certs/ca-bundle.crt",
 ];
 
-/// Examines the files that the options name, and returns findings about them. Removes each file that
-/// HAProxy's user can't read from the options. Removes both the certificate and the key if one of them can't
-/// be read.
+/// Examines the files that the options name, and returns findings about them. If HAProxy's user can't read a
+/// file, removes this file from the options. If this file is the certificate or the key, removes both.
 fn files(
     options: &mut Options,
     check: &ExternalCheck,

@@ -1,4 +1,4 @@
-//! The `sni-check serve` processes of this host, and what they were started with.
+//! The `sni-check serve` processes of this host, and their command lines.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ impl Serving {
         let path = check.socket()?;
         let path = self.outside(&path);
         let listens = |process: &&Process| match process.call.own.listen.as_slice() {
-            // Without --listen, systemd opened the socket.
+            // A process without --listen gets its sockets from systemd.
             [] => OF_UNIT.contains(&path.as_str()),
             addresses => addresses.iter().any(|address| {
                 let listening = address.strip_prefix("unix:").unwrap_or(address);
