@@ -288,7 +288,7 @@ fn own_meaning(watch: &Watch, outcome: Outcome, why: &str) -> &'static str {
         ("SOCKERR", _) => "HAProxy's own check can't connect, or its connection is closed early",
         ("L6RSP" | "L6TOUT", _) if shakes_hands => "the TLS handshake of HAProxy's own check fails",
         ("L6RSP" | "L6TOUT", _) => "a rule of HAProxy's own check fails, and shows this status",
-        ("L7STS", _) => "HAProxy's own check gets another status or content than it expects",
+        ("L7STS", _) => "HAProxy's own check gets a status or content that it does not expect",
         ("L7RSP", _) => "HAProxy's own check gets no valid response",
         ("L7OKC", Some(404)) => {
             "HAProxy's own check gets 404, so http-check disable-on-404 keeps new visitors away"

@@ -360,7 +360,7 @@ pub(crate) fn alone_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
                 .place("no-ssl")
                 .unwrap_or(&watch.server.place))
             .shows(
-                "UP with L4OK while visitors get 400 or 502, or DOWN, where the server speaks TLS",
+                "where the server speaks TLS: UP with L4OK while visitors get 400 or 502, or DOWN",
             )
             .write("if the server speaks TLS, write the same words as for the other server"),
     )

@@ -71,7 +71,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                 Finding::note(Effect::Down, what)
                     .at(watch.options_place())
                     .shows(format!(
-                        "L7TOUT (DOWN) without a cause where the server takes longer than {limit}ms"
+                        "L7TOUT (DOWN), without sni-check's reason, where the server takes longer than {limit}ms"
                     ))
                     .foretells(&["L7TOUT"])
                     .write(format!(

@@ -161,7 +161,7 @@ fn socket_of(serve: &ServeCheck, visit: &Visit) -> Option<Finding> {
     Some(match jail.find(&path, Need::Connect).err()? {
         Obstacle::Missing => missing(serve, visit, &path, problem),
         Obstacle::NotRegular => problem(format!("{outside} is not a socket"))
-            .write("move it away, or write another path here; then start sni-check serve there:")
+            .write("write another path here; or move this file away, and start sni-check serve at its path:")
             .paste(call(serve, visit, &outside)),
         Obstacle::Forbidden(at) => forbidden(visit, &path, &outside, &at, problem),
         Obstacle::Hidden(_) => return None,
@@ -283,7 +283,7 @@ fn forbidden(
     let group = &visit.jail.group;
     problem(what)
         .write(format!(
-            "give the socket HAProxy's group; to keep it after a restart, start sni-check serve \
+            "give the socket HAProxy's group; to keep the group after a restart, start sni-check serve \
              with --group {group} and without --mode:"
         ))
         .paste(format!(

@@ -224,8 +224,8 @@ fn in_time_by_chance(visit: &Visit, watch: &Watch, ran: &Ran) -> Option<Finding>
             .at(&limit.place)
             .about([watch.name()])
             .shows(
-                "L7OK or L7TOUT, if the response alone takes so long: before 3.2, HAProxy often waits longer than \
-                 timeout check; later versions don't",
+                "L7OK, or L7TOUT (DOWN) if the response itself takes that long; before 3.2, HAProxy often \
+                 waits longer than timeout check, but later versions don't",
             )
             .write(format!("timeout check {}s in the backend", LONGEST.as_secs())),
     )
