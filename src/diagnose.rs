@@ -1,8 +1,8 @@
-//! `sni-check diagnose`: says what is wrong with a server, at which layer, and what to put into
-//! haproxy.cfg. It runs the check itself, and variations of the check in parallel.
+//! `sni-check diagnose`: says what is wrong with a server, at which layer, and what to put into haproxy.cfg.
+//! It runs the check itself, and variations of the check in parallel.
 //!
-//! `Plan -> Facts -> causes weighed -> trials -> Report -> text or JSON`. docs/json.md documents the
-//! JSON object that `--json` prints.
+//! `Plan -> Facts -> weighed causes -> trials -> Report -> text or JSON`. docs/json.md documents the JSON
+//! object that `--json` prints.
 
 mod ask;
 mod attempts;
@@ -67,7 +67,7 @@ Examples:
 /// Diagnoses the server, prints the report, and returns the code of the check.
 ///
 /// # Errors
-/// The program of `--haproxy FILE` can't be run. In this case, diagnose sends nothing.
+/// Fails if the program of `--haproxy FILE` can't be run. In this case, diagnose sends nothing.
 pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     let text = format!(
         "{} takes too long to diagnose (a limit of sni-check). Run sni-check without diagnose: a single check ends \
@@ -105,7 +105,7 @@ fn investigate(asked: Facts, session: &Session) -> (Search, Opinion) {
     loop {
         let is_further = match opinion.proved.take() {
             Some(proved) => search.adopt(proved, session),
-            // If only HAProxy got a response, the causes of the response's status propose further changes.
+            // If only HAProxy got a response, the possible causes of its status propose further changes.
             None => search.add_status(opinion.facts.as_ref()),
         };
         if !is_further {
@@ -123,8 +123,8 @@ fn longest(timeout: Duration) -> Duration {
     timeout * 8 + Duration::from_secs(35)
 }
 
-/// Sets a timer that ends the program after the time `left`. The program then prints `text`, which says why
-/// it ends, and the milliseconds since `start`.
+/// Ends the program after the time `left`. The program then prints `text`, which gives the reason, and the
+/// milliseconds since `start`.
 fn bound(left: Duration, text: &str, start: Instant) {
     let to = Channel::Descriptor(stderr());
     let texts = vec![Text::new(to, text, "ms\n")];

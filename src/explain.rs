@@ -15,11 +15,12 @@ pub use self::shown::{SHOWN, Shown};
 
 /// Returns the text for the words that follow `explain`.
 ///
-/// # Errors The words are neither a code, nor a word that HAProxy shows, nor the name of a TLS alert.
+/// # Errors
+/// Fails if the words aren't a code, a word that HAProxy shows, or the name of a TLS alert.
 pub fn text(words: &[String]) -> Result<String> {
     match words {
         [] => Ok(table(Code::ALL) + "\n" + &shown::table()),
-        // Some of HAProxy's texts have several words, such as `no check` and `MAINT (resolution)`.
+        // Some of HAProxy's results have several words, such as `no check` and `MAINT (resolution)`.
         words => one(&words.join(" ")),
     }
 }
@@ -38,8 +39,8 @@ Examples:
   sni-check explain PROCTOUT
 ";
 
-/// After a check without a code, `show stat` still shows the code of an earlier check. Operators may look up
-/// that code.
+/// If a check ends without a code, `show stat` still shows the code of an earlier check. Operators may look
+/// up that code.
 const STALE: &str = "In HAProxy's statistics, a code next to PROCTOUT or L7TOUT is from an earlier check. \
     Ignore it.";
 
@@ -93,7 +94,7 @@ fn one(word: &str) -> Result<String> {
     }
 }
 
-/// Returns the codes in three columns: code, HAProxy's word, meaning.
+/// Returns a table of the codes with three columns: code, HAProxy's word, meaning.
 fn table(codes: impl IntoIterator<Item = Code>) -> String {
     let mut text = "code  HAProxy  meaning\n".to_owned();
     for code in codes {
@@ -103,7 +104,7 @@ fn table(codes: impl IntoIterator<Item = Code>) -> String {
     text
 }
 
-/// Appends the numbered causes of a code or word.
+/// Appends the causes of a code or word as a numbered list.
 fn causes(text: &mut String, sign: Sign) {
     for (index, cause) in causes_of(sign).into_iter().enumerate() {
         text.push('\n');
@@ -114,8 +115,8 @@ fn causes(text: &mut String, sign: Sign) {
     }
 }
 
-/// Returns the table of docs/troubleshooting.md: the most common cause of each code and of each of
-/// HAProxy's words, and what to change.
+/// Returns the rows of the table in docs/troubleshooting.md. A row has a code or one of HAProxy's words, its
+/// most common cause, and what to change.
 pub fn troubleshooting() -> Vec<(String, String, String)> {
     let codes = Code::ALL.map(|code| (code.number().to_string(), Sign::Code(code)));
     let shown = SHOWN
@@ -128,7 +129,8 @@ pub fn troubleshooting() -> Vec<(String, String, String)> {
     rows.collect()
 }
 
-/// Returns a sentence about the TLS alert of a failure, if the failure is about an alert.
+/// Returns a sentence about the TLS alert that caused the failure. Returns `None` if the cause wasn't an
+/// alert.
 pub fn alert_of(failure: &Failure) -> Option<String> {
     let alert = match failure {
         Failure::ClientCertificate { alert, .. }
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_haproxy_are_explained_as_in_the_table() {
+    fn explanations_of_haproxys_words_agree_with_the_table() {
         let table = text(&[]).expect("the table");
         for shown in &SHOWN {
             let row = format!("{:<10}  {:<44}  ", shown.word, shown.brief);
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_haproxy_for_a_check_that_did_not_run_have_causes() {
+    fn explanations_contain_the_expected_hints() {
         for (word, part) in [
             ("255", "could not run"),
             ("127", "to sni-check itself"),

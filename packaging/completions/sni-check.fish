@@ -68,7 +68,7 @@ complete -c sni-check -n '__fish_seen_subcommand_from explain' -a L6OK -d 'the T
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a L4OK -d 'connecting works; nothing else is checked'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a INI -d 'no check has ended since HAProxy started'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a MAINT -d 'in maintenance: no traffic and no check'
-complete -c sni-check -n '__fish_seen_subcommand_from explain' -a NOLB -d 'no new visitors, but the present ones stay'
+complete -c sni-check -n '__fish_seen_subcommand_from explain' -a NOLB -d 'no new visitors, but current visitors stay'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a DRAIN -d 'draining: no new visitors'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a HANA -d 'too many errors in visitors\' traffic'
 complete -c sni-check -l help -d 'display usage information'

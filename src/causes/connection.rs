@@ -24,7 +24,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The check fails if it connects from the address of --source ({source}). Either this host doesn't have that address, or the server accepts only this host's usual address.",
         confirm: "`ip address` lists the addresses of this host. The port of --source may also be in use.",
-        change: "Leave out --source, and `source` on the server line or in the backend. Or correct the address, or allow it at the server.",
+        change: "Leave out --source, and `source` on the server line or in the backend. Or correct the address, or allow it on the server.",
         weigh: |facts| match facts.failure() {
             Some(Failure::Source(..)) => Weight::Proved,
             _ => Weight::Possible.when(facts.options.source.is_some()),
@@ -83,8 +83,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "firewall-resets",
         shows_as: &[at(Code::ConnectionRefused, 3)],
         place: Place::Network,
-        what: "A firewall answers the connection with a reset.",
-        confirm: "Connect from the server itself. If that works, a firewall on the way refuses HAProxy.",
+        what: "A firewall resets the connection.",
+        confirm: "Connect from the server itself. If that works, a firewall between HAProxy and the server resets the connection.",
         change: "Allow HAProxy's address.",
         ..Cause::BASE
     },
@@ -111,7 +111,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "host-down",
         shows_as: &[at(Code::ConnectTimeout, 2)],
-        what: "The server is switched off, or its queue of connections is full.",
+        what: "The server is switched off, or its queue of new connections is full.",
         confirm: "ping {address}. If the queue is full, ss -ltn on the server shows Recv-Q at its limit.",
         change: "Start the server, or raise its backlog.",
         ..Cause::BASE
@@ -135,7 +135,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "This host has no route to the server's IPv6 address, which is common in containers.",
         confirm: "ip -6 route get {address}",
-        change: "Write the server's IPv4 address on the server line, or give this host IPv6.",
+        change: "Write the server's IPv4 address on the server line, or set up IPv6 on this host.",
         weigh: |facts| {
             let unreachable = [Errno::NETUNREACH, Errno::ADDRNOTAVAIL];
             let code = errno(facts);
@@ -211,7 +211,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Returns the kernel's error for connecting.
+/// Returns the kernel's error, if the check couldn't connect.
 fn errno(facts: &Facts) -> Option<Errno> {
     match facts.failure() {
         Some(Failure::Connect(errno)) => Some(*errno),

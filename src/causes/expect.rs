@@ -150,7 +150,7 @@ fn is_cut_short(facts: &Facts) -> bool {
 }
 
 /// Returns a trial in which the expectation that isn't met ignores upper and lower case. `None` if the check
-/// failed for another reason, or if the expectation has no such form.
+/// failed for another reason, or if the expectation can't ignore case.
 fn in_any_case(facts: &Facts) -> Option<Trial> {
     let (Failure::Body { expected, .. } | Failure::Header { expected, .. }) = facts.failure()?
     else {
@@ -164,8 +164,8 @@ fn in_any_case(facts: &Facts) -> Option<Trial> {
     Some(trial.with("rule", text))
 }
 
-/// Returns a trial in which the check expects this status. A check that looks for a text or a header would
-/// still fail.
+/// Returns a trial in which the check expects this status. Returns no trial if a text or a header is missing,
+/// because the check would still fail.
 pub(super) fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
     let rule = format!("status {status}").parse::<Expectation>();
     let Some(rule) = rule.ok().filter(|_| facts.expects_other_status()) else {

@@ -36,7 +36,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "page-moved",
         shows_as: &[at(Code::Status, 12)],
         place: Place::Config,
-        what: "The page redirects to {location} on the same host. The check follows no redirects.",
+        what: "The page redirects to {location} on the same host. The check doesn't follow redirects.",
         confirm: "The check's line shows where the redirect points.",
         change: "Check that page: --uri {location}.",
         weigh: |facts| Weight::Possible.when(facts.redirect().is_some()),
@@ -139,7 +139,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The page requires a login (401), which shows that the application works.",
         confirm: "Request the page from this host: {curl} URL",
-        change: "Check a page without a login (--uri /healthz), or send credentials with --header @FILE. Or accept the status, with only --expect 'status 401'.",
+        change: "Check a page without a login (--uri /healthz), or send credentials with --header @FILE. Or accept only this status: --expect 'status 401'.",
         // Some servers that require a client certificate answer 401 to clients without one.
         weigh: |facts| {
             let by_page = !facts.client_certificate_asked();
@@ -156,7 +156,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 17)],
         what: "The server denies this host access to {uri} (403). It denies access to visitors too, because their requests come through HAProxy.",
         confirm: "Request the page from this host: {curl} URL",
-        change: "Allow HAProxy's address at the server, or check a page that is open to everyone.",
+        change: "Allow HAProxy's address on the server, or check a page that is open to everyone.",
         weigh: |facts| Weight::Likely.when(facts.status() == Some(403)),
         ..Cause::BASE
     },
@@ -335,7 +335,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The head of the response is longer than --max-head allows. HAProxy accepts the response.",
         confirm: "The check's line names the limit.",
-        change: "Leave out --max-head. Then the check accepts a head as long as HAProxy does.",
+        change: "Leave out --max-head. The check then has the same limit as HAProxy.",
         weigh: |facts| Weight::Possible.when(facts.options.max_head.is_some()),
         trials: |facts| vec![Trial::new(facts, |options| options.max_head = None)],
         ..Cause::BASE
@@ -346,7 +346,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The head of the response is longer than 15360 bytes, the most that HAProxy accepts for visitors by default (tune.bufsize minus tune.maxrewrite). Visitors get 502, though HAProxy's own check may be UP.",
         confirm: "The check's line names the limit.",
-        change: "Shorten the head at the server. Cookies usually take up most of the head. Or raise both limits: tune.bufsize {buffer} in the `global` section, and --max-head {head}.",
+        change: "Shorten the head on the server. Cookies usually take up most of the head. Or raise both limits: tune.bufsize {buffer} in the `global` section, and --max-head {head}.",
         weigh: |facts| {
             Weight::Proved.when(matches!(facts.failure(), Some(Failure::LongHead { .. })))
         },
@@ -383,7 +383,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Returns true if the checked page redirects to itself, even if a redirect is expected.
+/// Returns true if the checked page redirects to itself, even if the check expects a redirect.
 pub fn redirects_to_itself(facts: &Facts) -> bool {
     let location = match &facts.verdict.result {
         Ok(Some(response)) if (300..400).contains(&response.status) => response.location.as_deref(),
@@ -395,15 +395,15 @@ pub fn redirects_to_itself(facts: &Facts) -> bool {
     path.is_some() && path.as_deref() == uri.map(|uri| uri.as_str())
 }
 
-/// A second cause that diagnose reports together with the cause of another page or site, if it tried that
-/// page or site with GET in place of the check's method.
+/// The cause that diagnose adds to a cause about another page or site, if diagnose tried that page or site
+/// with GET instead of the check's method.
 pub(super) const METHOD_UNTRIED: Cause = Cause {
     id: "method-untried",
     shows_as: &[at(Code::Status, 40)],
     place: Place::Config,
-    what: "The check succeeds there with GET. diagnose doesn't send {method} to another page or site, because that request could change data.",
-    confirm: "Find out whether the server answers {method} there without a change of its data.",
-    change: "Use --method GET. If the check needs {method}, make only the other change.",
+    what: "The check succeeds with GET on another page or site. diagnose doesn't send {method} there, because that request could change data.",
+    confirm: "Find out whether the server answers {method} there without changing data.",
+    change: "Use --method GET. If the check needs {method}, change only the page or site.",
     // Only a trial with another page or site can prove this cause.
     weigh: |_| Weight::RuledOut,
     ..Cause::BASE
@@ -508,8 +508,8 @@ fn same_site(facts: &Facts, location: &str) -> Option<String> {
     (same && is_ours).then(|| path.to_owned())
 }
 
-/// Returns a trial of another page. If the check looks for a text or a header, only a page that has it is the
-/// right page.
+/// Returns a trial of another page. If the check looks for a text or a header, the trial must succeed,
+/// because only the right page has this text or header.
 fn uri_trial(facts: &Facts, path: &str) -> Trial {
     // A path in the URL would contradict --uri.
     let host = &facts.plan.names.host;

@@ -55,7 +55,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::ResponseTimeout, 2),
         ],
         place: Place::Config,
-        what: "The server answers, but later than the check waits ({timeout}).",
+        what: "The server answers, but only after the check's time limit ({timeout}).",
         confirm: "Run the check by hand with --timeout 10s. Its line shows how long each phase took.",
         change: "Raise --timeout, and raise inter and timeout connect above it. Or make the page faster.",
         trials: |facts| more_time(facts).into_iter().collect(),
@@ -84,7 +84,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "name-not-sent",
         shows_as: &[at(Code::CertificateForOtherName, 8)],
         place: Place::Config,
-        what: "The check sends no SNI. The server sends the certificate of {left-out} anyway, but HAProxy verifies no name then, and sni-check verifies {wanted}.",
+        what: "The check sends no SNI. The server sends the certificate of {left-out} anyway. Without SNI and verifyhost, HAProxy verifies no name, but sni-check verifies {wanted}.",
         confirm: "The check's line says no-sni, and lists the names of the certificate.",
         change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line, or sni-check without --no-sni.",
         weigh: |facts| Weight::Possible.when(!with_name(facts, true).is_empty()),
@@ -125,7 +125,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The server doesn't know the name {sni}. It refuses the handshake, or sends its default certificate.",
         confirm: "sni-check diagnose compares handshakes with the name, without SNI and with a made-up name.",
-        change: "Correct --sni, and sni and check-sni on the server line. Or set up {sni} at the server, with its own certificate. With a name that visitors don't use, the check would be UP while visitors aren't served.",
+        change: "Correct --sni, and sni and check-sni on the server line. Or set up {sni} on the server, with its own certificate. With a name that visitors don't use, the check would be UP while visitors aren't served.",
         evidence: "{name-evidence}",
         weigh: sni_unknown,
         ..Cause::BASE
@@ -189,7 +189,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "certificate-for-addresses",
         shows_as: &[at(Code::CertificateForOtherName, 9)],
         place: Place::Config,
-        what: "The certificate has only IP addresses ({presented-addresses}), so it matches no SNI name and no verifyhost: HAProxy compares both with DNS names only.",
+        what: "The certificate has only IP addresses ({presented-addresses}), so it matches no SNI name and no verifyhost: HAProxy compares both only with DNS names and common names.",
         confirm: "sni-check diagnose shows all names of the certificate.",
         change: "Leave out sni, check-sni and verifyhost on the server line (--no-sni for sni-check). HAProxy then verifies no name, and sni-check verifies the server's address. Or have a certificate issued that has a DNS name.",
         weigh: |facts| {
@@ -206,7 +206,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "name-not-verified",
         shows_as: &[at(Code::CertificateForOtherName, 13)],
         place: Place::Config,
-        what: "Without SNI (--no-sni) HAProxy verifies no name, but sni-check verifies {wanted}.",
+        what: "Without SNI (--no-sni) and verifyhost, HAProxy verifies no name, but sni-check verifies {wanted}.",
         confirm: "HAProxy's own check is UP. The check's line lists the names of the certificate.",
         change: "If {meant} is the server's name, verify it: --verify-host {meant}, and verifyhost on the server line.",
         weigh: |facts| Weight::Possible.when(facts.options.no_sni),
@@ -223,7 +223,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::NotHttp, 5),
         ],
         place: Place::Config,
-        what: "The server answers requests for Host {host} only if SNI is {host} too.",
+        what: "The server answers requests for Host {host} only if the SNI name is {host} too.",
         confirm: "The response is 421 Misdirected Request, or another site's page.",
         change: "Use the same name for both: --sni {host}, and sni and check-sni on the server line.",
         weigh: |facts| Weight::Possible.when(facts.host() != facts.plan.names.host),
@@ -240,9 +240,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::NotHttp, 10),
         ],
         place: Place::Config,
-        what: "The check's Host is {host}, but its SNI name is {name}. Visitors use {name}, too, and haproxy.cfg has {host} nowhere else.",
+        what: "The check's Host is {host}, but its SNI name is {name}. Visitors use {name}, too, and haproxy.cfg doesn't use {host} anywhere else.",
         confirm: "Compare the check's Host with sni and check-sni on the server line, and with the names in the frontend's conditions.",
-        change: "Send the name of visitors in both: --header 'Host: {name}'.",
+        change: "Send the name that visitors use in Host, too: --header 'Host: {name}'.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| match is_of_visitors(facts) {
             true => sni_as_host(facts),
@@ -290,9 +290,9 @@ fn more_time(facts: &Facts) -> Option<Trial> {
         .then(|| Trial::new(facts, |options| options.timeout = Some(Time(more))))
 }
 
-/// Returns trials that send a name in place of `--no-sni`: each name that the options or haproxy.cfg have
-/// for this server. If the check fails only because no name is verified, the server already sends the certificate
-/// of some names without SNI. Returns these names if `is_sent`, and otherwise the other names.
+/// Returns trials that send a name as SNI in place of `--no-sni`. The names come from the options and from
+/// haproxy.cfg. If `is_sent`, returns only the names for which the server sends the right certificate even
+/// without SNI. Otherwise returns only the other names.
 fn with_name(facts: &Facts, is_sent: bool) -> Vec<Trial> {
     if !facts.options.no_sni {
         return Vec::new();
@@ -503,7 +503,7 @@ fn host_as_sni(facts: &Facts) -> Vec<Trial> {
         options.remove_header("host");
         send(options, &host);
     });
-    // Another SNI name would take visitors' connections to another site.
+    // With another SNI name, visitors would reach another site.
     let is_last_resort = is_of_visitors(facts);
     let trial = trial.counting_progress();
     vec![trial.last_resort_if(is_last_resort)]
@@ -516,7 +516,8 @@ fn sni_as_host(facts: &Facts) -> Vec<Trial> {
     differs.then_some(trial).into_iter().collect()
 }
 
-/// Returns true if visitors use the check's SNI name, and haproxy.cfg has the check's Host nowhere else.
+/// Returns true if visitors use the check's SNI name, and haproxy.cfg doesn't use the check's Host as a name
+/// anywhere else.
 fn is_of_visitors(facts: &Facts) -> bool {
     let has = |known: &KnownValue, name: &str| known.value.eq_ignore_ascii_case(name);
     let mut others = facts.known("--sni");

@@ -22,7 +22,8 @@ pub(super) const CAUSES: &[Cause] = &[
             let by_days = [Code::CertificateExpiresSoon, Code::CertificateExpired];
             let by_traffic = matches!(facts.failure(), Some(Failure::LongHead { .. }));
             let mixed = super::mixed::find(facts).is_some();
-            // Without SNI, HAProxy verifies no name. The cause `name-not-verified` covers that case.
+            // Without SNI and verifyhost, HAProxy verifies no name. The cause `name-not-verified` covers that
+            // case.
             let by_name = facts.code() == Code::CertificateForOtherName;
             let further = facts.code().layer() == Layer::Tls && facts.haproxy_shakes_hands();
             let up = facts.own_check_is_up() == Some(true) && !by_name;
@@ -142,8 +143,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "traffic-needs-sni",
         shows_as: &[at(Code::Healthy, 12)],
         place: Place::Config,
-        what: "The check is UP, but visitors get {traffic-status}: their connections don't send the SNI name {sni} that the check sends.",
-        confirm: "sni-check diagnose BACKEND/SERVER sends one visitor's request through HAProxy.",
+        what: "The check is UP, but visitors get {traffic-status}. The check sends the SNI name {sni}, but HAProxy doesn't send it for visitors.",
+        confirm: "sni-check diagnose BACKEND/SERVER sends a request through HAProxy, as a visitor does.",
         change: "Write sni str({sni}) on the server line.",
         weigh: |facts| {
             let haproxy = facts.haproxy.as_ref();
@@ -171,8 +172,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Healthy, 11)],
         place: Place::Value,
         what: "The check is UP, but visitors with Host {visitor-host} get status {visitor-status}.",
-        confirm: "sni-check diagnose sends one visitor's request through HAProxy.",
-        change: "Use one name for SNI, Host and visitors. Correct --sni, and sni and check-sni on the server line. Correct --header 'Host: NAME', too.",
+        confirm: "sni-check diagnose sends a request through HAProxy, as a visitor does.",
+        change: "Use the same name for SNI, for Host and for visitors. Correct --sni, and sni and check-sni on the server line. Correct --header 'Host: NAME', too.",
         weigh: |facts| {
             let visitor = facts
                 .haproxy

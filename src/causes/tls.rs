@@ -93,7 +93,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "alpn-not-spoken",
         shows_as: &[at(Code::HandshakeRefused, 6)],
         place: Place::Config,
-        what: "The server accepts no protocol of --alpn (no_application_protocol). Without --alpn the check offers no protocol, and neither do HAProxy's checks.",
+        what: "The server doesn't accept any protocol in --alpn (no_application_protocol). Without --alpn the check offers no protocol, and neither do HAProxy's checks.",
         confirm: "Run the check without --alpn. {s-client} -alpn h2 shows what the server chooses.",
         change: "Leave out --alpn, or correct it. For a server that speaks only h2, write --alpn h2 --handshake-only.",
         weigh: |facts| {
@@ -136,8 +136,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "packets-lost",
         shows_as: &[at(Code::HandshakeTimeout, 5)],
         place: Place::Network,
-        what: "Large packets get lost on the way (path MTU, a VPN), so the certificates never arrive.",
-        confirm: "ping -M do -s 1400 {address} fails while small packets pass.",
+        what: "Large packets get lost in the network (path MTU, a VPN), so the certificates never arrive.",
+        confirm: "ping -M do -s 1400 {address} fails, while smaller packets pass.",
         change: "Correct the MTU, or let ICMP pass.",
         evidence: "{handshakes-alike} {short-answer}",
         weigh: |facts| match short_answer(facts) {
@@ -150,7 +150,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "handshake-inspected",
         shows_as: &[at(Code::HandshakeClosed, 9)],
-        what: "A firewall on the way inspects the handshake and closes the connection, or the handshake crashes the server.",
+        what: "A firewall in front of the server inspects the handshake and closes the connection, or the handshake crashes the server.",
         confirm: "Connect from the server itself, and read its log.",
         change: "Allow the name at the firewall, or update the server.",
         evidence: "{handshakes-alike} {short-answer}",
@@ -166,7 +166,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "version-cut",
         shows_as: &[at(Code::HandshakeTimeout, 9), at(Code::HandshakeClosed, 10)],
         what: "The server, or a firewall in front of it, can't handle everything that the check's handshake offers.",
-        confirm: "Repeat the diagnosis. If the server then answers other handshakes, it is overloaded.",
+        confirm: "Repeat the diagnosis. If the server then answers different handshakes, it is overloaded.",
         change: "Use --ssl-min-ver or --ssl-max-ver for the check, and ssl-min-ver or ssl-max-ver on the server line. Or update the server.",
         evidence: "The server answers only these handshakes: {handshakes-answered}.",
         weigh: |facts| {
@@ -188,7 +188,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "This port speaks plain HTTP, without TLS. sni-check checks HTTPS only (a limit of sni-check).",
-        confirm: "The check's line shows what the peer says. curl -v http://{endpoint}/ gets a response.",
+        confirm: "The check's line shows what the server sends. curl -v http://{endpoint}/ gets a response.",
         change: "Write the port of the HTTPS site on the server line. If the server has no HTTPS, leave out ssl, as in {lines}. Visitors' traffic to this server is then unencrypted.",
         weigh: |facts| {
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
@@ -225,7 +225,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::NotTls, 7)],
         place: Place::Value,
         what: "The port speaks another protocol, not TLS.",
-        confirm: "The check's line shows what the peer says.",
+        confirm: "The check's line shows what the server sends.",
         change: "Correct the port of the server line, or --port.",
         weigh: |facts| match facts.failure() {
             Some(Failure::NotTls { .. }) => Weight::Likely.when(!facts.speaks_plain_http()),
@@ -397,8 +397,8 @@ pub(super) fn is_cut(attempt: &Attempt) -> bool {
     )
 }
 
-/// Returns true if the server answers the handshake, even with a refusal. An attempt that doesn't connect says
-/// nothing about handshakes.
+/// Returns true if the server answers the handshake, even with a refusal. An attempt that doesn't connect
+/// says nothing about handshakes.
 fn is_answered(attempt: &Attempt) -> bool {
     match &attempt.result {
         Ok(_) => true,

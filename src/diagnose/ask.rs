@@ -26,7 +26,7 @@ pub(super) enum Kind {
     Builtin,
     /// sni-check as an external check.
     External,
-    /// HAProxy's http-check that asks `sni-check serve`.
+    /// HAProxy's http-check, which asks `sni-check serve`.
     Served,
 }
 
@@ -36,10 +36,11 @@ pub(super) struct Block {
     pub kind: Kind,
     pub way: Way,
     pub text: String,
-    /// The result of the check in these lines, or why HAProxy refuses them. `None` if HAProxy hasn't tried the
-    /// lines, or if the lines have no check and a visitor got a response.
+    /// The result of the check in these lines, or HAProxy's reason for refusing the lines. `None` if HAProxy
+    /// hasn't tried the lines, or if the lines have no check and a visitor got a response.
     pub tried: Option<Answer>,
-    /// The response to a visitor, if the server is UP.
+    /// The response to a visitor's request. `None` if HAProxy sent no such request, for example because the
+    /// server was DOWN.
     pub visitor: Option<Visited>,
     /// False if a visitor got an error or an incomplete response (see [`serves`]).
     pub serves: bool,
@@ -51,27 +52,28 @@ pub(super) struct Opinion {
     pub asked: Result<String, String>,
     pub rows: Vec<Row>,
     pub blocks: Vec<Block>,
-    /// The answers as facts. diagnose weighs the causes with these facts.
+    /// The answers as facts, with which diagnose weighs the causes.
     pub facts: Option<HaproxyFacts>,
     /// The change that helps HAProxy's own check (see [`helpful`]). `None` if a block of lines already works,
     /// or if no change helps.
     pub proved: Option<Candidate>,
-    /// True if the questions exceeded the server's request limit. diagnose then repeated some of them.
+    /// True if the questions exceeded the server's request limit. In this case, diagnose has repeated some
+    /// questions.
     pub was_limited: bool,
 }
 
 /// The subject of a question to HAProxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
-    /// The kind of check with this index in the view.
+    /// The check with this index in the result of [`view::kinds`].
     Row(usize),
-    /// Lines to print.
+    /// The block of lines with this kind and way.
     Lines(Kind, Way),
-    /// HAProxy's own check in this way, with the options of the change that has this index.
+    /// HAProxy's own check, made in this way and with the options of the change at this index.
     Change(usize, Way),
 }
 
-/// Extra time for a check in HAProxy, because HAProxy must start a process for an external check. One margin
+/// Extra time for a check in HAProxy, because HAProxy may have to start a process for the check. One margin
 /// is enough, because HAProxy's checks run in parallel. `haproxy::ask` adds time for HAProxy's own start.
 pub(super) const MARGIN: Duration = Duration::from_millis(700);
 
@@ -95,8 +97,8 @@ impl Opinion {
             if let Some(answered) = answer(About::Lines(block.kind, block.way)) {
                 block.tried = Some(answered.answer.clone());
                 block.visitor = answered.visitor;
-                // The lines always verify the certificate. If diagnose ran with --verify none, its result
-                // says nothing about what visitors get with the lines.
+                // The lines always verify the certificate. With --verify none, sni-check's own result
+                // therefore says nothing about what visitors get with these lines.
                 let unverified = facts.plan.tls.verification.is_none();
                 let is_served = |visitor| unverified || serves(facts, visitor);
                 block.serves = block.visitor.is_none_or(is_served);
@@ -143,9 +145,10 @@ impl Opinion {
     }
 }
 
-/// Returns the first change with which HAProxy's own check is UP and visitors are served. Old versions of TLS
-/// are the last resort. If no change achieves that, returns the change from [`furthest`]. Returns `None` if
-/// a block of lines works without a change, or if no change helps.
+/// Returns the first change with which HAProxy's own check is UP and visitors are served. A change with old
+/// versions of TLS is the last resort. If no change makes the check UP and serves visitors, returns the
+/// change from [`furthest`]. Returns `None` if a block of lines works without a change, or if no change
+/// helps.
 fn helpful(
     facts: &Facts,
     blocks: &[Block],
@@ -208,7 +211,7 @@ fn furthest(
     furthest.map(|(number, _)| number)
 }
 
-/// Returns the result of HAProxy's own check. A failure has HAProxy's status and reason.
+/// Returns the result of HAProxy's own check. The error contains HAProxy's status and reason.
 fn own_result(up: bool, status: &str, why: &str) -> Result<(), String> {
     match up {
         true => Ok(()),
@@ -270,7 +273,7 @@ fn text(setup: &Setup<'_>, kind: Kind, socket: Option<&SocketPath>) -> String {
     format!("{global}backend be\n{}", lines_of(setup, kind, socket))
 }
 
-/// Returns the lines of the backend without the first line.
+/// Returns the lines of the backend without its `backend` line.
 fn lines_of(setup: &Setup<'_>, kind: Kind, socket: Option<&SocketPath>) -> String {
     match kind {
         Kind::Builtin => lines::builtin(setup),
@@ -296,7 +299,7 @@ fn questions(
             Question::of_check(About::Row(number), kind.question.clone(), None),
         )
     });
-    // The printed lines always verify the certificate, so HAProxy tries them that way.
+    // The printed lines always verify the certificate, so HAProxy must verify it in its trial, too.
     let mut options = facts.options.clone();
     options.verify = None;
     let setup = Setup {
@@ -319,7 +322,7 @@ fn questions(
     rows.chain(blocks).collect()
 }
 
-/// Returns a question for each change and each [`Way`] of HAProxy's own check in `blocks`.
+/// Returns one question for each combination of a change and a [`Way`] of HAProxy's own check in `blocks`.
 fn about_changes(
     asked: &Facts,
     facts: &Facts,
@@ -347,9 +350,9 @@ fn about_changes(
     questions.collect()
 }
 
-/// Returns the request of a visitor with this `host`. The request has the page of the check's plan and most of its
-/// headers, but a browser's User-Agent and Accept replace sni-check's defaults. It changes nothing at the
-/// server: GET replaces a method that isn't safe. Returns `None` if the check sends no request, or if a
+/// Returns a visitor's request for this `host`. The page and most headers come from the check's plan, but a
+/// browser's User-Agent and Accept replace sni-check's defaults. The request must not change anything at the
+/// server, so GET replaces a method that isn't safe. Returns `None` if the check sends no request, or if a
 /// header has a value that isn't text.
 pub(super) fn visit(host: &str, plan: &Plan) -> Option<Visit> {
     let request = &plan.request;
@@ -365,8 +368,8 @@ pub(super) fn visit(host: &str, plan: &Plan) -> Option<Visit> {
             },
             (_, value) => value,
         };
-        // If the check sends X-Forwarded-Proto, the printed lines set it for visitors. A visitor's request
-        // has no body.
+        // If the check sends X-Forwarded-Proto, the printed lines already set this header for visitors. A
+        // visitor's request has no body, so it needs no Content-Length.
         let left_out = [
             header::HOST,
             header::CONNECTION,
@@ -388,7 +391,7 @@ pub(super) fn visit(host: &str, plan: &Plan) -> Option<Visit> {
     })
 }
 
-/// Returns true if a visitor gets a complete response, and its status is below 400 or is the status that the
+/// Returns true if a visitor gets a complete response whose status is below 400 or equals the status that the
 /// check got. If the check's method isn't safe, 404 and 405 also count.
 pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     let expected = match &facts.verdict.result {
@@ -401,10 +404,10 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     visitor.complete && is_fine
 }
 
-/// Returns the result of HAProxy's own check, if that check refuses a response and sni-check's check gets no
-/// response to judge.
+/// If HAProxy's own check refuses a response, and sni-check's check gets no response, returns the result of
+/// HAProxy's own check.
 fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<Checked> {
-    // sni-check has judged a response itself.
+    // sni-check's check got a response, too.
     if Stage::of_failure(facts.failure()?, &facts.plan) > Stage::Response {
         return None;
     }
@@ -417,8 +420,8 @@ fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<Checked> {
     }
 }
 
-/// Returns the unexpected status of a response that HAProxy's own check refuses. If the check refuses the
-/// text or a header of the response, only a status of 400 or more is unexpected.
+/// Returns the status of a response that HAProxy's own check refuses, if the status is unexpected. If the
+/// check refuses the response because of its text or a header, only a status of 400 or more is unexpected.
 fn refused_status(checked: &Checked) -> Option<u16> {
     let status = checked.code.parse().ok()?;
     (checked.status == "L7STS" || status >= 400).then_some(status)
@@ -430,9 +433,9 @@ pub(super) fn missed_serve(checked: &Checked) -> bool {
     status.starts_with("L4") || status == "SOCKERR"
 }
 
-/// Chooses the way of HAProxy's own check, and drops the blocks with other ways. [`Way::WithAgent`] concerns
-/// only this check, so the blocks with other kinds of check then remain. Returns the way if it differs from
-/// sni-check's.
+/// Chooses a [`Way`] for HAProxy's own check, and drops the blocks with other ways. [`Way::WithAgent`]
+/// concerns only HAProxy's own check, so this choice also keeps the blocks with other kinds of check. Returns
+/// the chosen way, or `None` for [`Way::Https`].
 fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
     let plain = blocks.iter().find(|block| block.is_plain());
     let works = plain.is_some_and(Block::is_up);
@@ -444,7 +447,8 @@ fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
         true => others()
             .find(|block| block.is_up())
             .or_else(|| others().find(is_further)),
-        // sni-check has seen plain HTTP and HTTP/2 itself, so HAProxy needn't prove these ways.
+        // sni-check itself has seen that the server speaks plain HTTP or HTTP/2, so HAProxy needn't prove
+        // these ways.
         false => others().find(|block| matches!(block.way, Way::PlainHttp | Way::Http2)),
     };
     let way = way.map(|block| block.way);
@@ -495,7 +499,7 @@ fn ask_all(
 }
 
 impl Block {
-    /// Returns true if the lines have HAProxy's own check over HTTPS, as sni-check makes it.
+    /// Returns true if the lines have HAProxy's own check with [`Way::Https`].
     fn is_plain(&self) -> bool {
         self.kind == Kind::Builtin && self.way == Way::Https
     }
@@ -506,7 +510,7 @@ impl Block {
     }
 
     /// Returns true if HAProxy has tried the lines, the server was UP, and no visitor got an error or an
-    /// incomplete response. If the lines have no check, only the visitor counts.
+    /// incomplete response. If the lines have no check, only the visitor's response counts.
     pub fn is_up(&self) -> bool {
         let is_up = self.tried.as_ref().map(Answer::is_up);
         is_up.unwrap_or(self.visitor.is_some()) && self.serves
@@ -521,14 +525,15 @@ impl Block {
     /// nothing about the server.
     pub fn lacks_serve(&self) -> bool {
         let missed = match &self.tried {
-            // The lines have a `timeout check` above the check's time limit, so serve itself didn't answer.
+            // `timeout check` in the lines is longer than the check's time limit, so L7TOUT means that serve
+            // didn't answer.
             Some(Answer::Checked(checked)) => missed_serve(checked) || checked.status == "L7TOUT",
             _ => false,
         };
         self.kind == Kind::Served && (missed || self.refused_by_serve().is_some())
     }
 
-    /// Returns HAProxy's answer if its code means that serve refused the request.
+    /// Returns HAProxy's answer if the code in it means that serve refused the request.
     fn refused_by_serve(&self) -> Option<&Checked> {
         let Some(Answer::Checked(checked)) = &self.tried else {
             return None;

@@ -15,9 +15,10 @@ use crate::plan::Plan;
 use crate::probe::connect::{self, Address};
 use crate::probe::{Seen, Trial};
 
-/// The longest wait for a connection. An address that takes longer counts as not answering.
+/// The longest time that diagnose waits for a connection. An address that takes longer counts as not
+/// answering.
 const CONNECT: Duration = Duration::from_secs(1);
-/// The length at which diagnose stops reading a plain HTTP response. Heads are shorter.
+/// The number of bytes after which diagnose stops reading a plain HTTP response. Heads are usually shorter.
 const HEAD: usize = 4096;
 
 /// Connects, but sends nothing.
@@ -32,8 +33,8 @@ pub(super) fn connect(plan: &Plan, address: &Address) -> Attempt {
 }
 
 /// Runs one variation of the check at an address. If the server answers 429, repeats the request after a
-/// pause, because diagnose's own parallel requests may have exceeded the server's limit. Repeats one request
-/// at a time.
+/// pause, because diagnose's own parallel requests may have exceeded the server's limit. The pauses don't
+/// overlap, so diagnose repeats only one request at a time.
 pub(super) fn attempt(
     trial: Trial<'_>,
     address: &Address,
@@ -74,8 +75,8 @@ fn once(trial: Trial<'_>, address: &Address, timeout: Duration) -> Attempt {
     Attempt { result, seen }
 }
 
-/// Returns the address of `--source` without its port. Only the check itself uses a fixed port, because only
-/// one connection at a time can use it.
+/// Returns the address of `--source` without its port. Only one connection at a time can use a fixed port, so
+/// diagnose leaves it to the check itself.
 pub(super) fn source(plan: &Plan) -> Option<SocketAddr> {
     plan.source.map(|source| SocketAddr::new(source.ip(), 0))
 }
@@ -114,8 +115,8 @@ pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
     })
 }
 
-/// Returns true if the server closes an idle connection within this time. Returns `None` if diagnose can't
-/// connect over TCP.
+/// Returns true if the server closes an idle connection within the time `wait`. Returns `None` if diagnose
+/// can't connect over TCP.
 pub(super) fn hangs_up(address: &Address, wait: Duration) -> Option<bool> {
     let Address::Tcp(address) = address else {
         return None;
@@ -128,7 +129,7 @@ pub(super) fn hangs_up(address: &Address, wait: Duration) -> Option<bool> {
     })
 }
 
-/// Reads the head of a response. For status 400, also reads the body, because it may say that the port
+/// Reads the head of a response. For status 400, also reads the body, because the body may say that the port
 /// expects TLS.
 fn read_head(stream: &mut TcpStream, end: Instant) -> String {
     let mut head = Vec::new();
@@ -146,7 +147,7 @@ fn read_head(stream: &mut TcpStream, end: Instant) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-/// A job. It stores its own result.
+/// A job for [`in_parallel`]. The job itself stores its result.
 pub(super) type Job<'a> = Box<dyn FnOnce() + Send + 'a>;
 
 /// Runs the jobs in parallel, on as many threads as the system allows. The calling thread runs jobs, too.

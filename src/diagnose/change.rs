@@ -1,6 +1,6 @@
-//! A change of haproxy.cfg, on the server line or in the backend. It sets the options that helped, or makes
-//! an edit that the configuration itself suggests. HAProxy tries the change, and diagnose prints it as a
-//! diff.
+//! A change to haproxy.cfg, on the server line or in the backend. It sets the options that helped, or makes
+//! an edit that the configuration itself suggests. diagnose's own HAProxy tries the change, and the report
+//! prints it as a diff.
 
 pub(super) mod carried;
 pub(super) mod diff;
@@ -58,24 +58,24 @@ fn has_line(surveyed: &Surveyed, head: Head) -> bool {
     surveyed.rules().any(|rule| has_head(rule, head))
 }
 
-/// Returns a line that begins with these words.
+/// Returns the words of a line: first `head`, then `rest`.
 fn line<W: Into<String>>(head: Head, rest: impl IntoIterator<Item = W>) -> Vec<String> {
     let head = head.iter().map(|word| (*word).to_owned());
     head.chain(rest.into_iter().map(Into::into)).collect()
 }
 
-/// A change of haproxy.cfg for one server.
+/// A change to haproxy.cfg for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
     /// The words to change on the server line, each with its new value. `None` removes the word. The value
     /// of a switch, such as `ssl`, is empty.
     words: Vec<Edit>,
-    /// The words to change in the check's `connect` rule, in the form of `words`.
+    /// The words to change in the check's `connect` rule, with values as in the field `words`.
     connect: Vec<Edit>,
     /// The new options in `external-check path` or `X-Check-Options`.
     options: Option<Carried>,
-    /// The changes of lines in the backend. Each entry has the first words of the old lines, and the lines
-    /// that replace them. An empty list removes the old lines.
+    /// The lines to replace in the backend. Each entry has the first words of the old lines, and the new
+    /// lines. If there are no new lines, the change removes the old lines.
     rules: Vec<(Head, Vec<Vec<String>>)>,
     /// True if the change leaves `default-server` as it is. Instead, `no-` words on the server's own line
     /// switch off words of `default-server`.
@@ -105,7 +105,7 @@ impl Change {
                 if names.contains(&"--timeout") {
                     change.set_time(surveyed, best)?;
                 }
-                // Without `external-check path`, no line can carry the options, so add this line.
+                // If haproxy.cfg has no `external-check path` for the options, add this line.
                 if surveyed.kind == CheckKind::External && !has_line(surveyed, PATH) {
                     change.set_lines(PATH, vec![line(PATH, [joined(&given)?])]);
                 } else {
@@ -119,7 +119,7 @@ impl Change {
             headers.any(|field| field.eq_ignore_ascii_case("X-Forwarded-Proto: https"))
         };
         change.keep_present(surveyed);
-        // Visitors' requests need this header, too.
+        // The check needs this header, so visitors' requests need it, too.
         if surveyed.lines.is_http && is_forwarded(best) && !is_forwarded(asked) {
             change.set_lines(FORWARDED_PROTO, vec![line(FORWARDED_PROTO, ["https"])]);
         }
@@ -137,8 +137,9 @@ impl Change {
     }
 
     /// Returns a change that removes the address and port from the check's options, so that sni-check
-    /// connects where visitors do. Also returns the reason, as text for the report. Returns `None` if the
-    /// check already connects there, or if haproxy.cfg has no options of sni-check with an address or port.
+    /// connects to the address of visitors' connections. Also returns the reason, as text for the report.
+    /// Returns `None` if the check already connects there, or if sni-check's options in haproxy.cfg have no
+    /// address or port.
     pub fn without_address(surveyed: &Surveyed) -> Option<(Change, String)> {
         let reason = surveyed.elsewhere.clone()?;
         let (carrier, text) = carried(surveyed)?;
@@ -161,8 +162,8 @@ impl Change {
         }
     }
 
-    /// Returns true if the change removes the check's own address or port, so that the check connects where
-    /// visitors do.
+    /// Returns true if the change removes the check's own address or port, so that the check connects to the
+    /// address of visitors' connections.
     pub fn is_move(&self, surveyed: &Surveyed) -> bool {
         let mut edits = self.words.iter().chain(&self.connect);
         let is_address = |(word, value): &Edit| ["addr", "port"].contains(word) && value.is_none();
@@ -176,13 +177,12 @@ impl Change {
         edits.any(|(word, value)| ["ssl", "check-ssl"].contains(word) && value.is_some())
     }
 
-    /// Returns true if nothing changes.
+    /// Returns true if the change contains no edits.
     pub fn is_empty(&self) -> bool {
         *self == Change::default()
     }
 
-    /// Adds another change. If both change the same word, the same lines or the options, the other change
-    /// wins.
+    /// Adds another change. If both change the same word, the same lines or the options, `other` wins.
     pub fn with(self, other: Change) -> Change {
         let mut change = self.with_edits(&other.words, &other.connect);
         for (head, lines) in other.rules {
@@ -192,8 +192,8 @@ impl Change {
         change
     }
 
-    /// Adds changes of words on the server line and in the check's `connect` rule. They replace earlier
-    /// changes of the same words.
+    /// Adds edits of words on the server line and in the check's `connect` rule. The new edits replace
+    /// earlier edits of the same words.
     pub fn with_edits(mut self, words: &[Edit], connect: &[Edit]) -> Change {
         for (known, new) in [(&mut self.words, words), (&mut self.connect, connect)] {
             known.retain(|(word, _)| !new.iter().any(|(replaced, _)| replaced == word));
@@ -202,9 +202,8 @@ impl Change {
         self
     }
 
-    /// Returns the change that sets the options `best` and makes HAProxy's own check talk to the server in
-    /// this way, such as in plain HTTP. Returns `None` for other kinds of check, or if haproxy.cfg can't
-    /// express the change.
+    /// Returns the change that sets the options `best` and makes HAProxy's own check use this [`Way`], such
+    /// as plain HTTP. Returns `None` for other kinds of check, or if haproxy.cfg can't express the change.
     pub fn by_way(
         surveyed: &Surveyed,
         asked: &Options,
@@ -226,7 +225,8 @@ impl Change {
         };
         match way {
             Way::Https => {}
-            // If the check connects elsewhere, the change must not affect visitors' TLS.
+            // If the check and visitors' connections have different addresses, the change must not affect
+            // visitors' TLS.
             Way::PlainHttp if connect_rule(surveyed).is_some() && surveyed.elsewhere.is_some() => {
                 let words = ["ssl", "sni", "alpn"];
                 change.connect = words.map(|word| (word, None)).to_vec();
@@ -276,10 +276,10 @@ impl Change {
             .retain(|(head, lines)| !lines.is_empty() || has_line(surveyed, head));
     }
 
-    /// Returns the change with which the check verifies another name and still sends no SNI. HAProxy also
+    /// Returns the change that makes the check verify another name, still without sending SNI. HAProxy also
     /// verifies this name for visitors' connections without SNI. Returns `None` if the check isn't HAProxy's
-    /// own, sends SNI or verifies no name, if the name stays the same, or if haproxy.cfg can't express the
-    /// change.
+    /// own, if it sends SNI or verifies no name, if the name stays the same, or if haproxy.cfg can't express
+    /// the change.
     pub fn of_verified_name(
         surveyed: &Surveyed,
         asked: &Options,
@@ -299,8 +299,8 @@ impl Change {
 
     /// Returns this change, plus a Host header in the request of HAProxy's own check. Many servers answer a
     /// request without Host with 400 or with another site's page. The header also replaces a log-format Host,
-    /// such as `%[srv_name]`. Returns `None` if the check isn't HAProxy's own, sends no request, or already
-    /// has this Host.
+    /// such as `%[srv_name]`. Returns `None` if the check isn't HAProxy's own, if it sends no request, or if
+    /// it already sends this Host.
     pub fn with_host(&self, surveyed: &Surveyed, best: &Options) -> Option<Change> {
         let is_fixed = surveyed.kind != CheckKind::Own || best.handshake_only;
         if is_fixed || best.has_header("host") {
@@ -317,8 +317,8 @@ impl Change {
         self
     }
 
-    /// Returns this change, plus HTTP/1.1 and a Host header in the request of HAProxy's own check. A check
-    /// that sends no request stays as it is.
+    /// Returns this change, plus HTTP/1.1 and a Host header in the request of HAProxy's own check. If the
+    /// check sends no request, the change stays as it is.
     pub fn with_http11(mut self, surveyed: &Surveyed, best: &Options) -> Change {
         if !best.handshake_only {
             self.request((best, "HTTP/1.1"), evaluated_host(surveyed));
@@ -326,7 +326,7 @@ impl Change {
         self
     }
 
-    /// Adds lines to the backend. They replace lines of this change that begin with the same words.
+    /// Adds lines to the backend. The new lines replace lines of this change that begin with the same words.
     pub fn with_lines(mut self, lines: &[NewLine]) -> Change {
         for (head, line) in lines {
             self.set_lines(head, vec![line.clone()]);
@@ -334,13 +334,14 @@ impl Change {
         self
     }
 
-    /// Replaces the lines that begin with `head` by these lines.
+    /// Replaces the lines that begin with `head` with these lines.
     fn set_lines(&mut self, head: Head, lines: Vec<Vec<String>>) {
         self.rules.retain(|(known, _)| *known != head);
         self.rules.push((head, lines));
     }
 
-    /// Returns this change. If a check by `sni-check serve` lacks `http-check send-state`, adds that line.
+    /// Returns this change, plus the line `http-check send-state` if a check by `sni-check serve` doesn't
+    /// have it.
     pub fn with_state(mut self, surveyed: &Surveyed) -> Change {
         if surveyed.kind == CheckKind::Served && !has_line(surveyed, SEND_STATE) {
             self.set_lines(SEND_STATE, vec![line(SEND_STATE, [""; 0])]);
@@ -355,7 +356,7 @@ impl Change {
         value.as_ref()?.strip_prefix("str(")?.strip_suffix(')')
     }
 
-    /// Returns the new SNI name of the check, if the change sets one.
+    /// Returns the new SNI name of HAProxy's own check, if the change sets an SNI name for it.
     pub fn name(&self) -> Option<&str> {
         let of_line = self.words.iter().filter(|(word, _)| *word == "check-sni");
         let of_rule = self.connect.iter().filter(|(word, _)| *word == "sni");
@@ -404,12 +405,12 @@ const PROXY_WORDS: [&str; 6] = [
 /// them.
 const FORCED_VERSIONS: [&str; 4] = ["force-tlsv12", "force-tlsv13", "no-tlsv12", "no-tlsv13"];
 
-/// The words about TLS on a server line that apply only to the check. A change to plain HTTP removes only
-/// these words if the check doesn't connect where visitors do.
+/// The words about TLS on a server line that apply only to the check. If the check and visitors' connections
+/// have different addresses, a change to plain HTTP removes only these words.
 const CHECK_TLS_WORDS: [&str; 3] = ["check-ssl", "check-sni", "check-alpn"];
 
-/// The words about TLS on a server line. A change to plain HTTP removes them if the check connects where
-/// visitors do.
+/// The words about TLS on a server line. If the check and visitors' connections have the same address, a
+/// change to plain HTTP removes all these words.
 const TLS_WORDS: [&str; 14] = [
     "ssl",
     "check-ssl",
@@ -427,12 +428,13 @@ const TLS_WORDS: [&str; 14] = [
     "ssl-max-ver",
 ];
 
-/// Returns the Host of the check's request, if it is a log-format expression such as `%[srv_name]`.
+/// Returns the Host of the check's request if its value is a log-format expression, such as `%[srv_name]`.
 fn evaluated_host(surveyed: &Surveyed) -> Option<&str> {
     sent_host(surveyed).filter(|host| is_evaluated(host))
 }
 
-/// Returns the Host of the check's last `http-check send` line with a Host, including log-format expressions.
+/// Returns the Host from the check's last `http-check send` line with a Host. The value may be a log-format
+/// expression.
 pub(super) fn sent_host(surveyed: &Surveyed) -> Option<&str> {
     let sent = surveyed.rules().filter(|rule| has_head(rule, SEND));
     let fields = sent.flat_map(|rule| rule.words.windows(3));
@@ -443,8 +445,9 @@ pub(super) fn sent_host(surveyed: &Surveyed) -> Option<&str> {
     hosts.next_back().map(String::as_str)
 }
 
-/// Returns the first `connect` rule of HAProxy's own check, or of its http-check that asks `sni-check serve`. This
-/// rule decides how the check connects. Returns `None` for other kinds of check.
+/// Returns the first `connect` rule of a check that HAProxy itself makes: its own check, or the http-check
+/// that asks `sni-check serve`. This rule decides how the check connects. Returns `None` for other kinds of
+/// check.
 fn connect_rule(surveyed: &Surveyed) -> Option<&Rule> {
     let is_made_by_haproxy = [CheckKind::Own, CheckKind::Served].contains(&surveyed.kind);
     let mut rules = surveyed.rules();

@@ -1,4 +1,4 @@
-//! Gathers the facts. Runs the check itself, and then runs variations of the check in parallel.
+//! Gathers the facts about a server. Runs the check itself, and variations of the check in parallel.
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -64,8 +64,8 @@ pub(super) fn gather(
     facts
 }
 
-/// Returns the facts about a check that succeeded with changed options. Sends the request again, runs the check
-/// at the name's other addresses, and copies the addresses from the earlier facts.
+/// Returns the facts about a check that succeeded with changed options. Sends the request again, runs the
+/// check at the name's other addresses, and copies the addresses from the earlier facts.
 pub(super) fn facts_of_success(
     plan: Plan,
     options: Options,
@@ -142,13 +142,13 @@ fn each(
     attempts
 }
 
-/// The longest time that the check runs before the handshakes begin.
+/// The longest time that the handshakes wait for the check to end.
 const HEAD_START: Duration = Duration::from_millis(500);
 
-/// Runs the check. Then makes the handshakes, and in parallel runs the check at the name's other addresses. If
-/// the check gets a response, also sends the variations of its request. A server may ban clients after some
-/// failed handshakes, and the check would then fail, too. So the handshakes begin only when the check has
-/// ended, or after `HEAD_START`.
+/// Runs the check. Then makes the handshakes, and in parallel runs the check at the name's other addresses.
+/// If the check gets a response, also sends the variations of its request. A server may ban clients after
+/// some failed handshakes, and the check would then fail, too. The handshakes therefore begin only when the
+/// check has ended, or after `HEAD_START`.
 fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>, session: &Session) {
     let judged_by = Options {
         ca_file: facts.ca_files().to_vec(),
@@ -183,7 +183,8 @@ fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>, sessi
     ];
     in_parallel(jobs);
     let Some(mut tls) = tls else { return };
-    // If the server serves one connection at a time, the handshakes waited for the check. Make them again.
+    // If the server serves one connection at a time, the handshakes timed out while they waited for the
+    // check. Repeat the handshakes.
     let waits = |attempt: &&Attempt| matches!(attempt.result, Err(Failure::HandshakeTimeout));
     if is_slow(&verdict.result) && tls.all().iter().any(waits) {
         tls = shake_hands(plan, options, address, Vec::new(), session);
@@ -200,7 +201,7 @@ fn gets_response<T>(result: &Result<T, Failure>) -> bool {
     !is_late && failure.is_none_or(|failure| failure.code().layer() == Layer::Http)
 }
 
-/// Returns true if the server accepts the request, but doesn't respond in time.
+/// Returns true if the check sends its request, but the server doesn't respond in time.
 fn is_slow<T>(result: &Result<T, Failure>) -> bool {
     matches!(result, Err(Failure::ResponseTimeout { .. }))
 }
@@ -208,7 +209,7 @@ fn is_slow<T>(result: &Result<T, Failure>) -> bool {
 /// The shortest time that diagnose waits for a server to close a silent connection.
 const HANG_UP: Duration = Duration::from_millis(300);
 
-/// Returns the whole check. It connects from any port.
+/// Returns a trial of the whole check. It connects from any source port, even if `--source` has a port.
 fn whole_check(plan: &Plan) -> Trial<'_> {
     Trial {
         source: source(plan),
@@ -240,7 +241,7 @@ fn look_at_http(facts: &mut Facts, address: &Address, session: &Session) {
     }
 }
 
-/// The shortest time that a handshake gets. With less time, chance decides which handshakes succeed.
+/// The shortest time limit of a handshake. With a shorter limit, chance decides which handshakes succeed.
 const SHORTEST: Duration = Duration::from_millis(500);
 
 /// Makes the handshakes, in parallel with the jobs in `more`.
@@ -336,7 +337,7 @@ fn has_same_names(one: &Attempt, other: &Attempt) -> bool {
 
 /// The rules that judge chains. `--verify none` doesn't change these rules.
 struct Rules {
-    /// The rules with the bundled roots, or with those of `--ca-file`. `None` if no name can be verified.
+    /// The rules with the bundled roots, or with the roots of `--ca-file`. `None` if no name can be verified.
     chosen: Option<Arc<Verification>>,
     /// The rules with the system's roots. `None` if the host has no such roots, or if `--ca-file` is given.
     system: Option<Verification>,
@@ -357,7 +358,7 @@ impl Rules {
         Rules { chosen, system }
     }
 
-    /// Returns the faults of the server's chain, first with the chosen roots, and then with the system's
+    /// Returns two lists of the faults of the server's chain: with the chosen roots, and with the system's
     /// roots.
     fn judge(&self, attempt: &Attempt) -> (Faults, Option<Faults>) {
         let chain = &attempt.seen.chain;
@@ -366,7 +367,7 @@ impl Rules {
         (self.by_chosen(chain), system)
     }
 
-    /// Returns the chains that differ from the chain of `named`, each with its faults.
+    /// Returns the chains that differ from the chain of `named`, each with its faults by the chosen roots.
     fn judge_others<'a>(
         &self,
         named: &Attempt,
@@ -386,9 +387,10 @@ impl Rules {
     }
 }
 
-/// Sends the check's request. If the request changes nothing at the server, also sends variations of it, such
-/// as other Hosts. If the certificate is `untrusted`, sends no secrets. Returns `None` if the check sends no
-/// request, or if its request may change something and the certificate is `untrusted`.
+/// Sends the check's request. If the request changes nothing at the server, also sends variations of the
+/// request, for example with a different Host. If the certificate is `untrusted`, sends no secrets. Returns
+/// `None` if the check sends no request. Also returns `None` if the request may change something at the
+/// server, and the certificate is `untrusted`.
 fn ask(plan: &Plan, address: &Address, untrusted: bool, session: &Session) -> Option<Answers> {
     let is_safe = is_safe(&plan.request.method);
     if plan.handshake_only || untrusted && !is_safe {
@@ -459,20 +461,20 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool, session: &Session) -> Op
     })
 }
 
-/// How many bytes of a body HAProxy's own check reads by default: `tune.bufsize` minus about 1 KiB for the
-/// head.
+/// The number of bytes of a body that HAProxy's own check reads by default: `tune.bufsize` minus about 1 KiB
+/// for the head.
 const HAPROXY_READS: u32 = 15 << 10;
 
 /// The header that tells a server behind a proxy that visitors use HTTPS.
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Returns the value of a header if diagnose may show the value.
+/// Returns the value of a header, or `None` if the value may be secret or isn't text.
 pub(super) fn harmless<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
     let shown = is_harmless(name.as_str()).then(|| value.to_str().ok());
     shown.flatten()
 }
 
-/// Returns true if sni-check sends this header by default, but with a different value.
+/// Returns true if the operator has chosen this value for a header that sni-check sends by default.
 pub(super) fn is_chosen(name: &HeaderName, value: &str) -> bool {
     let mut defaults = DEFAULTS.iter();
     defaults.any(|(known, default)| known == name && *default != value)

@@ -28,14 +28,15 @@ pub(super) struct Setup<'a> {
     pub way: Way,
     /// True if visitors' requests need the check's Host.
     pub sets_host: bool,
-    /// The interval of checks, if the server doesn't allow HAProxy's default.
+    /// The interval of HAProxy's checks, if the server limits requests (status 429).
     pub inter: Option<Duration>,
-    /// True if the lines may contain secrets. Only HAProxy gets such lines. They are never printed.
+    /// True if the lines may contain secrets. diagnose gives such lines only to HAProxy, and never prints
+    /// them.
     pub secrets: bool,
 }
 
 impl<'a> Setup<'a> {
-    /// Returns the setup for HTTPS, with the options of these facts.
+    /// Returns the setup for HTTPS with the options in `facts`.
     pub fn new(facts: &'a Facts) -> Setup<'a> {
         let matters = facts.answers.as_ref().and_then(Answers::host_matters);
         let often = facts.status() == Some(429);
@@ -69,7 +70,7 @@ impl<'a> Setup<'a> {
         (longest > DEFAULT_HEAD).then(|| (longest + FREE).next_multiple_of(FREE))
     }
 
-    /// Returns the setup with this way of HAProxy's own check.
+    /// Returns this setup with a different [`Way`] of making HAProxy's own check.
     pub fn by(&self, way: Way) -> Setup<'a> {
         Setup {
             way,
@@ -78,9 +79,9 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// Returns the addresses for server lines. Each address of a name gets its own server, because HAProxy would
-/// check and use only the first address. Addresses that don't answer are left out. If the target has only one
-/// address, or if no address answers, the only server line has the target itself.
+/// Returns the addresses for server lines. Each address of a name gets its own server line, because HAProxy
+/// would check and use only the first address of the name. Leaves out addresses that don't answer. If the
+/// target has only one address, or if no address answers, returns only the target itself.
 fn servers(facts: &Facts) -> Vec<String> {
     let addresses = facts.addresses.as_ref().map_or(&[][..], Vec::as_slice);
     let answers = |address: &&(Address, Attempt)| address.1.result.is_ok();
@@ -95,7 +96,7 @@ fn servers(facts: &Facts) -> Vec<String> {
     }
 }
 
-/// Returns the lines of a backend with HAProxy's own check, without the first line.
+/// Returns the lines of a backend with HAProxy's own check, without the `backend` line.
 pub(super) fn builtin(setup: &Setup<'_>) -> String {
     let plan = setup.plan;
     let mut text = traffic_lines(setup);
@@ -141,7 +142,7 @@ fn http_check(setup: &Setup<'_>) -> String {
         text += " hdr X-Forwarded-Proto https";
     }
     for (name, value) in agent(setup) {
-        // The value is a log-format (manual, section 8.2.6), in which %% stands for a percent sign.
+        // The value is a log-format string (manual, section 8.2.6), in which %% stands for a percent sign.
         _ = write!(
             text,
             " hdr {} {}",
@@ -152,7 +153,7 @@ fn http_check(setup: &Setup<'_>) -> String {
     if setup.secrets {
         let headers = plan.request.headers.iter();
         for (name, value) in headers.filter(|(name, value)| harmless(name, value).is_none()) {
-            // The value is a log-format, too.
+            // This value is a log-format string, too.
             let value = String::from_utf8_lossy(value.as_bytes()).replace('%', "%%");
             _ = write!(text, " hdr {name} {}", quote(value));
         }
@@ -167,7 +168,8 @@ fn http_check(setup: &Setup<'_>) -> String {
     text
 }
 
-/// Returns User-Agent and Accept if the check needs them. HAProxy's own check doesn't send them by default.
+/// Returns User-Agent and Accept if the check needs them, because HAProxy's own check doesn't send these
+/// headers by default.
 fn agent<'a>(setup: &'a Setup<'_>) -> impl Iterator<Item = (&'a HeaderName, &'a str)> {
     let headers = setup.plan.request.headers.iter();
     let headers = headers.filter(|(name, _)| AGENT.contains(name));
@@ -180,7 +182,7 @@ fn agent<'a>(setup: &'a Setup<'_>) -> impl Iterator<Item = (&'a HeaderName, &'a 
 
 const AGENT: [HeaderName; 2] = [header::USER_AGENT, header::ACCEPT];
 
-/// Returns the lines of a backend with sni-check as an external check, without the first line.
+/// Returns the lines of a backend with sni-check as an external check, without the `backend` line.
 pub(super) fn external(setup: &Setup<'_>) -> String {
     format!(
         "{}    option external-check\n    external-check command {}\n    external-check path {}\n{}",
@@ -207,11 +209,12 @@ pub(super) fn global(setup: &Setup<'_>, external: bool) -> String {
 }
 
 /// Returns the lines of a backend whose http-check asks `sni-check serve` on this socket, without the
-/// first line.
+/// `backend` line.
 pub(super) fn served(setup: &Setup<'_>, socket: &str) -> String {
-    // HAProxy waits longer than the check's own time limit, so that serve's answer arrives.
+    // HAProxy waits longer than the check's own time limit, so that serve's answer arrives in time.
     let time = setup.plan.timeout.as_millis() + 100;
-    // The header's value is a log-format (manual, section 8.2.6), in which %% stands for a percent sign.
+    // The header's value is a log-format string (manual, section 8.2.6), in which %% stands for a percent
+    // sign.
     let options = quote(path(setup.plan, setup.options, setup.secrets).replace('%', "%%"));
     let reason = "\"%[res.hdr(x-check-reason)]\"";
     format!(
@@ -225,8 +228,8 @@ pub(super) fn served(setup: &Setup<'_>, socket: &str) -> String {
     )
 }
 
-/// Returns the lines that visitors' requests need. They set the Host that the server expects, and the header
-/// that tells the server that visitors use HTTPS.
+/// Returns the lines that visitors' requests need. These lines set the Host that the server expects, and the
+/// header that tells the server that visitors use HTTPS.
 fn traffic_lines(setup: &Setup<'_>) -> String {
     let mut text = String::new();
     if setup.sets_host {
@@ -293,7 +296,7 @@ fn tls_words(setup: &Setup<'_>) -> String {
     line + &connection_words(setup.plan, setup.options)
 }
 
-/// Returns `verify required` with the words that it needs.
+/// Returns `verify required` and the words that belong to it: `ca-file`, `verifyhost` and `crl-file`.
 pub(super) fn verify_words(options: &Options) -> String {
     let mut line = format!(" verify required ca-file {}", quote(ca_file(options)));
     if let Some(name) = &options.verify_host {

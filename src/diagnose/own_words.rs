@@ -1,8 +1,8 @@
-//! Rewrites sentences about sni-check's options for HAProxy's own check, which has words of haproxy.cfg
-//! instead.
+//! Rewrites sentences about sni-check's options for HAProxy's own check. Words of haproxy.cfg replace the
+//! options.
 
-/// Options of sni-check, and the words of haproxy.cfg that replace them. An option that contains another option
-/// comes first, such as `--send-proxy-v2` before `--send-proxy`.
+/// Options of sni-check, and the words of haproxy.cfg that replace them. If an option contains another
+/// option, the longer one comes first: `--send-proxy-v2` before `--send-proxy`.
 const WORDS: [(&str, &str); 24] = [
     ("--expect", "http-check expect"),
     ("--uri", "http-check send uri"),
@@ -30,8 +30,8 @@ const WORDS: [(&str, &str); 24] = [
     ("--max-head", "tune.bufsize"),
 ];
 
-/// Parts of sentences that don't apply to HAProxy's own check. Parentheses that begin with an option don't
-/// apply either (see [`without_options_in_parentheses`]).
+/// Parts of sentences to leave out, because they don't apply to HAProxy's own check.
+/// [`without_options_in_parentheses`] also removes parentheses that begin with an option.
 const LEFT_OUT: [&str; 8] = [
     " For GET, leave out --method.",
     " sni-check checks HTTPS only (a limit of sni-check).",
@@ -43,8 +43,8 @@ const LEFT_OUT: [&str; 8] = [
     "both options, and ",
 ];
 
-/// Returns the sentences with HAProxy's words instead of options. A value loses its quotes:
-/// `--header 'Host: NAME'` becomes `http-check send hdr Host NAME`.
+/// Returns the sentences with HAProxy's words instead of options. Removes the quotes around values. For
+/// example, `--header 'Host: NAME'` becomes `http-check send hdr Host NAME`.
 pub(super) fn in_words_of_haproxy(sentences: &str) -> String {
     let mut text = sentences.to_owned();
     for part in LEFT_OUT {
@@ -147,8 +147,8 @@ mod tests {
         }
     }
 
-    /// Phrases from sentences about sni-check's own checks. A report about HAProxy's own check doesn't
-    /// contain such a sentence.
+    /// Phrases from sentences about sni-check's own checks. A report about HAProxy's own check contains no
+    /// such sentences.
     const OF_SNI_CHECK: [&str; 8] = [
         "sni-check diagnose",
         "chroot ",
@@ -161,7 +161,7 @@ mod tests {
     ];
 
     #[test]
-    fn no_cause_names_an_option_of_sni_check_to_the_operator_of_haproxys_own_check() {
+    fn reports_about_haproxys_own_check_name_no_option_of_sni_check() {
         let mut wrong = Vec::new();
         for cause in all() {
             for sentence in [cause.what, cause.confirm, cause.change] {

@@ -8,8 +8,8 @@ use crate::options::table::Group;
 use crate::options::values::{TlsVersion, Verify};
 use crate::plan::Plan;
 
-/// Returns the options to paste. Leaves out the address, because it is on the server line. Unless `secrets`
-/// is true, leaves out the body and `--verify none`, and writes a file name instead of a header that may be
+/// Returns the options to paste. Leaves out the address, because the server line has it. Unless `secrets` is
+/// true, leaves out the body and `--verify none`, and writes a file name instead of a header that may be
 /// secret.
 pub(super) fn path(plan: &Plan, options: &Options, secrets: bool) -> String {
     if secrets {
@@ -36,7 +36,7 @@ pub(super) fn path(plan: &Plan, options: &Options, secrets: bool) -> String {
     words.joined()
 }
 
-/// Returns the options with their secrets, and with `--verify none` if it was given.
+/// Returns the options including secrets, and including `--verify none` if the operator gave it.
 fn with_secrets(plan: &Plan, options: &Options) -> String {
     let mut words = Words::default();
     names_and_request(&mut words, plan);
@@ -88,7 +88,7 @@ fn names_and_request(words: &mut Words, plan: &Plan) {
     }
 }
 
-/// Appends all other options as they were given, but with absolute paths.
+/// Appends all other options as the operator gave them, but with absolute paths.
 fn rest(words: &mut Words, options: &Options) {
     let mut given = options.clone();
     given.retain(|row| row.group != Group::Output && !NOT_PASSED_ON.contains(&row.name));
@@ -96,7 +96,7 @@ fn rest(words: &mut Words, options: &Options) {
     words.0.extend(given.to_words());
 }
 
-/// The options that the functions above write, and the options about the address.
+/// The options that [`rest`] leaves out: options that other functions write, and options about the address.
 const NOT_PASSED_ON: [&str; 11] = [
     "--sni",
     "--no-sni",
@@ -119,7 +119,7 @@ pub(super) fn from_anywhere(file: &str) -> String {
     absolute.map_or_else(|| file.to_owned(), |path| path.display().to_string())
 }
 
-/// Returns the words of haproxy.cfg for the limits of the TLS version in the options.
+/// Returns the words of haproxy.cfg for the lowest and the highest TLS version in the options.
 pub(super) fn versions(options: &Options) -> impl Iterator<Item = (&'static str, &'static str)> {
     let bounds = [
         ("ssl-min-ver", options.ssl_min_ver),
@@ -161,7 +161,8 @@ mod tests {
         Plan::new(&options, None, None, Output::default()).expect("a plan")
     }
 
-    /// Asserts that sni-check reads these options from what HAProxy passes on for the printed line.
+    /// Asserts that sni-check reads the same options back from the printed line, after HAProxy has parsed the
+    /// line and passed on its value.
     #[track_caller]
     fn assert_round_trip(options: &Options) {
         let before = plan(options);

@@ -28,8 +28,8 @@ impl Report<'_> {
         let mut text = String::new();
         let verbose = self.facts().options.verbose;
         self.summary(&mut text);
-        // If HAProxy tried the lines and they don't work yet, show them only with --verbose. No change
-        // helped, so haproxy.cfg probably has similar lines.
+        // If HAProxy tried the lines and they don't work yet, show them only with --verbose: haproxy.cfg
+        // probably has similar lines already.
         let blocks = self.blocks().into_iter();
         let is_new = |block: &&Block| block.tried.is_none() || block.lacks_serve();
         for block in blocks.filter(|block| verbose || block.is_up() || is_new(block)) {
@@ -74,7 +74,7 @@ impl Report<'_> {
         }
     }
 
-    /// Appends the causes, each with what to do.
+    /// Appends the causes, and what to do about each cause.
     pub fn print_findings(&self, text: &mut String) {
         let proved = self.search.proved.len().min(self.findings.len());
         let (proved, others) = self.findings.split_at(proved);
@@ -113,14 +113,14 @@ impl Report<'_> {
         state(self.facts())
     }
 
-    /// Returns the sentences of the causes. Servers with equal sentences have the same causes.
+    /// Returns a sentence about each cause. Two servers with equal sentences have the same causes.
     pub fn sentences(&self) -> Vec<String> {
         let findings = self.findings.iter();
         findings.map(|finding| finding.what.clone()).collect()
     }
 
     /// Appends what diagnose has seen, in a few lines. All successful steps share one line. Every other step
-    /// has its own line with the most serious observation, unless this observation repeats `why`.
+    /// has its own line with its most serious observation, unless the report already says the same in `why`.
     fn seen(&self, text: &mut String) {
         *text += "\nWhat was seen (--verbose shows all of it):\n";
         let is_good = |step: &&Step| step.mark() == Mark::Ok;
@@ -297,7 +297,7 @@ fn print_finding(text: &mut String, finding: &Finding) {
 }
 
 /// Removes sentences that recommend `sni-check diagnose`, because diagnose is already running. Also removes
-/// sentences about the check's line, because the report already shows what that line says.
+/// sentences about a check's line, because the report already shows the content of this line.
 fn without_what_is_said(text: &str) -> String {
     let said = ["sni-check diagnose", "the check's line", "The check's line"];
     let sentences = text.split_inclusive(". ");
@@ -346,7 +346,7 @@ mod tests {
     use super::without_what_is_said;
 
     #[test]
-    fn a_sentence_about_diagnose_itself_or_about_the_line_of_a_check_is_left_out() {
+    fn sentences_about_diagnose_itself_and_about_the_checks_line_are_left_out() {
         let text = "The line says no-sni. sni-check diagnose shows both. sni-check can't.";
         assert_eq!(
             without_what_is_said(text),

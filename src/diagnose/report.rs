@@ -17,22 +17,23 @@ use crate::output::{notes, times};
 pub(super) struct Report<'a> {
     pub search: &'a Search,
     pub opinion: &'a Opinion,
-    /// Why the check is DOWN, or what the check has seen if it is UP.
+    /// Why the server is DOWN, or what the check has seen of a server that is UP.
     pub why: String,
-    /// The causes that changes proved, and then the other causes. The best supported cause comes first.
+    /// The causes that changes proved, in the order of discovery. The other causes follow, and the best
+    /// supported of them comes first.
     pub findings: Vec<Finding>,
-    /// Where the operator fixes the problem. `None` if nothing is wrong.
+    /// Where the operator must fix the problem. `None` if nothing is wrong.
     pub place: Option<Place>,
     /// The place of the fix, in words.
     pub fix: Option<String>,
     /// Advice that doesn't belong to a cause.
     pub notes: Vec<String>,
     pub steps: Vec<Step>,
-    /// True if the sentences have HAProxy's words, because they are about HAProxy's own check.
+    /// True if the sentences use words of haproxy.cfg, because they are about HAProxy's own check.
     pub is_own: bool,
 }
 
-/// The cause for a server that cuts off its response, although the response looks healthy to the check.
+/// The cause if a server cuts off its response, but the response looks healthy to the check.
 const CUT: &str = "response-cut-for-visitors";
 
 /// The causes that are problems even if the check is UP.
@@ -56,7 +57,8 @@ impl<'a> Report<'a> {
             None => {
                 let remarks = remarks(best).into_iter();
                 findings.extend(remarks.filter(|finding| MATTERS.contains(&finding.cause.id)));
-                // With --verify none the check is UP, but the printed lines verify the certificate.
+                // With --verify none, the check is UP. The printed lines verify the certificate, so they may
+                // still fail.
                 let works = opinion.blocks.iter().any(Block::is_up);
                 if best.plan.tls.verification.is_none() && opinion.asked.is_ok() && !works {
                     findings.extend(further_faults(asked, asked.code()));
@@ -81,7 +83,7 @@ impl<'a> Report<'a> {
         report
     }
 
-    /// If the server cuts off its response, adds this fact to the reason and to the HTTP step.
+    /// If the server cuts off its response, says so in `why` and in the HTTP step.
     fn say_what_is_cut(&mut self) {
         if !has(&self.findings, CUT) {
             return;
@@ -98,8 +100,8 @@ impl<'a> Report<'a> {
     }
 
     /// Returns why the check still fails with the changes of the proved causes. Returns `None` if HAProxy's
-    /// own check is UP with these changes. In that case, only sni-check can't check the server, and a cause
-    /// says so.
+    /// own check is UP with these changes. In that case, only sni-check's check fails, and one of the causes
+    /// explains this.
     pub fn remains(&self) -> Option<String> {
         let changed = self.search.changed.as_ref()?;
         let failure = changed.failure()?.to_string();
@@ -113,9 +115,9 @@ impl<'a> Report<'a> {
     }
 
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because the
-    /// configuration shows whether the check sends SNI. For HAProxy's own check (`is_own`), the sentences
-    /// have words of haproxy.cfg instead of sni-check's options. For other checks, the report leaves out
-    /// causes that concern only HAProxy's own check.
+    /// configuration shows whether the check sends SNI. For HAProxy's own check (`is_own`), the sentences use
+    /// words of haproxy.cfg instead of sni-check's options. For other checks, the report leaves out causes
+    /// that concern only HAProxy's own check.
     pub fn of_server(search: &'a Search, opinion: &'a Opinion, is_own: bool) -> Report<'a> {
         let mut report = Report::new(search, opinion);
         let about_lines = ["check-without-sni", "check-of-another-site"];
@@ -200,7 +202,7 @@ impl<'a> Report<'a> {
             Place::Host if places.contains(&Place::Server) => "on this host",
             Place::Host => "on this host, not at the server",
             Place::Server => "at the server",
-            Place::Network => "on the way to the server",
+            Place::Network => "in the network between this host and the server",
         });
         let words: Vec<&str> = words.collect();
         // All proved causes apply, but only one of the remaining causes does.
@@ -217,7 +219,7 @@ impl<'a> Report<'a> {
         (!words.is_empty()).then(|| words.join(joint) + nothing)
     }
 
-    /// Returns true if the check is UP with some of the printed lines, even before someone fixes the server.
+    /// Returns true if the check is already UP with some of the printed lines, before the server is fixed.
     pub fn bridges(&self) -> bool {
         self.search.changed.is_some() && self.blocks().iter().any(|block| block.is_up())
     }
@@ -241,8 +243,9 @@ impl<'a> Report<'a> {
         notes
     }
 
-    /// Returns the lines that the report offers. Leaves out lines with which visitors get an error, and lines
-    /// that don't work without a value that only the operator knows.
+    /// Returns the blocks of lines that the report offers. Leaves out lines with which visitors get an error.
+    /// Also leaves out lines that don't work yet, if other lines work, if HAProxy refuses them, or if the
+    /// check needs a value that only the operator knows.
     pub fn blocks(&self) -> Vec<&Block> {
         // If some lines work, lines that don't work are useless.
         let any_up = self.opinion.blocks.iter().any(Block::is_up);
@@ -258,7 +261,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// The note about a request limit that diagnose itself has exceeded.
+/// The note for a server whose request limit diagnose itself has exceeded.
 pub(super) const LIMITED: &str = "sni-check's own requests reached the server's limit (429). sni-check sent them \
 again, one after another, and the server answered.";
 
@@ -271,7 +274,7 @@ pub(super) fn why(facts: &Facts) -> String {
             "healthy: the handshake works, and the check sends no request (--handshake-only)"
                 .to_owned()
         }
-        // The output of a check advises the reader to run diagnose.
+        // The output of a check recommends diagnose. Leave that out, because diagnose is already running.
         Err(failure) => {
             let notes = notes(&facts.plan, &facts.verdict);
             let said = [vec![failure.to_string()], notes].concat().join("; ");
@@ -289,8 +292,8 @@ fn has(findings: &[Finding], id: &str) -> bool {
     findings.iter().any(|finding| finding.cause.id == id)
 }
 
-/// Returns the causes of a failure that the facts support best, and the best supported cause of each other
-/// fault of the certificates.
+/// Returns the causes of the failure that the facts support best. For each other fault of the certificates,
+/// adds the best supported cause.
 fn causes(facts: &Facts) -> Vec<Finding> {
     let weighed = weigh(facts, facts.explaining_code());
     // A server that only HAProxy's own check reaches may have a fault in its response as well.
@@ -334,7 +337,7 @@ fn further_faults(facts: &Facts, code: Code) -> Vec<Finding> {
     findings.collect()
 }
 
-/// Returns the findings about a healthy server.
+/// Returns the proved findings about a healthy server.
 fn remarks(facts: &Facts) -> Vec<Finding> {
     let mut found = weigh(facts, Code::Healthy);
     found.retain(|finding| finding.weight == Weight::Proved);

@@ -1,8 +1,8 @@
 //! `sni-check diagnose` for servers of haproxy.cfg: all servers that are DOWN or in NOLB, or one server that
 //! the operator names.
 //!
-//! `configuration and statistics -> servers with their options -> a diagnosis of each -> changes of
-//! haproxy.cfg, tried -> text or JSON`
+//! `configuration and statistics -> servers with their options -> a diagnosis of each server -> tried changes
+//! to haproxy.cfg -> text or JSON`
 
 mod call;
 mod changes;
@@ -36,7 +36,7 @@ use crate::plan::{Output, Plan};
 use crate::refusal::refusal;
 use crate::start::never_expire;
 
-/// How many servers diagnose works on at a time.
+/// The number of servers that diagnose examines at the same time.
 const AT_ONCE: usize = 4;
 /// The largest number of servers that one run diagnoses. The report names the other servers.
 const MOST: usize = 16;
@@ -46,8 +46,8 @@ const MOST: usize = 16;
 /// the configuration.
 ///
 /// # Errors
-/// There is no configuration, the configuration doesn't have the named server, or the program of `--haproxy
-/// FILE` can't be run.
+/// Fails if there is no configuration, if the configuration doesn't have the named server, or if the program
+/// of `--haproxy FILE` can't be run.
 pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let program = call.haproxy.as_deref().filter(|program| *program != "none");
     let found = survey(&call.file, &call.env, program);
@@ -78,7 +78,8 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     Ok(code)
 }
 
-/// Adds a hint to an error about the configuration, if the target may mean a host: how to diagnose this host.
+/// If the target may be a host and a path, adds a hint to an error about the configuration. The hint says how
+/// to diagnose that host.
 fn with_url(error: anyhow::Error, call: &ServersCall) -> anyhow::Error {
     let name = call.server.first().filter(|_| call.file.is_empty());
     match name.and_then(|name| Some((name, name.split_once('/')?.0))) {
@@ -87,7 +88,7 @@ fn with_url(error: anyhow::Error, call: &ServersCall) -> anyhow::Error {
     }
 }
 
-/// Returns the server with this name. If that server tracks another server, returns the tracked server.
+/// Returns the server with this name, or the server that it tracks.
 fn one<'a>(survey: &'a Survey, name: &str, is_file_given: bool) -> Result<&'a Surveyed> {
     let mut servers = survey.servers.iter();
     if let Some(found) = servers.find(|server| server.name() == name) {
@@ -111,7 +112,7 @@ fn one<'a>(survey: &'a Survey, name: &str, is_file_given: bool) -> Result<&'a Su
         }
         false => format!("is not a server of {}", survey.files.join(", ")),
     };
-    // A line that HAProxy can't read may hide the whole backend.
+    // The backend may be missing because of a line that HAProxy can't read.
     if let Some(broken) = &survey.refusal {
         let what = format!("can't be diagnosed. {broken} Then run diagnose again");
         return Err(anyhow!("`{name}` {what}"));
@@ -130,7 +131,7 @@ fn one<'a>(survey: &'a Survey, name: &str, is_file_given: bool) -> Result<&'a Su
     Err(refusal(format!("`{name}`"), what, write))
 }
 
-/// Diagnoses the wanted servers, several at a time, and tries changes of haproxy.cfg.
+/// Diagnoses the wanted servers, several at a time, and tries changes to haproxy.cfg.
 fn diagnose(subjects: &mut [Subject<'_>], survey: &Survey, verbose: bool, session: &Session) {
     let checked = survey.servers.iter().filter(|server| server.is_checked);
     let checked: Vec<&Surveyed> = checked.collect();
@@ -179,7 +180,7 @@ fn diagnosis(
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
     let facts = gather(plan, options, &surveyed.known_values, session);
-    // If the server speaks no TLS, a check without TLS is right, but sni-check can't make such a check.
+    // If the server speaks no TLS, a check without TLS is right. sni-check can't make such a check.
     let tls = facts.tls.as_ref();
     let speaks_tls = tls.is_none_or(Handshakes::is_answered_in_tls);
     let is_right = subject.meant().is_some_and(|meant| meant.is_plain) && !speaks_tls;
@@ -191,8 +192,8 @@ fn diagnosis(
     Ok(Diagnosis { search, opinion })
 }
 
-/// Diagnoses the address and port of visitors' connections, if the check connects elsewhere and fails before
-/// its request.
+/// If the check connects to a different address and fails before its request, diagnoses the address and port
+/// of visitors' connections.
 fn at_visitors(subject: &Subject<'_>, session: &Session) -> Option<Diagnosis> {
     let surveyed = subject.surveyed;
     let options = match &surveyed.at_visitors {
@@ -228,8 +229,8 @@ fn code(subjects: &[Subject<'_>], is_one: bool) -> Code {
 const TOO_LONG: &str = "the servers take too long to diagnose (a limit of sni-check); diagnose one server: \
                         sni-check diagnose BACKEND/SERVER; total ";
 
-/// Returns the longest time of the whole diagnosis. Each round of servers may take as long as the diagnosis of
-/// one server.
+/// Returns the time limit of the whole run. diagnose examines the servers in rounds, and each round may take
+/// as long as the diagnosis of one server.
 fn longest_of(survey: &Survey) -> Duration {
     let options = survey.servers.iter();
     let options = options.filter_map(|server| server.call.as_ref().ok());

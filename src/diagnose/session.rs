@@ -14,11 +14,11 @@ use anyhow::Result;
 use crate::haproxy::program::Haproxy;
 use crate::output::write::write_text;
 
-/// The time before the line appears, and between two updates of the line.
+/// The time before the line appears, and the time between two updates of the line.
 const TICK: Duration = Duration::from_millis(150);
 const ERASE: &str = "\r\x1b[K";
 
-/// The work that diagnose waits for.
+/// The current work of diagnose, as the line on the terminal names it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
     Connecting,
@@ -69,7 +69,8 @@ impl Session {
     }
 }
 
-/// Does the work. If standard error is a terminal, a line shows the current phase until the work is done.
+/// Runs `work` and returns its result. If standard error is a terminal, a line shows the current phase until
+/// then.
 pub(super) fn show_phase<T>(session: &Session, work: impl FnOnce() -> T) -> T {
     let dumb = env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
     if dumb || !io::stderr().is_terminal() {

@@ -1,4 +1,5 @@
-//! How far a check by sni-check or HAProxy gets. diagnose keeps a change if the check gets further with it.
+//! The stages that a check by sni-check or HAProxy can reach. diagnose keeps a change if the check reaches a
+//! later stage with it.
 
 use rustls::AlertDescription;
 
@@ -14,8 +15,8 @@ pub(super) enum Stage {
     Call,
     Name,
     Connection,
-    /// The connection breaks after the server has accepted it (HAProxy's SOCKERR). It may break at a later
-    /// stage, too.
+    /// The connection breaks after the server has accepted it (HAProxy's SOCKERR). The check may have reached
+    /// any of the later stages by then.
     Broken,
     /// The server accepts the connection, but doesn't answer in TLS.
     Handshake,
@@ -27,7 +28,7 @@ pub(super) enum Stage {
     ClientCertificate,
     /// No valid response arrives.
     Response,
-    /// The server refuses the request: its status is 400 or more, but not 404 or 410.
+    /// The server refuses the request: the status is 400 or more, but not 404 or 410.
     Request,
     /// The server accepts the request, but doesn't have the page.
     Page,
@@ -36,9 +37,9 @@ pub(super) enum Stage {
     Healthy,
 }
 
-/// Returns true if a server sends this alert only after it has read a ClientHello. A TLS server that doesn't
-/// expect a PROXY header sends a different alert (`protocol_version`, `unexpected_message`, `decode_error` or
-/// `record_overflow`), or closes the connection.
+/// Returns true if a server sends this alert only after it has read a ClientHello. A TLS server that gets an
+/// unexpected PROXY header sends a different alert (`protocol_version`, `unexpected_message`, `decode_error`
+/// or `record_overflow`), or closes the connection.
 fn is_about_client_hello(alert: AlertDescription) -> bool {
     matches!(
         alert,
@@ -149,7 +150,7 @@ mod tests {
     use crate::haproxy::ask::{Answer, Checked};
 
     #[test]
-    fn a_connection_that_breaks_is_further_than_a_refused_connection() {
+    fn a_broken_connection_is_a_later_stage_than_a_refused_connection() {
         let stages = ["L4CON", "SOCKERR", "L6RSP", "L7RSP"].map(|status| {
             Stage::of_answer(&Answer::Checked(Checked {
                 up: false,

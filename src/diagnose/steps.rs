@@ -1,4 +1,4 @@
-//! Describes the facts in words, step by step.
+//! Describes in words what diagnose has seen, step by step.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::output::mark::Mark;
 use crate::plan::{Host, Plan, Target};
 use crate::probe;
 
-/// Returns the steps that the check reached.
+/// Returns the steps that diagnose got to, in their order.
 pub(super) fn steps(facts: &Facts) -> Vec<Step> {
     let mut steps = vec![addresses(facts)];
     if let Some(tls) = &facts.tls {
@@ -340,7 +340,7 @@ fn answer(answers: &Answers, step: &mut Step) {
     }
 }
 
-/// Adds a line for each expectation: met or not met.
+/// Adds a line for each expectation, which says whether the response meets it.
 fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
     let Ok((_, of_each)) = &answers.asked else {
         return;
@@ -353,7 +353,7 @@ fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
     }
 }
 
-/// Adds lines about whether the response depends on Host.
+/// Adds lines that say whether the response depends on Host.
 fn host_line(configured: &str, answers: &Answers, step: &mut Step) {
     let Ok((asked, _)) = &answers.asked else {
         return;

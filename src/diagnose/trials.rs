@@ -1,5 +1,5 @@
-//! Finds the changes that the check needs. diagnose tries each change of the options that may prove a
-//! cause. It keeps a change if the check gets further with it.
+//! Finds the changes that the check needs. diagnose tries each change to the options that may prove a cause.
+//! It keeps a change if the check gets further with it.
 
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ const CHANGES: usize = 3;
 pub(super) struct Search {
     /// The facts about the operator's check.
     pub asked: Facts,
-    /// The facts about the check with the changes that helped.
+    /// The facts about the check with the changes that helped. `None` if no change helped.
     pub changed: Option<Facts>,
     /// The causes that these changes proved, in the order of discovery.
     pub proved: Vec<Finding>,
@@ -34,8 +34,8 @@ impl Search {
         self.changed.as_ref().unwrap_or(&self.asked)
     }
 
-    /// Adds HAProxy's answers to the facts, if the answers contain an unexpected status and the facts don't.
-    /// Returns true if it has added the answers.
+    /// Adds HAProxy's answers to the facts if the answers contain an unexpected status, and the facts contain
+    /// no status. Returns true if the answers were added.
     pub fn add_status(&mut self, haproxy: Option<&HaproxyFacts>) -> bool {
         let is_new = self.best().status().is_none()
             && haproxy.is_some_and(|haproxy| haproxy.refused_status.is_some());
@@ -60,8 +60,8 @@ impl Search {
         }
     }
 
-    /// Records that visitors are served with the change of haproxy.cfg. Forgets that they got an error with
-    /// the lines of a new backend.
+    /// Records that visitors are served with the change to haproxy.cfg. Their error with the lines of a new
+    /// backend then no longer matters.
     pub fn serves_visitors(&mut self) {
         let best = self.changed.as_mut().unwrap_or(&mut self.asked);
         if let Some(haproxy) = &mut best.haproxy {
@@ -87,8 +87,8 @@ impl Search {
         true
     }
 
-    /// Tries changes of the check. After a change that helps, gathers facts again, and tries more changes if
-    /// the check still fails.
+    /// Tries changes to the check's options. After a change that helps, gathers facts again, and tries more
+    /// changes if the check still fails or its page redirects to itself.
     pub fn run(asked: Facts, session: &Session) -> Search {
         let mut search = Search {
             asked,
@@ -114,7 +114,7 @@ impl Search {
     }
 }
 
-/// A change of the options, and the result of trying it.
+/// A change to the options, and the result of trying it.
 pub(super) struct Candidate {
     /// The causes that the change proves if it helps, each with the values for its sentences.
     causes: Vec<(&'static Cause, Vec<(&'static str, String)>)>,
@@ -142,8 +142,8 @@ impl Candidate {
         })
     }
 
-    /// Returns the change with GET in place of a method that may change something at the server. This change
-    /// proves its causes only if the check succeeds.
+    /// Returns this change, but with GET instead of a method that may change something at the server. The new
+    /// change proves its causes only if the check succeeds.
     fn with_get(self) -> Option<Candidate> {
         let mut options = self.options;
         (options.method, options.body) = (None, None);
@@ -160,14 +160,15 @@ impl Candidate {
     /// Returns the stage that the check reached with the change.
     fn stage(&self) -> Stage {
         match &self.attempt.result {
-            // Only the handshake was tried.
+            // The trial ended after the handshake, although the check sends a request.
             Ok(None) if !self.plan.handshake_only => Stage::Response,
             Ok(_) => Stage::Healthy,
             Err(failure) => Stage::of_failure(failure, &self.plan),
         }
     }
 
-    /// Tries the change at the address that answers. If no address answers, tries all addresses.
+    /// Tries the change at the address that answers. If diagnose isn't allowed to send the request, tries
+    /// only the handshake. If no address answers, tries the whole check at all addresses.
     fn run(&mut self, facts: &Facts, session: &Session) {
         let plan = &self.plan;
         let whole = probe::Trial::of(plan);
@@ -212,7 +213,7 @@ pub(super) fn for_haproxy(facts: &Facts) -> Vec<Candidate> {
 /// no change and no pair of changes helps.
 fn improve(facts: &mut Facts, session: &Session) -> Option<(Vec<Finding>, Facts)> {
     let failure = facts.failure()?.clone();
-    // If several servers answer differently, no change of the options helps.
+    // If several servers answer differently, no change to the options helps.
     if mixed::find(facts).is_some() {
         return None;
     }
@@ -232,8 +233,8 @@ fn improve(facts: &mut Facts, session: &Session) -> Option<(Vec<Finding>, Facts)
             failure.is_some_and(|other| other.code() == failure_code)
         };
         // If the server answered the check but cuts the connections of the trials, it has banned this host,
-        // perhaps because of failed handshakes. Such a trial refutes nothing. A trial that gets further
-        // doesn't refute its cause either.
+        // perhaps because of failed handshakes. The trial then refutes nothing. Nor does a trial refute its
+        // cause if it gets further than the check.
         let is_banned = |tried: &Candidate| {
             let result = tried.attempt.result.as_ref();
             let is_answered = !is_cut(&failure) && failure_code.layer() >= Layer::Certificate;
@@ -327,9 +328,10 @@ fn end_of_loop(facts: &Facts, session: &Session) -> Option<(Vec<Finding>, Facts)
     (!causes::redirects_to_itself(&better)).then_some((findings, better))
 }
 
-/// Returns the changes that the possible causes propose. A changed request may change something at the
-/// server. In that case, GET replaces its method if the check's request has reached the server or if no
-/// address accepted a connection. Otherwise, diagnose tries only the handshake.
+/// Returns the changes that the possible causes propose. diagnose never sends a changed request that may
+/// change something at the server. If the check's own request has reached the server, or if no address
+/// accepted a connection, GET replaces the method of such a request. Otherwise, diagnose tries only the
+/// handshake.
 fn changes(facts: &Facts) -> Vec<Candidate> {
     let arrived = facts.code_of_trials().layer() == Layer::Http || facts.reached.is_none();
     let trials = causes::trials(facts).into_iter();
@@ -351,7 +353,8 @@ fn changes(facts: &Facts) -> Vec<Candidate> {
 fn run(facts: &Facts, tried: &mut [Candidate], session: &Session) {
     let jobs = tried.iter_mut();
     in_parallel(jobs.map(|candidate| || candidate.run(facts, session)));
-    // If the server serves one connection at a time, some trials waited for others. Try them again.
+    // If the server serves one connection at a time, some trials timed out while they waited for other
+    // trials. Repeat these trials.
     let shakes_hands = facts.code() == Code::ResponseTimeout;
     let waited = |candidate: &&mut Candidate| {
         matches!(candidate.attempt.result, Err(Failure::HandshakeTimeout))

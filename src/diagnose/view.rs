@@ -25,9 +25,9 @@ pub(super) struct Row {
 /// The purpose of a kind of check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Shows how far HAProxy's own checks get.
+    /// A check without a request. It shows how far HAProxy's own checks get.
     Step,
-    /// A handshake with the operator's options. It accepts any certificate.
+    /// A handshake with the operator's options, but without verifying the certificate.
     Handshake,
     /// HAProxy's own check with the options of sni-check's check.
     Own,
@@ -39,9 +39,10 @@ pub(super) enum Role {
 pub(super) struct Kind {
     /// The kind of check, described with words of haproxy.cfg.
     check: String,
-    /// The lines of the backend in which HAProxy tries this check, without the first line.
+    /// The backend in which HAProxy tries this check, without its `backend` line.
     pub question: String,
-    /// The predicted result: the status, the reason, and true for UP.
+    /// The predicted result: the status, the reason, and true for UP. `None` if diagnose can't predict the
+    /// result.
     predicted: Option<(String, String, bool)>,
     pub role: Role,
 }
@@ -120,7 +121,7 @@ pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
         }
         let name = name.map_or(String::new(), |name| format!(" check-sni {name}"));
         if facts.plan.handshake_only {
-            // Without a request, the last handshake is the operator's check.
+            // The operator's check sends no request, so it is the same as the last handshake.
             if let Some(kind) = kinds.last_mut() {
                 kind.role = Role::Own;
             }
@@ -202,7 +203,7 @@ const OTHER_NAME: &str = "Server presented an SSL certificate different from the
 /// HAProxy's message about other failed handshakes, except time-outs.
 const HANDSHAKE: &str = "SSL handshake failure";
 
-/// Returns the text that HAProxy shows in `last_chk`. The text is empty for a time-out.
+/// Returns the text that HAProxy shows in `last_chk` for this failure. For a time-out, HAProxy shows no text.
 fn words(failure: &Failure) -> String {
     match failure.code().haproxy_word() {
         "L6RSP" => HANDSHAKE.to_owned(),

@@ -5,7 +5,7 @@ use rustls::AlertDescription;
 use crate::code::Code;
 use crate::failure::{Failure, Sent, alert_name};
 
-/// Alerts that may end a handshake (RFC 8446, section 6), each with its meaning.
+/// The alerts with which a server may end a handshake (RFC 8446, section 6), each with its meaning.
 const ALERTS: [(&str, &str); 25] = [
     (
         "close_notify",
@@ -110,15 +110,14 @@ pub(super) fn meaning(name: &str) -> Option<&'static str> {
     found.map(|(_, meaning)| *meaning)
 }
 
-/// Returns the code of a check with SNI whose handshake ends with this alert.
+/// Returns sni-check's exit code if a check sends SNI and its handshake ends with this alert.
 pub(super) fn code(name: &str) -> Code {
     let mut all = (0..=255).map(AlertDescription::from);
     let alert = all.find(|alert| alert_name(*alert).eq_ignore_ascii_case(name));
     let name = name.to_ascii_lowercase();
     let sent = Sent {
         sni: true,
-        // A server sends `unknown_ca`, and alerts with `certificate` in their names, about the client
-        // certificate.
+        // `unknown_ca`, and every alert with `certificate` in its name, is about the client certificate.
         certificate_asked: name.contains("certificate") || name == "unknown_ca",
         certificate: true,
     };
@@ -132,7 +131,7 @@ mod tests {
     use super::{ALERTS, AlertDescription, Code, alert_name, code, meaning};
 
     #[test]
-    fn alerts_have_the_names_that_a_check_prints() {
+    fn alerts_have_the_same_names_as_in_the_output_of_a_check() {
         let known = (0..=255).map(|number| alert_name(AlertDescription::from(number)));
         let known: Vec<String> = known.collect();
         for (name, _) in ALERTS {
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_has_the_code_of_a_check_that_ends_with_it() {
+    fn code_is_that_of_a_check_that_this_alert_ends() {
         for (name, expected) in [
             ("unrecognized_name", Code::NameRefused),
             ("handshake_failure", Code::NothingInCommon),

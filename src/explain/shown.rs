@@ -1,4 +1,4 @@
-//! HAProxy's own words for a check: codes that aren't sni-check's, and statuses.
+//! The words and numbers that HAProxy shows for a check: statuses, and codes that don't come from sni-check.
 
 use crate::haproxy::child::signal;
 
@@ -8,7 +8,7 @@ pub struct Shown {
     pub word: &'static str,
     /// The meaning in a few words.
     pub brief: &'static str,
-    /// The command of sni-check that helps next. Empty if nothing is wrong.
+    /// The sni-check command to run next. Empty if nothing is wrong.
     pub next: &'static str,
     /// What HAProxy's log shows instead of the word. Empty if the log shows the word.
     pub in_log: &'static str,
@@ -16,7 +16,7 @@ pub struct Shown {
     pub more: &'static str,
 }
 
-/// The words, in the order of the table: codes, and then statuses.
+/// The entries in the order of the table: first codes, then statuses.
 pub const SHOWN: [Shown; 27] = [
     Shown {
         word: "255",
@@ -181,10 +181,10 @@ pub const SHOWN: [Shown; 27] = [
     },
     Shown {
         word: "NOLB",
-        brief: "no new visitors, but the present ones stay",
+        brief: "no new visitors, but current visitors stay",
         next: "",
         in_log: "",
-        more: "A rule of the check asks for that: http-check disable-on-404, or a status L7OKC.",
+        more: "The check asks for this state, with http-check disable-on-404 or with ok-status L7OKC.",
     },
     Shown {
         word: "DRAIN",
@@ -209,7 +209,7 @@ pub const SHOWN: [Shown; 27] = [
     },
 ];
 
-/// Returns the table: word, meaning, next command.
+/// Returns a table with three columns: HAProxy's word, its meaning, and the next command.
 pub(super) fn table() -> String {
     let row = |word: &str, brief: &str, next: &str| format!("{word:<10}  {brief:<44}  {next}\n");
     let head = row("HAProxy", "meaning", "next");
@@ -219,7 +219,7 @@ pub(super) fn table() -> String {
 }
 
 impl Shown {
-    /// Returns the command to call next, or `-`.
+    /// Returns the command to run next, or `-` if nothing is wrong.
     pub(super) fn next_call(&self) -> String {
         match self.next {
             "" => "-".to_owned(),
@@ -241,7 +241,7 @@ impl Shown {
 
 /// Finds the entry for a number or word of HAProxy's statistics, or for a text from its log.
 pub(super) fn find(text: &str) -> Option<&'static Shown> {
-    // While a check runs, HAProxy puts a star before the result of the last check.
+    // While a check is running, HAProxy puts a star in front of the previous result.
     let text = text.strip_prefix("* ").unwrap_or(text);
     let is_it = |shown: &&Shown| {
         let [word, in_log] = [shown.word, shown.in_log];
@@ -260,7 +260,7 @@ pub(super) fn find(text: &str) -> Option<&'static Shown> {
     })
 }
 
-/// Returns where a number that isn't a code of sni-check may come from.
+/// Explains where a number that isn't a code of sni-check may come from.
 pub(super) fn foreign(number: i64) -> String {
     match i32::try_from(number) {
         Ok(number @ 129..=159) => format!(

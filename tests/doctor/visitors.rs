@@ -109,7 +109,7 @@ fn filled(text: &str, stage: &Stage, ports: (u16, u16)) -> String {
 }
 
 #[test]
-fn frontends_say_what_visitors_of_a_backend_send() {
+fn doctor_learns_from_frontends_what_visitors_of_a_backend_send() {
     let stage = Stage::new();
     let plain =
         Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200; }}"));
@@ -131,8 +131,8 @@ fn frontends_say_what_visitors_of_a_backend_send() {
     });
 }
 
-/// In `mode tcp`, doctor visits a server whose visitors speak plain HTTP, as its check does. If the check's
-/// port is dead, visitors' port may still work.
+/// In `mode tcp`, doctor visits a server if its visitors and its check both speak plain HTTP. If the port
+/// of the check is dead, the port of visitors may still work.
 #[test]
 fn a_run_visits_servers_in_mode_tcp() {
     let stage = Stage::new();
@@ -178,7 +178,7 @@ pub fn after_run(stage: &Stage, server: &str, check: &str, end: &str) -> serde_j
 }
 
 #[test]
-fn a_run_sends_the_fields_of_a_browser() {
+fn a_run_sends_the_headers_of_a_browser() {
     let stage = Stage::new();
     let server = "server { listen 127.0.0.1:PORT; if ($http_user_agent = \"\") { return 444; } return 200; }";
     let check = "option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host a.test hdr User-Agent x";
@@ -189,7 +189,7 @@ fn a_run_sends_the_fields_of_a_browser() {
 }
 
 #[test]
-fn a_missing_page_with_disable_on_404_is_no_problem() {
+fn a_missing_page_with_disable_on_404_is_only_a_note() {
     let stage = Stage::new();
     let server = "server { listen 127.0.0.1:PORT; location /missing { return 404; } location / { return 200; } }";
     let check = "option httpchk\n http-check disable-on-404\n \
@@ -198,7 +198,7 @@ fn a_missing_page_with_disable_on_404_is_no_problem() {
     assert_eq!(finding(&report, "seen")["mark"], "note", "{report:#}");
 }
 
-/// A server with two sites and without TLS. Only a.test is a site, and any other Host gets 421.
+/// A server without TLS. It serves the site a.test, and answers 421 to every other Host.
 const TWO_SITES: &str = "server { listen 127.0.0.1:PORT default_server; return 421; } \
                          server { listen 127.0.0.1:PORT; server_name a.test; return 200; }";
 
@@ -286,7 +286,7 @@ fn no_visitor_reaches_a_backend_whose_host_the_frontend_changes() {
     }
 }
 
-/// doctor knows no request of visitors in `mode tcp`, but it connects as they do.
+/// In `mode tcp`, doctor doesn't know what visitors send, but it can connect as they do.
 #[test]
 fn a_closed_port_of_visitors_is_a_problem_even_in_mode_tcp() {
     let stage = Stage::new();
@@ -333,16 +333,16 @@ fn status_of(port: u16, host: &str) -> u16 {
     let request = format!("GET / HTTP/1.0\r\nHost: {host}\r\n\r\n");
     stream
         .write_all(request.as_bytes())
-        .expect("it accepts bytes");
+        .expect("the request is sent");
     let mut response = String::new();
     stream.read_to_string(&mut response).expect("a response");
     let status = response.split(' ').nth(1).expect("a status");
     status.parse().expect("a number")
 }
 
-/// doctor asks with the name in traffic's `sni`, and not with a name that only the check has.
+/// doctor's request for visitors has the name in traffic's `sni`, and not a name that only the check has.
 #[test]
-fn the_visitor_does_not_repeat_the_mistake_of_the_check() {
+fn doctors_request_for_visitors_does_not_repeat_the_mistake_of_the_check() {
     let stage = Stage::new();
     let leaf = stage.ca.leaf(&[NAME, "other.example.test"], 30);
     let nginx = Nginx::serve(|folder, port| {
@@ -404,9 +404,9 @@ fn the_visitor_does_not_repeat_the_mistake_of_the_check() {
     }
 }
 
-/// HAProxy doesn't change the SNI of visitors' own TLS when it changes the Host.
+/// A rule that changes the Host doesn't change the SNI name that visitors sent (`ssl_fc_sni`).
 #[test]
-fn the_sni_of_visitors_tls_survives_a_changed_host() {
+fn a_rule_that_changes_the_host_does_not_change_the_sni_of_visitors() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let front = stage
@@ -523,8 +523,8 @@ fn rules_may_compute_the_host_of_visitors() {
     }
 }
 
-/// HAProxy's `strict-sni` refuses a resumed session without SNI. The server OLD of
-/// `a_run_is_not_certain_of_visitors_that_it_does_not_know` accepts it.
+/// HAProxy with `strict-sni` refuses a resumed session without SNI. The server OLD of
+/// `a_run_reports_no_problem_if_haproxy_serves_visitors` accepts such a session.
 #[test]
 fn visitors_of_a_server_that_refuses_the_session_of_the_check_fail() {
     let stage = Stage::new();

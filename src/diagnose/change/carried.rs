@@ -10,8 +10,8 @@ use crate::options::table::Row;
 /// The options of sni-check in a line of haproxy.cfg, in three forms. Variables may contain secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Carried {
-    /// The word that contains the options, with the values of its variables. From this word, diagnose's own
-    /// HAProxy gets only `--connect` and `--port`. The other options come from `best` of
+    /// The word that contains the options, with the values of its variables. When HAProxy tries the change,
+    /// only `--connect` and `--port` come from this word. The other options come from the argument `best` of
     /// [`Change::lines`](super::Change::lines).
     pub word: String,
     /// The options, with the names of variables in place of their values.
@@ -22,8 +22,8 @@ pub(super) struct Carried {
 
 impl Carried {
     /// Returns the line's options, with the `changed` options taken from `given`. Returns `None` if
-    /// haproxy.cfg has no such line, or if its options can't be read. Also returns `None` if a changed option
-    /// comes from a variable with several words, because the line doesn't contain that option.
+    /// haproxy.cfg has no such line, or if the line's options can't be read. Also returns `None` if a changed
+    /// option comes from a variable with several words, because the line itself doesn't contain that option.
     pub fn new(surveyed: &Surveyed, changed: &[&Row], given: &Options) -> Option<Carried> {
         let mut rules = surveyed.lines.rules.iter();
         let (rule, at) =
@@ -56,21 +56,23 @@ impl Carried {
     }
 }
 
-/// A word as the line contains it, with marks for variables, and the words that HAProxy reads there. Only a
-/// variable can become several words, or no word.
+/// A word of the line, and the words that HAProxy reads in its place. Only a word with a variable can become
+/// several words, or no word.
 struct Run {
+    /// The words that HAProxy reads.
     words: Vec<String>,
+    /// The word of the line, with marks for variables.
     marked: String,
 }
 
-/// Splits the words of a line into runs. At most one run is not a single word. Returns `None` if it isn't
-/// clear which words come from which variable.
+/// Splits the words of a line into runs. At most one run has no word or several words. Returns `None` if it
+/// isn't clear which words come from which variable.
 fn runs(
     words: &[String],
     marks: &[String],
     has_variable: impl Fn(&str) -> bool,
 ) -> Option<Vec<Run>> {
-    // Without the text of the line, no variables are known.
+    // If the text of the line isn't known, treat it as a line without variables.
     let marks = if marks.is_empty() { words } else { marks };
     let is_list = |mark: &&String| words.len() != marks.len() && has_variable(mark);
     let lists = marks.iter().filter(is_list).count();
@@ -93,8 +95,8 @@ fn runs(
     (rest.is_empty() && lists <= 1).then_some(runs)
 }
 
-/// Returns the words of a changed line with the marks for variables. An unchanged word is written as in
-/// `runs`. Returns `None` if a variable with several words has changed.
+/// Returns the words of a changed line, with marks for variables. Copies unchanged words from `runs`. Returns
+/// `None` if a variable with several words has changed.
 fn with_variables(words: &[String], runs: &[Run]) -> Option<Vec<String>> {
     let mut rest = words;
     let mut text = Vec::new();
@@ -139,8 +141,9 @@ fn in_place(
     words
 }
 
-/// Returns the position of the options of sni-check among the words of a line. They are in `external-check
-/// path`, or in the header `X-Check-Options` of an `http-check send`. Returns `None` for every other line.
+/// Returns the position of the options of sni-check among the words of a line. The options are in
+/// `external-check path`, or in the header `X-Check-Options` of an `http-check send` line. Returns `None` for
+/// every other line.
 pub(super) fn carrier(kind: CheckKind, words: &[String]) -> Option<usize> {
     let is_path = words.len() == 3 && words[..2] == ["external-check", "path"];
     let is_ours = |word: &String| word.eq_ignore_ascii_case("x-check-options");

@@ -1,4 +1,4 @@
-//! Turns a change into lines: the hunks of the diff that diagnose prints, and the lines that HAProxy tries.
+//! Turns a change into the diff that diagnose prints, and into the lines that HAProxy tries.
 
 use super::carried::{as_word, carried, carrier, joined, lacks_options, unescaped};
 use super::rewrite::{self, rewritten};
@@ -82,7 +82,7 @@ impl Change {
     /// Returns the words of a rule after the change.
     fn edited(&self, surveyed: &Surveyed, rule: &Rule, options: Option<&str>) -> Vec<String> {
         let mut words = rule.words.clone();
-        // Two steps of a check may have the same mistake, so change every rule with the same words.
+        // Several `connect` rules may have the same mistake, so change every rule with the same words.
         if connect_rule(surveyed).is_some_and(|connect| connect.words == rule.words) {
             for (word, value) in &self.connect {
                 set(&mut words, 2, word, value.as_deref());
@@ -116,8 +116,9 @@ impl Change {
             let words = line.new.as_ref().or(line.old.map(|old| &old.words));
             words.is_some_and(|words| ["http-check", "tcp-check"].contains(&words[0].as_str()))
         };
-        // Once a backend has an http-check or tcp-check rule, HAProxy ignores all such rules in `defaults`. It
-        // also ignores the request of the `option httpchk` in `defaults`. The diff therefore repeats these lines.
+        // Once a backend has an http-check or tcp-check rule, HAProxy ignores all such rules in `defaults`.
+        // It also ignores the request of the `option httpchk` in `defaults`. The diff therefore repeats these
+        // lines.
         let replaces = lines.iter().any(|line| is_rule(line) && changes(line));
         let needs_option = needs_option(&lines);
         let is_repeated = |line: &Line| is_rule(line) || (needs_option && line.is_httpchk());
@@ -168,7 +169,8 @@ impl Change {
     fn hunks_of_words(&self, surveyed: &Surveyed, hunks: &mut Vec<Hunk>) {
         let mut places: Vec<&Place> = Vec::new();
         for (word, value) in &self.words {
-            // The server line can override a value of `default-server`, but it can't remove every word.
+            // The server line can override the values of `default-server`, but it can't remove all of its
+            // words. A removal therefore changes the `default-server` line.
             let place = surveyed
                 .inherited_from(word)
                 .filter(|_| value.is_none() && !self.on_own_line);
@@ -213,11 +215,11 @@ impl Change {
         }
     }
 
-    /// Returns the backend's lines with this change, for diagnose's own HAProxy to try. That HAProxy runs
-    /// outside the chroot, so `best` has the host's paths. If `with_rules` is false, leaves out the lines
-    /// that affect only visitors, because they may refer to sections that this HAProxy doesn't have. Returns
-    /// `None` if the check waits for a response but sends no request, or if the options of sni-check can't be
-    /// read.
+    /// Returns the backend's lines with this change, so that diagnose's own HAProxy can try them. This
+    /// HAProxy runs outside the chroot, so `best` must have the host's paths. If `with_rules` is false,
+    /// leaves out the lines that affect only visitors, because these lines may refer to sections that this
+    /// HAProxy doesn't have. Returns `None` if the check waits for a response but sends no request, or if the
+    /// options of sni-check can't be read.
     pub fn lines(&self, surveyed: &Surveyed, best: &Options, with_rules: bool) -> Option<String> {
         let mut text = String::new();
         if !surveyed.lines.is_http {
@@ -292,10 +294,9 @@ fn is_option(words: &[String]) -> bool {
     words.first().is_some_and(|word| word == "option")
 }
 
-/// Returns the rule after which a new line with these words is added. An expectation comes after the other
-/// lines of the check, a request after the `connect` rule, and every other line after the first `option`
-/// line. An expectation or a request comes there, too, if there is no line that it must follow. Returns
-/// `None` if there is no `option` line either.
+/// Returns the rule after which a new line with these words is added. A new expectation follows the last step
+/// of the check. A new request follows the `connect` rule. If no such rule exists, and for all other lines,
+/// returns the first `option` line. Returns `None` if there is no `option` line either.
 fn anchor<'a>(surveyed: &'a Surveyed, new: &[String]) -> Option<&'a Rule> {
     // The position of `send-state` and `disable-on-404` doesn't matter.
     let is_step = |rule: &&Rule| {
@@ -317,6 +318,6 @@ fn after<'a>(surveyed: &'a Surveyed, new: &[String]) -> &'a Place {
     place.unwrap_or(&surveyed.lines.backend)
 }
 
-/// The options about the address. In the lines that HAProxy tries, their values come from haproxy.cfg or from
-/// the change.
+/// The options about the address. In the lines that HAProxy tries, the values of these options come from
+/// haproxy.cfg or from the change.
 const OF_ADDRESS: [&str; 2] = ["--connect", "--port"];

@@ -10,8 +10,7 @@ use crate::haproxy::words::split_value;
 use crate::options::Options;
 use crate::options::values::{Time, TlsVersion};
 
-/// The difference between the check's own time limit and HAProxy's longer limits, such as `inter`, in
-/// milliseconds.
+/// The time in milliseconds by which HAProxy's limits, such as `inter`, exceed the check's own time limit.
 const SPARE: u128 = 500;
 
 impl Change {
@@ -32,8 +31,8 @@ impl Change {
         match name {
             "--sni" | "--no-sni" if ruled("sni") => self.ruled("sni", best.sni.clone()),
             "--sni" | "--no-sni" => self.word("check-sni", best.sni.clone()),
-            // Without --verify-host, verify the SNI name: visitors' connections may send no SNI, and HAProxy
-            // would then verify no name.
+            // Without --verify-host, verify the SNI name. Otherwise, HAProxy would verify no name on
+            // visitors' connections without SNI.
             "--verify-host" => {
                 let name = best.verify_host.as_ref().or(best.sni.as_ref());
                 self.word("verifyhost", name.cloned());
@@ -90,8 +89,8 @@ impl Change {
         Some(())
     }
 
-    /// Sets an option with a word of the server line that applies to the check and to visitors. Returns `None`
-    /// if the server line has no word for the option.
+    /// Sets an option with a word of the server line that applies to the check and to visitors. Returns
+    /// `None` if the server line has no word for the option.
     pub(super) fn set_word(&mut self, name: &str, best: &Options) -> Option<()> {
         let switch = |is_set: bool| is_set.then(String::new);
         let version = |version: Option<TlsVersion>| version.map(|version| version.to_string());
@@ -105,8 +104,8 @@ impl Change {
             "--crt" => self.word("crt", best.crt.clone()),
             "--source" => {
                 self.word("source", best.source.as_ref().map(ToString::to_string));
-                // Without a word on the server line, the line of the backend applies, so remove this line,
-                // too.
+                // Without `source` on the server line, HAProxy uses the backend's `source` line, so remove
+                // that line, too.
                 if best.source.is_none() {
                     self.set_lines(SOURCE, Vec::new());
                 }
@@ -136,14 +135,16 @@ impl Change {
         match surveyed.kind {
             CheckKind::External if has_limit => self.raise_timeout_connect(surveyed, best)?,
             CheckKind::External => {}
-            // HAProxy must wait longer than serve, or it shows no cause.
+            // HAProxy must wait longer than serve. Otherwise, HAProxy times out before serve reports the
+            // cause.
             CheckKind::Served => self.set_timeout(TIMEOUT_CHECK, time + SPARE),
             _ => self.set_timeout(TIMEOUT_CHECK, time),
         }
         Some(())
     }
 
-    /// Raises `timeout connect` above the check's time limit, if the value in haproxy.cfg is too low.
+    /// Raises `timeout connect` above the check's time limit, if the value in haproxy.cfg is too low. Returns
+    /// `None` if the options have no --timeout.
     pub(super) fn raise_timeout_connect(
         &mut self,
         surveyed: &Surveyed,
@@ -176,13 +177,13 @@ impl Change {
         add(&mut self.connect, word, value);
     }
 
-    /// Sets the request of HAProxy's own check, as one `http-check send`. If the options have no Host header,
-    /// the request's Host is `host`, or else the check's SNI name or target.
+    /// Sets the request of HAProxy's own check, as one `http-check send` line. If the options have no Host
+    /// header, the request's Host is `host`, or else the check's SNI name, or else its target.
     pub(super) fn request(&mut self, (best, version): (&Options, &str), host: Option<&str>) {
         let method = best.method.as_deref().unwrap_or("GET");
         let uri = best.uri.as_deref().unwrap_or("/");
         let mut words = line(SEND, ["meth", method, "uri", uri, "ver", version]);
-        // sni-check always sends a Host. HAProxy's own check sends a Host only if the line has one.
+        // sni-check sends a Host by default. HAProxy's own check sends a Host only if this line has one.
         let name = best.sni.as_ref().or(best.target.first());
         let name = host.or(name.map(String::as_str));
         let host = name.filter(|_| !best.has_header("host"));

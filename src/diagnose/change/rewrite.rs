@@ -1,5 +1,5 @@
-//! Rewrites a line of haproxy.cfg. Unchanged words keep their quotes and their variables, whose values may be
-//! secret. The line also keeps its comment.
+//! Rewrites a line of haproxy.cfg. Unchanged words keep their quotes. They also keep their variables, because
+//! the values may be secret. The line keeps its comment.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -24,7 +24,7 @@ pub(super) fn read(line: &str, variables: &Variables) -> Option<Vec<String>> {
 }
 
 /// Returns the line with the words `new`. `write` formats a word that the line doesn't have yet. If a
-/// variable contains several words, the whole line is written anew, without its comment.
+/// variable contains several words or none, rewrites the whole line, without its comment.
 pub(super) fn rewritten(
     line: &str,
     new: &[String],
@@ -34,7 +34,7 @@ pub(super) fn rewritten(
     let tokens = tokens(line);
     let old = read(line, variables);
     let indent = &line[..line.len() - line.trim_start().len()];
-    // A variable can contain several words. The positions in the line and in `old` then don't match.
+    // If a variable contains several words or none, positions in the line don't match positions in `old`.
     let Some(old) = old.filter(|old| old.len() == tokens.len()) else {
         let words: Vec<String> = new.iter().map(|word| write(word)).collect();
         return format!("{indent}{}", words.join(" "));
@@ -132,13 +132,14 @@ fn tokens(line: &str) -> Vec<Token> {
     found
 }
 
-/// The first private-use character. [`Marked`] replaces each variable with such a character.
+/// The first character of Unicode's Supplementary Private Use Area-A. [`Marked`] replaces each variable with
+/// a character of this area.
 const MARK: u32 = 0xf0000;
 
 /// A word of a line, with a private-use character (a mark) in place of each variable.
 #[derive(Default)]
 pub(super) struct Marked {
-    /// The text, with a mark instead of each variable.
+    /// The text of the word, unquoted, with the marks.
     pub text: String,
     /// The variables as the line contains them, such as `${TOKEN}`.
     variables: Vec<String>,
@@ -175,7 +176,7 @@ impl Marked {
         written
     }
 
-    /// Returns true if the text contains a mark.
+    /// Returns true if the text contains the mark of a variable.
     pub fn has_variable(&self, text: &str) -> bool {
         text.chars().any(|c| self.variable(c).is_some())
     }
@@ -186,8 +187,8 @@ impl Marked {
         variable.map(String::as_str)
     }
 
-    /// Quotes a word for the options of sni-check. A word needs no quotes if it consists of variables, or if
-    /// its other characters need no quotes.
+    /// Quotes a word for the options of sni-check. A word needs no quotes if it consists only of variables,
+    /// or if its other characters need no quotes.
     pub fn option(&self, word: &str) -> String {
         let plain: String = word
             .chars()

@@ -1,4 +1,4 @@
-//! The part of a change that applies to other servers, because they share a changed line.
+//! Finds the part of a change that also applies to another server, because both servers share a changed line.
 
 use super::Change;
 use crate::doctor::survey::{CheckKind, Surveyed};
@@ -87,11 +87,11 @@ impl Change {
         Some(change)
     }
 
-    /// Returns this change, but made on the server's own line as far as possible. For example,
-    /// `no-send-proxy` on that line switches off the `send-proxy` of `default-server` for this server only.
-    /// An `sni` in a `connect` rule moves to `check-sni` on the server line. The rule gets `default`, with
-    /// which HAProxy uses the `check-sni` of each server. Returns `None` if haproxy.cfg can't express that,
-    /// or if the diff would stay the same.
+    /// Returns this change, moved to the server's own line as far as possible. For example, `no-send-proxy`
+    /// on that line switches off the `send-proxy` of `default-server` for this server only. An `sni` in a
+    /// `connect` rule moves to `check-sni` on the server line. The rule gets `default` instead, so that
+    /// HAProxy uses the `check-sni` of each server. Returns `None` if haproxy.cfg can't express the moved
+    /// change, or if the diff would stay the same.
     pub fn on_own_line(&self, surveyed: &Surveyed) -> Option<Change> {
         let mut change = self.clone();
         change.on_own_line = true;

@@ -1,4 +1,4 @@
-//! Finds the changes that make visitors' connections like the check's connection.
+//! Finds the changes that make visitors' connections more like the check's connection.
 
 use super::{
     Change, Edit, FORCED_VERSIONS, PROXY_WORDS, SET_HOST, TIMEOUT_CONNECT, has_head, line,
@@ -8,7 +8,7 @@ use crate::haproxy::config::backend_lines::Rule;
 use crate::options::Options;
 use crate::options::values::Verify;
 
-/// The options about TLS, in groups. The options of a group form one difference.
+/// The options about TLS, in groups. Each group counts as one difference.
 const OF_TLS: [&[&str]; 5] = [
     &["--ca-file", "--crl-file"],
     &["--crt"],
@@ -16,18 +16,19 @@ const OF_TLS: [&[&str]; 5] = [
     &["--alpn"],
     &["--sni"],
 ];
-/// The other options. `--header` is here because visitors' requests may have a different Host.
+/// The other options that may differ. `--header` is here because visitors' requests may have a different
+/// Host.
 const OTHERS: [&str; 4] = ["--send-proxy", "--source", "--timeout", "--header"];
 
-/// The highest index of a difference that diagnose tries in a pair.
+/// The highest index of a difference that diagnose combines with another difference.
 const IN_PAIRS: usize = 5;
 
 impl Change {
-    /// Returns extended versions of this change. With this change alone, the check is UP, but visitors get an
-    /// error. The extended versions make visitors' connections more like those of a check with these
+    /// Returns extended versions of this change, which by itself makes the check UP but leaves visitors with
+    /// an error. The extended versions make visitors' connections more like those of a check with these
     /// `options`. The first versions remove one difference each, later versions remove two, and the last
-    /// version removes all. The version before the last keeps the SNI name, because visitors' connections may
-    /// take it from the request.
+    /// version removes all. The version before the last removes all differences except the SNI name, because
+    /// visitors' connections may take that name from the request.
     pub fn for_visitors(&self, surveyed: &Surveyed, options: &Options) -> Vec<Change> {
         let differences = self.differences(surveyed, options);
         let mut sets: Vec<Vec<&Change>> = differences.iter().map(|one| vec![one]).collect();
@@ -49,8 +50,8 @@ impl Change {
         changes
     }
 
-    /// Returns the name for which visitors ask, and the Host that this change gives to their requests.
-    /// Returns `None` if the change gives them no Host, or if `visited_site` finds no name of visitors.
+    /// Returns the name that visitors ask for, and the Host that this change sets in their requests. Returns
+    /// `None` if the change sets no Host, or if [`visited_site`] finds no name.
     pub fn hosts_of_visitors(&self, surveyed: &Surveyed) -> Option<(String, String)> {
         let mut rules = self.rules.iter().filter(|(head, _)| *head == SET_HOST);
         let host = rules.next()?.1.first()?.last()?;
@@ -58,7 +59,7 @@ impl Change {
         Some((visited.to_owned(), host.clone()))
     }
 
-    /// Returns the changes that each remove one difference between the check and visitors' connections. The
+    /// Returns one change for each difference between the check and visitors' connections. The change of the
     /// SNI name comes last. If the server line has no `ssl`, one change adds all words about TLS.
     fn differences(&self, surveyed: &Surveyed, options: &Options) -> Vec<Change> {
         let of = |names: &[&str]| {
@@ -91,8 +92,8 @@ impl Change {
         found
     }
 
-    /// Returns the value of a word of the server line after this change. Returns `None` if the line then
-    /// doesn't have the word.
+    /// Returns the value that a word of the server line has after this change. Returns `None` if the changed
+    /// line doesn't have the word.
     fn value<'a>(&'a self, surveyed: &'a Surveyed, wanted: &str) -> Option<&'a str> {
         if let Some((_, value)) = self.words.iter().find(|(word, _)| *word == wanted) {
             return value.as_deref();
@@ -102,15 +103,15 @@ impl Change {
         Some(value)
     }
 
-    /// Adds the words and lines that make visitors' connections use the option `name` as a check with these
-    /// `options` does. `base` is the change to extend.
+    /// Adds the words and lines that make visitors' connections use the option `name` in the same way as a
+    /// check with these `options`. `base` is the change to extend.
     fn set_for_visitors(
         &mut self,
         base: &Change,
         surveyed: &Surveyed,
         (name, options): (&str, &Options),
     ) {
-        // HAProxy's own check already uses most words of the server line, too.
+        // HAProxy's own check and visitors' connections share most words of the server line.
         let is_shared = surveyed.kind == CheckKind::Own;
         match name {
             "--alpn" if is_shared => {
@@ -183,7 +184,8 @@ impl Change {
     }
 }
 
-/// Returns the only name for which visitors ask, if HAProxy sends this name to the server in SNI and Host.
+/// Returns the name that visitors ask for, if they ask for only one name, and if HAProxy sends this name to
+/// the server in both SNI and Host.
 fn visited_site(surveyed: &Surveyed) -> Option<&str> {
     let is_given = surveyed.rules().any(|rule| has_head(rule, SET_HOST));
     let [visited] = surveyed.hosts.as_slice() else {

@@ -8,8 +8,7 @@ pub(super) fn written(words: &[String]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The words that a change may set or remove and that have no value. They appear on server lines and in
-/// `connect` rules.
+/// The words without a value that a change may set or remove, on server lines and in `connect` rules.
 const WITHOUT_VALUE: [&str; 19] = [
     "check-send-proxy",
     "check-ssl",
@@ -33,7 +32,8 @@ const WITHOUT_VALUE: [&str; 19] = [
 ];
 
 /// Sets, adds or removes a word of a line. Ignores the words before the position `from`. If the line has the
-/// word several times, changes all of them, although HAProxy uses only the last. Adds a new word at the end.
+/// word several times, changes every occurrence, although HAProxy uses only the last one. Adds a new word at
+/// the end.
 pub(super) fn set(words: &mut Vec<String>, from: usize, word: &str, value: Option<&str>) {
     let has_value = !WITHOUT_VALUE.contains(&word);
     let mut at = from;

@@ -45,12 +45,12 @@ pub struct ServersCall {
 /// The options that may be given without a target, because they don't concern a check.
 const ABOUT_SERVERS: [&str; 4] = ["--haproxy", "--verbose", "--json", "--color"];
 
-/// Returns the command line if it is about servers of haproxy.cfg: it has `-f` or `--env`, no target, or a
-/// target such as `be/s1`. Returns `None` for a check of a target, and for --help. Without `-f` and `--env`,
-/// an option of a check means that the target isn't a server of haproxy.cfg.
+/// Returns the parsed command line if it is about servers of haproxy.cfg: with `-f` or `--env`, without a
+/// target, or with a target such as `be/s1`. Returns `None` if the target is a URL or a host, and for --help.
+/// If `-f` and `--env` are missing, an option of a check means that the target isn't a server of haproxy.cfg.
 ///
 /// # Errors
-/// The errors of [`parse_as`].
+/// Fails if the words aren't valid options.
 pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
     let of_file = |word: &String| {
         let name = word.split('=').next().unwrap_or_default();
@@ -76,10 +76,11 @@ pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
     }
 }
 
-/// Returns true if the target is a server of haproxy.cfg and not the URL of a page. With `-f`, it is always a
-/// server. Without `-f`, `www.example.com/healthz` may be either. It is a server if the configuration of this
-/// host has a backend `www.example.com`. A first part without a dot or a colon is always a backend, except
-/// for `localhost`. For a host such as `web1`, the operator writes `https://web1/healthz`.
+/// Returns true if the target is a server of haproxy.cfg and not the URL of a page. With `-f`, the target is
+/// always a server. Without `-f`, the part before the slash decides. If this part has no dot and no colon and
+/// isn't `localhost`, it is a backend. For a host such as `web1`, the operator must write
+/// `https://web1/healthz`. A target such as `www.example.com/healthz` is a server only if the configuration
+/// of this host has a backend `www.example.com`.
 fn is_about_servers(call: &ServersCall) -> bool {
     let Some(target) = call.server.first().filter(|_| call.file.is_empty()) else {
         return true;

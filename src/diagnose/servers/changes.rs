@@ -1,5 +1,5 @@
-//! Finds the change of haproxy.cfg for each server. The candidates come from the options that helped and from
-//! the configuration itself. HAProxy tries them.
+//! Finds the change to haproxy.cfg for each server. The candidates come from the options that helped and from
+//! the configuration itself. HAProxy tries all candidates.
 
 use std::time::Duration;
 
@@ -20,16 +20,16 @@ use crate::options::Options;
 /// A change to try for a server.
 #[derive(Clone)]
 struct Candidate {
-    /// The number of the server in the list of subjects.
+    /// The index of the server in the list of subjects.
     subject: usize,
     change: Change,
-    /// The options of the check with the change, with the host's paths.
+    /// The options of the check after the change. File names are the host's paths, not paths in the chroot.
     options: Options,
     /// Why the change helps, if the causes in the report don't explain it.
     reason: Option<String>,
     /// True if the configuration suggests the change. Such a change counts only if HAProxy proves it.
     is_suggested: bool,
-    /// What visitors get with the change, if HAProxy's check is UP but visitors get an error.
+    /// The error that visitors get with the change, if HAProxy's check is UP.
     failed_visitor: Option<Visited>,
 }
 
@@ -39,7 +39,7 @@ impl Candidate {
     fn present(number: usize, subject: &Subject<'_>) -> Option<Candidate> {
         let surveyed = subject.surveyed;
         let written = subject.written();
-        // HAProxy can try its own check, or a request to serve, even if sni-check has no options for it.
+        // HAProxy can try a check that it makes itself, even if sni-check has no options for that check.
         let is_made_by_haproxy = surveyed.kind == CheckKind::Own || lacks_options(surveyed);
         let is_known = is_made_by_haproxy && surveyed.unset.is_empty();
         (written.is_some() || is_known).then(|| Candidate {
@@ -52,7 +52,7 @@ impl Candidate {
         })
     }
 
-    /// Returns this change with another change on top.
+    /// Returns the combination of this change and another change.
     fn with(&self, change: Change, options: &Options, reason: Option<&str>) -> Candidate {
         let reasons = self.reason.as_deref().into_iter().chain(reason);
         let reasons: Vec<&str> = reasons.collect();
@@ -67,14 +67,15 @@ impl Candidate {
     }
 }
 
-/// The largest number of rounds of trials. Each round starts one HAProxy, and adds at most one change to the
-/// changes of a server.
+/// The largest number of rounds of trials. Each round starts one HAProxy, and adds at most one change per
+/// server.
 const ROUNDS: usize = 3;
 
-/// Finds the change of haproxy.cfg for each server. In each round, asks one HAProxy about the changes of all
-/// servers. If no change is enough, tries all changes again on top of the change with which HAProxy's check
-/// gets furthest. Then withdraws changes that break other servers. If no change helps, also tries the lines
-/// without single settings. `checked` has all servers that HAProxy checks.
+/// Finds the change to haproxy.cfg for each server. In each round, asks one HAProxy about the candidates of
+/// all servers. If no candidate is enough for a server, the next round combines each candidate with the
+/// change with which HAProxy's check gets furthest. Afterwards, withdraws changes that break other servers.
+/// If no change helps, also tries the lines without one setting at a time. `checked` contains all servers
+/// that HAProxy checks.
 pub(super) fn try_changes(
     subjects: &mut [&mut Subject<'_>],
     checked: &[&Surveyed],
@@ -131,8 +132,8 @@ pub(super) fn try_changes(
     }
 }
 
-/// If no change works, tries the lines without each setting that may be the cause. Records that visitors are
-/// served if a change works for them.
+/// If no change works, tries the lines without each setting that may be the cause. If visitors are served
+/// with the chosen change, records that, too.
 fn try_settings(
     subject: &mut Subject<'_>,
     base: Option<Candidate>,
@@ -152,9 +153,9 @@ fn try_settings(
     subject.adopt_visitors();
 }
 
-/// Returns the change after which HAProxy sends visitors to a healthy server again: it removes `disabled` or
-/// `weight`. Returns `None` if the line has neither of these words. HAProxy has already tried the lines
-/// without these words.
+/// Returns the change after which HAProxy sends visitors to a healthy server again: the removal of `disabled`
+/// or `weight 0`. Returns `None` if the line has neither `disabled` nor `weight 0`. HAProxy needn't try this
+/// change, because it has tried the present lines without these words.
 fn with_visitors(surveyed: &Surveyed, present: &TriedChange) -> Option<TriedChange> {
     let change = Change::without(surveyed.idle?);
     Some(TriedChange {
@@ -167,7 +168,7 @@ fn with_visitors(surveyed: &Surveyed, present: &TriedChange) -> Option<TriedChan
     })
 }
 
-/// Asks one HAProxy about the changes of all servers.
+/// Asks one HAProxy about the candidates of all servers.
 fn ask_about(
     subjects: &[&mut Subject<'_>],
     candidates: &[Candidate],
@@ -205,17 +206,18 @@ fn ask_about(
     tried.collect()
 }
 
-/// Returns the change with which HAProxy's check gets furthest. `tried` begins with the base, and the check
-/// must get further than with the base. If the base is the empty change, a change of the options also counts
-/// if the check gets equally far, because it has helped sni-check's own check. If the check is UP with a
-/// change but visitors get an error, returns that change, so that the next changes are about visitors.
-/// Returns `None` if no change gets further, or if visitors already got an error with the base.
+/// Returns the change with which HAProxy's check gets furthest. `tried` begins with the base. Another change
+/// counts only if the check gets further with it than with the base. There is one exception: if the base is
+/// the empty change, a change to the options counts even if HAProxy's check gets only as far as before,
+/// because the change has helped sni-check's own check. If the check is UP with a change but visitors get an
+/// error, returns that change, so that the next round tries changes for visitors. Returns `None` if no change
+/// gets further, or if visitors already got an error with the base.
 fn furthest(
     subject: &Subject<'_>,
     tried: &[(&Candidate, TriedChange)],
 ) -> Option<(Candidate, TriedChange)> {
     // A TLS server may answer a request without TLS with an error page, which is no progress. A change that
-    // moves the check to the visitors' address makes the check use the server line's `ssl`.
+    // moves the check to the address of visitors' connections makes the check use the server line's `ssl`.
     let surveyed = subject.surveyed;
     let has_tls = |change: &Change| {
         change.adds_tls() || (surveyed.has_word("ssl") && change.is_move(surveyed))
@@ -233,7 +235,7 @@ fn furthest(
         let tried = tried.iter();
         tried.filter(|(_, change)| change.block.fails_visitors())
     };
-    // A change that has helped sni-check counts more than the present lines.
+    // Prefer a change that has helped sni-check to the present lines.
     let helps = |candidate: &Candidate| !candidate.is_suggested && !candidate.change.is_empty();
     let helpful = failing().find(|(candidate, _)| helps(candidate));
     if let Some((candidate, change)) = helpful.or_else(|| failing().next()) {
@@ -246,7 +248,7 @@ fn furthest(
             .is_none()
             .then(|| (candidate, change.clone()));
     }
-    // HAProxy can't try the present lines of a check that sends no request.
+    // HAProxy can't try the present lines if the check waits for a response but sends no request.
     let before = stage(present).unwrap_or(Stage::Call);
     if before >= Stage::Healthy {
         return None;
@@ -254,7 +256,7 @@ fn furthest(
     let further = tried.iter().skip(1).filter(|(candidate, change)| {
         let is_proved = !candidate.is_suggested && base.change.is_empty();
         let stage = stage(change);
-        // SOCKERR doesn't say how far the check got.
+        // SOCKERR doesn't show how far the check got, so it counts as equally far.
         let is_as_far = stage == Some(before) || stage == Some(Stage::Broken);
         stage > Some(before) || (is_proved && is_as_far)
     });
@@ -264,9 +266,9 @@ fn furthest(
 }
 
 /// Chooses the first change with which the check is UP and visitors are served. Otherwise, chooses the first
-/// change of the options that HAProxy couldn't try. Records the choice in `subject`, or else a change that
-/// isn't enough. `tried` begins with the base of the other changes. In the first round, the base is the empty
-/// change, which keeps the present lines.
+/// change to the options that HAProxy couldn't try. Records the chosen change in `subject`. If no change is
+/// chosen, records a change that isn't enough. `tried` begins with the base of the other changes. In the
+/// first round, the base is the empty change, which keeps the present lines.
 fn choose<'c>(
     subject: &mut Subject<'_>,
     tried: Vec<(&'c Candidate, TriedChange)>,
@@ -285,8 +287,8 @@ fn choose<'c>(
         let is_better = chosen
             .as_ref()
             .is_none_or(|(_, chosen)| !chosen.block.is_up() && is_up);
-        // A change of the options counts even if HAProxy can't try it, because visitors need what the check
-        // needs.
+        // A change to the options counts even if HAProxy can't try it, because visitors' connections need the
+        // same as the check.
         if is_better && (is_up || (untried && !is_suggested)) {
             chosen = Some((candidate, tried));
         } else if !untried && !is_suggested {
@@ -312,10 +314,10 @@ fn choose<'c>(
     Some(candidate)
 }
 
-/// Returns the base, and then the base plus each change to try: the changes of the options that helped, and
-/// the changes that the configuration suggests. If a change of the options helps, leaves out the suggestions,
+/// Returns the base, and then the base plus each change to try: the changes to the options that helped, and
+/// the changes that the configuration suggests. If a change to the options helps, leaves out the suggestions,
 /// unless that change wasn't enough (`is_another`). If visitors get an error with the base, adds only changes
-/// for visitors. If HAProxy runs another program, adds only the change of the command.
+/// for visitors. If HAProxy runs another program, adds only the change of `external-check command`.
 fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<Candidate> {
     let surveyed = subject.surveyed;
     let search = subject.search();
@@ -335,7 +337,8 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
                 let cause = causes::of_visitors_name();
                 Finding::new(cause, Weight::Proved, &search.asked, &values).what
             });
-            // Only a server that refuses the name needs another Host.
+            // Another Host helps only if the server refuses this one: it answers 421, or HAProxy gets no
+            // response.
             let is_refused = !visitor.by_server || visitor.status == 421;
             (reason.is_none() || is_refused).then(|| Candidate {
                 reason: reason.or(base.reason.clone()),
@@ -368,8 +371,8 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
         }
     }
     let layer = subject.layer();
-    // If a change of the options helps, the suggestions aren't needed. But sni-check can't make a check
-    // without TLS, so such a change can't add the words for TLS.
+    // If a change to the options helps, the suggestions aren't needed. The exception is a check without TLS:
+    // sni-check can't make it, so a change to the options can't add the words for TLS.
     let helps = search.is_some_and(|search| search.changed.is_some());
     if layer.is_none() && helps && !is_another && surveyed.call.is_ok() {
         found.append(&mut last);
@@ -379,8 +382,8 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
         where_visitors_connect(subject, base, best),
         suggested(subject, (asked, best), base, is_another),
     ];
-    // If the check connects where visitors connect, a missing word is more likely, so try the suggestions
-    // first.
+    // If the check already connects to the address of visitors' connections, a missing word is more likely,
+    // so try the suggestions first.
     if surveyed.elsewhere.is_none() {
         others.reverse();
     }
@@ -390,7 +393,7 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
 }
 
 /// Returns the changes that the configuration suggests, on top of the base. `asked` has the options of the
-/// check in haproxy.cfg. `best` has the options that work, or with which the check gets furthest.
+/// check in haproxy.cfg. `best` has the options with which the check works or gets furthest.
 fn suggested(
     subject: &Subject<'_>,
     (asked, best): (&Options, &Options),
@@ -436,8 +439,9 @@ fn suggested(
     found
 }
 
-/// Returns the changes with which the check connects where visitors connect, if the check gets no response.
-/// The first change affects only the address and port. A second change also sets the options that help there.
+/// If the check gets no response, returns the changes that make it connect to the address of visitors'
+/// connections. The first change affects only the address and port. A second change also sets the options
+/// that help at that address.
 fn where_visitors_connect(
     subject: &Subject<'_>,
     base: &Candidate,
@@ -474,7 +478,7 @@ fn where_visitors_connect(
     found
 }
 
-/// Returns the changes that set the options that helped, the smallest change first. An empty change means
+/// Returns the changes that set the helpful options. The smallest change comes first. An empty change means
 /// that the present lines are right.
 fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     let (surveyed, asked, best) = (subject.surveyed, &search.asked, search.best());

@@ -1,13 +1,14 @@
-//! Explains server states that don't result from the server's check: no check, `disabled`, DRAIN, MAINT, and
-//! DOWN because of an agent or `observe`.
+//! Explains server states that don't come from the server's check: no check, `disabled`, `weight 0`, DRAIN,
+//! MAINT, and DOWN because of an agent or `observe`. Also explains NOLB.
 
 use super::state::{State, Subject};
 
-/// What a server line without `check` means for visitors.
+/// Explains what a server line without `check` means for visitors.
 pub(super) const WITHOUT_CHECK: &str =
     "The server line has no `check`, so HAProxy sends visitors to the server even if it fails.";
 
-/// Explains a state that the result of the check doesn't explain. Returns `None` for other states.
+/// Explains the state of a server, if the result of its check doesn't explain the state. Otherwise, returns
+/// `None`.
 pub(super) fn meaning(subject: &Subject<'_>) -> Option<String> {
     let name = subject.surveyed.name();
     if let Some(sentence) = idle(subject) {
@@ -37,7 +38,7 @@ pub(super) fn meaning(subject: &Subject<'_>) -> Option<String> {
     })
 }
 
-/// Explains the word of the server line that keeps visitors away, if the line has such a word.
+/// Explains `disabled` or `weight 0`, if the server has one of these words in haproxy.cfg.
 pub(super) fn idle(subject: &Subject<'_>) -> Option<String> {
     let name = subject.surveyed.name();
     Some(match subject.surveyed.idle? {

@@ -11,7 +11,7 @@ use crate::diagnose::report::Report;
 use crate::doctor::survey::{Remark, Survey};
 use crate::output::escape::{json as json_text, printable};
 
-/// Returns the object and a newline.
+/// Returns the JSON object, followed by a newline.
 pub(super) fn of(
     survey: &Survey,
     statistics: &Statistics,

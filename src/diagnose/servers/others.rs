@@ -1,4 +1,5 @@
-//! Other servers that share a changed line. A change that helps one server must not set another server DOWN.
+//! Protects other servers that share a changed line. A change that helps one server must not set another
+//! server DOWN.
 
 use std::time::Duration;
 
@@ -24,16 +25,17 @@ struct Shared<'a> {
 
 /// The effect of the change on the other server.
 enum Effect {
-    /// The server needs different words at the same place.
+    /// The other server needs different words in the same line.
     Contradicts,
-    /// The numbers of two questions to HAProxy: about the server's present lines, and about its lines with
-    /// the change. `None` means that the present lines don't matter.
+    /// The numbers of two questions to HAProxy. The first question is about the server's present lines, and
+    /// `None` if they don't matter. The second question is about the server's lines with the change.
     Asked(Option<usize>, usize),
 }
 
 /// Moves a change to the server's own line if the change would set another server DOWN, or if another server
-/// needs a different change of the same line. Withdraws the change if moving it doesn't help. `all` has the
-/// checked servers. If another server has a chosen change, too, its present lines include that change.
+/// needs a different change to the same line. Withdraws the change if the move doesn't help. `all` contains
+/// the checked servers. If a change is chosen for another server, too, the present lines of that server
+/// include its change.
 pub(super) fn spare(
     subjects: &mut [&mut Subject<'_>],
     mut chosen: Vec<Chosen>,
@@ -94,7 +96,7 @@ pub(super) fn spare(
     }
 }
 
-/// Returns the servers that share a changed line. Adds the lines that HAProxy has to try to `texts`.
+/// Returns the servers that share a changed line. Adds to `texts` the lines that HAProxy must try.
 fn shared<'a>(
     subjects: &[&mut Subject<'_>],
     chosen: &[Chosen],

@@ -1,4 +1,5 @@
-//! Asks HAProxy about its own checks of all servers, if no running HAProxy shows statistics.
+//! If no running HAProxy shows statistics, asks diagnose's own HAProxy about HAProxy's own checks of all
+//! servers.
 
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use crate::haproxy::ask::{Answer, Question, ask};
 use crate::haproxy::program::Haproxy;
 use crate::options::Options;
 
-/// Returns HAProxy's verdict about its own check of each server: true for UP. sni-check's check may differ from
-/// HAProxy's own check, so this verdict counts more. Returns `None` for a server with another kind of check,
-/// and for a server whose lines HAProxy can't try.
+/// Returns HAProxy's verdict about each server with HAProxy's own check: true for UP. This verdict counts
+/// more than sni-check's check, which may differ from HAProxy's own check. The verdict is `None` for a server
+/// with another kind of check, and for a server whose lines HAProxy can't try.
 pub(super) fn verdicts(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<Option<bool>> {
     let mut verdicts: Vec<Option<bool>> = servers.iter().map(|_| None).collect();
     let asked = servers.iter().enumerate().filter(|(_, surveyed)| {

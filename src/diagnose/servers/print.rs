@@ -68,8 +68,8 @@ fn blank(text: &mut String) {
     }
 }
 
-/// Appends the names of the configuration files, and the number of servers in each state. Without statistics,
-/// also appends the reason.
+/// Appends the names of the configuration files, and the number of servers in each state. If there are no
+/// statistics, also appends the reason.
 fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subjects: &[Subject<'_>]) {
     let states = [
         (State::Down, "DOWN"),
@@ -102,7 +102,8 @@ fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subject
     }
 }
 
-/// Appends a server with its diagnosis. Leaves out what the report already shows for an earlier server.
+/// Appends a server with its diagnosis. Leaves out causes and changed lines that the report already shows for
+/// an earlier server.
 fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut Printed) {
     let surveyed = subject.surveyed;
     let diagnosis = match &subject.diagnosis {
@@ -143,7 +144,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     };
     let report = subject.report(diagnosis);
     let code = subject.code();
-    // HAProxy reports DOWN, but sni-check has no failure code, because its own check is healthy.
+    // sni-check's check is healthy, so it has no failure code. HAProxy reports the server DOWN.
     let is_healthy_here = report.state() == "UP" && subject.state == State::Down;
     let by_haproxy = subject.shown.map(|shown| shown.check.as_str());
     let by_haproxy = by_haproxy.or(subject.failed_now().map(|(status, _)| status));
@@ -244,7 +245,8 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         .change
         .as_ref()
         .and_then(|change| change.reason.as_ref());
-    // A change of the verified name replaces the change of the SNI name, so its reason replaces the causes.
+    // A change to the verified name replaces the change to the SNI name, so the reason for the new change
+    // replaces the causes.
     let is_whole = |reason: &&String| {
         let search = &diagnosis.search;
         let is_failing = search.best().failure().is_some();
@@ -252,7 +254,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         is_failing || is_said || key.is_empty() || *reason == UNVERIFIED
     };
     if let Some(reason) = reason.filter(is_whole) {
-        // HAProxy has proved the change, so the causes that are only likely don't matter.
+        // HAProxy has proved the change, so the likely causes no longer matter.
         if misread.as_ref() != Some(reason) {
             paragraph(text, "  cause    ", &printable(reason));
         }
@@ -281,8 +283,8 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     if !change(text, subject, printed) {
         backend(text, subject, diagnosis, &report);
     }
-    // The view of HAProxy in the details comes from the check's options, without the other settings of
-    // haproxy.cfg. Leave it out if HAProxy's result with these settings may differ.
+    // The details show HAProxy's view of the check's options, without the other settings of haproxy.cfg.
+    // Leave this view out if HAProxy's result with these settings may differ.
     let is_alike = subject.works_in_haproxy() != Some(false)
         && !subject.is_up_only_in_haproxy()
         && !subject.lacks_only_tls()
@@ -319,7 +321,7 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
     let (meant, obstacle) = (subject.meant(), subject.obstacle());
     let is_said = |finding: &&Remark| {
         obstacle == Some(*finding)
-            // The report begins with the reason why HAProxy doesn't start.
+            // The report already begins with the reason why HAProxy doesn't start.
             || finding.id == "refused"
             || meant.is_some_and(|meant| meant.what.starts_with(&finding.what))
     };
@@ -332,7 +334,7 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
         0 => String::new(),
         more => format!("; and {more} more, see sni-check doctor"),
     };
-    // If the report prints a change of haproxy.cfg, that change may already contain this fix.
+    // If the report prints a change to haproxy.cfg, the change may already contain this fix.
     let fix = Some(&first.remedy).filter(|_| subject.change.is_none());
     let write = fix.map_or("", |fix| fix.write.trim_end_matches(':'));
     let write = match write {
@@ -347,7 +349,7 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
     }
 }
 
-/// Appends what to do. A shell command gets a separate row.
+/// Appends what to do. A shell command gets its own row, so that it can be copied.
 fn remedy(text: &mut String, remedy: &Remedy) {
     if !remedy.write.is_empty() {
         paragraph(text, "  do       ", &printable(&remedy.write));
@@ -357,8 +359,8 @@ fn remedy(text: &mut String, remedy: &Remedy) {
     }
 }
 
-/// Appends that the server line has no `check`, and what to do. `why` says why sni-check can't make the check
-/// that the lines describe.
+/// Explains that the server line has no `check`, and what to do. `why` is the reason why sni-check can't make
+/// the check that the lines describe.
 fn without_check(text: &mut String, subject: &Subject<'_>, why: &str) {
     paragraph(text, "  why      ", WITHOUT_CHECK);
     let place = &subject.surveyed.place;
@@ -377,7 +379,7 @@ fn remark(finding: &Remark) -> String {
     format!("{}{place}: {}", finding.id, finding.what)
 }
 
-/// Appends the change of haproxy.cfg as a diff, or a line about a change that doesn't help. Returns false if
+/// Appends the change to haproxy.cfg as a diff, or a note about a change that isn't enough. Returns false if
 /// the report may offer a new backend instead.
 fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bool {
     if let Some(failed) = &subject.failed {
@@ -417,7 +419,7 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
     paragraph(text, "  tried    ", &printable(&tried));
     let mut place = None;
     for hunk in &change.hunks {
-        // A changed line of a backend applies to all its servers.
+        // A changed line of a backend applies to all its servers, so print it only once.
         if printed.hunks.contains(hunk) {
             let sentence = format!("line {} changes as above", hunk.place);
             paragraph(text, "           ", &printable(&sentence));
@@ -443,8 +445,8 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
     true
 }
 
-/// Returns the words of a change. Names the method, the page and the header fields that it adds to
-/// `http-check send`.
+/// Returns the change in a few words. Names the method, the page and the header fields that the change adds
+/// to `http-check send`.
 fn words_with_fields(change: &TriedChange) -> String {
     const SEND: &str = "http-check send";
     let fields = |line: &Option<String>| {
@@ -474,7 +476,7 @@ fn words_with_fields(change: &TriedChange) -> String {
     }
 }
 
-/// Returns why there is no diff, and what to do.
+/// Returns why the report has no diff for the server, and what to do.
 pub(super) fn sentence(
     name: &str,
     Conflict {
@@ -486,7 +488,7 @@ pub(super) fn sentence(
 ) -> String {
     let remedy = match is_inherited {
         true => "Move the words from default-server to the lines of the servers that need them.",
-        false => &format!("{name} needs a backend of its own."),
+        false => &format!("{name} needs its own backend."),
     };
     let why = match needs_other_words {
         true => "is DOWN, too. It needs another change of that line.".to_owned(),
@@ -497,8 +499,8 @@ pub(super) fn sentence(
     format!("{words}: this helps {name}, but {other} shares the changed line, and {why} {remedy}")
 }
 
-/// Appends a new backend that works, if no change fixes the present backend. Options can't express some
-/// changes, such as plain HTTP or old TLS.
+/// If no change fixes the present backend, appends a new backend that works. For example, sni-check's options
+/// can't express plain HTTP or old TLS.
 fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, report: &Report<'_>) {
     let blocks = report.blocks();
     let kind = match subject.surveyed.kind {
@@ -506,11 +508,12 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
         _ => Kind::Builtin,
     };
     let is_down = report.state() == "DOWN";
-    // If the check connects elsewhere, the lines would send visitors to the check's address.
-    // In mode tcp, visitors bring their own TLS, and the lines would encrypt it once more.
+    // If the check connects to a different address, the new lines would send visitors to that address. In
+    // mode tcp, visitors bring their own TLS, and the new lines would encrypt it a second time.
     let surveyed = subject.surveyed;
     let is_passed_through = !surveyed.lines.is_http && !surveyed.has_word("ssl");
-    // The new backend's check ends with the handshake that HAProxy's check has already done.
+    // HAProxy's check already passes the handshake and fails later. The new backend may check only the
+    // handshake, so it isn't a fix.
     let fails_later = subject.fails_later().is_some();
     let works = subject.is_up_only_in_haproxy();
     if surveyed.elsewhere.is_some() || is_passed_through || fails_later || works {

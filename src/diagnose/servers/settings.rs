@@ -1,6 +1,6 @@
 //! Finds the line of haproxy.cfg that prevents HAProxy from using a server that sni-check finds healthy: a
-//! time limit, a rule that changes visitors' requests, or a line of the `global` section. HAProxy tries the
-//! backend without each of these lines, or with a longer time limit.
+//! time limit, a rule that changes visitors' requests, or a line of the `global` section. For each such line,
+//! HAProxy tries the backend without the line, or with a longer time limit.
 
 use std::iter;
 use std::time::Duration;
@@ -38,15 +38,16 @@ struct Setting {
 /// A change that isn't enough, the options of the check after the change, and why the change helps.
 type Base = (Change, Options, Option<String>);
 
-/// Finds the first change of a line with which HAProxy's check is UP and a visitor is served. `base` is a
-/// change to make first. Returns `None` if sni-check's own check fails, or if serve makes the checks.
+/// Finds the first changed line with which HAProxy's check is UP and a visitor is served. `base` is a change
+/// to make first. Returns `None` if sni-check's own check fails, or if the check asks `sni-check serve`.
 pub(super) fn find(
     subject: &Subject<'_>,
     base: Option<Base>,
     haproxy: &Haproxy,
     patience: Duration,
 ) -> Option<TriedChange> {
-    // HAProxy tries its own check again in each trial. An external check must already work as it is written.
+    // HAProxy tries its own check again in each trial. An external check isn't run again, so it must already
+    // work as haproxy.cfg has it.
     let is_as_written = subject.surveyed.kind == CheckKind::Own || subject.meant().is_none();
     let is_healthy = |search: &&Search| match base {
         Some(_) => search.best().failure().is_none(),
@@ -56,7 +57,7 @@ pub(super) fn find(
     let is_served = subject.surveyed.kind == CheckKind::Served;
     let search = subject.search().filter(is_healthy).filter(|_| !is_served)?;
     let lines = &subject.surveyed.lines;
-    // sni-check has already run an external check, so HAProxy needn't run it again and sends only a visitor's
+    // sni-check has already run the external check. HAProxy needn't run it again, and sends only a visitor's
     // request.
     let is_checked = subject.surveyed.kind == CheckKind::Own;
     let find = |settings: Vec<Setting>| {
@@ -156,8 +157,8 @@ fn of_global(lines: &ServerLines) -> Vec<Setting> {
     settings.take(GLOBAL).collect()
 }
 
-/// For a line `ssl-default-server-options`, returns one version of the line for each of its options, without
-/// that option. Returns no versions of other lines, or of a line with only one option.
+/// Returns versions of an `ssl-default-server-options` line, each without one of the line's options. Returns
+/// an empty list for other lines, and for a line with only one option.
 fn without_option(words: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut at = 1;

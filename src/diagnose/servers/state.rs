@@ -1,4 +1,5 @@
-//! The state of each server: what a running HAProxy shows, or the result of one check by sni-check.
+//! The state of each server: what a running HAProxy shows, or else the result of one check by HAProxy or
+//! sni-check.
 
 use std::io;
 use std::thread;
@@ -28,46 +29,48 @@ pub(super) struct Subject<'a> {
     pub state: State,
     /// True if the server needs a diagnosis.
     pub is_wanted: bool,
-    /// The diagnosis, or why there is none.
+    /// The diagnosis, or why the server wasn't diagnosed.
     pub diagnosis: Result<Diagnosis, String>,
-    /// The change of haproxy.cfg that helps.
+    /// The change to haproxy.cfg that helps.
     pub change: Option<TriedChange>,
-    /// A change that isn't enough for HAProxy, although sni-check's own check or HAProxy's check gets further
+    /// A change that isn't enough for HAProxy, although sni-check's check or HAProxy's check gets further
     /// with it.
     pub failed: Option<TriedChange>,
-    /// A change that helps this server, but that doesn't fit another server.
+    /// A change that helps this server, but that another server can't use.
     pub conflict: Option<Conflict>,
-    /// The failed response that visitors get, if the check is UP with the present lines.
+    /// The error that visitors get, if the check is UP with the present lines.
     pub visitor: Option<Visited>,
-    /// What sni-check finds at the address of visitors' connections, if the check connects elsewhere and gets
-    /// no response.
+    /// The diagnosis of the address of visitors' connections, if the check connects to a different address
+    /// and gets no response.
     pub at_visitors: Option<Diagnosis>,
-    /// True if the server answers in plain HTTP, so changes of TLS can't help.
+    /// True if the server answers in plain HTTP, so changes to TLS words can't help.
     pub speaks_plain_http: bool,
     /// HAProxy's answer about the present lines. `None` if HAProxy hasn't tried them.
     pub present: Option<Block>,
 }
 
-/// A change of a line that two servers share. The change doesn't fit the other server.
+/// A change to a line that two servers share, which one of the servers can't use.
 pub(super) struct Conflict {
+    /// The change in a few words.
     pub words: String,
-    /// The name of the other server.
+    /// The name of the server that can't use the change.
     pub other: String,
     /// True if the shared line is a `default-server` line.
     pub is_inherited: bool,
-    /// True if the other server is DOWN, too, and needs different words at the same place.
+    /// True if that server is DOWN, too, and needs different words in the same line.
     pub needs_other_words: bool,
 }
 
-/// What diagnose has found out about a server, and HAProxy's answers.
+/// The facts that diagnose has found out about a server, and HAProxy's answers.
 pub(super) struct Diagnosis {
     pub search: Search,
     pub opinion: Opinion,
 }
 
-/// A change of haproxy.cfg, and the result of trying it in HAProxy.
+/// A change to haproxy.cfg, and the result of trying it in HAProxy.
 #[derive(Clone)]
 pub(super) struct TriedChange {
+    /// The change in a few words.
     pub words: String,
     pub hunks: Vec<Hunk>,
     /// Why the change helps, if the causes in the report don't explain it.
@@ -75,7 +78,7 @@ pub(super) struct TriedChange {
     /// The version of the HAProxy that tried the change.
     pub version: Option<String>,
     pub block: Block,
-    /// The change itself, without the line that `settings` changes.
+    /// The change itself. It doesn't include a line that `settings` changes.
     pub change: Change,
 }
 
@@ -84,17 +87,17 @@ pub(super) struct TriedChange {
 pub(super) enum State {
     Up,
     Down,
-    /// NOLB: the page of the check is missing, and `http-check disable-on-404` keeps visitors away.
+    /// NOLB: the page of the check is missing, and `http-check disable-on-404` keeps new visitors away.
     Draining,
-    /// DRAIN: the agent of `agent-check`, or someone on the stats socket, keeps visitors away.
+    /// DRAIN: `weight 0`, the agent of `agent-check`, or someone on the stats socket keeps new visitors away.
     Drained,
     /// MAINT, because the server has no address.
     Unresolved,
     /// MAINT for another reason.
     Maintenance,
-    /// HAProxy hasn't finished a check of the server yet, or doesn't check it.
+    /// HAProxy doesn't check the server, or hasn't finished a check yet.
     Unchecked,
-    /// HAProxy doesn't show the server, and sni-check can't check it.
+    /// No running HAProxy shows the server, and no check has shown its state.
     Unknown,
 }
 
@@ -119,7 +122,7 @@ impl State {
     }
 }
 
-/// The statistics of the running HAProxy, or why there are none.
+/// The statistics of the running HAProxy, or why sni-check couldn't read them.
 pub(super) struct Statistics {
     /// The `stats socket` that answered.
     pub socket: Option<String>,
@@ -173,7 +176,7 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl Subject<'_> {
-    /// Returns HAProxy's answer about lines of haproxy.cfg.
+    /// Returns HAProxy's answer about lines of haproxy.cfg, as a block.
     pub fn block(&self, answered: Option<&Answered<usize>>) -> Block {
         // Without `sni-check serve`, HAProxy's answer says nothing about the change.
         let is_without_serve = |answered: &Answered<usize>| match &answered.answer {
@@ -188,17 +191,17 @@ impl Subject<'_> {
             kind: Kind::Builtin,
             way: Way::Https,
             text: String::new(),
-            // Without a check in the lines, only the visitor counts.
+            // If the lines have no check, only the visitor's response counts.
             tried: tried.filter(|answer| *answer != Answer::None || visitor.is_none()),
             visitor,
             serves: visitor.is_none_or(|visitor| self.is_served(visitor)),
         }
     }
 
-    /// Returns the report about a diagnosis of this server. If a change moves the check to the address of
-    /// visitors' connections and HAProxy's check gets further there, the report names the causes of
-    /// sni-check's failure at that address. The report names no cause if nothing explains the failure of
-    /// HAProxy's check, if only TLS is missing on the server line, or if only sni-check's check fails.
+    /// Returns the report about a diagnosis of this server. If HAProxy's check gets further after a change
+    /// moves it to the address of visitors' connections, the report names the causes of sni-check's failure
+    /// at that address. The report names no cause if nothing explains the failure of HAProxy's check, if only
+    /// TLS is missing on the server line, or if only sni-check's check fails.
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
         let is_without_cause =
             self.is_unexplained() || self.lacks_only_tls() || self.is_up_only_in_haproxy();
@@ -229,8 +232,8 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns HAProxy's word for the result of its check: from the statistics, or else from the trial of the
-    /// present lines.
+    /// Returns HAProxy's word for the result of its check. The word comes from the statistics, or else from
+    /// the trial of the present lines.
     pub fn haproxy_word(&self) -> Option<&str> {
         let tried = self
             .present
@@ -267,8 +270,8 @@ impl Subject<'_> {
         self.present.as_ref().map(Block::is_up)
     }
 
-    /// Returns the result of HAProxy's check with the present lines, if this check fails and no running HAProxy
-    /// shows a result.
+    /// Returns the result of HAProxy's check with the present lines, if this check fails and no running
+    /// HAProxy shows a result.
     pub fn failed_now(&self) -> Option<(&str, &str)> {
         let Answer::Checked(checked) = self.present.as_ref()?.tried.as_ref()? else {
             return None;
@@ -277,14 +280,14 @@ impl Subject<'_> {
         is_failed.then_some((&checked.status, &checked.code))
     }
 
-    /// Returns what a check by sni-check found.
+    /// Returns what sni-check's checks have found. Returns `None` without a diagnosis.
     pub fn search(&self) -> Option<&Search> {
         let diagnosis = self.diagnosis.as_ref().ok()?;
         Some(&diagnosis.search)
     }
 
-    /// Returns the layer at which sni-check's check fails, or `None` if it doesn't fail. Without a diagnosis,
-    /// returns the layer of HAProxy's last check.
+    /// Returns the layer at which sni-check's check fails, or `None` if the check succeeds. Without a
+    /// diagnosis, returns the layer at which HAProxy's last check failed.
     pub fn layer(&self) -> Option<Layer> {
         match self.search().map(Search::best) {
             Some(best) => best.failure().map(|_| best.code().layer()),
@@ -305,8 +308,8 @@ impl Subject<'_> {
         self.layer().is_some_and(|layer| layers.contains(&layer))
     }
 
-    /// Returns the check that the operator meant, if it differs from the written check. If the server is UP,
-    /// the written check is right.
+    /// Returns the check that the operator meant, if it differs from the written check. Returns `None` if the
+    /// server is UP, because the written check is then right.
     pub fn meant(&self) -> Option<&Meant> {
         let meant = self.surveyed.meant.as_deref();
         meant.filter(|_| self.state != State::Up)
@@ -317,8 +320,8 @@ impl Subject<'_> {
         self.diagnosis.is_ok() && self.meant().is_some_and(|meant| meant.is_plain)
     }
 
-    /// Returns what prevents HAProxy from starting the program of the external check. The list is empty if
-    /// HAProxy reports the server UP.
+    /// Returns the mistakes that prevent HAProxy from starting the program of the external check. The list is
+    /// empty if the server is UP.
     pub fn obstacles(&self) -> &[Remark] {
         match self.state {
             State::Up => &[],
@@ -349,7 +352,7 @@ impl Subject<'_> {
         Some(meant.map_or(&search.asked.options, |meant| &meant.written))
     }
 
-    /// Records HAProxy's answer about the present lines. Returns true if no line has to change.
+    /// Records HAProxy's answer about the present lines. Returns true if no line needs to change.
     pub fn is_fine_with(&mut self, present: &Block) -> bool {
         self.visitor = present.visitor.filter(|_| present.fails_visitors());
         // Without statistics, HAProxy's answer about the present lines is the best evidence.
@@ -385,7 +388,7 @@ impl Subject<'_> {
         self.surveyed.obstacle()
     }
 
-    /// Records the causes that the change of haproxy.cfg proves, because visitors are served with it.
+    /// If visitors are served with the chosen change, records this as evidence about the causes.
     pub fn adopt_visitors(&mut self) {
         let (Ok(Diagnosis { search, .. }), Some(tried)) = (&mut self.diagnosis, &self.change)
         else {
@@ -395,7 +398,7 @@ impl Subject<'_> {
             return;
         }
         search.serves_visitors();
-        // Visitors' connections then send the name that the check sends.
+        // With the change, visitors' connections send the same SNI name as the check.
         let name = tried.change.sni();
         if let Some(visitor) = self.visitor.filter(|_| name.is_some())
             && name == search.asked.sni()
@@ -409,8 +412,8 @@ impl Subject<'_> {
         self.visitor.is_some()
     }
 
-    /// If the statistics don't show the state, sets it to the result of HAProxy's own check. A server whose
-    /// check can't succeed is DOWN.
+    /// If the statistics don't show the state, sets the state to the result of HAProxy's own check. If the
+    /// check can't succeed, the server is DOWN.
     pub fn adopt_own_check(&mut self) {
         if self.state == State::Unknown && self.surveyed.is_always_down() {
             self.state = State::Down;
@@ -419,8 +422,8 @@ impl Subject<'_> {
             && self.state == State::Unknown
             && self.surveyed.kind == CheckKind::Own
             && self.surveyed.meant.is_none()
-            // HAProxy verified the certificate in the trial, so its answer doesn't count for a check with
-            // `verify none`.
+            // HAProxy verified the certificate in its trial, so HAProxy's answer doesn't count for a check
+            // with `verify none`.
             && diagnosis.search.asked.plan.tls.verification.is_some()
         {
             self.state = match diagnosis.search.asked.own_check_is_up() {
@@ -454,7 +457,7 @@ impl Subject<'_> {
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
             (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
             (Err(_), true) if is_ours && !lacks_variables => Code::Refused,
-            // sni-check can't run the check, and HAProxy has neither shown nor tried its result.
+            // sni-check can't run the check, and HAProxy has neither shown a result nor tried the lines.
             (Err(_), _) if self.is_wanted && self.is_unjudged() => Code::Refused,
             _ => Code::Healthy,
         };
@@ -473,7 +476,7 @@ impl Subject<'_> {
 }
 
 /// Returns the servers with their states. If the operator names a server (`one`), returns only this server,
-/// which gets a diagnosis in any state.
+/// and diagnose examines it in any state.
 pub(super) fn subjects<'a>(
     survey: &'a Survey,
     statistics: &'a Statistics,
@@ -530,9 +533,9 @@ fn of_shown(shown: &Shown) -> State {
     }
 }
 
-/// Runs each step of a check with sni-check, and chooses the first step that fails. If no step fails, the
-/// fault may be in a step that sni-check can't run. In this case, chooses the first such step, or else the
-/// last step.
+/// Runs each step of a check with sni-check, and chooses the first step that fails. If no step fails, chooses
+/// the first step that sni-check can't run, because the fault may be in that step. If sni-check can run all
+/// steps, chooses the last step.
 pub(super) fn choose_steps(survey: &mut Survey) {
     for surveyed in &mut survey.servers {
         let mut steps = std::mem::take(&mut surveyed.steps);
@@ -550,9 +553,9 @@ pub(super) fn choose_steps(survey: &mut Survey) {
 }
 
 /// Checks each server once, several at a time. HAProxy tries its own checks. sni-check runs all other checks,
-/// and those of HAProxy's own checks that HAProxy couldn't try. The result is true for a healthy server, and
-/// `None` for a server that has no check or that can't be checked. A check counts as failed if sni-check
-/// refuses its options.
+/// and any of HAProxy's own checks that HAProxy couldn't try. The result is true for a healthy server, and
+/// `None` for a server without a check or with a check that can't be run. A check counts as failed if
+/// sni-check refuses its options.
 fn check_once(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<Option<bool>> {
     const AT_ONCE: usize = 16;
     let mut healthy = own_checks::verdicts(servers, haproxy);
@@ -582,16 +585,17 @@ fn check_once(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<Option<bo
     healthy
 }
 
-/// Runs a check once with sni-check. Returns true if it is healthy. Returns false if it fails, or if
-/// sni-check can't prepare it (for example, because a file is missing). Returns `None` if sni-check has no
-/// options for it.
+/// Runs a check once with sni-check. Returns true if the check succeeds. Returns false if the check fails, or
+/// if sni-check can't prepare it (for example, because a file is missing). Returns `None` if sni-check has no
+/// options for the check.
 fn check(call: &Result<Box<Options>, String>) -> Option<bool> {
     let plan = Plan::new(call.as_ref().ok()?, None, None, Output::default());
     let is_healthy = |plan: Plan| probe::run(&plan, Instant::now()).code() == Code::Healthy;
     Some(plan.is_ok_and(is_healthy))
 }
 
-/// Returns `Some(false)` if sni-check can't run the check, but sees that nothing accepts its connection.
+/// Returns `Some(false)` if the server accepts no connection from sni-check, although sni-check can't run the
+/// check itself. Otherwise, returns `None`.
 fn unreachable(surveyed: &Surveyed) -> Option<bool> {
     let meant = surveyed.meant.as_deref()?;
     let plan = Plan::new(&meant.options, None, None, Output::default()).ok()?;
@@ -610,6 +614,6 @@ fn code_of_check((status, code): (&str, &str)) -> Code {
         status => Code::of_haproxy_word(status),
     };
     let code = code.filter(|code| *code != Code::Healthy);
-    // For example, HAProxy's word has no code if `observe` or an agent has set the server DOWN.
+    // Some of HAProxy's words have no code. An example is HANA, with which `observe` sets a server DOWN.
     code.unwrap_or(Code::Status)
 }

@@ -1,5 +1,5 @@
-//! Compares HAProxy's verdict with sni-check's verdict. HAProxy's check may run another program, fail earlier
-//! or later, or get further with a change that isn't enough.
+//! Compares HAProxy's verdict with sni-check's verdict. For example, HAProxy may run another program, or its
+//! check may fail earlier or later than sni-check's check.
 
 use super::state::{State, Subject, TriedChange};
 use crate::causes::mixed;
@@ -17,8 +17,8 @@ impl Subject<'_> {
         meant.is_some_and(|meant| meant.is_plain)
     }
 
-    /// Returns true if HAProxy's own check connects without TLS and is UP with the present lines, and `ssl`
-    /// isn't missing for visitors: a visitor was served, or visitors bring their own TLS (mode tcp).
+    /// Returns true if HAProxy's own check connects without TLS and is UP with the present lines, and if
+    /// visitors don't need `ssl`: a visitor was served, or visitors bring their own TLS (mode tcp).
     pub fn is_up_without_tls(&self) -> bool {
         let visitor = self.present.as_ref().and_then(|present| present.visitor);
         let is_served = visitor.is_some() || !self.surveyed.lines.is_http;
@@ -37,8 +37,8 @@ impl Subject<'_> {
         self.is_plain() && (is_fixed || present.is_some_and(Answer::is_up))
     }
 
-    /// Returns the change with which HAProxy's check gets further, but isn't UP. Only a change with a reason
-    /// counts.
+    /// Returns the change with which HAProxy's check gets further but isn't UP, if the change has a reason to
+    /// print.
     pub fn partial(&self) -> Option<&TriedChange> {
         let failed = self.failed.as_ref()?;
         (failed.reason.is_some() && !failed.block.fails_visitors()).then_some(failed)
@@ -52,8 +52,8 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns HAProxy's words about its own check, if this check fails earlier than sni-check's check, which
-    /// gets a response.
+    /// If sni-check's check gets a response, but HAProxy's own check fails earlier, returns HAProxy's words
+    /// about its own check.
     pub fn fails_earlier(&self) -> Option<String> {
         let asked = &self.search()?.asked;
         let stage = Stage::of_failure(asked.failure()?, &asked.plan);
@@ -73,8 +73,8 @@ impl Subject<'_> {
         })
     }
 
-    /// Returns true if the server is UP in HAProxy's own check, and visitors are served, but sni-check's check
-    /// fails. Returns false if several servers answer differently.
+    /// Returns true if the server is UP in HAProxy's own check, and visitors are served, but sni-check's
+    /// check fails. Returns false if several servers at one address answer differently.
     pub fn is_up_only_in_haproxy(&self) -> bool {
         let is_up = self.state == State::Up && self.works_in_haproxy() == Some(true);
         let is_own = self.surveyed.kind == CheckKind::Own;
@@ -86,7 +86,7 @@ impl Subject<'_> {
     }
 
     /// Returns HAProxy's words about its own check, if this check verifies no name and fails after the
-    /// handshake.
+    /// handshake. sni-check's check then fails earlier, because of the name.
     pub fn fails_later(&self) -> Option<String> {
         let (reached, said) = self.reached()?;
         let is_later = (Stage::Response..Stage::Healthy).contains(&reached);
@@ -143,7 +143,7 @@ impl Partial {
     }
 }
 
-/// Returns why HAProxy's check differs from the check that diagnose made: for example, HAProxy runs another
+/// Explains the difference between HAProxy's check and sni-check's check. For example, HAProxy runs another
 /// program, or its own check fails earlier or later. Returns `None` if there is no difference to explain.
 pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
     if let Some(rule) = subject.other_command() {

@@ -1,5 +1,5 @@
-//! The request of a visitor, which diagnose sends through HAProxy. The server's real visitors must be able to
-//! send this request. An error then means that they get an error, too.
+//! The visitor's request that diagnose sends through HAProxy. It must be a request that real visitors may
+//! send. An error then means that real visitors get an error, too.
 
 use super::state::Subject;
 use crate::causes::facts::{Facts, is_name};
@@ -15,8 +15,8 @@ use crate::probe;
 const NOT_SERVED: [u16; 4] = [421, 502, 503, 504];
 
 impl Subject<'_> {
-    /// Returns the request of this server's visitors after a change. Returns `None` if haproxy.cfg doesn't
-    /// show what visitors send.
+    /// Returns a request that visitors of this server may send after the change. Returns `None` if
+    /// haproxy.cfg doesn't show the visitors' Host or SNI name.
     pub fn visit(&self, change: &Change) -> Option<Visit> {
         let surveyed = self.surveyed;
         let host = self.host_of_visitors(change);
@@ -42,7 +42,7 @@ impl Subject<'_> {
     /// - otherwise the SNI name of visitors' connections, or the name of the check.
     ///
     /// Without a diagnosis, the SNI names and the Host in haproxy.cfg and in the change replace the second
-    /// and third choice. If there is no such name, and HAProxy sends no SNI for visitors, the Host is
+    /// and third choices. If haproxy.cfg has no such name, and HAProxy sends no SNI for visitors, the Host is
     /// `localhost`.
     fn host_of_visitors<'a>(&'a self, change: &'a Change) -> Option<&'a str> {
         let surveyed = self.surveyed;
@@ -64,8 +64,8 @@ impl Subject<'_> {
             // The operator wrote visitors' SNI name and a different Host into the check, so this Host is the
             // site's name.
             Some(_) if self.asks_with_sni_of_visitors() => true,
-            // If the check's Host is equal to the check's SNI name, the Host proves nothing. The SNI name of
-            // visitors' connections is then the site's name.
+            // If the check's Host equals the check's SNI name, the Host proves nothing. In this case, the SNI
+            // name of visitors' connections is the site's name.
             Some(_) => best.sni() != Some(host),
             None => !surveyed.sends_sni || has_certificate_for(best, host),
         };
@@ -88,8 +88,8 @@ impl Subject<'_> {
         })
     }
 
-    /// Returns true if a visitor with this response was served. If haproxy.cfg rewrites paths, visitors get
-    /// other pages, so the check's page says nothing about them.
+    /// Returns true if this response means that the visitor was served. If haproxy.cfg rewrites paths,
+    /// visitors get other pages than the check, so their responses needn't match the check's response.
     pub fn is_served(&self, visitor: Visited) -> bool {
         let rewrites = self.surveyed.lines.rewrites_paths();
         match self.search().map(Search::best) {

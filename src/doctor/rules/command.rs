@@ -35,8 +35,8 @@ pub(crate) fn command(visit: &Visit, watch: &Watch) -> Option<Finding> {
     })
 }
 
-/// Returns the path of a command, or `None` if doctor doesn't find the program. HAProxy looks for a name
-/// without a slash in the folders of `external-check path`, as execvp(3) does.
+/// Returns the path of a command, or `None` if doctor doesn't find the program. HAProxy starts the command
+/// with execvp(3), which looks for a name without a slash in the folders of `external-check path`.
 fn located(command: &str, watch: &Watch, jail: &Jail) -> Option<String> {
     if command.contains('/') {
         // In a chroot, HAProxy's working folder is the root of the chroot.
@@ -58,7 +58,8 @@ fn located(command: &str, watch: &Watch, jail: &Jail) -> Option<String> {
     files.find(|file| jail.find(file, Need::Execute).is_ok())
 }
 
-/// Reports a relative path. HAProxy finds such a command only if HAProxy starts in the right folder.
+/// Reports a command with a relative path. HAProxy finds such a command only if HAProxy itself starts in the
+/// right folder.
 fn relative(command: &str, jail: &Jail) -> Option<Finding> {
     let is_relative = command.contains('/') && !command.starts_with('/') && !jail.is_chroot();
     let path = in_this_folder(command).filter(|_| is_relative)?;
@@ -263,8 +264,8 @@ fn obstructed(visit: &Visit, watch: &Watch, command: &str, obstacle: &Obstacle) 
     }
 }
 
-/// Reports a command that the chroot doesn't have. The fix copies this host's program into the chroot, if the
-/// program can start there. A script rarely can, because its interpreter is missing, too.
+/// Reports a command that doesn't exist in the chroot. The fix copies this host's program into the chroot, if
+/// the program can start there. A script rarely can, because its interpreter isn't in the chroot either.
 fn not_in_chroot(visit: &Visit, watch: &Watch, command: &str) -> Finding {
     let jail = visit.jail;
     let root = jail.root.display();

@@ -1,4 +1,4 @@
-//! Rules that compare where a server's check and visitors' traffic connect, and what they send. The
+//! Rules that compare a server's check with visitors' traffic: where both connect, and what both send. The
 //! comparison is the same for each kind of check.
 
 use crate::haproxy::config::address::Endpoint;
@@ -78,7 +78,7 @@ impl<'a> Pair<'a> {
         &self.watch.server.settings
     }
 
-    /// Returns the line that decides what the check sends: its `connect` line, or else `other`.
+    /// Returns the line that decides what the check sends: the check's `connect` line, or else `other`.
     fn place_or<'b>(&'b self, other: &'b Place) -> &'b Place {
         self.watch
             .connect_rule()
@@ -190,7 +190,7 @@ pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (Sni::Name(sent), Sni::Absent) = (&check.sni, &traffic.sni) else {
         return None;
     };
-    // Another rule reports that the check's name is wrong.
+    // If the check's name is wrong, another rule reports it. This advice contains the correct name.
     let sni = match is_literal(sent) {
         true => format!("sni \"str({sent})\""),
         false => format!("sni str({})", meant(sent)),
@@ -249,14 +249,14 @@ pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Returns the name of a `req.` variable, without its scope. HAProxy removes these variables before it connects.
+/// Returns the name of a variable with the scope `req`, without the scope. HAProxy removes variables with
+/// this scope before it connects to a server.
 fn request_variable(expression: &str) -> Option<&str> {
     let name = expression.strip_prefix("var(req.")?;
     name.split([',', ')']).next()
 }
 
-/// Finds HAProxy's own check without SNI while traffic sends SNI. sni-check was written for servers that need
-/// SNI.
+/// Finds HAProxy's own check if it sends no SNI although traffic sends SNI.
 pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let check = pair.check.tls.as_ref()?;
@@ -302,7 +302,7 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Sni::Name(wanted) = &traffic.sni else {
         return None;
     };
-    // Another rule reports dots and spaces at the end, and variables that HAProxy doesn't replace.
+    // Other rules report dots and spaces at the end of the name, and variables that HAProxy doesn't replace.
     let named = bare(wanted);
     let what = match &check.sni {
         Sni::Name(name) if name.eq_ignore_ascii_case(named) => return None,
@@ -465,8 +465,8 @@ pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Describes a check with several connections, one of which goes to a different address or port from
-/// visitors. The check is UP only if all connections succeed.
+/// Describes a check with several connections, if one of them goes to a different address or port from
+/// visitors' connections. The check is UP only if all its connections succeed.
 fn another_endpoint(watch: &Watch, check: &Connection) -> Finding {
     let (other, used) = (
         check.endpoint.to_string(),

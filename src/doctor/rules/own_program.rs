@@ -14,12 +14,12 @@ use crate::doctor::visit::jail::{Jail, Need};
 use crate::doctor::visit::path_options::{copy_into_chroot, has_options, is_ours};
 use crate::doctor::visit::{Visit, Watch, own_check};
 
-/// Where sni-check is in a chroot, according to the README.
+/// The path of sni-check inside a chroot, as in the README.
 pub(crate) const IN_CHROOT: &str = "/usr/local/bin/sni-check";
 
-/// Adds the advice to use sni-check as `external-check command`. If `external-check path` isn't for
-/// sni-check, the advice replaces this line, too. In a chroot, the advice copies the files that the check
-/// needs.
+/// Adds the advice to use sni-check as `external-check command`. If `external-check path` doesn't contain
+/// options of sni-check, the advice replaces this line as well. If HAProxy has a chroot, the advice contains
+/// commands that copy the necessary files into the chroot.
 pub(crate) fn with_sni_check(visit: &Visit, watch: &Watch, finding: Finding) -> Finding {
     let Check::External(check) = &watch.check else {
         return finding;
@@ -75,13 +75,15 @@ fn options(visit: &Visit, watch: &Watch) -> Options {
         options.ca_file = vec!["FILE".to_owned()];
     }
     if visit.jail.is_chroot() {
-        // The chroot has no CA certificates of the system. sni-check contains Mozilla's.
+        // The chroot may have no CA certificates. Without `--ca-file`, sni-check uses Mozilla's roots, which
+        // are part of the program.
         options.ca_file.retain(|file| file != "@system-ca");
     }
     options
 }
 
-/// Returns the command that copies this program into the chroot, unless the chroot has a sni-check.
+/// Returns the command that copies this program into the chroot. Returns no command if the chroot already
+/// contains sni-check.
 fn own_copy(jail: &Jail) -> Vec<String> {
     match jail.find(IN_CHROOT, Need::Execute) {
         Ok(_) => Vec::new(),

@@ -8,7 +8,7 @@ use super::difference::Pair;
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// What HAProxy shows for a check without TLS of a port that visitors reach with TLS.
+/// What HAProxy shows for a check without TLS if visitors use TLS on the same port.
 const IF_TLS: &str = "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR if the port speaks TLS, because it doesn't answer \
                       plain HTTP; UP if it speaks plain HTTP, while visitors fail";
 
@@ -92,7 +92,8 @@ pub(crate) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
     })
 }
 
-/// Finds a plain HTTP check in `mode tcp`, where visitors may speak TLS to the server through HAProxy.
+/// Finds a check over plain HTTP in `mode tcp`. In this mode, visitors may speak TLS to the server through
+/// HAProxy.
 fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
     let backend = pair.watch.backend;
     if backend.gets_plain_bytes() || !protocol.sends_request() {

@@ -46,7 +46,7 @@ pub(crate) struct Observed {
 /// Asks HAProxy about these servers. Returns one answer for each server, in the same order.
 ///
 /// # Errors
-/// doctor can't ask HAProxy. The text says why.
+/// doctor can't ask HAProxy. The error says why.
 pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Observed>, String> {
     let mut questions = Vec::new();
     let (mut patience, mut global) = (Duration::from_secs(1), String::new());
@@ -67,8 +67,8 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             let lines = of_check(visit, watch, &lines);
             questions.push(Question::of_check((index, About::Check), lines, None));
         }
-        // In `mode tcp`, HAProxy passes a visitor's HTTP request through. A backend in `mode http` sends the
-        // server the same request.
+        // doctor sends an HTTP request as a visitor, so the question needs `mode http`. In `mode tcp`,
+        // HAProxy would pass the same request to the server.
         lines.is_http = true;
         let requests = requests(watch, visit);
         if requests.is_empty() && only_visitors_connect(watch) {
@@ -114,7 +114,8 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         ) else {
             continue;
         };
-        // In `mode tcp`, HAProxy sends no error page if the server doesn't answer. It closes the connection.
+        // In `mode tcp`, the real HAProxy only closes the connection if the server doesn't answer. So an
+        // error page of the HAProxy that doctor asks isn't a response.
         let is_http = watch.backend.settings.http;
         let visited = answered
             .visitor
@@ -160,11 +161,11 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     Ok(observed)
 }
 
-/// Sends each server a visitor whose connection may resume the TLS session of HAProxy's own check. Returns
-/// the status that each visitor gets, or `None` if the server doesn't serve the visitor.
+/// Sends a visitor's request to each server, on a connection that may resume the TLS session of HAProxy's own
+/// check. Returns the status that each visitor gets, or `None` if the server doesn't serve the visitor.
 pub(crate) fn visit_after_check(visit: &Visit, watches: &[&Watch]) -> Vec<Option<u16>> {
     let mut statuses = vec![None; watches.len()];
-    // Each thread of HAProxy has its own sessions.
+    // Each thread of HAProxy has its own TLS sessions. So the check and the visitor must use the same thread.
     let mut global = "    nbthread 1\n".to_owned();
     let lines = watches.iter().map(|watch| by_hand::lines(visit, watch));
     let lines: Vec<ServerLines> = lines.collect();
@@ -187,8 +188,8 @@ pub(crate) fn visit_after_check(visit: &Visit, watches: &[&Watch]) -> Vec<Option
     statuses
 }
 
-/// Returns true if HAProxy checks the server itself. It also does so if the check should ask serve, but has
-/// no address of serve.
+/// Returns true if HAProxy's own check connects to the server. This is also the case if the check should ask
+/// `sni-check serve`, but haproxy.cfg doesn't contain the address of serve.
 pub(crate) fn is_own(watch: &Watch) -> bool {
     match &watch.check {
         Check::Own(_) => true,
@@ -227,16 +228,17 @@ fn with_sessions(lines: &ServerLines) -> String {
 fn checked(lines: &ServerLines, rules: Vec<&Rule>, word: &str) -> String {
     let words = lines.words.iter();
     let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
-    // `inter` limits the check. An `inter` in the server's words comes later and replaces this one.
+    // Without `timeout check`, `inter` limits the check. If the server's words contain `inter`, HAProxy uses
+    // that value, because it comes later.
     let inter = format!("{}us", INTER.as_micros());
     let before = [(word, ""), ("check", ""), ("inter", inter.as_str())];
     lines.backend(rules.into_iter(), before.into_iter().chain(words))
 }
 
-/// Returns a longer `timeout check`, if HAProxy before 3.2 may wait longer than the configured time. Such a
-/// HAProxy looks at `timeout check` only when the time limit of the connection is over. It looks earlier if
-/// the connection succeeds at once, as it sometimes does on loopback. The same check would then be UP or DOWN
-/// by chance.
+/// Returns a longer `timeout check` for HAProxy before 3.2, if `timeout check` is shorter than the time limit
+/// for connecting. This HAProxy looks at `timeout check` only after the limit for connecting. It looks
+/// earlier if the connection succeeds at once, as it sometimes does on loopback. With the configured time,
+/// the same check would therefore be UP or DOWN by chance.
 fn waits(visit: &Visit, watch: &Watch) -> Option<Rule> {
     let set = &watch.describes.settings;
     let check = set.timeout_check.as_ref()?;
@@ -252,8 +254,8 @@ fn waits(visit: &Visit, watch: &Watch) -> Option<Rule> {
     })
 }
 
-/// Returns the text of a backend for a visitor's request, without the check. `with_rules` keeps the rules
-/// that change requests.
+/// Returns the text of a backend for a visitor's request, without the check. The text contains the rules that
+/// change requests only if `with_rules` is true.
 fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     let sni = watch.traffic.tls.as_ref().and_then(|tls| match &tls.sni {
         Sni::Name(name) => Some(format!("str({name})")),
@@ -288,8 +290,8 @@ fn needs_rules(watch: &Watch) -> bool {
     watch.backend.settings.host.is_computed() && watch.backend.knows_arriving_host()
 }
 
-/// Returns true if visitors connect to a known address and port, and the check connects to a different one or
-/// doctor doesn't know where the check connects.
+/// Returns true if doctor knows where visitors connect, but knows no connection of the check to the same
+/// address and port.
 fn only_visitors_connect(watch: &Watch) -> bool {
     let backend = watch.backend;
     let is_stream = match &watch.traffic.endpoint {
@@ -310,7 +312,8 @@ fn of_connection(lines: &ServerLines) -> String {
         "socks4" => Some(vec![("socks4", value.as_str()), ("check-via-socks4", "")]),
         _ => None,
     });
-    // `timeout connect` ends the check only if `timeout check` is set. `inter` is longer than doctor waits.
+    // HAProxy applies `timeout connect` to a check only if `timeout check` is set. `inter` is longer than
+    // doctor waits, so it has no effect.
     let inter = format!("{}s", 2 * LONGEST.as_secs());
     let check = [("check", ""), ("inter", inter.as_str())];
     let limit = "    timeout check 1s\n";
@@ -321,12 +324,15 @@ fn of_connection(lines: &ServerLines) -> String {
         )
 }
 
-/// Returns the requests that visitors may send, the most likely first. They ask for the page of the check, or
-/// for `/`. Returns no request if visitors don't speak HTTP to the server, if doctor can't know what they
-/// send or which port they use, or if the check's method may change something on the server.
+/// Returns the requests that visitors may send, the most likely first. These requests ask for the page of the
+/// check, or for `/`. Returns no request in these cases:
+///
+/// - No visitor reaches the backend, or visitors don't speak HTTP to the server.
+/// - doctor can't know which SNI visitors' connections send, or which port they use.
+/// - The check's method may change something on the server.
 pub(crate) fn requests(watch: &Watch, visit: &Visit) -> Vec<Request> {
     let is_known = names::is_known(visit, watch) && watch.backend.visitors.lost.is_none();
-    // Without a port, HAProxy uses the port of the visitor's connection.
+    // If the server line has no port, HAProxy uses the port of the visitor's connection.
     let has_port = !matches!(watch.server.endpoint, Endpoint::Tcp(_, 0));
     let (method, uri) = page(watch);
     let is_harmless = ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
@@ -358,8 +364,8 @@ pub(crate) fn requests(watch: &Watch, visit: &Visit) -> Vec<Request> {
     hosts.into_iter().map(request).collect()
 }
 
-/// Returns the Host of a visitor if the configuration names no site: the server's address, or `localhost` for
-/// a Unix socket. Returns `None` if the server or HAProxy may need the right Host.
+/// Returns a Host for visitors' requests if the configuration names no site: the server's address, or
+/// `localhost` for a unix socket. Returns `None` if the server or HAProxy may need the right Host.
 fn any_host(watch: &Watch) -> Option<String> {
     let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
     // `hosts` found no name, so only HAProxy can evaluate the Host of the check.
@@ -414,7 +420,7 @@ fn page(watch: &Watch) -> (String, String) {
     }
 }
 
-/// Returns the Hosts that visitors may send, the most likely first:
+/// Returns the Host headers that visitors may send, the most likely first:
 ///
 /// - one of the names that the frontends route to this backend, if they route only some names here,
 /// - otherwise the Host that a rule gives to every request, unless traffic's SNI comes from visitors' TLS,
@@ -467,7 +473,7 @@ fn hosts(watch: &Watch) -> Vec<String> {
     }
 }
 
-/// Returns true if the configuration, apart from the check's lines, says which Host visitors send.
+/// Returns true if lines other than the check's lines say which Host visitors send.
 pub(crate) fn knows_host(watch: &Watch) -> bool {
     let backend = watch.backend;
     let is_named = backend.only_host().is_some() || backend.knows_arriving_host();
