@@ -16,6 +16,7 @@ pub(crate) mod host_rule;
 pub(crate) mod http_check;
 pub(crate) mod place;
 pub(crate) mod proxy;
+pub(crate) mod route;
 pub(crate) mod section;
 pub(crate) mod serve;
 pub(crate) mod server_line;

@@ -523,6 +523,50 @@ fn rules_may_compute_the_host_of_visitors() {
     }
 }
 
+/// doctor asks for a page with which visitors reach the backend. If it knows no such page, it isn't certain.
+#[test]
+fn visitors_reach_a_backend_with_some_paths_only() {
+    let nginx = Nginx::serve(|_, port| {
+        format!(
+            "server {{ listen 127.0.0.1:{port}; location = /health {{ return 200; }} location / {{ return 503; }} }}"
+        )
+    });
+    let stage = Stage::new();
+    for (condition, mark) in [
+        ("if { hdr(host) a.test }", Some("problem")),
+        ("if { hdr(host) a.test } { path_beg /health }", None),
+        ("if { hdr(host) a.test } { path /health }", None),
+        (
+            "if { hdr(host) a.test } !{ path_beg /api }",
+            Some("problem"),
+        ),
+        ("if { hdr(host) a.test } METH_POST", Some("note")),
+        (
+            "if { hdr(host) a.test } { req.cook(beta) -m found }",
+            Some("note"),
+        ),
+        (
+            "if { hdr(host) a.test } { path_beg /health/ }",
+            Some("note"),
+        ),
+    ] {
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{}\n use_backend b {condition}\nbackend b\n server s 127.0.0.1:{}\n",
+            defaults(""),
+            free_port(),
+            nginx.port
+        );
+        let (report, code) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+        let expected = mark.map(|mark| ("seen".to_owned(), mark.to_owned()));
+        assert_eq!(
+            found(&report),
+            Vec::from_iter(expected),
+            "{text}: {report:#}"
+        );
+        assert_eq!(code, if mark == Some("problem") { 2 } else { 0 }, "{text}");
+    }
+}
+
 /// HAProxy with `strict-sni` refuses a resumed session without SNI. The server OLD of
 /// `a_run_reports_no_problem_if_haproxy_serves_visitors` accepts such a session.
 #[test]

@@ -110,7 +110,7 @@ const OTHER_WORDS: [&str; 36] = [
 ];
 
 /// The actions of `http-request` that change the path or the query of a request.
-const PATH_ACTIONS: [&str; 7] = [
+pub(super) const PATH_ACTIONS: [&str; 7] = [
     "replace-path",
     "replace-pathq",
     "replace-uri",

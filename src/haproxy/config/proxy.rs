@@ -8,6 +8,7 @@ use crate::haproxy::time::Time;
 use super::host_rule::HostChange;
 use super::http_check::Rules;
 use super::place::{At, Place};
+use super::route::Route;
 use super::server_line::{Server, Settings};
 
 /// The `global` section.
@@ -98,6 +99,8 @@ pub(crate) struct Backend {
 pub(crate) struct Visitors {
     /// The names that visitors ask for, by Host or SNI. Empty if visitors may ask for any name.
     pub names: Vec<String>,
+    /// The ways to this backend.
+    pub routes: Vec<Route>,
     /// The names that the conditions of the frontends contain, also in comparisons with a part of a name.
     pub mentions: Vec<String>,
     /// The Host that all of these frontends give to every request with `http-request set-header`.
