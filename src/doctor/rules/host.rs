@@ -477,8 +477,10 @@ pub(crate) fn other_site(visit: &Visit, watch: &Watch) -> Option<Finding> {
     }
     let change = match watch.carrier() {
         Some(carrier) => format!("--sni {name} in {carrier}"),
-        None if watch.connect_rule().is_some() => format!("sni {name} in that connect line"),
-        None => format!("check-sni {name} on the server line"),
+        None => match Pair::of(watch) {
+            Some(pair) => pair.send(visit, name),
+            None => format!("check-sni {name} on the server line"),
+        },
     };
     let what = format!("the check sends SNI {sni}, but Host {host}");
     Some(
