@@ -44,8 +44,8 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// If a check takes longer than this, the visitor's request doesn't wait for its result.
 const EARLY: Duration = Duration::from_millis(500);
 /// How many configurations sni-check tries. Each new configuration leaves out the lines that HAProxy refused
-/// before.
-const ROUNDS: usize = 6;
+/// before. HAProxy often reports only the first bad line.
+const ROUNDS: usize = 20;
 /// The prefix of a question's backend name. The question's number and a dash follow the prefix.
 const PREFIX: &str = "sni-check-asks-";
 
@@ -200,7 +200,7 @@ fn at_once<K>(
             }
             Err(error) => {
                 let said = run.says();
-                let is_blamed = config.blame(&said, &mut answers);
+                let is_blamed = config.blame(&said, asked, &mut answers);
                 for (asked, answer) in asked.iter_mut().zip(&mut answers) {
                     if matches!(answer, Answer::Refused(_)) && !asked.fallback.is_empty() {
                         (asked.lines, *answer) =
@@ -265,9 +265,10 @@ impl Config {
         Config { text, begins }
     }
 
-    /// Reads HAProxy's alerts. If an alert refers to an unanswered question, marks the question as refused.
-    /// Returns false if the alerts refer to no question.
-    fn blame(&self, said: &str, answers: &mut [Answer]) -> bool {
+    /// Reads HAProxy's alerts. If an alert refers to an unanswered question, marks the question as refused. Also
+    /// marks the other visitors whose lines contain the refused line. Returns false if the alerts refer to no
+    /// question.
+    fn blame<K>(&self, said: &str, asked: &[Question<K>], answers: &mut [Answer]) -> bool {
         let mut found = false;
         for line in said.lines().filter(|line| line.contains("[ALERT]")) {
             let named = line.split_once(PREFIX).and_then(|(_, rest)| number(rest));
@@ -286,6 +287,14 @@ impl Config {
                     // The operator doesn't know the names of the questions.
                     let prefix = format!("{}/", backend(number));
                     *answer = Answer::Refused(words(line).replace(&prefix, ""));
+                }
+            }
+            if let Some(refused) = at.and_then(|at| self.text.lines().nth(at.checked_sub(1)?)) {
+                let has_line = |lines: &str| lines.lines().any(|line| line == refused);
+                for (asked, answer) in asked.iter().zip(answers.iter_mut()) {
+                    if *answer == Answer::None && !asked.is_checked && has_line(&asked.lines) {
+                        *answer = Answer::Refused(words(line));
+                    }
                 }
             }
         }

@@ -567,6 +567,38 @@ fn visitors_reach_a_backend_with_some_paths_only() {
     }
 }
 
+/// doctor can't repeat every rule of a frontend. It then runs the checks, and visits the servers without the
+/// rules.
+#[test]
+fn a_rule_that_doctor_cannot_repeat_prevents_no_run() {
+    let (stage, nginx) = (Stage::new(), Nginx::plain());
+    let lua = "core.register_fetches('f', function(txn) return 'a' end)";
+    let lua = stage.folder.file("f.lua", lua);
+    let mut text = format!(
+        "global\n lua-load {lua}\n{}frontend f\n bind 127.0.0.1:{}\n acl tls ssl_fc\n \
+         http-request set-header X-Forwarded-Proto https if tls\n http-request set-header X-Lua %[lua.f]\n",
+        defaults(""),
+        free_port()
+    );
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for name in names {
+        text += &format!(" use_backend b{name} if {{ hdr(host) {name}.test }}\n");
+    }
+    for name in names {
+        text += &format!(
+            "backend b{name}\n http-request set-header X-Own %[lua.f] if {{ path /{name} }}\n"
+        );
+        for server in ["s", "t", "u"] {
+            text += &format!(" server {server} 127.0.0.1:{}\n", nginx.port);
+        }
+    }
+    let (report, code) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+    let checks = report["runs"]["checks"].as_array().expect("checks");
+    let is_seen = |check: &&serde_json::Value| check["visitor"]["status"] == 200;
+    let seen = checks.iter().filter(is_seen).count();
+    assert_eq!((checks.len(), seen, code), (24, 24, 0), "{report:#}");
+}
+
 /// HAProxy with `strict-sni` refuses a resumed session without SNI. The server OLD of
 /// `a_run_reports_no_problem_if_haproxy_serves_visitors` accepts such a session.
 #[test]

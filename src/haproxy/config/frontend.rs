@@ -98,7 +98,10 @@ impl Frontend {
                 self.binds
                     .extend(addresses.map(|address| At::new(address, place)));
             }
-            ["acl", name, criterion @ ..] => self.acls.push(((*name).to_owned(), owned(criterion))),
+            ["acl", name, criterion @ ..] => {
+                self.acls.push(((*name).to_owned(), owned(criterion)));
+                self.settings.read(words, place);
+            }
             ["use_backend" | "default_backend", backend, condition @ ..] => {
                 self.routes.push(((*backend).to_owned(), owned(condition)));
             }

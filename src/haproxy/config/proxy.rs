@@ -348,6 +348,7 @@ fn is_for_servers(word: &str) -> bool {
     let words = [
         "ca-base",
         "crt-base",
+        "expose-experimental-directives",
         "ssl-propquery",
         "ssl-security-level",
         "ssl-server-verify",
