@@ -13,7 +13,7 @@ use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::peer;
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
-use crate::support::{NAME, Running, wait_for};
+use crate::support::{NAME, Running, dead_port, wait_for};
 
 #[test]
 fn a_value_that_another_server_has_is_tried_before_the_operator_is_asked() {
@@ -153,6 +153,45 @@ fn the_key_of_a_client_certificate_may_be_in_a_file_of_its_own() {
     let backend = format!("backend be\n{CHECK}    server s1 {line} crt {crt}\n");
     let new = format!("check check-sni {NAME} crt {crt}");
     assert_changed(&stage, &backend, ("be", "s1"), &new);
+}
+
+/// Nothing listens at the check's own port, so the second fault shows only at visitors' port.
+#[test]
+fn a_second_fault_at_the_port_of_visitors_is_fixed_together_with_the_port() {
+    let stage = Stage::new();
+    let dead = dead_port();
+    let external = |options: &str| {
+        format!(
+            "    option external-check\n    external-check command {BINARY}\n    external-check path \
+             \"--ca-file CA {options} --port {dead}\"\n    server s1 127.0.0.1:PORT TLS check"
+        )
+    };
+    let send = CHECK.replace("meth GET uri /", "meth GET uri /missing");
+    for (backend, new) in [
+        (external(&format!("--sni {NAME} --uri /missing")), "--uri /"),
+        (external("--sni wrong.test"), "--sni www.example.test"),
+        (
+            send.replace(
+                "    http-check send",
+                &format!("    http-check connect ssl sni {NAME} port {dead}\n    http-check send"),
+            ) + "    server s1 127.0.0.1:PORT TLS check",
+            "meth GET uri / ver",
+        ),
+        (
+            format!("{send}    server s1 127.0.0.1:PORT TLS check-sni {NAME} port {dead} check"),
+            "meth GET uri / ver",
+        ),
+    ] {
+        let backend = format!("backend be\n{backend}\n");
+        let found = assert_changed(&stage, &backend, ("be", "s1"), new);
+        assert_eq!(found["diff_visitors"], 200, "{found:#}");
+        let diff = found["diff"].as_array().expect("a diff").iter();
+        let mut new = diff.filter_map(|hunk| hunk["new"].as_str());
+        assert!(
+            new.all(|new| !new.contains(" port ") && !new.contains("--port")),
+            "{found:#}"
+        );
+    }
 }
 
 #[test]

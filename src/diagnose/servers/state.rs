@@ -183,8 +183,8 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl Subject<'_> {
-    /// Returns HAProxy's answer about lines of haproxy.cfg, as a block.
-    pub fn block(&self, answered: Option<&Answered<usize>>) -> Block {
+    /// Returns HAProxy's answer about the lines of haproxy.cfg after a change, as a block.
+    pub fn block(&self, answered: Option<&Answered<usize>>, change: &Change) -> Block {
         // Without `sni-check serve`, HAProxy's answer says nothing about the change.
         let is_without_serve = |answered: &Answered<usize>| match &answered.answer {
             Answer::Checked(checked) => missed_serve(checked),
@@ -201,7 +201,7 @@ impl Subject<'_> {
             // If the lines have no check, only the visitor's response counts.
             tried: tried.filter(|answer| *answer != Answer::None || visitor.is_none()),
             visitor,
-            serves: visitor.is_none_or(|visitor| self.is_served(visitor)),
+            serves: visitor.is_none_or(|visitor| self.is_served(visitor, change)),
         }
     }
 
@@ -217,7 +217,7 @@ impl Subject<'_> {
             Report::of_server(&diagnosis.search, &diagnosis.opinion, is_own)
         };
         let partial = self.partial();
-        let is_moved = partial.is_some_and(|partial| partial.change.is_move(self.surveyed));
+        let is_moved = partial.is_some_and(|partial| partial.change.is_move());
         let there = self.at_visitors.as_ref().filter(|there| {
             let fails = there.search.asked.failure().is_some();
             is_moved && fails
@@ -301,6 +301,12 @@ impl Subject<'_> {
     pub fn search(&self) -> Option<&Search> {
         let diagnosis = self.diagnosis.as_ref().ok()?;
         Some(&diagnosis.search)
+    }
+
+    /// Returns what sni-check's checks have found at the address to which the check connects after the change.
+    pub fn search_of(&self, change: &Change) -> Option<&Search> {
+        let there = self.at_visitors.as_ref().filter(|_| change.is_move());
+        there.map(|there| &there.search).or(self.search())
     }
 
     /// Returns the layer at which sni-check's check fails, or `None` if the check succeeds. Without a
