@@ -406,7 +406,7 @@ fn verified_name(watch: &Watch, other: &Watch) -> Option<KnownValue> {
 fn of_requests(watch: &Watch) -> Vec<KnownValue> {
     let settings = &watch.backend.settings;
     let own = is_name(&watch.server.name).then_some((&watch.server.name, "the server's name"));
-    let given = settings.host.iter().map(|at| &at.value);
+    let given = settings.host.fixed().into_iter().map(|at| &at.value);
     let mentions = watch.backend.visitors.mentions.iter();
     let names = given.chain(hosts(watch)).chain(mentions);
     let names = names.filter(|name| is_name(name));
