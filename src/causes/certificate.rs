@@ -151,7 +151,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "{issuer} signed the certificate, but this CA is not in {roots}.",
         confirm: "Find out whether {issuer} is a CA of your company.",
-        change: "Get the certificate of that CA. Use it with --ca-file FILE, and with ca-file FILE on the server line. An external check reads FILE inside HAProxy's chroot. {reload}",
+        change: "Get the certificate of that CA. Use it with <--ca-file FILE, and with |>ca-file FILE on the server line.< An external check reads FILE inside HAProxy's chroot.|> {reload}",
         weigh: |facts| match unknown_issuer(facts) {
             // A leaf of a public CA says where its issuer's certificate can be fetched. The default
             // roots contain public CAs, so this cause is then less likely.
@@ -169,9 +169,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "root-not-in-ca-file",
         shows_as: &[at(Code::IssuerUnknown, 3)],
         place: Place::Files,
-        what: "--ca-file contains {below}, but not its issuer {issuer}. HAProxy needs the chain up to a root.",
+        what: "<--ca-file|The file of ca-file> contains {below}, but not its issuer {issuer}. HAProxy needs the chain up to a root.",
         confirm: "The check's line names the certificate in the file and the missing issuer.",
-        change: "Add the certificate of {issuer} to the file of --ca-file, and of ca-file on the server line. {reload}",
+        change: "Add the certificate of {issuer} to the file of <--ca-file, and of |>ca-file on the server line. {reload}",
         weigh: |facts| {
             let issuer = unknown_issuer(facts);
             Weight::Proved.when(issuer.is_some_and(|issuer| issuer.below.is_some()))
@@ -184,7 +184,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The certificate is self-signed ({issuer}): no CA vouches for the server. It may be the server's default certificate.",
         confirm: "The check's line says self-signed.",
-        change: "Install a certificate from a CA. If the certificate is meant to be self-signed, copy it from the server into a file, and trust that file: --ca-file FILE, and ca-file FILE on the server line.",
+        change: "Install a certificate from a CA. If the certificate is meant to be self-signed, copy it from the server into a file, and trust that file: <--ca-file FILE, and |>ca-file FILE on the server line.",
         weigh: |facts| {
             let issuer = unknown_issuer(facts);
             let own = issuer.is_some_and(|issuer| issuer.self_signed && facts.chain().len() < 2);
@@ -240,7 +240,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "{lists}.",
         confirm: "openssl crl -nextupdate -issuer -in FILE shows whose list it is and when it expires. Each issuer of the chain needs a current list.",
-        change: "Get the CA's current list. Use it with --crl-file {crl-file}, and with crl-file on the server line. {reload}",
+        change: "Get the CA's current list. Use it with <--crl-file {crl-file}, and with |>crl-file on the server line. {reload}",
         weigh: |facts| {
             let missing =
                 |fault: &CertificateFailure| matches!(fault, CertificateFailure::NoValidList(_));

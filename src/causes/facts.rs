@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use ureq::http::{HeaderName, HeaderValue, Method, header};
 
+use super::voice::Voice;
 use crate::certificate::{CertificateFailure, Parts};
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
@@ -51,12 +52,19 @@ pub struct Facts {
     pub elsewhere: Vec<(Address, Attempt)>,
     /// HAProxy's answers. `None` if diagnose hasn't asked HAProxy, or has found no HAProxy.
     pub haproxy: Option<HaproxyFacts>,
-    /// Values from elsewhere in haproxy.cfg that may also be right for this server.
-    pub known_values: Arc<[KnownValue]>,
+    pub origin: Origin,
     /// The causes whose trials didn't help.
     pub refuted: Vec<Refuted>,
     /// The current time, since the Unix epoch.
     pub now: Duration,
+}
+
+/// What haproxy.cfg says about the check, in addition to its options.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// Values from elsewhere in haproxy.cfg that may also be right for this server.
+    pub known_values: Arc<[KnownValue]>,
+    pub voice: Voice,
 }
 
 /// A value that haproxy.cfg has for another server or another purpose.
@@ -65,6 +73,10 @@ pub struct KnownValue {
     /// sni-check's option for this value.
     pub option: &'static str,
     pub value: String,
+    /// The value as haproxy.cfg writes it, for example the name of a client certificate in a `crt-store`.
+    pub word: String,
+    /// The file with the private key of a client certificate, if the key isn't in the file `value`.
+    pub key: Option<String>,
     /// Where the value comes from, for messages: a server (`be/s2`), a phrase such as `visitors'
     /// connections`, or the start of the line in haproxy.cfg that adds a header.
     pub of: String,
@@ -330,13 +342,13 @@ impl Facts {
 
     /// Returns the known values for this option.
     pub fn known<'a>(&'a self, option: &'a str) -> impl Iterator<Item = &'a KnownValue> {
-        let values = self.known_values.iter();
+        let values = self.origin.known_values.iter();
         values.filter(move |known| known.option == option)
     }
 
     /// Returns the CA files with which diagnose judges the chain (see [`ca_files`]).
     pub fn ca_files(&self) -> &[String] {
-        ca_files(&self.options, &self.known_values)
+        ca_files(&self.options, &self.origin.known_values)
     }
 
     /// Returns why the check is DOWN, or `None` if it is UP.

@@ -19,7 +19,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The certificate comes from {other-roots}, not from a CA in {roots}.",
         confirm: "sni-check diagnose tries this host's CAs, Mozilla's CAs, and the ca-file of other servers in haproxy.cfg.",
-        change: "Use --ca-file {meant-roots}, and ca-file {meant-ca-file} on the server line.",
+        change: "Use <--ca-file {meant-roots}, and |>ca-file {meant-ca-file} on the server line.",
         weigh: |facts| Weight::Possible.when(facts.options.verify != Some(Verify::None)),
         trials: other_roots,
         ..Cause::BASE
@@ -30,7 +30,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "{lists}. The check gets further with the revocation lists of {other}.",
         confirm: "openssl crl -nextupdate -issuer -in FILE shows whose list it is and when it expires.",
-        change: "Use --crl-file {meant-file}, and crl-file {meant-file} on the server line.",
+        change: "Use <--crl-file {meant-file}, and |>crl-file {meant-file} on the server line.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| {
             let is_missing = |failure: &Failure| {
@@ -62,7 +62,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server requires a client certificate. It accepts the certificate of {other}.",
         confirm: "Run the check with --crt {meant-file}.",
-        change: "Use --crt {meant-file}, and crt {meant-file} on the server line.",
+        change: "Use <--crt {meant-file}, and |>crt {meant-word} on the server line.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| {
             let files = facts
@@ -71,7 +71,7 @@ pub(super) const CAUSES: &[Cause] = &[
             let trial = |known: &KnownValue| {
                 let trial = Trial::new(facts, |options| {
                     options.crt = Some(known.value.clone());
-                    options.key = None;
+                    options.key.clone_from(&known.key);
                 });
                 of_file(trial, known)
             };
@@ -84,11 +84,12 @@ pub(super) const CAUSES: &[Cause] = &[
 /// Sets the placeholders about a file, and makes the trial count progress. A wrong name or page may keep the
 /// check DOWN even with the right file.
 fn of_file(trial: Trial, known: &KnownValue) -> Trial {
-    let other = format!("{} ({})", known.of, known.value);
+    let other = format!("{} ({})", known.of, known.word);
     let trial = trial.counting_progress();
     trial
         .with("other", other)
         .with("meant-file", known.value.clone())
+        .with("meant-word", known.word.clone())
 }
 
 /// Returns trials with the CAs of this host, with Mozilla's, and with each `ca-file` that haproxy.cfg names

@@ -27,7 +27,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "file-unreadable",
         shows_as: &[at(Code::Refused, 3)],
         place: Place::Files,
-        what: "A file (--ca-file, --crt, --header @FILE) is missing or unreadable. An external check looks for it inside HAProxy's chroot, as HAProxy's user.",
+        what: "A file< (--ca-file, --crt, --header @FILE)|> is missing or unreadable. An external check looks for it inside HAProxy's chroot, as HAProxy's user.",
         confirm: "sni-check doctor looks for the file as the check does.",
         change: "For an external check, copy the file into the chroot and let HAProxy's user read it. For sni-check serve, let serve's user read it, and name its folder with --files. --ca-file @bundled needs no file.",
         ..Cause::BASE

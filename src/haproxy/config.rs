@@ -10,6 +10,7 @@ pub(crate) mod check;
 mod condition;
 pub(crate) mod connection;
 mod criterion;
+pub(crate) mod crt_store;
 pub(crate) mod external;
 pub(crate) mod frontend;
 pub(crate) mod host_rule;

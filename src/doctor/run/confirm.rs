@@ -9,7 +9,6 @@ use crate::doctor::finding::{Effect, Finding, LATE, SEEN};
 use crate::doctor::rules::difference::Pair;
 use crate::doctor::rules::names;
 use crate::doctor::rules::{self, dialogue};
-use crate::doctor::visit::path_options::is_ours;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
@@ -183,9 +182,9 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
                 return finding
                     .write("renew the server's certificate, or lower --min-cert-days");
             }
-            match own_fault(ran, visit, watch) {
+            match own_fault(ran, watch) {
                 Some(fault) => finding.write(format!("fix the check: {fault}")),
-                None if runs_other_program(visit, watch) => finding.write(
+                None if watch.runs_other_program => finding.write(
                     "find out what the program of external-check command checks, or write the path of sni-check \
                      there",
                 ),
@@ -197,12 +196,6 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     }
 }
 
-/// Returns true for an external check with a program other than sni-check. doctor can't know what such a
-/// program checks.
-fn runs_other_program(visit: &Visit, watch: &Watch) -> bool {
-    matches!(&watch.check, Check::External(check) if !is_ours(check, visit.jail))
-}
-
 /// Returns true if the check is DOWN because of `--min-cert-days`. This option doesn't affect visitors.
 fn expires_soon(outcome: Outcome) -> bool {
     outcome.own_code() == Some(Code::CertificateExpiresSoon)
@@ -210,12 +203,10 @@ fn expires_soon(outcome: Outcome) -> bool {
 
 /// Returns why a check fails, if the reason has nothing to do with visitors' traffic: the check can't run,
 /// the check ends without a verdict, or a program other than sni-check reports a problem.
-fn own_fault<'a>(ran: &'a Ran, visit: &Visit, watch: &Watch) -> Option<&'a str> {
+fn own_fault<'a>(ran: &'a Ran, watch: &Watch) -> Option<&'a str> {
     match ran.outcome {
         Outcome::Code(0) | Outcome::Served { .. } | Outcome::Own { .. } => None,
-        Outcome::Code(_) => {
-            (runs_other_program(visit, watch) && !ran.said.is_empty()).then_some(&ran.said)
-        }
+        Outcome::Code(_) => (watch.runs_other_program && !ran.said.is_empty()).then_some(&ran.said),
         _ => Some(&ran.meaning),
     }
 }
@@ -445,7 +436,7 @@ fn unknown_visitors(
     let is_guess = ran.visitor.is_none() && !knows_host(watch);
     let is_unknown = requests(watch, visit).is_empty() || has_own_sni || is_guess;
     let is_lost = watch.backend.visitors.lost.is_some();
-    let is_foreign = runs_other_program(visit, watch);
+    let is_foreign = watch.runs_other_program;
     // The server also refuses the request or connection that doctor made as a visitor.
     let fails = |visitor: &Visitor| {
         !visitor.connects || (visitor.by_server && matches!(visitor.status, Some(400..)))

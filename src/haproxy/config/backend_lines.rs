@@ -17,6 +17,8 @@ use super::server_line::Server;
 pub(crate) struct ServerLines {
     /// The lines of the `global` section that affect connections to servers.
     pub global: Vec<Rule>,
+    /// The lines of the `crt-store` sections.
+    stores: Vec<Vec<String>>,
     /// The first line of the backend.
     pub backend: Place,
     /// The server's name.
@@ -152,6 +154,7 @@ impl ServerLines {
         });
         ServerLines {
             global: of_global.collect(),
+            stores: global.stores.lines.clone(),
             backend: backend.place.clone(),
             name: server.name.clone(),
             address: match &server.endpoint {
@@ -198,11 +201,12 @@ impl ServerLines {
         self.backend(rules, check.into_iter().chain(words))
     }
 
-    /// Returns the lines of the `global` section as text.
+    /// Returns the lines of the `global` section as text, and then the `crt-store` sections.
     pub(crate) fn global_text(&self) -> String {
-        let lines = self.global.iter();
+        let lines = self.global.iter().map(|rule| &rule.words);
+        let lines = lines.chain(&self.stores);
         lines
-            .map(|rule| format!("    {}\n", joined(&rule.words)))
+            .map(|words| format!("    {}\n", joined(words)))
             .collect()
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::haproxy::time::Time;
 
+use super::crt_store::Stores;
 use super::host_rule::HostChange;
 use super::http_check::Rules;
 use super::place::{At, Place};
@@ -33,9 +34,12 @@ pub(crate) struct Global {
     pub stats_sockets: Vec<At<String>>,
     pub pidfile: Option<At<String>>,
     /// The folder of relative `ca-file` paths.
-    pub ca_base: Option<At<String>>,
+    pub ca_base: Option<String>,
     /// The folder of relative `crt` paths.
-    pub crt_base: Option<At<String>>,
+    pub crt_base: Option<String>,
+    /// The folder of relative `key` paths in `crt-store` sections.
+    pub key_base: Option<String>,
+    pub stores: Stores,
     /// `ssl-server-verify none`.
     pub verify_none: Option<Place>,
     /// The lines that affect the connections to all servers.
@@ -128,16 +132,18 @@ impl Global {
         below(self.ca_base.as_ref(), file)
     }
 
-    /// Returns the path of a client certificate. A relative path starts in `crt-base`.
+    /// Returns the path of a client certificate, or its name in a `crt-store`. A relative path starts in
+    /// `crt-base`.
     pub(crate) fn crt_path(&self, file: &str) -> String {
         below(self.crt_base.as_ref(), file)
     }
 }
 
-fn below(folder: Option<&At<String>>, file: &str) -> String {
+/// Returns a path, which starts in this folder if it is relative.
+pub(super) fn below(folder: Option<&String>, file: &str) -> String {
     match folder {
         Some(folder) if !file.starts_with(['/', '@']) => {
-            format!("{}/{file}", folder.value.trim_end_matches('/'))
+            format!("{}/{file}", folder.trim_end_matches('/'))
         }
         _ => file.to_owned(),
     }
@@ -349,6 +355,7 @@ fn is_for_servers(word: &str) -> bool {
         "ca-base",
         "crt-base",
         "expose-experimental-directives",
+        "key-base",
         "ssl-propquery",
         "ssl-security-level",
         "ssl-server-verify",
@@ -403,8 +410,9 @@ impl Global {
                 }
             }
             ["pidfile", value, ..] => self.pidfile = text(value),
-            ["ca-base", value, ..] => self.ca_base = text(value),
-            ["crt-base", value, ..] => self.crt_base = text(value),
+            ["ca-base", value, ..] => self.ca_base = Some((*value).to_owned()),
+            ["crt-base", value, ..] => self.crt_base = Some((*value).to_owned()),
+            ["key-base", value, ..] => self.key_base = Some((*value).to_owned()),
             ["ssl-server-verify", value, ..] => {
                 self.verify_none = here.filter(|_| *value == "none");
             }
