@@ -567,6 +567,62 @@ fn visitors_reach_a_backend_with_some_paths_only() {
     }
 }
 
+/// A check doesn't notice that HAProxy itself gives visitors an error.
+#[test]
+fn haproxy_answers_visitors_in_place_of_the_server() {
+    let (stage, nginx) = (Stage::new(), Nginx::plain());
+    for (rules, of_file, of_run) in [
+        (
+            "http-request return status 503",
+            Some("problem"),
+            Some("problem"),
+        ),
+        ("http-request deny", Some("problem"), Some("problem")),
+        (
+            "http-response set-status 503",
+            Some("problem"),
+            Some("problem"),
+        ),
+        (
+            "http-response set-status 503 if { status 200 }",
+            Some("note"),
+            Some("problem"),
+        ),
+        (
+            "http-response deny unless { res.hdr(X-Ok) yes }",
+            Some("note"),
+            Some("problem"),
+        ),
+        ("http-response deny if { status 500 }", Some("note"), None),
+        ("http-request return status 200", None, None),
+        ("http-request deny if { path /admin }", None, None),
+        (
+            "http-request allow if { src 192.0.2.1 }\n http-request deny",
+            None,
+            None,
+        ),
+    ] {
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{}\n use_backend b if {{ hdr(host) a.test }}\nbackend b\n {rules}\n \
+             server s 127.0.0.1:{}\n",
+            defaults(""),
+            free_port(),
+            nginx.port
+        );
+        let file = stage.folder.file("haproxy.cfg", &text);
+        for (words, mark) in [(vec![], of_file), (vec!["--run"], of_run)] {
+            let (report, code) = json(&[&["-f", file.as_str()], words.as_slice()].concat());
+            let expected = mark.map(|mark| ("haproxy-answers".to_owned(), mark.to_owned()));
+            assert_eq!(
+                found(&report),
+                Vec::from_iter(expected),
+                "{text}: {report:#}"
+            );
+            assert_eq!(code, if mark == Some("problem") { 2 } else { 0 }, "{text}");
+        }
+    }
+}
+
 /// doctor can't repeat every rule of a frontend. It then runs the checks, and visits the servers without the
 /// rules.
 #[test]

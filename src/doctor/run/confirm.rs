@@ -291,7 +291,10 @@ fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
         let is_refuted = match found.id {
             id if is_own && is_up && found.is_certainly_down() && rules::is_about_check(id) => true,
             "check-alpn" | "check-request" => is_up,
-            "check-other-site" | "traffic-other-roots" | "traffic-without-sni" => is_served,
+            "check-other-site"
+            | "haproxy-answers"
+            | "traffic-other-roots"
+            | "traffic-without-sni" => is_served,
             "check-without-host" => is_served && knows_host(watch),
             _ => false,
         };
@@ -399,6 +402,10 @@ fn confirm_one(
             .into_iter()
             .for_each(|found| found.confirm(effect, &shows));
         return None;
+    }
+    // If a rule of HAProxy answers visitors, the failure proves nothing about the connection to the server.
+    if predicted.iter().any(|found| found.id == "haproxy-answers") {
+        predicted.retain(|found| found.id == "haproxy-answers");
     }
     for found in &mut predicted {
         found.confirm(effect, &shows);

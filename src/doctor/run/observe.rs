@@ -284,11 +284,17 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     });
     let words = words.filter(|(word, _)| !is_of_check(word));
     let of_frontend = lines.of_frontend.iter().filter(|_| with_rules);
+    // HAProxy evaluates the frontend's rules about responses last.
+    let (of_responses, of_frontend): (Vec<&Rule>, Vec<&Rule>) = of_frontend.partition(|rule| {
+        rule.words
+            .first()
+            .is_some_and(|word| word == "http-response")
+    });
     let rules = lines.rules.iter().filter(|rule| match with_rules {
         true => !rule.is_of_check(),
         false => !rule.is_of_check() && !rule.is_of_visitors(),
     });
-    let rules = of_frontend.chain(rules);
+    let rules = of_frontend.into_iter().chain(rules).chain(of_responses);
     format!("    retries 0\n{}", lines.backend(rules, words))
 }
 

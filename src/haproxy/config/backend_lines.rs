@@ -53,7 +53,7 @@ impl Rule {
     pub(crate) fn is_of_visitors(&self) -> bool {
         let first = self.words.first().map(String::as_str);
         match first {
-            Some("acl" | "http-request") => true,
+            Some("acl" | "http-request" | "http-response") => true,
             Some("timeout") => self.words.get(1).is_some_and(|word| word == "server"),
             _ => false,
         }

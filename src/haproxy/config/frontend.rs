@@ -134,10 +134,10 @@ impl Frontend {
         self.plain_bind.as_ref().filter(|_| is_open)
     }
 
-    /// Returns the rules that change the requests of visitors. Returns no rules for a `listen`, because its
-    /// backend already has them.
+    /// Returns the rules about the requests and the responses of visitors. Returns no rules in `mode tcp`, and
+    /// for a `listen`, because its backend already has them.
     fn rules(&self) -> &[At<Vec<String>>] {
-        match self.is_backend {
+        match self.is_backend || !self.is_http() {
             true => &[],
             false => &self.settings.for_visitors,
         }
@@ -281,8 +281,7 @@ impl Frontend {
     /// chooses the backend. The value is `None` if the rule doesn't set a fixed value. Returns no rules in
     /// `mode tcp`. Returns no rules for a `listen` either, because its backend already has these rules.
     fn rules_of_host(&self) -> impl DoubleEndedIterator<Item = (Option<At<&str>>, &[String])> {
-        let rules = self.rules().iter().filter(|_| self.is_http());
-        rules.filter_map(|rule| {
+        self.rules().iter().filter_map(|rule| {
             let HostRule { value, rest, .. } = HostRule::of(&rule.value)?;
             Some((value.map(|value| At::new(value, &rule.place)), rest))
         })

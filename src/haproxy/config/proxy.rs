@@ -66,8 +66,11 @@ pub(crate) struct ProxySettings {
     pub timeout_connect: Option<At<Duration>>,
     pub timeout_check: Option<At<Duration>>,
     pub timeout_server: Option<At<Duration>>,
-    /// The rules that change visitors' requests, and the lines `acl` and `http-send-name-header`.
+    /// The rules that change visitors' requests or responses, the rules that answer every request, and the
+    /// lines `acl` and `http-send-name-header`.
     pub for_visitors: Vec<At<Vec<String>>>,
+    /// True if a condition exempts some requests from the rules that follow it (`http-request allow`).
+    pub allows_some: bool,
     /// `source` of the whole proxy.
     pub source: Option<At<String>>,
     /// What `http-request` rules do with the Host of visitors.
@@ -294,6 +297,19 @@ impl ProxySettings {
                 }
             }
             ["acl" | "http-send-name-header", ..] => self.for_visitors.push(owned(words, place)),
+            ["http-request", "allow", "if" | "unless", ..] => self.allows_some = true,
+            [
+                "http-request",
+                "deny" | "return" | "reject" | "silent-drop",
+                more @ ..,
+            ] if !self.allows_some && !more.iter().any(|word| ["if", "unless"].contains(word)) => {
+                self.for_visitors.push(owned(words, place));
+            }
+            ["http-response", action, ..]
+                if rewrites(action) || ["deny", "return"].contains(action) =>
+            {
+                self.for_visitors.push(owned(words, place));
+            }
             ["http-request", action, ..] if rewrites(action) => {
                 self.host.add(words, place);
                 if let ["http-request", "set-header", name, value] = words
