@@ -45,7 +45,10 @@ const MARGIN: Duration = Duration::from_secs(2);
 const EARLY: Duration = Duration::from_millis(500);
 /// How many configurations sni-check tries. Each new configuration leaves out the lines that HAProxy refused
 /// before. HAProxy often reports only the first bad line.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 12;
+/// How many questions one HAProxy gets. Many checks at the same time would be late, because they share the
+/// processors of this host.
+const AT_ONCE: usize = 60;
 /// The prefix of a question's backend name. The question's number and a dash follow the prefix.
 const PREFIX: &str = "sni-check-asks-";
 
@@ -112,7 +115,10 @@ pub(crate) fn ask<K>(
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
     let bursts = &haproxy.bursts;
-    let mut results = at_once(haproxy, global, &mut asked, patience, Duration::ZERO)?;
+    let mut results = Vec::with_capacity(asked.len());
+    for some in asked.chunks_mut(AT_ONCE) {
+        results.extend(in_parts(haproxy, global, some, patience, Duration::ZERO)?);
+    }
     let has_status = results.iter().any(|result| is_limited(result, false));
     let is_burst = has_status || bursts.is_limited.load(Relaxed);
     let limited = (0..results.len()).filter(|at| is_burst && is_limited(&results[*at], true));
@@ -125,7 +131,7 @@ pub(crate) fn ask<K>(
         }
         thread::sleep(PAUSE);
         let question = &mut asked[at..=at];
-        let again = at_once(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
+        let again = in_parts(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
         // The server still answers 429, so our burst isn't the reason.
         if is_limited(&again, false) {
             break;
@@ -150,7 +156,7 @@ pub(crate) fn ask<K>(
 /// Returns true if the server answered 429 to the check or to the visitor. HAProxy shows only the exit code
 /// of an external check, not the status. If `with_external` is true, the exit code for an unexpected status
 /// therefore counts as a 429.
-fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool) -> bool {
+fn is_limited((answer, visitor): &Answers, with_external: bool) -> bool {
     let external = Code::Status.number().to_string();
     let of_check = match answer {
         Answer::Checked(checked) if !checked.up => {
@@ -161,14 +167,40 @@ fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool
     of_check || visitor.is_some_and(|visitor| visitor.status == 429)
 }
 
+/// HAProxy's answer to a question, and the response to the visitor of the question.
+type Answers = (Answer, Option<Visited>);
+
+/// Asks HAProxy all questions together. If HAProxy refuses too many of their lines, asks it the first and the
+/// second half of the questions separately.
+fn in_parts<K>(
+    haproxy: &Haproxy,
+    global: &str,
+    asked: &mut [Question<K>],
+    patience: Duration,
+    pause: Duration,
+) -> Result<Vec<Answers>> {
+    if let Some(results) = at_once(haproxy, global, asked, patience, pause)? {
+        return Ok(results);
+    }
+    if asked.len() < 2 {
+        let refused = Answer::Refused("HAProxy refuses too many of the lines".to_owned());
+        return Ok(asked.iter().map(|_| (refused.clone(), None)).collect());
+    }
+    let (first, second) = asked.split_at_mut(asked.len() / 2);
+    let mut results = in_parts(haproxy, global, first, patience, pause)?;
+    results.extend(in_parts(haproxy, global, second, patience, pause)?);
+    Ok(results)
+}
+
 /// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors' requests.
+/// Returns `None` if HAProxy refuses too many of the lines.
 fn at_once<K>(
     haproxy: &Haproxy,
     mut global: &str,
     asked: &mut [Question<K>],
     patience: Duration,
     pause: Duration,
-) -> Result<Vec<(Answer, Option<Visited>)>> {
+) -> Result<Option<Vec<Answers>>> {
     let binary = haproxy
         .binary()
         .context("no HAProxy was found; use --haproxy FILE")?;
@@ -196,7 +228,7 @@ fn at_once<K>(
                 }
                 run.send(asked, &wanted);
                 run.visits.read(patience, &wanted, &mut visitors);
-                return Ok(answers.into_iter().zip(visitors).collect());
+                return Ok(Some(answers.into_iter().zip(visitors).collect()));
             }
             Err(error) => {
                 let said = run.says();
@@ -216,7 +248,7 @@ fn at_once<K>(
             }
         }
     }
-    bail!("HAProxy refuses too many of the lines")
+    Ok(None)
 }
 
 impl Answer {
