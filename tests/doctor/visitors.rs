@@ -655,6 +655,44 @@ fn a_rule_that_doctor_cannot_repeat_prevents_no_run() {
     assert_eq!((checks.len(), seen, code), (24, 24, 0), "{report:#}");
 }
 
+/// doctor doesn't copy an `fcgi-app`. The other servers still get their check and their visitor.
+#[test]
+fn servers_that_doctor_cannot_repeat_do_not_prevent_other_runs() {
+    let (stage, nginx) = (Stage::new(), Nginx::plain());
+    let mut text = format!(
+        "fcgi-app php\n docroot /\n{}frontend f\n bind 127.0.0.1:{}\n use_backend p if {{ hdr(host) p.test }}\n \
+         use_backend b if {{ hdr(host) b.test }}\nbackend p\n use-fcgi-app php\n",
+        defaults(""),
+        free_port()
+    );
+    for server in 0..9 {
+        text += &format!(" server s{server} 127.0.0.1:{} proto fcgi\n", nginx.port);
+    }
+    text += &format!("backend b\n server s 127.0.0.1:{}\n", nginx.port);
+    let (report, _) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+    let checks = report["runs"]["checks"].as_array().expect("checks");
+    let run = checks.iter().find(|check| check["backend"] == "b");
+    let run = run.unwrap_or_else(|| panic!("{report:#}"));
+    assert_eq!(run["visitor"]["status"], 200, "{report:#}");
+}
+
+/// The check of another server says nothing about a dead server.
+#[test]
+fn a_dead_server_that_follows_another_check_is_a_problem() {
+    let (stage, nginx) = (Stage::new(), Nginx::plain());
+    let text = format!(
+        "{}frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n server a 127.0.0.1:{} check\n \
+         server c 127.0.0.1:{} track b/a\n",
+        defaults("").replace(" check\n", "\n"),
+        free_port(),
+        nginx.port,
+        dead_port()
+    );
+    let (report, code) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+    let expected = ("tracks-another".to_owned(), "problem".to_owned());
+    assert_eq!((found(&report), code), (vec![expected], 2), "{report:#}");
+}
+
 /// HAProxy with `strict-sni` refuses a resumed session without SNI. The server OLD of
 /// `a_run_reports_no_problem_if_haproxy_serves_visitors` accepts such a session.
 #[test]

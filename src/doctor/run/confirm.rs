@@ -388,7 +388,12 @@ fn confirm_one(
         // run now proves the fault, so the effect that the rule predicted doesn't matter.
         false => is_about(found, watch),
     };
-    let of_effect = |found: &&mut Finding| is_predicted(found) && explains(found);
+    // Without `--run`, this finding is only a hint.
+    let tracks_another = |found: &Finding| {
+        found.id == "tracks-another" && effect == Effect::Up && is_about(found, watch)
+    };
+    let of_effect =
+        |found: &&mut Finding| (is_predicted(found) && explains(found)) || tracks_another(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
     // doctor saw only its own request, which proves nothing about other visitors.
     if !is_wanted && trap.doubt.is_some() && !predicted.is_empty() {
