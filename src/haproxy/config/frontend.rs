@@ -240,6 +240,27 @@ impl Frontend {
         })
     }
 
+    /// Returns the names whose visitors an earlier `use_backend` rule always sends to another backend.
+    fn taken(&self, backend: &str) -> Vec<String> {
+        let is_before = |(to, condition): &&(String, Vec<String>)| {
+            (to != backend && !to.contains("%[")) || condition.is_empty()
+        };
+        let before = self.routes.iter().take_while(is_before);
+        let others = before.filter(|(to, _)| to != backend);
+        let names = others.flat_map(|(_, condition)| match condition.as_slice() {
+            [first, terms @ ..] if first == "if" => {
+                let alternatives = terms.split(|word| is_or(word));
+                let is_one = |terms: &&[String]| route::split(terms, &self.acls).len() == 1;
+                let alternatives = alternatives.filter(is_one);
+                alternatives
+                    .filter_map(|terms| self.names_of_all(terms))
+                    .collect()
+            }
+            _ => Vec::new(),
+        });
+        names.flatten().collect()
+    }
+
     /// Returns the ways to this backend.
     fn routes(&self, backend: &str) -> Vec<Route> {
         let rules = self.rules().iter();
@@ -408,6 +429,10 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
                 .iter()
                 .flat_map(|front| front.routes(name))
                 .collect(),
+            taken: match leading.as_slice() {
+                [front] => front.taken(name),
+                _ => Vec::new(),
+            },
             mentions: leading
                 .iter()
                 .flat_map(|front| front.mentions(name))
