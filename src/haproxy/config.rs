@@ -6,12 +6,12 @@
 
 pub(crate) mod address;
 pub(crate) mod backend_lines;
+mod blocks;
 pub(crate) mod check;
 mod condition;
 pub(crate) mod connection;
-mod criterion;
 pub(crate) mod external;
-pub(crate) mod frontend;
+mod frontend;
 pub(crate) mod http_check;
 pub(crate) mod place;
 pub(crate) mod proxy;
@@ -19,6 +19,7 @@ pub(crate) mod section;
 pub(crate) mod serve;
 pub(crate) mod server_line;
 pub(crate) mod statement;
+mod visitors;
 pub(crate) mod written;
 
 use std::fs;
