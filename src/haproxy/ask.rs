@@ -7,7 +7,9 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -108,11 +110,11 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(1100);
 pub(crate) fn ask<K>(
     haproxy: &Haproxy,
     global: &str,
-    mut asked: Vec<Question<K>>,
+    mut questions: Vec<Question<K>>,
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
     let bursts = &haproxy.bursts;
-    let mut results = at_once(haproxy, global, &mut asked, patience, Duration::ZERO)?;
+    let mut results = ask_together(haproxy, global, &mut questions, patience, Duration::ZERO)?;
     let has_status = results.iter().any(|result| is_limited(result, false));
     let is_burst = has_status || bursts.is_limited.load(Relaxed);
     let limited = (0..results.len()).filter(|at| is_burst && is_limited(&results[*at], true));
@@ -124,8 +126,8 @@ pub(crate) fn ask<K>(
             break;
         }
         thread::sleep(PAUSE);
-        let question = &mut asked[at..=at];
-        let again = at_once(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
+        let question = &mut questions[at..=at];
+        let again = ask_together(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
         // The server still answers 429, so our burst isn't the reason.
         if is_limited(&again, false) {
             break;
@@ -137,9 +139,9 @@ pub(crate) fn ask<K>(
         were_limited[at] = true;
         results[at] = again;
     }
-    let results = asked.into_iter().zip(results).zip(were_limited);
-    let answered = results.map(|((asked, (answer, visitor)), was_limited)| Answered {
-        about: asked.about,
+    let results = questions.into_iter().zip(results).zip(were_limited);
+    let answered = results.map(|((question, (answer, visitor)), was_limited)| Answered {
+        about: question.about,
         answer,
         visitor,
         was_limited,
@@ -162,58 +164,53 @@ fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool
 }
 
 /// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors' requests.
-fn at_once<K>(
+fn ask_together<K>(
     haproxy: &Haproxy,
     mut global: &str,
-    asked: &mut [Question<K>],
+    questions: &mut [Question<K>],
     patience: Duration,
     pause: Duration,
 ) -> Result<Vec<(Answer, Option<Visited>)>> {
     let binary = haproxy
         .binary()
         .context("no HAProxy was found; use --haproxy FILE")?;
-    let mut answers = vec![Answer::None; asked.len()];
-    let mut visitors = vec![None; asked.len()];
+    let mut answers = vec![Answer::None; questions.len()];
+    let mut visitors = vec![None; questions.len()];
     // One bad line makes HAProxy refuse the whole configuration. The next round therefore leaves out the
     // questions with bad lines, or uses their fallback.
     for _ in 0..ROUNDS {
-        let mut run = Run::prepare(asked.len())?;
-        let config = Config::new(global, asked, &answers, patience, &run.visits);
+        let mut run = Run::prepare(questions.len())?;
+        let config = Config::new(global, questions, &answers, patience, &run.visits);
         run.start(binary, &config.text)?;
         let early = pause.is_zero().then_some(EARLY);
-        match run.watch(asked, &mut answers, patience + MARGIN, early) {
-            Ok(()) => {
-                let is_wanted = |number: usize| {
-                    let (asked, answer): (&Question<K>, &Answer) =
-                        (&asked[number], &answers[number]);
-                    let is_free = !asked.is_checked && *answer == Answer::None;
-                    asked.visit.is_some() && (is_free || answer.is_up())
-                };
-                let wanted = (0..asked.len()).filter(|number| is_wanted(*number));
-                let wanted: Vec<usize> = wanted.collect();
-                if !wanted.is_empty() {
-                    thread::sleep(pause);
-                }
-                run.send(asked, &wanted);
-                run.visits.read(patience, &wanted, &mut visitors);
-                return Ok(answers.into_iter().zip(visitors).collect());
+        let watched = run.watch(questions, &mut answers, patience + MARGIN, early);
+        let Err(error) = watched else {
+            let is_wanted = |number: &usize| {
+                let (question, answer) = (&questions[*number], &answers[*number]);
+                let is_free = !question.is_checked && *answer == Answer::None;
+                question.visit.is_some() && (is_free || answer.is_up())
+            };
+            let wanted: Vec<usize> = (0..questions.len()).filter(is_wanted).collect();
+            if !wanted.is_empty() {
+                thread::sleep(pause);
             }
-            Err(error) => {
-                let said = run.says();
-                let is_blamed = config.blame(&said, &mut answers);
-                for (asked, answer) in asked.iter_mut().zip(&mut answers) {
-                    if matches!(answer, Answer::Refused(_)) && !asked.fallback.is_empty() {
-                        (asked.lines, *answer) =
-                            (std::mem::take(&mut asked.fallback), Answer::None);
-                    }
-                }
-                if !is_blamed && !global.is_empty() {
-                    global = "";
-                } else if !is_blamed {
-                    let first = said.lines().find(|line| line.contains("[ALERT]"));
-                    bail!("{}", first.map_or_else(|| error.to_string(), words));
-                }
+            run.send(questions, &wanted);
+            run.visits.read(patience, &wanted, &mut visitors);
+            return Ok(answers.into_iter().zip(visitors).collect());
+        };
+        let messages = run.messages();
+        let is_blamed = config.blame(&messages, &mut answers);
+        for (question, answer) in questions.iter_mut().zip(&mut answers) {
+            if matches!(answer, Answer::Refused(_)) && !question.fallback.is_empty() {
+                question.lines = std::mem::take(&mut question.fallback);
+                *answer = Answer::None;
             }
+        }
+        if !is_blamed && !global.is_empty() {
+            global = "";
+        } else if !is_blamed {
+            let first = messages.lines().find(|line| line.contains("[ALERT]"));
+            bail!("{}", first.map_or_else(|| error.to_string(), words));
         }
     }
     bail!("HAProxy refuses too many of the lines")
@@ -267,9 +264,9 @@ impl Config {
 
     /// Reads HAProxy's alerts. If an alert refers to an unanswered question, marks the question as refused.
     /// Returns false if the alerts refer to no question.
-    fn blame(&self, said: &str, answers: &mut [Answer]) -> bool {
+    fn blame(&self, messages: &str, answers: &mut [Answer]) -> bool {
         let mut found = false;
-        for line in said.lines().filter(|line| line.contains("[ALERT]")) {
+        for line in messages.lines().filter(|line| line.contains("[ALERT]")) {
             let named = line.split_once(PREFIX).and_then(|(_, rest)| number(rest));
             let at = line.split_once("[/dev/stdin:");
             let at = at.and_then(|(_, rest)| number(rest));
@@ -366,9 +363,9 @@ impl Run {
     }
 
     /// Sends the requests of these questions' visitors.
-    fn send<K>(&mut self, asked: &[Question<K>], numbers: &[usize]) {
+    fn send<K>(&mut self, questions: &[Question<K>], numbers: &[usize]) {
         for number in numbers {
-            if let Some(visit) = &asked[*number].visit {
+            if let Some(visit) = &questions[*number].visit {
                 self.visits.send(*number, &backend(*number), visit);
             }
         }
@@ -378,7 +375,7 @@ impl Run {
     /// visitors' requests of all questions that have no result yet.
     fn watch<K>(
         &mut self,
-        asked: &[Question<K>],
+        questions: &[Question<K>],
         answers: &mut [Answer],
         longest: Duration,
         early: Option<Duration>,
@@ -397,16 +394,17 @@ impl Run {
                     *answer = Answer::Checked(checked);
                 }
             }
-            let mut both = asked.iter().zip(answers.iter());
-            let waits = both.any(|(asked, answer)| asked.is_checked && *answer == Answer::None);
-            if !waits || Instant::now() >= end {
+            let mut both = questions.iter().zip(answers.iter());
+            let is_open =
+                both.any(|(question, answer)| question.is_checked && *answer == Answer::None);
+            if !is_open || Instant::now() >= end {
                 return Ok(());
             }
             if early.is_some_and(|early| start.elapsed() >= early) {
                 let open = answers.iter().enumerate();
                 let open = open.filter(|(_, answer)| **answer == Answer::None);
                 let open: Vec<usize> = open.map(|(number, _)| number).collect();
-                self.send(asked, &open);
+                self.send(questions, &open);
             }
             thread::sleep(POLL);
         }
@@ -439,19 +437,14 @@ impl Run {
     }
 
     /// Stops HAProxy, and returns its messages about the configuration.
-    fn says(&mut self) -> String {
+    fn messages(&mut self) -> String {
         // The messages are complete only after HAProxy has ended.
         self.end();
         let mut text = Vec::new();
-        let read = io::Seek::rewind(&mut self.log).and_then(|()| self.log.read_to_end(&mut text));
-        read.map_or_else(
-            |_| String::new(),
-            |_| String::from_utf8_lossy(&text).into_owned(),
-        )
+        _ = io::Seek::rewind(&mut self.log).and_then(|()| self.log.read_to_end(&mut text));
+        String::from_utf8_lossy(&text).into_owned()
     }
-}
 
-impl Run {
     fn end(&mut self) {
         if let Some(child) = &mut self.child {
             _ = child.kill();
@@ -475,11 +468,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> io::Result<Folder> {
-        use std::os::unix::fs::DirBuilderExt;
-        let random = std::hash::BuildHasher::hash_one(
-            &std::collections::hash_map::RandomState::new(),
-            std::process::id(),
-        );
+        let random = RandomState::new().hash_one(std::process::id());
         let path = std::env::temp_dir().join(format!("sni-check-{random:x}"));
         fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Folder(path))
