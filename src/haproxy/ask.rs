@@ -114,7 +114,20 @@ pub(crate) fn ask<K>(
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
     let bursts = &haproxy.bursts;
+<<<<<<< Updated upstream
     let mut results = ask_together(haproxy, global, &mut questions, patience, Duration::ZERO)?;
+=======
+    let mut results = Vec::new();
+    for some in questions.chunks_mut(AT_ONCE) {
+        results.extend(ask_together(
+            haproxy,
+            global,
+            some,
+            patience,
+            Duration::ZERO,
+        )?);
+    }
+>>>>>>> Stashed changes
     let has_status = results.iter().any(|result| is_limited(result, false));
     let is_burst = has_status || bursts.is_limited.load(Relaxed);
     let limited = (0..results.len()).filter(|at| is_burst && is_limited(&results[*at], true));
