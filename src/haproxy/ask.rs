@@ -46,8 +46,11 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// If a check takes longer than this, the visitor's request doesn't wait for its result.
 const EARLY: Duration = Duration::from_millis(500);
 /// How many configurations sni-check tries. Each new configuration leaves out the lines that HAProxy refused
-/// before.
-const ROUNDS: usize = 6;
+/// before. HAProxy often reports only the first bad line.
+const ROUNDS: usize = 12;
+/// How many questions one HAProxy gets. It makes all its checks at the same time, so many more checks would be
+/// late, because they share the processors of this host.
+const AT_ONCE: usize = 60;
 /// The prefix of a question's backend name. The question's number and a dash follow the prefix.
 const PREFIX: &str = "sni-check-asks-";
 
@@ -114,20 +117,10 @@ pub(crate) fn ask<K>(
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
     let bursts = &haproxy.bursts;
-<<<<<<< Updated upstream
-    let mut results = ask_together(haproxy, global, &mut questions, patience, Duration::ZERO)?;
-=======
-    let mut results = Vec::new();
+    let mut results = Vec::with_capacity(questions.len());
     for some in questions.chunks_mut(AT_ONCE) {
-        results.extend(ask_together(
-            haproxy,
-            global,
-            some,
-            patience,
-            Duration::ZERO,
-        )?);
+        results.extend(in_parts(haproxy, global, some, patience, Duration::ZERO)?);
     }
->>>>>>> Stashed changes
     let has_status = results.iter().any(|result| is_limited(result, false));
     let is_burst = has_status || bursts.is_limited.load(Relaxed);
     let limited = (0..results.len()).filter(|at| is_burst && is_limited(&results[*at], true));
@@ -140,7 +133,7 @@ pub(crate) fn ask<K>(
         }
         thread::sleep(PAUSE);
         let question = &mut questions[at..=at];
-        let again = ask_together(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
+        let again = in_parts(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
         // The server still answers 429, so our burst isn't the reason.
         if is_limited(&again, false) {
             break;
@@ -165,7 +158,7 @@ pub(crate) fn ask<K>(
 /// Returns true if the server answered 429 to the check or to the visitor. HAProxy shows only the exit code
 /// of an external check, not the status. If `with_external` is true, the exit code for an unexpected status
 /// therefore counts as a 429.
-fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool) -> bool {
+fn is_limited((answer, visitor): &Answers, with_external: bool) -> bool {
     let external = Code::Status.number().to_string();
     let of_check = match answer {
         Answer::Checked(checked) if !checked.up => {
@@ -176,14 +169,40 @@ fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool
     of_check || visitor.is_some_and(|visitor| visitor.status == 429)
 }
 
+/// HAProxy's answer to a question, and the response to the visitor of the question.
+type Answers = (Answer, Option<Visited>);
+
+/// Asks HAProxy all questions together. If HAProxy refuses too many of their lines, asks it the first and the
+/// second half of the questions separately.
+fn in_parts<K>(
+    haproxy: &Haproxy,
+    global: &str,
+    questions: &mut [Question<K>],
+    patience: Duration,
+    pause: Duration,
+) -> Result<Vec<Answers>> {
+    if let Some(results) = ask_together(haproxy, global, questions, patience, pause)? {
+        return Ok(results);
+    }
+    if questions.len() < 2 {
+        let refused = Answer::Refused("HAProxy refuses too many of the lines".to_owned());
+        return Ok(questions.iter().map(|_| (refused.clone(), None)).collect());
+    }
+    let (first, second) = questions.split_at_mut(questions.len() / 2);
+    let mut results = in_parts(haproxy, global, first, patience, pause)?;
+    results.extend(in_parts(haproxy, global, second, patience, pause)?);
+    Ok(results)
+}
+
 /// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors' requests.
+/// Returns `None` if HAProxy refuses too many of the lines.
 fn ask_together<K>(
     haproxy: &Haproxy,
     mut global: &str,
     questions: &mut [Question<K>],
     patience: Duration,
     pause: Duration,
-) -> Result<Vec<(Answer, Option<Visited>)>> {
+) -> Result<Option<Vec<Answers>>> {
     let binary = haproxy
         .binary()
         .context("no HAProxy was found; use --haproxy FILE")?;
@@ -209,10 +228,10 @@ fn ask_together<K>(
             }
             run.send(questions, &wanted);
             run.visits.read(patience, &wanted, &mut visitors);
-            return Ok(answers.into_iter().zip(visitors).collect());
+            return Ok(Some(answers.into_iter().zip(visitors).collect()));
         };
         let messages = run.messages();
-        let is_blamed = config.blame(&messages, &mut answers);
+        let is_blamed = config.blame(&messages, questions, &mut answers);
         for (question, answer) in questions.iter_mut().zip(&mut answers) {
             if matches!(answer, Answer::Refused(_)) && !question.fallback.is_empty() {
                 question.lines = std::mem::take(&mut question.fallback);
@@ -226,7 +245,7 @@ fn ask_together<K>(
             bail!("{}", first.map_or_else(|| error.to_string(), words));
         }
     }
-    bail!("HAProxy refuses too many of the lines")
+    Ok(None)
 }
 
 impl Answer {
@@ -275,9 +294,10 @@ impl Config {
         Config { text, begins }
     }
 
-    /// Reads HAProxy's alerts. If an alert refers to an unanswered question, marks the question as refused.
-    /// Returns false if the alerts refer to no question.
-    fn blame(&self, messages: &str, answers: &mut [Answer]) -> bool {
+    /// Reads HAProxy's alerts. If an alert refers to an unanswered question, marks the question as refused. Also
+    /// marks the other visitors whose lines contain the refused line. Returns false if the alerts refer to no
+    /// question.
+    fn blame<K>(&self, messages: &str, questions: &[Question<K>], answers: &mut [Answer]) -> bool {
         let mut found = false;
         for line in messages.lines().filter(|line| line.contains("[ALERT]")) {
             let named = line.split_once(PREFIX).and_then(|(_, rest)| number(rest));
@@ -296,6 +316,15 @@ impl Config {
                     // The operator doesn't know the names of the questions.
                     let prefix = format!("{}/", backend(number));
                     *answer = Answer::Refused(words(line).replace(&prefix, ""));
+                }
+            }
+            if let Some(refused) = at.and_then(|at| self.text.lines().nth(at.checked_sub(1)?)) {
+                let has_line = |lines: &str| lines.lines().any(|line| line == refused);
+                for (question, answer) in questions.iter().zip(answers.iter_mut()) {
+                    if *answer == Answer::None && !question.is_checked && has_line(&question.lines)
+                    {
+                        *answer = Answer::Refused(words(line));
+                    }
                 }
             }
         }

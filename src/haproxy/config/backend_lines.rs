@@ -53,7 +53,7 @@ impl Rule {
     /// Returns true if the line affects only visitors.
     pub(crate) fn is_of_visitors(&self) -> bool {
         match self.first_words() {
-            ("acl" | "http-request", _) | ("timeout", "server") => true,
+            ("acl" | "http-request" | "http-response", _) | ("timeout", "server") => true,
             _ => false,
         }
     }

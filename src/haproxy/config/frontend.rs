@@ -90,7 +90,10 @@ impl Frontend {
                     has_tls,
                 }));
             }
-            ["acl", name, criterion @ ..] => self.acls.push(((*name).to_owned(), owned(criterion))),
+            ["acl", name, criterion @ ..] => {
+                self.acls.push(((*name).to_owned(), owned(criterion)));
+                self.settings.read(words, place);
+            }
             ["use_backend" | "default_backend", backend, condition @ ..] => {
                 self.routes.push(((*backend).to_owned(), owned(condition)));
             }
@@ -148,10 +151,10 @@ impl Frontend {
         plain.filter(|_| is_open).map(|bind| &bind.address.place)
     }
 
-    /// Returns the rules that change the requests of visitors. Returns no rules for a `listen`, because its
-    /// backend already has them.
+    /// Returns the rules about the requests and the responses of visitors. Returns no rules in `mode tcp`, and
+    /// for a `listen`, because its backend already has them.
     pub fn rules(&self) -> &[At<Vec<String>>] {
-        match self.is_backend {
+        match self.is_backend || !self.settings.http {
             true => &[],
             false => &self.settings.for_visitors,
         }
@@ -229,8 +232,7 @@ impl Frontend {
     /// chooses the backend. The value is `None` if the rule doesn't set a fixed value. Returns no rules in
     /// `mode tcp`. Returns no rules for a `listen` either, because its backend already has these rules.
     fn rules_of_host(&self) -> impl DoubleEndedIterator<Item = (Option<At<&str>>, &[String])> {
-        let rules = self.rules().iter().filter(|_| self.settings.http);
-        rules.filter_map(|rule| {
+        self.rules().iter().filter_map(|rule| {
             let HostRule { value, rest, .. } = HostRule::of(&rule.value)?;
             Some((value.map(|value| At::new(value, &rule.place)), rest))
         })

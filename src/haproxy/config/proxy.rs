@@ -66,8 +66,11 @@ pub(crate) struct ProxySettings {
     pub timeout_connect: Option<At<Duration>>,
     pub timeout_check: Option<At<Duration>>,
     pub timeout_server: Option<At<Duration>>,
-    /// The rules that change visitors' requests, and the lines `acl` and `http-send-name-header`.
+    /// The rules that change visitors' requests or responses, the rules that answer every request, and the
+    /// lines `acl` and `http-send-name-header`.
     pub for_visitors: Vec<At<Vec<String>>>,
+    /// True if a condition exempts some requests from the rules that follow it (`http-request allow`).
+    pub allows_some: bool,
     /// `source` of the whole proxy.
     pub source: Option<At<String>>,
     /// What `http-request` rules do with the Host of visitors.
@@ -185,6 +188,7 @@ impl ProxySettings {
     /// text for the report.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
+        let line = || At::new(owned(words), place);
         match words {
             ["option", kind, more @ ..] if kind.ends_with("check") || kind.ends_with("chk") => {
                 let before = self.check.take();
@@ -233,8 +237,19 @@ impl ProxySettings {
                     _ => self.timeout_check = time,
                 }
             }
-            ["acl" | "http-send-name-header", ..] => {
-                self.for_visitors.push(At::new(owned(words), place))
+            ["acl" | "http-send-name-header", ..] => self.for_visitors.push(line()),
+            ["http-request", "allow", "if" | "unless", ..] => self.allows_some = true,
+            [
+                "http-request",
+                "deny" | "return" | "reject" | "silent-drop",
+                more @ ..,
+            ] if !self.allows_some && !more.iter().any(|word| ["if", "unless"].contains(word)) => {
+                self.for_visitors.push(line());
+            }
+            ["http-response", action, ..]
+                if rewrites(action) || ["deny", "return"].contains(action) =>
+            {
+                self.for_visitors.push(line());
             }
             ["http-request", action, ..] if rewrites(action) => {
                 self.host.add(words, place);
@@ -245,7 +260,7 @@ impl ProxySettings {
                     let words = format!("http-request set-header {name}");
                     self.add_field(&format!("{name}: {value}"), &words);
                 }
-                self.for_visitors.push(At::new(owned(words), place));
+                self.for_visitors.push(line());
             }
             ["mode", mode, ..] => {
                 self.http = *mode == "http";
@@ -287,8 +302,8 @@ impl ProxySettings {
 fn is_for_servers(word: &str) -> bool {
     let mut starts =
         "ssl-default-server- ssl-load-extra- tune.ssl. tune.h2.be. ssl-prov".split(' ');
-    let mut words = "ca-base crt-base key-base ssl-propquery ssl-security-level ssl-server-verify tune.bufsize \
-                     tune.http.maxhdr tune.maxrewrite"
+    let mut words = "ca-base crt-base expose-experimental-directives key-base ssl-propquery ssl-security-level \
+                     ssl-server-verify tune.bufsize tune.http.maxhdr tune.maxrewrite"
         .split(' ');
     starts.any(|start| word.starts_with(start)) || words.any(|known| known == word)
 }
