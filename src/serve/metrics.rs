@@ -108,17 +108,17 @@ impl Figures {
     }
 
     fn write(&self, text: &mut String) {
-        about(text, "build_info", "gauge", "The version of sni-check.");
+        describe(text, "build_info", "gauge", "The version of sni-check.");
         let version = env!("CARGO_PKG_VERSION");
         line(text, "build_info", &format!("version=\"{version}\""), "1");
-        about(text, "checks_total", "counter", "Checks by their code.");
+        describe(text, "checks_total", "counter", "Checks by their code.");
         for code in Code::ALL {
             let number = self.checks.get(&code.number()).copied().unwrap_or(0);
             let label = format!("code=\"{}\"", code.number());
             line(text, "checks_total", &label, &number.to_string());
         }
         let help = "How long checks took, from HAProxy's connection to the result.";
-        about(text, "check_duration_seconds", "histogram", help);
+        describe(text, "check_duration_seconds", "histogram", help);
         let bucket = "check_duration_seconds_bucket";
         for (most, number) in BUCKETS.into_iter().zip(self.buckets) {
             let label = format!("le=\"{}\"", f64::from(most) / 1000.0);
@@ -136,7 +136,7 @@ impl Figures {
         let name = "certificate_end_timestamp_seconds";
         let help =
             "The earliest time at which a certificate of the server's chain expires, in Unix time.";
-        about(text, name, "gauge", help);
+        describe(text, name, "gauge", help);
         let mut ends: Vec<_> = self.certificates.iter().collect();
         ends.sort_unstable_by_key(|(names, _)| *names);
         for ((backend, server), end) in ends {
@@ -147,7 +147,7 @@ impl Figures {
     }
 }
 
-fn about(text: &mut String, name: &str, kind: &str, help: &str) {
+fn describe(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = write!(
         text,
         "# HELP sni_check_{name} {help}\n# TYPE sni_check_{name} {kind}\n"

@@ -146,7 +146,7 @@ impl FromStr for Network {
 /// for serve, or a target. Each request names its own target.
 pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     let command = ["sni-check", Command::Serve.name()];
-    let (own, others) = part(words, ServeOptions::get_args_info().flags);
+    let (own, others) = split_own(words, ServeOptions::get_args_info().flags);
     let own = options::parse_as::<ServeOptions>(&command, &own);
     let defaults = options::table::parse_for(Command::Serve, &others);
     let (own, defaults) = match (own, defaults) {
@@ -168,7 +168,7 @@ pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
 }
 
 /// Splits the words into the options in `flags`, with their values, and all other words.
-fn part(words: &[String], flags: &[FlagInfo<'_>]) -> (Vec<String>, Vec<String>) {
+fn split_own(words: &[String], flags: &[FlagInfo<'_>]) -> (Vec<String>, Vec<String>) {
     let (mut own, mut others) = (Vec::new(), Vec::new());
     let mut words = words.iter();
     while let Some(word) = words.next() {
