@@ -4,8 +4,7 @@
 use super::address::Endpoint;
 use super::condition::{Acls, Condition, is_of_host, is_same, join, names_in};
 use super::place::{At, Place, owned};
-use super::proxy::{ProxySettings, host_rule};
-use super::section::UnusedLine;
+use super::proxy::{ProxySettings, UnusedLine, host_rule};
 
 /// A `frontend`, or a `listen`, which is also a backend.
 #[derive(Debug)]

@@ -7,10 +7,9 @@ use std::iter;
 use super::address::{Endpoint, template};
 use super::frontend::Frontend;
 use super::place::{At, Place, owned, word_after};
-use super::proxy::{Backend, Global, ProxySettings};
+use super::proxy::{Backend, Global, ProxySettings, UnusedLine, Visitors};
 use super::server_line::Server;
 use super::statement::Statement;
-use super::visitors::Visitors;
 use crate::refusal::Refusal;
 
 /// The keywords that start a section (manual, sections 3, 4, 12 and others).
@@ -103,17 +102,6 @@ pub(crate) struct Configuration {
     pub broken: Vec<At<Refusal>>,
     /// Variables that aren't set, with the place of each use.
     pub unset: Vec<(String, Place)>,
-}
-
-/// Lines about checks in a section where they have no effect.
-#[derive(Clone, Debug)]
-pub(crate) struct UnusedLine {
-    /// The first of these lines.
-    pub place: Place,
-    /// The first words of that line.
-    pub text: String,
-    /// True in a `frontend`, false in a `defaults` section from which no backend inherits.
-    pub is_frontend: bool,
 }
 
 /// Returns the first two words of a line about checks, or `None` for other lines.
