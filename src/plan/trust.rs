@@ -243,8 +243,8 @@ impl Trust {
     }
 }
 
-/// Calls `read` for a file, or for the files in a folder that HAProxy reads. Their names end in .pem, .crt, .cer
-/// or .crl. The second argument of `read` is true for a file in a folder.
+/// Calls `read` for a file, or for the files in a folder that HAProxy reads. Their names end in .pem, .crt,
+/// .cer or .crl. The second argument of `read` is true for a file in a folder.
 fn for_each_file(
     name: &str,
     files: &Files,

@@ -83,10 +83,8 @@ impl FromStr for MaxChecks {
     type Err = Misfit;
 
     fn from_str(text: &str) -> Result<MaxChecks, Misfit> {
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| (1..=10_000).contains(number));
+        let number = text.parse().ok();
+        let number = number.filter(|number| (1..=10_000).contains(number));
         let misfit = || Misfit::new("is not a number of checks", "write 1 to 10000, such as 512");
         number.map(MaxChecks).ok_or_else(misfit)
     }
@@ -100,9 +98,8 @@ impl FromStr for SocketMode {
     type Err = Misfit;
 
     fn from_str(text: &str) -> Result<SocketMode, Misfit> {
-        let mode = u32::from_str_radix(text, 8)
-            .ok()
-            .filter(|mode| *mode <= 0o777);
+        let mode = u32::from_str_radix(text, 8).ok();
+        let mode = mode.filter(|mode| *mode <= 0o777);
         let misfit = || Misfit::new("is not a mode", "write the mode in octal, such as 0660");
         mode.map(SocketMode).ok_or_else(misfit)
     }
@@ -128,12 +125,8 @@ impl FromStr for Network {
             Ok(address) => Some(IpNet::from(address)),
             Err(_) => text.parse().ok(),
         };
-        let misfit = || {
-            Misfit::new(
-                "is not a network",
-                "write ADDR/BITS, such as 203.0.113.0/24",
-            )
-        };
+        let write = "write ADDR/BITS, such as 203.0.113.0/24";
+        let misfit = || Misfit::new("is not a network", write);
         network.map(Network).ok_or_else(misfit)
     }
 }

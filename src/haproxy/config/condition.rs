@@ -82,8 +82,8 @@ impl<'a> Condition<'a> {
     }
 
     /// Returns the names that this condition allows. `names_in` returns the names that a criterion allows.
-    /// HAProxy requires all terms of an alternative, so the first term about the name decides. Returns an empty
-    /// list if the condition never holds, and `None` if it allows any name.
+    /// HAProxy requires all terms of an alternative, so the first term about the name decides. Returns an
+    /// empty list if the condition never holds, and `None` if it allows any name.
     pub fn names(
         &self,
         names_in: impl Fn(&[String]) -> Option<Vec<String>>,
@@ -97,8 +97,8 @@ impl<'a> Condition<'a> {
         names.filter(|_| !self.is_unless)
     }
 
-    /// Returns the names that this condition compares with the Host or SNI, or with a part of it. Skips negated
-    /// terms.
+    /// Returns the names that this condition compares with the Host or SNI, or with a part of it. Skips
+    /// negated terms.
     pub fn mentions(&self) -> impl Iterator<Item = String> {
         let terms = self.alternatives.iter().flatten();
         let terms = terms.filter(|term| !self.is_unless && !term.is_negated);
@@ -116,8 +116,8 @@ impl<'a> Condition<'a> {
     }
 }
 
-/// Returns true if these terms hold for requests with this Host, and false if they don't. Returns `None` if the
-/// terms aren't a single comparison of the Host.
+/// Returns true if these terms hold for requests with this Host, and false if they don't. Returns `None` if
+/// the terms aren't a single comparison of the Host.
 fn holds(terms: &[Term<'_>], host: &str) -> Option<bool> {
     let [term] = terms else {
         return terms.is_empty().then_some(true);

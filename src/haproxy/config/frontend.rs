@@ -124,8 +124,8 @@ impl Frontend {
         exits.filter_map(|exit| self.condition(exit).opposite())
     }
 
-    /// Returns the `bind` line without TLS, if the frontend also has one with TLS and sends the visitors of both
-    /// to the backend.
+    /// Returns the `bind` line without TLS, if the frontend also has one with TLS and sends the visitors of
+    /// both to the backend.
     pub fn plain_bind(&self, backend: &str) -> Option<&Place> {
         let has_tls = self.binds.iter().any(|bind| bind.has_tls);
         let mut routes = self.open_routes(backend);
@@ -160,8 +160,8 @@ impl Frontend {
     }
 
     /// Returns the names in the conditions that lead to this backend and compare visitors' Host or SNI.
-    /// Includes names that a condition compares with only a part of the Host or SNI. Visitors may ask for other
-    /// names, too.
+    /// Includes names that a condition compares with only a part of the Host or SNI. Visitors may ask for
+    /// other names, too.
     pub fn mentions(&self, backend: &str) -> Vec<String> {
         let conditions = self.open_routes(backend).chain(self.passing_conditions());
         let names = conditions.map(|condition| condition.mentions().collect::<Vec<_>>());
@@ -281,22 +281,17 @@ mod tests {
 
     #[test]
     fn conditions_mention_names_that_they_compare_partially() {
-        for (lines, expected) in [
-            (
-                "use_backend b if { hdr_dom(host) -i a.b } { path_beg /x.y }",
-                "a.b",
-            ),
-            ("acl x hdr(host) -m end .a.b;use_backend b if x", "a.b"),
-            ("use_backend b if { hdr_reg(Host) -i ^a\\.b$ }", "a.b"),
-            ("use_backend b unless { hdr_dom(host) a.b }", ""),
-            ("acl x hdr_dom(host) a.b;use_backend b if !x", ""),
-            ("use_backend b if ! { hdr_dom(host) a.b }", ""),
-            (
-                "use_backend b if { req.ssl_sni -m sub a.b } or { hdr_beg(host) c. }",
-                "a.b",
-            ),
-            ("use_backend c if { hdr(host) a.b }", ""),
+        for case in [
+            "use_backend b if { hdr_dom(host) -i a.b } { path_beg /x.y } => a.b",
+            "acl x hdr(host) -m end .a.b;use_backend b if x => a.b",
+            "use_backend b if { hdr_reg(Host) -i ^a\\.b$ } => a.b",
+            "use_backend b unless { hdr_dom(host) a.b } => ",
+            "acl x hdr_dom(host) a.b;use_backend b if !x => ",
+            "use_backend b if ! { hdr_dom(host) a.b } => ",
+            "use_backend b if { req.ssl_sni -m sub a.b } or { hdr_beg(host) c. } => a.b",
+            "use_backend c if { hdr(host) a.b } => ",
         ] {
+            let (lines, expected) = case.split_once(" => ").expect(case);
             assert_eq!(front(lines).mentions("b").join(" "), expected, "{lines}");
         }
     }
@@ -349,81 +344,50 @@ mod tests {
 
     #[test]
     fn exits_restrict_the_names_that_visitors_ask_for() {
-        for (rule, expected) in [
-            ("http-request deny unless { hdr(host) -i A B }", Some("A B")),
-            ("http-request deny if !{ hdr(host) -i A }", Some("A")),
-            ("http-request deny if ! { hdr(host) -i A }", Some("A")),
-            ("acl x hdr(host) A;http-request deny if !x", Some("A")),
-            (
-                "acl x hdr(host) A;http-request redirect prefix https://A unless x",
-                Some("A"),
-            ),
-            (
-                "acl x hdr(host) A;tcp-request content reject unless x",
-                Some("A"),
-            ),
-            ("http-request deny if { hdr(host) A }", None),
-            ("acl x hdr(host) A;http-request deny if !x { src B }", None),
-            (
-                "http-request deny unless { hdr(host) A } or { src B }",
-                None,
-            ),
-            ("acl x hdr(host) A;http-request set-header x y if !x", None),
+        for case in [
+            "http-request deny unless { hdr(host) -i A B } => A B",
+            "http-request deny if !{ hdr(host) -i A } => A",
+            "http-request deny if ! { hdr(host) -i A } => A",
+            "acl x hdr(host) A;http-request deny if !x => A",
+            "acl x hdr(host) A;http-request redirect prefix https://A unless x => A",
+            "acl x hdr(host) A;tcp-request content reject unless x => A",
+            "http-request deny if { hdr(host) A } => any name",
+            "acl x hdr(host) A;http-request deny if !x { src B } => any name",
+            "http-request deny unless { hdr(host) A } or { src B } => any name",
+            "acl x hdr(host) A;http-request set-header x y if !x => any name",
         ] {
+            let (rule, expected) = case.split_once(" => ").expect(case);
             let lines = format!("{rule};default_backend b");
             let names = front(&lines).names("b").map(|names| names.join(" "));
-            assert_eq!(names.as_deref(), expected, "{rule}");
+            assert_eq!(names.as_deref().unwrap_or("any name"), expected, "{rule}");
         }
     }
 
     #[test]
     fn conditions_name_the_hosts_of_a_backend() {
-        for (lines, expected) in [
-            ("use_backend b if { hdr(host) -i A B }", Some("A B")),
-            (
-                "use_backend b if { req.hdr(Host),lower -m str A } { ssl_fc }",
-                Some("A"),
-            ),
-            (
-                "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y or x",
-                None,
-            ),
-            (
-                "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y x",
-                Some("A B"),
-            ),
-            (
-                "acl x hdr(host) A;use_backend b if x || { hdr(host) B }",
-                Some("A B"),
-            ),
-            ("acl x hdr(host) A;use_backend b if !x", None),
-            ("use_backend b if !{ hdr(host) A }", None),
-            ("use_backend b if ! { hdr(host) A }", None),
-            ("use_backend b unless { hdr(host) A }", None),
-            ("use_backend b if { hdr_end(host) A }", None),
-            ("use_backend b if { hdr(host) -m end A }", None),
-            ("use_backend b if { hdr(host) -f names }", None),
-            ("use_backend b if { hdr(host) A };default_backend b", None),
-            (
-                "use_backend b if { hdr(host) A };use_backend %[req.hdr(x)]",
-                None,
-            ),
-            ("use_backend b if { hdr(host) A } { hdr(host) }", Some("A")),
-            (
-                "http-request set-header Host A;use_backend b if { hdr(host) A }",
-                None,
-            ),
-            (
-                "http-request set-header Host A;use_backend b if { ssl_fc_sni B }",
-                Some("B"),
-            ),
-            (
-                "http-request set-header Host A;use_backend b if { hdr(host) B } or { ssl_fc_sni C }",
-                Some("C"),
-            ),
+        for case in [
+            "use_backend b if { hdr(host) -i A B } => A B",
+            "use_backend b if { req.hdr(Host),lower -m str A } { ssl_fc } => A",
+            "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y or x => any name",
+            "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y x => A B",
+            "acl x hdr(host) A;use_backend b if x || { hdr(host) B } => A B",
+            "acl x hdr(host) A;use_backend b if !x => any name",
+            "use_backend b if !{ hdr(host) A } => any name",
+            "use_backend b if ! { hdr(host) A } => any name",
+            "use_backend b unless { hdr(host) A } => any name",
+            "use_backend b if { hdr_end(host) A } => any name",
+            "use_backend b if { hdr(host) -m end A } => any name",
+            "use_backend b if { hdr(host) -f names } => any name",
+            "use_backend b if { hdr(host) A };default_backend b => any name",
+            "use_backend b if { hdr(host) A };use_backend %[req.hdr(x)] => any name",
+            "use_backend b if { hdr(host) A } { hdr(host) } => A",
+            "http-request set-header Host A;use_backend b if { hdr(host) A } => any name",
+            "http-request set-header Host A;use_backend b if { ssl_fc_sni B } => B",
+            "http-request set-header Host A;use_backend b if { hdr(host) B } or { ssl_fc_sni C } => C",
         ] {
+            let (lines, expected) = case.split_once(" => ").expect(case);
             let names = front(lines).names("b").map(|names| names.join(" "));
-            assert_eq!(names.as_deref(), expected, "{lines}");
+            assert_eq!(names.as_deref().unwrap_or("any name"), expected, "{lines}");
         }
     }
 }

@@ -68,8 +68,8 @@ pub(crate) struct ProxySettings {
     pub host: Option<At<String>>,
     /// True if `use-server` rules choose servers for visitors.
     pub chooses_servers: bool,
-    /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes with
-    /// the beginning of the line in haproxy.cfg that adds it.
+    /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes
+    /// with the beginning of the line in haproxy.cfg that adds it.
     pub fields: Vec<(String, String)>,
     /// `mode http`.
     pub http: bool,
@@ -189,8 +189,8 @@ fn rewrites(action: &str) -> bool {
     starts.any(|start| action.starts_with(start)) && !other.any(|part| action.contains(part))
 }
 
-/// If the rule changes the Host of requests, returns the value that the rule sets, and its condition. The value is
-/// `None` if it may differ between requests.
+/// If the rule changes the Host of requests, returns the value that the rule sets, and its condition. The
+/// value is `None` if it may differ between requests.
 pub(super) fn host_rule<S: AsRef<str>>(words: &[S]) -> Option<(Option<&S>, &[S])> {
     let [first, action, name, more @ ..] = words else {
         return None;

@@ -13,9 +13,9 @@ use super::statement::Statement;
 use crate::refusal::Refusal;
 
 /// The keywords that start a section (manual, sections 3, 4, 12 and others).
-const SECTIONS: &str = "global defaults frontend backend listen peers mailers program ring resolvers userlist \
-                        http-errors log-forward cache fcgi-app crt-store traces acme log-profile ruleset \
-                        healthcheck";
+const SECTIONS: &str = "global defaults frontend backend listen peers mailers program ring resolvers \
+    userlist http-errors log-forward cache fcgi-app crt-store traces acme \
+    log-profile ruleset healthcheck";
 
 /// The section to which the next line belongs. A `defaults` section, a frontend or a backend is the last one
 /// in its list.
