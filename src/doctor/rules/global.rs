@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::Visit;
-use crate::haproxy::config::frontend::UnusedLine;
 use crate::haproxy::config::place::Place;
-use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::proxy::{Backend, UnusedLine};
 use crate::haproxy::program::{place_in, text_of};
 
 use super::names::meant_sni;
