@@ -15,6 +15,43 @@ fn ids(server: &Value) -> Vec<&str> {
     causes.filter_map(|cause| cause["id"].as_str()).collect()
 }
 
+/// In the first backend, two header fields of one request are wrong. In the others, the second fault shows only
+/// without the first.
+#[test]
+fn two_faults_of_one_check_are_fixed_together() {
+    let stage = Stage::new();
+    let agent = nginx(
+        &stage,
+        "",
+        &format!(
+            "if ($http_host != {NAME}) {{ return 421; }} if ($http_user_agent = '') {{ return 403; }}"
+        ),
+    );
+    let scheme = nginx(
+        &stage,
+        "",
+        "if ($http_x_forwarded_proto != https) { return 301 https://$host$request_uri; }",
+    );
+    let proxied = nginx(&stage, "proxy_protocol", "ssl_protocols TLSv1.3;");
+    let host = CHECK.replace(&format!("Host {NAME}"), "Host wrong.test");
+    for (check, port, words, new) in [
+        (&*host, agent.port, "", "hdr User-Agent"),
+        (
+            &format!("{CHECK}    http-check expect string GOOD\n"),
+            scheme.port,
+            "",
+            "X-Forwarded-Proto",
+        ),
+        (CHECK, proxied.port, "no-tlsv13", "send-proxy"),
+    ] {
+        let backend = format!(
+            "backend be\n{check}    server s1 127.0.0.1:{port} TLS check check-sni {NAME} {words}\n"
+        );
+        let found = assert_changed(&stage, &backend, ("be", "s1"), new);
+        assert_eq!(found["diff_visitors"], 200, "{found:#}");
+    }
+}
+
 #[test]
 fn the_report_says_what_haproxys_verdict_proves_and_what_remains() {
     let stage = Stage::new();
