@@ -20,11 +20,13 @@ mod own_check;
 mod revocation;
 mod starttls;
 mod tls;
+pub mod voice;
 mod words;
 
 pub use self::cause::{Cause, Change, Place, Sign, Trial, Weight};
 use self::facts::Facts;
 pub use self::http::redirects_to_itself;
+use self::voice::Voice;
 use crate::code::Code;
 
 const LAYERS: [&[Cause]; 12] = [
@@ -114,7 +116,7 @@ impl Finding {
             own.map(|(_, value)| value.clone())
                 .or_else(|| words::value(facts, name))
         };
-        let fill = |sentence| words::fill(sentence, value);
+        let fill = |sentence| words::fill(sentence, facts.origin.voice, value);
         Finding {
             cause,
             weight,
@@ -128,7 +130,7 @@ impl Finding {
 
 /// Returns a sentence of an entry, with general words in place of the placeholders.
 pub fn in_general(sentence: &str) -> String {
-    words::fill(sentence, |_| None)
+    words::fill(sentence, Voice::SniCheck, |_| None)
 }
 
 /// Returns the causes of a code. If the check failed, also returns the causes that apply to every failure.

@@ -54,7 +54,7 @@ impl Certificate {
     }
 
     /// Returns the number of whole days from `now` (since the Unix epoch) until the certificate expires.
-    /// Returns 0 on its last day and later.
+    /// Returns 0 on the last day and later.
     pub fn days_left(&self, now: Duration) -> u64 {
         days(self.not_after.saturating_sub(now))
     }
@@ -105,8 +105,8 @@ pub enum CertificateFailure {
         issuer: String,
         /// True if the certificate is its own issuer.
         self_signed: bool,
-        /// The certificate in `--ca-file` that the missing issuer has issued. `Some` if the file contains an
-        /// intermediate without its root.
+        /// The certificate in `--ca-file` that the missing issuer has issued. `Some` if the file contains a
+        /// certificate of the chain, but not that certificate's issuer.
         below: Option<String>,
     },
     /// A certificate of the chain expires within `--min-cert-days`.
@@ -218,8 +218,8 @@ impl fmt::Display for CertificateFailure {
             | CertificateFailure::Invalid(cause) => write!(f, "certificate invalid: {cause}"),
             CertificateFailure::Limit(cause) => write!(
                 f,
-                "certificate not judged: {cause} (limit of sni-check: HAProxy's own check, check-sni, \
-                 may accept it)"
+                "certificate not judged: {cause} (limit of sni-check: HAProxy's own check, with \
+                 check-sni, may accept it)"
             ),
         }
     }

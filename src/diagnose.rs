@@ -9,7 +9,6 @@ mod attempts;
 mod change;
 mod gather;
 mod lines;
-mod own_words;
 mod path;
 mod print;
 mod report;
@@ -21,13 +20,12 @@ mod trials;
 mod view;
 
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rustix::stdio::stderr;
 
-use crate::causes::facts::Facts;
+use crate::causes::facts::{Facts, Origin};
 use crate::code::Code;
 use crate::options::Options;
 use crate::output::write::write_text;
@@ -82,7 +80,7 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     let session = Session::new(options.haproxy.as_deref())?;
     let json = plan.output.json;
     let (text, code) = show_phase(&session, || {
-        let facts = gather(plan, options, &Arc::default(), &session);
+        let facts = gather(plan, options, &Origin::default(), &session);
         let (search, opinion) = investigate(facts, &session);
         let report = Report::new(&search, &opinion);
         let text = match json {

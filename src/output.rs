@@ -57,8 +57,7 @@ pub fn verdict(plan: &Plan, verdict: &Verdict) {
     }
 }
 
-/// Returns the result of a check in a few words: why the server isn't healthy, or the notes about a healthy
-/// server.
+/// Returns the result of a check in a few words. For a healthy server with notes, returns only the notes.
 pub fn reason(plan: &Plan, verdict: &Verdict) -> String {
     let mut parts = line::notes(plan, verdict);
     if verdict.result.is_err() || parts.is_empty() {

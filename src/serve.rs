@@ -47,8 +47,8 @@ use crate::start;
 const MAX_CHECKS: usize = 512;
 /// How long a client may take to send the head of its request.
 const HEAD: Duration = Duration::from_secs(1);
-/// How long a client may take to send the head if all places for checks are taken. serve then answers a check
-/// only with the code for the limit.
+/// How long a client may take to send the head while serve runs as many checks as it may. serve then answers
+/// every request for a check with code 3.
 const HEAD_AT_LIMIT: Duration = Duration::from_millis(5);
 /// How long serve waits for running checks when it is asked to stop: the longest time limit of a check, and a
 /// little more for a delayed check.
@@ -88,8 +88,8 @@ pub fn run(call: &ServeCall, sni_host: Option<String>) -> Result<Code> {
     limits::notify("STOPPING=1");
     drop(listeners);
     let text = match threads.finish(LAST_CHECKS) {
-        true => "sni-check serve: asked to stop; every check has ended",
-        false => "sni-check serve: asked to stop; some checks have not ended",
+        true => "sni-check serve: asked to stop; every check has finished",
+        false => "sni-check serve: asked to stop; some checks have not finished",
     };
     say(call, text);
     Ok(Code::Healthy)

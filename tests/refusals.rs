@@ -309,7 +309,7 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
             "www.example.com --sni --uri /healthz",
             vec![
                 "external-check path does not begin with an option",
-                "Also: --sni has no value, --uri follows",
+                "Also: --sni has no value before --uri",
             ],
         ),
         (

@@ -27,13 +27,13 @@ pub struct Cause {
     pub evidence: &'static str,
     /// Weighs the facts for and against the cause.
     pub weigh: fn(&Facts) -> Weight,
-    /// Returns changes to try. The cause is proved if one of them helps (see [`Trial`]). `causes::trials` drops
-    /// changes that leave the options as they are.
+    /// Returns changes to try. The cause is proved if one of them helps (see [`Trial`]). `causes::trials`
+    /// drops changes that leave the options as they are.
     pub trials: fn(&Facts) -> Vec<Trial>,
 }
 
 impl Cause {
-    /// The defaults of an entry: the operator fixes the problem at the server, the cause is always possible,
+    /// The defaults of an entry: the operator fixes the problem on the server, the cause is always possible,
     /// and there is nothing to try.
     pub(super) const BASE: Cause = Cause {
         id: "",
@@ -82,11 +82,11 @@ pub enum Place {
     Config,
     /// In the options and haproxy.cfg, with a value that only the operator knows.
     Value,
-    /// In a file on HAProxy's host that HAProxy and the check read.
+    /// In a file that HAProxy and the check read, on HAProxy's host.
     Files,
     /// Elsewhere on HAProxy's host: its clock, its limits, its programs.
     Host,
-    /// At the server.
+    /// On the server.
     Server,
     /// Between HAProxy's host and the server.
     Network,
@@ -113,7 +113,7 @@ impl Place {
             Place::Files => "in a file on HAProxy's host",
             Place::Host => "on HAProxy's host",
             Place::Server => "at the server",
-            Place::Network => "on the way to the server",
+            Place::Network => "in the network between HAProxy's host and the server",
         }
     }
 
@@ -164,7 +164,7 @@ pub struct Trial {
     pub counts_progress: bool,
     /// True if any other trial that gets equally far is better.
     pub is_last_resort: bool,
-    /// The placeholders of the cause's sentences that depend on this change, with their values.
+    /// The placeholders that depend on this change, with their values.
     pub values: Vec<(&'static str, String)>,
 }
 

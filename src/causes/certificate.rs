@@ -15,7 +15,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateExpired, 1)],
         what: "The server's own certificate has expired.",
         confirm: "sni-check diagnose --verbose shows when each certificate of the chain expires.",
-        change: "Renew the certificate at the server, and reload the server. `verify none` would only hide the problem, for visitors' traffic too.",
+        change: "Renew the certificate on the server, and reload the server. `verify none` would only hide the problem, for visitors' traffic too.",
         weigh: |facts| Weight::Proved.when(expired(facts) == Some(Expired::Leaf)),
         ..Cause::BASE
     },
@@ -26,8 +26,8 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::CertificateExpiresSoon, 2),
         ],
         what: "The certificate was renewed, but the server still uses the old one.",
-        confirm: "Compare the file at the server (openssl x509 -enddate -in FILE) with what the server sends.",
-        change: "Reload the server, and let the renewal reload it from now on.",
+        confirm: "Compare the file on the server (openssl x509 -enddate -in FILE) with what the server sends.",
+        change: "Reload the server, and make each renewal reload it.",
         ..Cause::BASE
     },
     Cause {
@@ -35,7 +35,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateExpired, 3)],
         what: "An intermediate certificate that the server sends has expired ({subject}). The server's own certificate is still valid.",
         confirm: "The check's line names the expired certificate.",
-        change: "Install the CA's current intermediate certificate at the server (a new fullchain.pem). The server's own certificate needs no renewal.",
+        change: "Install the CA's current intermediate certificate on the server (a new fullchain.pem). The server's own certificate needs no renewal.",
         weigh: |facts| {
             let by_server = expired(facts) == Some(Expired::Issuer);
             Weight::Proved.when(by_server && old_root(facts).is_none())
@@ -47,8 +47,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateExpired, 8)],
         place: Place::Files,
         what: "The CA's old root ({old-root}) in {roots} has expired. So has the certificate that the old root issued for the CA's newer root ({subject}).",
-        confirm: "openssl x509 -enddate -in FILE shows when the first certificate in a file expires. The check's line names the certificate that the server sends.",
-        change: "Put the CA's current root ({subject}, self-signed) into that file. Another chain at the server doesn't help, as long as the file has only the old root. {reload}",
+        confirm: "openssl x509 -enddate -in FILE shows when the first certificate in a file expires. The check's line names the expired certificate that the server sends.",
+        change: "Put the CA's current root ({subject}, self-signed) into that file. A different chain on the server doesn't help as long as the file has only the old root. {reload}",
         weigh: |facts| {
             let by_server = expired(facts) == Some(Expired::Issuer);
             Weight::Proved.when(by_server && old_root(facts).is_some())
@@ -88,7 +88,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateNotYetValid, 2)],
         what: "The certificate is not valid yet, or the clock of the host that issued it is ahead.",
         confirm: "sni-check diagnose --verbose shows when each certificate becomes valid.",
-        change: "Install a currently valid certificate at the server.",
+        change: "Install a currently valid certificate on the server.",
         ..Cause::BASE
     },
     Cause {
@@ -105,7 +105,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateForOtherName, 6)],
         what: "The server knows {wanted}, but the certificate that it sends for this name was issued for other names.",
         confirm: "sni-check diagnose shows all names of the certificate.",
-        change: "Have a certificate issued for {wanted}, as a DNS name, and install it at the server.",
+        change: "Have a certificate issued for {wanted}, as a DNS name, and install it on the server.",
         weigh: |facts| {
             let known = facts
                 .tls
@@ -120,7 +120,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "name-of-another-form",
         shows_as: &[at(Code::CertificateForOtherName, 7)],
-        what: "The certificate has the name in another form: as an IP address, a mail address or a URI. HAProxy compares only DNS names and the common name.",
+        what: "The certificate has the name in another form: as an IP address, an email address or a URI. HAProxy compares only DNS names and the common name.",
         confirm: "sni-check diagnose shows all names of the certificate.",
         change: "Have a certificate issued that has the name as a DNS name.",
         weigh: |facts| {
@@ -134,7 +134,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::IssuerUnknown, 2)],
         what: "The server doesn't send the certificate of {issuer}. If that CA is an intermediate, its certificate links the server's own certificate to a trusted CA. Many browsers fetch that certificate themselves, which hides the problem.",
         confirm: "{issuer} is an intermediate if the CA's documentation lists it below a root.",
-        change: "Install the full chain at the server (fullchain.pem).",
+        change: "Install the full chain on the server (fullchain.pem).",
         weigh: |facts| match unknown_issuer(facts) {
             Some(issuer) if issuer.is_plain(facts) => match facts.chain() {
                 [leaf] if has_issuer_location(leaf) || trusts_chosen_roots(facts) => Weight::Likely,
@@ -151,7 +151,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "{issuer} signed the certificate, but this CA is not in {roots}.",
         confirm: "Find out whether {issuer} is a CA of your company.",
-        change: "Get the certificate of that CA. Give it with --ca-file FILE, and with ca-file FILE on the server line. An external check reads FILE inside HAProxy's chroot. {reload}",
+        change: "Get the certificate of that CA. Use it with <--ca-file FILE, and with |>ca-file FILE on the server line.< An external check reads FILE inside HAProxy's chroot.|> {reload}",
         weigh: |facts| match unknown_issuer(facts) {
             // A leaf of a public CA says where its issuer's certificate can be fetched. The default
             // roots contain public CAs, so this cause is then less likely.
@@ -169,9 +169,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "root-not-in-ca-file",
         shows_as: &[at(Code::IssuerUnknown, 3)],
         place: Place::Files,
-        what: "--ca-file contains {below}, but not its issuer {issuer}. HAProxy needs the chain up to a root.",
+        what: "<--ca-file|The file of ca-file> contains {below}, but not its issuer {issuer}. HAProxy needs the chain up to a root.",
         confirm: "The check's line names the certificate in the file and the missing issuer.",
-        change: "Add the certificate of {issuer} to the file of --ca-file, and of ca-file on the server line. {reload}",
+        change: "Add the certificate of {issuer} to the file of <--ca-file, and of |>ca-file on the server line. {reload}",
         weigh: |facts| {
             let issuer = unknown_issuer(facts);
             Weight::Proved.when(issuer.is_some_and(|issuer| issuer.below.is_some()))
@@ -184,7 +184,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The certificate is self-signed ({issuer}): no CA vouches for the server. It may be the server's default certificate.",
         confirm: "The check's line says self-signed.",
-        change: "Install a certificate from a CA. If the certificate is meant to be self-signed, copy it from the server into a file, and trust that file: --ca-file FILE, and ca-file FILE on the server line.",
+        change: "Install a certificate from a CA. If the certificate is meant to be self-signed, copy it from the server into a file, and trust that file: <--ca-file FILE, and |>ca-file FILE on the server line.",
         weigh: |facts| {
             let issuer = unknown_issuer(facts);
             let own = issuer.is_some_and(|issuer| issuer.self_signed && facts.chain().len() < 2);
@@ -217,7 +217,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::IssuerUnknown, 5)],
         place: Place::Network,
         what: "A proxy between this host and the server decrypts TLS and signs certificates with its own CA.",
-        confirm: "The issuer is the proxy's CA. From another network, the certificate has another issuer.",
+        confirm: "The issuer is the proxy's CA. From another network, the certificate has a different issuer.",
         change: "Exclude HAProxy's traffic from that proxy.",
         ..Cause::BASE
     },
@@ -226,7 +226,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateInvalid, 1)],
         what: "A certificate of the chain is revoked: its CA has declared it invalid.",
         confirm: "openssl crl -text -in FILE lists the certificate's serial number.",
-        change: "Have a new certificate issued, with a new key, and install it at the server.",
+        change: "Have a new certificate issued, with a new key, and install it on the server.",
         weigh: |facts| {
             Weight::Proved.when(fault(facts, |fault| {
                 matches!(fault, CertificateFailure::Revoked(_))
@@ -240,7 +240,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "{lists}.",
         confirm: "openssl crl -nextupdate -issuer -in FILE shows whose list it is and when it expires. Each issuer of the chain needs a current list.",
-        change: "Get the CA's current list. Use it with --crl-file {crl-file}, and with crl-file on the server line. {reload}",
+        change: "Get the CA's current list. Use it with <--crl-file {crl-file}, and with |>crl-file on the server line. {reload}",
         weigh: |facts| {
             let missing =
                 |fault: &CertificateFailure| matches!(fault, CertificateFailure::NoValidList(_));
@@ -253,7 +253,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateInvalid, 6)],
         what: "A signature in the chain is wrong: an issuer's certificate has the right name, but its key didn't make the signature.",
         confirm: "openssl verify -CAfile FILE -untrusted CHAIN CERTIFICATE says `signature failure`.",
-        change: "Install the certificate and its chain at the server together, as the CA sent them.",
+        change: "Install the certificate and its chain on the server together, as the CA sent them.",
         weigh: |facts| {
             let wrong = fault(facts, |fault| *fault == CertificateFailure::BadSignature);
             Weight::Likely.when(wrong && namesake(facts).is_none())
@@ -263,7 +263,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "certificate-unsuitable",
         shows_as: &[at(Code::CertificateInvalid, 3)],
-        what: "A certificate of the chain can't be used here. It may be only for clients (extended key usage), not for TLS or not for issuing (key usage, basic constraints), or it has a key or signature that HAProxy's library refuses as unsafe.",
+        what: "A certificate of the chain can't be used here. It may be only for clients (extended key usage). Its key usage or basic constraints may forbid its use for TLS or for issuing. Or it has a key or signature that HAProxy's library refuses as unsafe.",
         confirm: "The check's line names the certificate and what is wrong. openssl x509 -text -in FILE shows its extensions.",
         change: "Get a server certificate from a CA that is allowed to issue certificates.",
         weigh: |facts| {
@@ -304,8 +304,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "certificate-ends-soon",
         shows_as: &[at(Code::CertificateExpiresSoon, 1)],
         what: "A certificate of the chain expires within --min-cert-days. The renewal is late or doesn't work. HAProxy sends the server no visitors, because the check is DOWN.",
-        confirm: "The check's line names the certificate and how many days are left. Look at the log of the renewal at the server.",
-        change: "Renew the certificate at the server. If it was renewed, reload the server. Until then, use --warn-cert-days {days} in place of --min-cert-days: the server is then UP, and the check only warns.",
+        confirm: "The check's line names the certificate and how many days are left. Look at the renewal's log on the server.",
+        change: "Renew the certificate on the server. If it has already been renewed, reload the server. Until then, use --warn-cert-days {days} in place of --min-cert-days: the server is then UP, and the check only warns.",
         trials: warning,
         ..Cause::BASE
     },
@@ -486,7 +486,7 @@ pub(super) fn namesake(facts: &Facts) -> Option<String> {
         return found.then(|| issuer.to_owned());
     }
     if fault(facts, |fault| *fault == CertificateFailure::BadSignature) {
-        // Without key identifiers, only the bad signature shows that the CA has another key.
+        // Without key identifiers, only the bad signature shows that the CA has a different key.
         let top = facts.parts().map(|parts| parts.issuer_text()).last();
         return top.filter(|name| !of_name(name).is_empty());
     }

@@ -18,7 +18,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The server requires a client certificate, and the check has no client certificate. nginx reports this with status 400 after the handshake.",
         confirm: "The check's line says certificate_required, or notes that the server asked for a client certificate.",
-        change: "Get a client certificate from the server's operator. Give it with --crt FILE (chain and key in one PEM), and with crt FILE on the server line. An external check reads FILE inside HAProxy's chroot.",
+        change: "Get a client certificate from the server's operator. Use it with <--crt FILE (chain and key in one PEM), and with |>crt FILE on the server line.< An external check reads FILE inside HAProxy's chroot.|>",
         weigh: |facts| match facts.failure() {
             Some(Failure::ClientCertificate { sent, .. }) => Weight::Proved.when(!sent),
             Some(_) if !is_asked_and_absent(facts) => Weight::RuledOut,
@@ -44,9 +44,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "client-certificate-untrusted",
         shows_as: &[at(Code::ClientCertificate, 3), at(Code::Status, 9)],
         place: Place::Value,
-        what: "The server refuses the client certificate (--crt {crt}), because the server doesn't trust the certificate's CA or considers the certificate revoked.",
+        what: "The server refuses the client certificate< (--crt {crt})|>, because the server doesn't trust the certificate's CA or considers the certificate revoked.",
         confirm: "The alert in the check's line gives the reason. The server's log gives more detail, and so does the page that curl --cert FILE gets (nginx: `The SSL certificate error`).",
-        change: "Give another certificate with --crt FILE, and crt FILE on the server line. Or let the server trust this certificate's CA. {reload}",
+        change: "Use another certificate: <--crt FILE, and |>crt FILE on the server line. Or let the server trust this certificate's CA. {reload}",
         weigh: |facts| {
             Weight::Likely
                 .when(is_client_certificate_refused(facts) && expired_client(facts).is_none())
@@ -72,7 +72,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The certificate in --crt {crt} isn't meant for clients: its extended key usage doesn't contain clientAuth.",
         confirm: "openssl x509 -noout -ext extendedKeyUsage -in FILE doesn't say `TLS Web Client Authentication`.",
-        change: "Get a certificate with the extended key usage clientAuth. Give it with --crt FILE, and crt FILE on the server line. {reload}",
+        change: "Get a certificate with the extended key usage clientAuth. Use it with <--crt FILE, and |>crt FILE on the server line. {reload}",
         weigh: |facts| {
             let identity = facts.plan.tls.identity.as_ref();
             let leaf = identity.and_then(|identity| Parts::read(identity.cert.first()?));
@@ -86,8 +86,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ClientCertificate, 4), at(Code::Status, 25)],
         place: Place::Config,
         what: "The server refuses this client certificate, but it accepts clients without a certificate.",
-        confirm: "Run the check without --crt.",
-        change: "Leave out --crt, and crt on the server line.",
+        confirm: "Run the check without <--crt|crt on the server line>.",
+        change: "Leave out <--crt, and |>crt on the server line.",
         weigh: |facts| {
             Weight::Possible
                 .when(is_client_certificate_refused(facts) && expired_client(facts).is_none())

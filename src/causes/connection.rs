@@ -22,9 +22,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::Status, 27),
         ],
         place: Place::Config,
-        what: "The check fails if it connects from the address of --source ({source}). Either this host doesn't have that address, or the server accepts only this host's usual address.",
-        confirm: "`ip address` lists the addresses of this host. The port of --source may also be in use.",
-        change: "Leave out --source, and `source` on the server line or in the backend. Or correct the address, or allow it at the server.",
+        what: "The check fails if it connects from the address of <--source|`source`> ({source}). Either this host doesn't have that address, or the server accepts only this host's usual address.",
+        confirm: "`ip address` lists the addresses of this host. The port of <--source|`source`> may also be in use.",
+        change: "Leave out <--source, and |>`source` on the server line or in the backend. Or correct the address, or allow it on the server.",
         weigh: |facts| match facts.failure() {
             Some(Failure::Source(..)) => Weight::Proved,
             _ => Weight::Possible.when(facts.options.source.is_some()),
@@ -49,7 +49,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server accepts a connection only from certain addresses. It accepts {source}, the `source` of {other}.",
         confirm: "Run the check with --source {source}.",
-        change: "Connect from that address: --source {source}, and source {source} on the server line.",
+        change: "Connect from that address: <--source {source}, and |>source {source} on the server line.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| {
             let trial = |known: &KnownValue| {
@@ -76,15 +76,15 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The service listens on another port, or only on another address (127.0.0.1, only IPv4, or only IPv6).",
         confirm: "Compare {dialled} with what ss -ltn shows on the server.",
-        change: "Correct the server line. HAProxy ignores `port` and `addr` for external checks, so use --port or --connect.",
+        change: "Correct the server line. <HAProxy ignores `port` and `addr` for external checks, so use --port or --connect.|Check its port and addr, too.>",
         ..Cause::BASE
     },
     Cause {
         id: "firewall-resets",
         shows_as: &[at(Code::ConnectionRefused, 3)],
         place: Place::Network,
-        what: "A firewall answers the connection with a reset.",
-        confirm: "Connect from the server itself. If that works, a firewall on the way refuses HAProxy.",
+        what: "A firewall resets the connection.",
+        confirm: "Connect from the server itself. If that works, a firewall between HAProxy and the server resets the connection.",
         change: "Allow HAProxy's address.",
         ..Cause::BASE
     },
@@ -105,13 +105,13 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Network,
         what: "A firewall drops the packets, or the route back is missing.",
         confirm: "sni-check diagnose shows which addresses answer. tcpdump on the server shows whether packets arrive.",
-        change: "Allow HAProxy's address. If the firewall allows another address of this host, connect from that address with --source.",
+        change: "Allow HAProxy's address. If the firewall allows another address of this host, connect from that address< with --source| (source on the server line)>.",
         ..Cause::BASE
     },
     Cause {
         id: "host-down",
         shows_as: &[at(Code::ConnectTimeout, 2)],
-        what: "The server is switched off, or its queue of connections is full.",
+        what: "The server is switched off, or its queue of new connections is full.",
         confirm: "ping {address}. If the queue is full, ss -ltn on the server shows Recv-Q at its limit.",
         change: "Start the server, or raise its backlog.",
         ..Cause::BASE
@@ -135,7 +135,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "This host has no route to the server's IPv6 address, which is common in containers.",
         confirm: "ip -6 route get {address}",
-        change: "Write the server's IPv4 address on the server line, or give this host IPv6.",
+        change: "Write the server's IPv4 address on the server line, or set up IPv6 on this host.",
         weigh: |facts| {
             let unreachable = [Errno::NETUNREACH, Errno::ADDRNOTAVAIL];
             let code = errno(facts);
@@ -200,7 +200,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::HandshakeClosed, 4),
         ],
         what: "A proxy, load balancer or port forwarder accepts the connection (or resets it at once), but its own backend is down.",
-        confirm: "Look at the proxy's log, or run sni-check diagnose --connect with the address of the proxy's backend.",
+        confirm: "Look at the proxy's log, or run sni-check diagnose <--connect with|for> the address of the proxy's backend.",
         change: "Start the backend behind the proxy, or correct the address to which the proxy forwards.",
         evidence: "{handshakes-alike}",
         weigh: |facts| match facts.failure() {
@@ -211,7 +211,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Returns the kernel's error for connecting.
+/// Returns the kernel's error, if the check couldn't connect.
 fn errno(facts: &Facts) -> Option<Errno> {
     match facts.failure() {
         Some(Failure::Connect(errno)) => Some(*errno),

@@ -14,7 +14,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The page is right, but --expect doesn't match it. The difference may be in upper and lower case, line ends, compression or language. hdr compares each comma-separated element, and fhdr compares the whole value. Both need an exact match unless -m says otherwise.",
         confirm: "Request the page ({curl} --include URL) and compare it with --expect letter by letter.",
-        change: "Correct --expect, for example 'hdr name Via value -m sub cache'.",
+        change: "Correct <--expect, for example 'hdr name Via value -m sub cache'|http-check expect, for example hdr name Via value -m sub cache>.",
         weigh: |facts| match facts.failure() {
             Some(Failure::Body { .. } | Failure::Header { .. }) => Weight::Possible,
             _ => Weight::RuledOut,
@@ -27,7 +27,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The response contains what --expect looks for, but with different upper and lower case.",
         confirm: "Request the page and read it: {curl} --include URL",
-        change: "Write the text in http-check expect (--expect) as the server sends it, or ignore the case: {rule}.",
+        change: "Write the text in http-check expect< (--expect)|> as the server sends it, or ignore the case: {rule}.",
         weigh: |facts| Weight::Possible.when(in_any_case(facts).is_some()),
         trials: |facts| in_any_case(facts).into_iter().collect(),
         ..Cause::BASE
@@ -38,7 +38,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The response comes from another site, a login or maintenance page, a captive portal, or a proxy in front of the server.",
         confirm: "Request the page and read it: {curl} URL. sni-check diagnose --verbose shows the Server header and whether the response depends on Host.",
-        change: "Use --header 'Host: NAME', or correct --uri or the server line's address.",
+        change: "<Use --header 'Host: NAME', or correct --uri|Correct hdr Host or uri in http-check send,> or the server line's address.",
         weigh: |facts| match facts.failure() {
             Some(Failure::Body { .. } | Failure::Header { .. }) => Weight::Possible,
             _ => Weight::RuledOut,
@@ -50,7 +50,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Body, 10)],
         what: "The server compresses the body (header Content-Encoding), though the check doesn't ask for that. HAProxy and sni-check look for the text in the compressed bytes.",
         confirm: "{curl} --include URL shows Content-Encoding.",
-        change: "Let the server compress only for clients that send Accept-Encoding. Or expect a status or a header (--expect) instead of text.",
+        change: "Let the server compress only for clients that send Accept-Encoding. Or expect a status or a header< (--expect)|> instead of text.",
         weigh: |facts| {
             let encoded = facts
                 .answers
@@ -67,7 +67,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The response has no body (204 or a redirect, for example). Then no rule about the body holds, not even a negated rule.",
         confirm: "The check's line says `no response body`.",
-        change: "Check a page that has a body (--uri), or expect only a status (--expect).",
+        change: "Check a page that has a body< (--uri)|>, or expect only a status< (--expect)|>.",
         weigh: |facts| Weight::Proved.when(matches!(facts.failure(), Some(Failure::NoBody { .. }))),
         ..Cause::BASE
     },
@@ -75,7 +75,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "text-too-late",
         shows_as: &[at(Code::Body, 6)],
         place: Place::Config,
-        what: "The text comes after the part of the body that the check reads (--max-body, 64k by default). HAProxy's own check reads only its buffer (tune.bufsize, 16 kB).",
+        what: "The text comes after the part of the body that the check reads< (--max-body, 64k by default)|>. HAProxy's own check reads only its buffer (tune.bufsize, 16 kB).",
         confirm: "The check's line says that the check read only the first bytes of the body.",
         change: "Raise --max-body, or check a smaller page.",
         weigh: |facts| Weight::Possible.when(is_cut_short(facts)),
@@ -114,7 +114,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The server answers with a good status, but --expect requires another status.",
         confirm: "The check's line shows both statuses.",
-        change: "Correct --expect, or check another page (--uri).",
+        change: "Correct --expect, or check another page< (--uri)|>.",
         weigh: |facts| {
             let is_good = matches!(facts.status(), Some(100..=399));
             Weight::Likely.when(is_good && facts.expects_other_status())
@@ -127,7 +127,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The page never ends (it is a stream), and an expectation reads its body.",
         confirm: "The check's line says `timed out while reading the response body`.",
-        change: "Check another page (--uri), or expect only a status (--expect).",
+        change: "Check another page< (--uri)|>, or expect only a status< (--expect)|>.",
         weigh: |facts| {
             let read = matches!(
                 facts.failure(),
@@ -150,7 +150,7 @@ fn is_cut_short(facts: &Facts) -> bool {
 }
 
 /// Returns a trial in which the expectation that isn't met ignores upper and lower case. `None` if the check
-/// failed for another reason, or if the expectation has no such form.
+/// failed for another reason, or if the expectation can't ignore case.
 fn in_any_case(facts: &Facts) -> Option<Trial> {
     let (Failure::Body { expected, .. } | Failure::Header { expected, .. }) = facts.failure()?
     else {
@@ -164,8 +164,8 @@ fn in_any_case(facts: &Facts) -> Option<Trial> {
     Some(trial.with("rule", text))
 }
 
-/// Returns a trial in which the check expects this status. A check that looks for a text or a header would
-/// still fail.
+/// Returns a trial in which the check expects this status. Returns no trial if a text or a header is missing,
+/// because the check would still fail.
 pub(super) fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
     let rule = format!("status {status}").parse::<Expectation>();
     let Some(rule) = rule.ok().filter(|_| facts.expects_other_status()) else {

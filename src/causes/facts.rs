@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use ureq::http::{HeaderName, HeaderValue, Method, header};
 
+use super::voice::Voice;
 use crate::certificate::{CertificateFailure, Parts};
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
@@ -29,7 +30,7 @@ pub struct Facts {
     pub resolve: Duration,
     /// Each tried address with the result of connecting, or why there is no address.
     pub addresses: Result<Vec<(Address, Attempt)>, Failure>,
-    /// The number of the name's addresses that were not tried.
+    /// How many of the name's addresses diagnose didn't try.
     pub untried: usize,
     /// The first address that accepted a connection. `tls`, `answers`, `plain` and `hangs_up` are about this
     /// address.
@@ -37,10 +38,11 @@ pub struct Facts {
     /// The handshakes. `None` if no address accepted a connection, or if these facts describe a check that
     /// succeeded with changed options.
     pub tls: Option<Handshakes>,
-    /// The server's answers to requests. `None` if diagnose sent no further request: for example, because the
-    /// check's handshake failed, or because the check's response had already timed out.
+    /// The server's answers to requests. `None` if diagnose sent no further request: for example, because no
+    /// handshake with the check's settings succeeded, or because the check's response had already timed out.
     pub answers: Option<Answers>,
-    /// The answer to a request without TLS. `None` if a handshake succeeded, or if the answer was not HTTP.
+    /// The answer to a request without TLS. `None` if diagnose sent no such request (for example, because a
+    /// handshake succeeded), or if the answer was not HTTP.
     pub plain: Option<Plain>,
     /// True if the server also closes an idle connection. diagnose tests this only if all handshakes fail and
     /// the server closes the connection during the handshake with the check's settings. `None` if diagnose
@@ -50,12 +52,19 @@ pub struct Facts {
     pub elsewhere: Vec<(Address, Attempt)>,
     /// HAProxy's answers. `None` if diagnose hasn't asked HAProxy, or has found no HAProxy.
     pub haproxy: Option<HaproxyFacts>,
-    /// Values from elsewhere in haproxy.cfg that may also be right for this server.
-    pub known_values: Arc<[KnownValue]>,
+    pub origin: Origin,
     /// The causes whose trials didn't help.
     pub refuted: Vec<Refuted>,
     /// The current time, since the Unix epoch.
     pub now: Duration,
+}
+
+/// What haproxy.cfg says about the check, in addition to its options.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// Values from elsewhere in haproxy.cfg that may also be right for this server.
+    pub known_values: Arc<[KnownValue]>,
+    pub voice: Voice,
 }
 
 /// A value that haproxy.cfg has for another server or another purpose.
@@ -68,8 +77,8 @@ pub struct KnownValue {
     pub word: String,
     /// The file with the private key of a client certificate, if the key isn't in the file `value`.
     pub key: Option<String>,
-    /// What the value comes from, for messages: a server (`be/s2`), a phrase such as `visitors' connections`,
-    /// or the start of the line in haproxy.cfg that adds a header.
+    /// Where the value comes from, for messages: a server (`be/s2`), a phrase such as `visitors'
+    /// connections`, or the start of the line in haproxy.cfg that adds a header.
     pub of: String,
 }
 
@@ -115,8 +124,8 @@ pub struct Handshakes {
     pub made_up: Attempt,
     /// With HTTP/2 as the only protocol that ALPN offers.
     pub http2: Attempt,
-    /// The roots that judge the chain: the check's roots, or with `--verify none` the roots that
-    /// `--verify required` would use. `None` if there is no name to verify.
+    /// The roots with which diagnose judges the chain: the check's roots, or with `--verify none` the roots
+    /// from [`ca_files`]. `None` if there is no name to verify.
     pub trust: Option<Arc<Trust>>,
     /// The faults of the chain, judged with the roots in `trust`. Empty if there is no name to verify.
     pub faults: Faults,
@@ -124,7 +133,7 @@ pub struct Handshakes {
     /// operator chose roots other than `@bundled`, or if there is no name to verify.
     pub system_faults: Option<Faults>,
     /// The faults of the chain that the server sends without SNI. A wrong name is not among them, because
-    /// HAProxy verifies no name without SNI.
+    /// without SNI HAProxy verifies a name only if the server line has `verifyhost`.
     pub bare_faults: Faults,
     /// Other chains that the server sent for the same name, each with its faults.
     pub others: Vec<(Vec<CertificateDer<'static>>, Faults)>,
@@ -177,7 +186,7 @@ impl Handshakes {
         with_name.any(|shown| shown == leaf)
     }
 
-    /// Returns true if a made-up name gets the same certificate as the check's name.
+    /// Returns true if the server sends the same certificate for a made-up name as for the check's name.
     pub fn is_default_certificate(&self) -> bool {
         let leaf = |attempt: &Attempt| attempt.seen.chain.first().cloned();
         self.made_up.result.is_ok() && leaf(&self.named) == leaf(&self.made_up)
@@ -227,20 +236,20 @@ pub struct Answers {
     /// The response to the check's own request with the result of each expectation, or why there was no
     /// response.
     pub asked: Result<(Response, Examined), Failure>,
-    /// How long request and response took. `None` if no request was sent.
+    /// How long the request and the response took. `None` if no request was sent.
     pub took: Option<Duration>,
-    /// The same request with the address as Host. `None` if the request may change something at the
+    /// The check's request with the address as Host. `None` if the request may change something on the
     /// server.
     pub address_as_host: Option<Attempt>,
-    /// The same request with the SNI name as Host. `None` if the check's request already has this Host, or if
-    /// the request may change something at the server.
+    /// The check's request with the SNI name as Host. `None` if the check's request already has this Host, or
+    /// if the request may change something on the server.
     pub name_as_host: Option<Attempt>,
-    /// The same request, judged by the part of the body that HAProxy reads by default. `None` if no
+    /// The check's request, judged by the part of the body that HAProxy reads by default. `None` if no
     /// expectation is about the body, if the check reads no more than HAProxy, or if the request may change
-    /// something at the server.
+    /// something on the server.
     pub in_buffer: Option<Attempt>,
-    /// The same request, with `hdr name Content-Encoding` as its only expectation. `None` if no expectation
-    /// is about the body, or if the request may change something at the server.
+    /// The check's request, with `hdr name Content-Encoding` as its only expectation. `None` if no
+    /// expectation is about the body, or if the request may change something on the server.
     pub encoded: Option<Attempt>,
     /// True if diagnose left out the user's headers and body, because the certificate isn't trusted.
     pub withheld: bool,
@@ -306,14 +315,15 @@ pub enum Refused {
 /// HAProxy's answers about a server.
 #[derive(Clone, Debug)]
 pub struct HaproxyFacts {
-    /// The result of HAProxy's own check with the same options as sni-check. The text of a failure has HAProxy's
-    /// status and reason. `None` if HAProxy didn't run this check.
+    /// The result of HAProxy's own check with the same options as sni-check. The text of a failure has
+    /// HAProxy's status and reason. `None` if HAProxy didn't run this check.
     pub own_check: Option<Result<(), String>>,
     /// True if HAProxy's handshake with the check's SNI name succeeds when HAProxy accepts every certificate.
     pub handshake: bool,
-    /// If the check is UP and a visitor wasn't served: the status, and true if the response was complete.
+    /// The status that a visitor got, and true if the response was complete. `None` unless the check is UP
+    /// and the visitor wasn't served.
     pub failed_visitor: Option<(u16, bool)>,
-    /// The way in which HAProxy's own check is UP or gets a response, if it differs from sni-check's.
+    /// The way in which HAProxy's own check is UP or gets a response, if this way differs from sni-check's.
     pub way: Option<Way>,
     /// The status that visitors get with the current haproxy.cfg, if the check is UP and visitors aren't
     /// served.
@@ -332,13 +342,13 @@ impl Facts {
 
     /// Returns the known values for this option.
     pub fn known<'a>(&'a self, option: &'a str) -> impl Iterator<Item = &'a KnownValue> {
-        let values = self.known_values.iter();
+        let values = self.origin.known_values.iter();
         values.filter(move |known| known.option == option)
     }
 
     /// Returns the CA files with which diagnose judges the chain (see [`ca_files`]).
     pub fn ca_files(&self) -> &[String] {
-        ca_files(&self.options, &self.known_values)
+        ca_files(&self.options, &self.origin.known_values)
     }
 
     /// Returns why the check is DOWN, or `None` if it is UP.
@@ -443,8 +453,8 @@ impl Facts {
         self.speaks_plain_http() && self.plain.as_ref().is_some_and(is_answer)
     }
 
-    /// Returns true if HAProxy's own check is UP with the options of the check, or `None` if HAProxy didn't
-    /// run its own check.
+    /// Returns true if HAProxy's own check is UP with the same options as sni-check, or `None` if HAProxy
+    /// didn't run its own check.
     pub fn own_check_is_up(&self) -> Option<bool> {
         let haproxy = self.haproxy.as_ref()?;
         haproxy.own_check.as_ref().map(Result::is_ok)
@@ -505,7 +515,7 @@ pub fn ca_files<'a>(options: &'a Options, known_values: &'a [KnownValue]) -> &'a
     }
 }
 
-/// Returns true if a request with this method changes nothing at the server (RFC 9110, section 9.2.1).
+/// Returns true if a request with this method changes nothing on the server (RFC 9110, section 9.2.1).
 pub fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
 }

@@ -19,7 +19,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The certificate comes from {other-roots}, not from a CA in {roots}.",
         confirm: "sni-check diagnose tries this host's CAs, Mozilla's CAs, and the ca-file of other servers in haproxy.cfg.",
-        change: "Use --ca-file {meant-roots}, and ca-file {meant-ca-file} on the server line.",
+        change: "Use <--ca-file {meant-roots}, and |>ca-file {meant-ca-file} on the server line.",
         weigh: |facts| Weight::Possible.when(facts.options.verify != Some(Verify::None)),
         trials: other_roots,
         ..Cause::BASE
@@ -30,7 +30,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "{lists}. The check gets further with the revocation lists of {other}.",
         confirm: "openssl crl -nextupdate -issuer -in FILE shows whose list it is and when it expires.",
-        change: "Use --crl-file {meant-file}, and crl-file {meant-file} on the server line.",
+        change: "Use <--crl-file {meant-file}, and |>crl-file {meant-file} on the server line.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| {
             let is_missing = |failure: &Failure| {
@@ -62,7 +62,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server requires a client certificate. It accepts the certificate of {other}.",
         confirm: "Run the check with --crt {meant-file}.",
-        change: "Use --crt {meant-file}, and crt {meant-word} on the server line.",
+        change: "Use <--crt {meant-file}, and |>crt {meant-word} on the server line.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| {
             let files = facts

@@ -27,7 +27,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "file-unreadable",
         shows_as: &[at(Code::Refused, 3)],
         place: Place::Files,
-        what: "A file (--ca-file, --crt, --header @FILE) is missing or unreadable. An external check looks for it inside HAProxy's chroot, as HAProxy's user.",
+        what: "A file< (--ca-file, --crt, --header @FILE)|> is missing or unreadable. An external check looks for it inside HAProxy's chroot, as HAProxy's user.",
         confirm: "sni-check doctor looks for the file as the check does.",
         change: "For an external check, copy the file into the chroot and let HAProxy's user read it. For sni-check serve, let serve's user read it, and name its folder with --files. --ca-file @bundled needs no file.",
         ..Cause::BASE
@@ -37,7 +37,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Refused, 4)],
         place: Place::Value,
         what: "The server line has no port, or it has an address that sni-check can't connect to.",
-        confirm: "The check's line shows what HAProxy passed.",
+        confirm: "The check's line shows the address or the port that HAProxy passed.",
         change: "Write the port on the server line, or use --port or --connect.",
         ..Cause::BASE
     },
@@ -56,7 +56,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "traffic-differs",
         shows_as: &[at(Code::Healthy, 8)],
         place: Place::Config,
-        what: "The check is UP, but visitors' traffic differs from the check: the server line has another SNI, CA, client certificate or PROXY header.",
+        what: "The check is UP, but visitors' traffic differs from the check: the server line has a different SNI name, CA, client certificate or PROXY header.",
         confirm: "sni-check doctor -f haproxy.cfg lists the differences.",
         change: "Give the server line and external-check path the same values.",
         weigh: |_| Weight::RuledOut,
@@ -71,7 +71,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "--timeout is too long, so HAProxy kills the check first. The limit is `inter` (2s by default). If `timeout check` is set, the limit is the smaller of `inter` and `timeout connect`.",
         confirm: "Compare --timeout (1800ms by default) with inter and timeout connect.",
-        change: "Lower --timeout, or raise inter and timeout connect. sni-check then ends first, with a code that says why.",
+        change: "Lower --timeout, or raise inter and timeout connect. sni-check then exits before HAProxy kills it, with a code that says why.",
         ..Cause::BASE
     },
     Cause {
@@ -96,7 +96,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "server-added-at-run-time",
         shows_as: &[word("4294967295", 2)],
         place: Place::Config,
-        what: "The server was added at run time (add server … check). HAProxy doesn't prepare external checks for such servers. It shows this code in every check, or crashes.",
+        what: "The server was added at run time (add server … check). HAProxy doesn't prepare external checks for such servers. It shows this code for every check, or crashes.",
         confirm: "The server is not in haproxy.cfg, and only such servers show this code.",
         change: "Use add server without `check`, or use option httpchk in that backend: HAProxy's own check works for added servers.",
         ..Cause::BASE
@@ -144,14 +144,14 @@ pub(super) const SETTING_REFUSED: Cause = Cause {
     shows_as: &[at(Code::Healthy, 14)],
     place: Place::Config,
     what: "HAProxy can't use the server because of `{setting}` ({place}). It can use the server with the change below.",
-    confirm: "sni-check diagnose BACKEND/SERVER lets HAProxy try the backend several times, each time without one such line.",
+    confirm: "sni-check diagnose BACKEND/SERVER lets HAProxy try the server several times, each time without one of the settings.",
     change: "Remove `{setting}` from haproxy.cfg, or give it a value that suits the server.",
     // Only HAProxy, with the lines of haproxy.cfg, can prove this cause.
     weigh: |_| Weight::RuledOut,
     ..Cause::BASE
 };
 
-/// The cause for a server that refuses the name for which visitors ask, and accepts the check's name.
+/// The cause for a server that accepts the check's name, but refuses the name that visitors ask for.
 pub(super) const VISITORS_NAME_REFUSED: Cause = Cause {
     id: "visitors-name-refused",
     shows_as: &[at(Code::Healthy, 17)],

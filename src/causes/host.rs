@@ -27,7 +27,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::AtLimit, 1)],
         place: Place::Host,
         what: "sni-check serve was already running as many checks as --max-checks allows (default 512). It did not contact the server, which may be healthy.",
-        confirm: "Compare the number of servers with --max-checks. Checks that time out keep their places longest.",
+        confirm: "Compare the number of servers with --max-checks. Checks that time out count against this limit the longest.",
         change: "Raise --max-checks, lower the check's --timeout, or spread the checks with spread-checks in the `global` section.",
         ..Cause::BASE
     },
@@ -35,7 +35,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "serve-socket-held",
         shows_as: &[at(Code::AtLimit, 2)],
         place: Place::Host,
-        what: "Something other than HAProxy connects to the socket and sends no request.",
+        what: "A program other than HAProxy connects to the socket and sends no request.",
         confirm: "ss -xp (or ss -tp) shows which process is connected to the socket.",
         change: "Let only HAProxy's group connect: --mode 0660 --group haproxy.",
         ..Cause::BASE
@@ -44,8 +44,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "serve-memory",
         shows_as: &[at(Code::AtLimit, 3)],
         place: Place::Host,
-        what: "sni-check serve has no memory left: the files, options and bodies of its checks share 12 MiB, which may be used up. Or the system didn't let serve start another thread.",
-        confirm: "The reason says `all memory for files, options and bodies is in use`. If it doesn't, look at ulimit -v of serve, and at MemoryMax= and TasksMax= of its unit.",
+        what: "sni-check serve has no memory left: the files, options and bodies of its checks have used up the 12 MiB that they share. Or the system didn't let serve start another thread.",
+        confirm: "If the 12 MiB are used up, the check's reason says `all memory for files, options and bodies is in use`. Otherwise look at ulimit -v of serve, and at MemoryMax= and TasksMax= of its unit.",
         change: "Name fewer or smaller CA files and revocation lists in the requests, or name them on serve's own command line, where they don't count. If the system refused a thread, raise the limit of the unit.",
         ..Cause::BASE
     },

@@ -36,9 +36,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "page-moved",
         shows_as: &[at(Code::Status, 12)],
         place: Place::Config,
-        what: "The page redirects to {location} on the same host. The check follows no redirects.",
+        what: "The page redirects to {location} on the same host. The check doesn't follow redirects.",
         confirm: "The check's line shows where the redirect points.",
-        change: "Check that page: --uri {location}.",
+        change: "Check that page: <--uri {location}|uri {location} in http-check send>.",
         weigh: |facts| Weight::Possible.when(facts.redirect().is_some()),
         trials: |facts| {
             let uri = facts
@@ -66,7 +66,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The page redirects to itself, because the server believes that visitors don't use HTTPS.",
         confirm: "The redirect in the check's line points to the page that the check asked for.",
-        change: "Send X-Forwarded-Proto: https, in the check (--header) and for visitors (http-request set-header).",
+        change: "Send X-Forwarded-Proto: https, in the check< (--header)|> and for visitors (http-request set-header).",
         weigh: |facts| Weight::Likely.when(redirects_to_itself(facts)),
         trials: |facts| match redirects_to_itself(facts) {
             true => vec![Trial::new(facts, |options| {
@@ -99,7 +99,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The response is a redirect, and a redirect doesn't have the text or the header that --expect requires.",
         confirm: "The check's line shows where the redirect points. {curl} --location URL shows the page there.",
-        change: "Check a page that the server sends without a redirect (--uri), or expect only the redirect (--expect).",
+        change: "Check a page that the server sends without a redirect< (--uri)|>, or expect only the redirect< (--expect)|>.",
         weigh: |facts| {
             Weight::Possible.when(facts.redirect().is_some() && !facts.expects_other_status())
         },
@@ -110,8 +110,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 3)],
         place: Place::Value,
         what: "The server has no page {uri} for the host {host}, or the request reached another virtual host (404 or 421).",
-        confirm: "sni-check diagnose shows whether the response depends on Host. Compare --uri with what the application serves.",
-        change: "Correct --uri. If the page exists, correct --header 'Host: NAME' or --sni.",
+        confirm: "sni-check diagnose shows whether the response depends on Host. Compare <--uri|the check's uri> with what the application serves.",
+        change: "Correct <--uri. If the page exists, correct --header 'Host: NAME' or --sni|uri in http-check send. If the page exists, correct hdr Host in http-check send, or check-sni>.",
         weigh: |facts| Weight::Likely.when(matches!(facts.status(), Some(404 | 410 | 421))),
         ..Cause::BASE
     },
@@ -120,8 +120,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 15)],
         place: Place::Config,
         what: "The server has no page {uri}, but it has a page at /.",
-        confirm: "Run the check with --uri /.",
-        change: "Use --uri /, or the right path.",
+        confirm: "Run the check with <--uri /|uri / in http-check send>.",
+        change: "Use <--uri /|uri / in http-check send>, or the right path.",
         weigh: |facts| Weight::Possible.when(matches!(facts.status(), Some(404 | 410))),
         trials: |facts| {
             let uri = facts.plan.request.uri.path_and_query();
@@ -139,7 +139,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The page requires a login (401), which shows that the application works.",
         confirm: "Request the page from this host: {curl} URL",
-        change: "Check a page without a login (--uri /healthz), or send credentials with --header @FILE. Or accept the status, with only --expect 'status 401'.",
+        change: "Check a page without a login< (--uri /healthz)| (uri /healthz in http-check send)>, or send credentials <with --header @FILE|in http-check send (hdr Authorization VALUE)>. Or accept only this status: --expect 'status 401'.",
         // Some servers that require a client certificate answer 401 to clients without one.
         weigh: |facts| {
             let by_page = !facts.client_certificate_asked();
@@ -156,7 +156,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 17)],
         what: "The server denies this host access to {uri} (403). It denies access to visitors too, because their requests come through HAProxy.",
         confirm: "Request the page from this host: {curl} URL",
-        change: "Allow HAProxy's address at the server, or check a page that is open to everyone.",
+        change: "Allow HAProxy's address on the server, or check a page that is open to everyone.",
         weigh: |facts| Weight::Likely.when(facts.status() == Some(403)),
         ..Cause::BASE
     },
@@ -166,7 +166,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server refuses the User-Agent that the check sends ({agent}), as web application firewalls (WAFs) do. HAProxy's own check sends no User-Agent.",
         confirm: "{curl} URL gets the same answer. curl with its own User-Agent gets a different answer.",
-        change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let the firewall accept this User-Agent.",
+        change: "Send another User-Agent, for example <--header 'User-Agent: Mozilla/5.0'|hdr User-Agent Mozilla/5.0 in http-check send>, or let the firewall accept this User-Agent.",
         weigh: |facts| Weight::Possible.when(is_refused(facts) && agent(facts).is_some()),
         trials: |facts| match is_refused(facts) && agent(facts).is_some() {
             true => vec![with_header(facts, "User-Agent", BROWSER)],
@@ -179,8 +179,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 26), at(Code::ResponseClosed, 10)],
         place: Place::Config,
         what: "The server refuses requests without the header {field}. Browsers send the header, and so does sni-check by default. HAProxy's own check sends it only if haproxy.cfg says so.",
-        confirm: "{curl} --header '{field}:' URL gets the same answer.",
-        change: "Send the header: hdr {field} {meant-value} in http-check send (--header '{field}: {meant-value}' for sni-check).",
+        confirm: "{curl} <--header> '{field}:' URL gets the same answer.",
+        change: "Send the header: hdr {field} {meant-value} in http-check send< (--header '{field}: {meant-value}' for sni-check)|>.",
         weigh: |facts| Weight::Possible.when(missing_headers(facts).next().is_some()),
         trials: |facts| {
             let missing = missing_headers(facts);
@@ -197,8 +197,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 31), at(Code::ResponseClosed, 14)],
         place: Place::Config,
         what: "The server refuses requests without the header {visitor-field}. `{set-header-rule}` adds the header to visitors' requests, but not to the check's request.",
-        confirm: "Run the check with --header '{visitor-field}: VALUE'.",
-        change: "Send the header in the check, too: hdr {visitor-field} VALUE in http-check send (--header for sni-check).",
+        confirm: "Run the check with <--header '{visitor-field}: VALUE'|hdr {visitor-field} VALUE in http-check send>.",
+        change: "Send the header in the check, too: hdr {visitor-field} VALUE in http-check send< (--header for sni-check)|>.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| {
             let fields = facts.known("--header").filter_map(|known| {
@@ -224,8 +224,8 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "The server doesn't accept the method {method}.",
-        confirm: "Run the check with --method {meant-method}.",
-        change: "Use a method that the server accepts: --method {meant-method}. For GET, leave out --method.",
+        confirm: "Run the check with <--method {meant-method}|meth {meant-method} in http-check send>.",
+        change: "Use a method that the server accepts: <--method {meant-method}. For GET, leave out --method|meth {meant-method} in http-check send>.",
         weigh: |facts| Weight::Possible.when(other_method(facts).is_some()),
         trials: |facts| {
             let trial = other_method(facts).map(|method| {
@@ -272,8 +272,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 21), at(Code::ResponseClosed, 3)],
         place: Place::Value,
         what: "The server refuses the request, because of its method, headers or size, or because requests come too often.",
-        confirm: "Run the check with --method GET --uri / and without other headers.",
-        change: "Compare --method, --uri and --header with a request that the server answers, or accept this status with --expect 'status {status}'.",
+        confirm: "Run the check with <--method GET --uri /|meth GET uri / in http-check send> and without other headers.",
+        change: "Compare <--method, --uri and --header|the http-check send line> with a request that the server answers, or accept this status with --expect 'status {status}'.",
         weigh: |facts| match facts.status() {
             Some(400 | 402 | 405..=409 | 411..=420 | 422..=425 | 427..=428 | 430..=499) => {
                 Weight::Possible
@@ -298,7 +298,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The port speaks TLS, but inside TLS it doesn't speak HTTP/1 (it may be a mail server or a database, for example).",
         confirm: "{s-client} shows a greeting.",
-        change: "Correct the port. If the port is right (mode tcp), end the check after the handshake: --handshake-only.",
+        change: "Correct the port. If the port is right (mode tcp), end the check after the handshake: <--handshake-only|remove option httpchk>.",
         weigh: |facts| match facts.failure() {
             Some(Failure::NotHttp(_)) => Weight::Likely.when(!is_broken_http(facts)),
             _ => Weight::RuledOut,
@@ -325,7 +325,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The response has more than 100 header fields. By default, HAProxy accepts at most 100 (tune.http.maxhdr). HAProxy's own check then fails, and visitors get 502.",
         confirm: "curl --include URL shows the header fields.",
-        change: "Send fewer header fields (most of them are usually cookies). Or raise the limit: tune.http.maxhdr 200 in the `global` section. sni-check accepts more fields with --max-head 15k.",
+        change: "Send fewer header fields (most of them are usually cookies). Or raise the limit: tune.http.maxhdr 200 in the `global` section.< sni-check accepts more fields with --max-head 15k.|>",
         weigh: |facts| Weight::Proved.when(has_many_fields(facts)),
         ..Cause::BASE
     },
@@ -333,9 +333,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "max-head-too-low",
         shows_as: &[at(Code::NotHttp, 11)],
         place: Place::Config,
-        what: "The head of the response is longer than --max-head allows. HAProxy accepts the response.",
+        what: "The head of the response is longer than <--max-head> allows. HAProxy accepts the response.",
         confirm: "The check's line names the limit.",
-        change: "Leave out --max-head. Then the check accepts a head as long as HAProxy does.",
+        change: "Leave out <--max-head>. The check then has the same limit as HAProxy.",
         weigh: |facts| Weight::Possible.when(facts.options.max_head.is_some()),
         trials: |facts| vec![Trial::new(facts, |options| options.max_head = None)],
         ..Cause::BASE
@@ -346,7 +346,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The head of the response is longer than 15360 bytes, the most that HAProxy accepts for visitors by default (tune.bufsize minus tune.maxrewrite). Visitors get 502, though HAProxy's own check may be UP.",
         confirm: "The check's line names the limit.",
-        change: "Shorten the head at the server. Cookies usually take up most of the head. Or raise both limits: tune.bufsize {buffer} in the `global` section, and --max-head {head}.",
+        change: "Shorten the head on the server. Cookies usually take up most of the head. Or raise <both limits|the limit>: tune.bufsize {buffer} in the `global` section<, and --max-head {head}|>.",
         weigh: |facts| {
             Weight::Proved.when(matches!(facts.failure(), Some(Failure::LongHead { .. })))
         },
@@ -383,7 +383,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Returns true if the checked page redirects to itself, even if a redirect is expected.
+/// Returns true if the checked page redirects to itself, even if the check expects a redirect.
 pub fn redirects_to_itself(facts: &Facts) -> bool {
     let location = match &facts.verdict.result {
         Ok(Some(response)) if (300..400).contains(&response.status) => response.location.as_deref(),
@@ -395,15 +395,15 @@ pub fn redirects_to_itself(facts: &Facts) -> bool {
     path.is_some() && path.as_deref() == uri.map(|uri| uri.as_str())
 }
 
-/// A second cause that diagnose reports together with the cause of another page or site, if it tried that
-/// page or site with GET in place of the check's method.
+/// The cause that diagnose adds to a cause about another page or site, if diagnose tried that page or site
+/// with GET instead of the check's method.
 pub(super) const METHOD_UNTRIED: Cause = Cause {
     id: "method-untried",
     shows_as: &[at(Code::Status, 40)],
     place: Place::Config,
-    what: "The check succeeds there with GET. diagnose doesn't send {method} to another page or site, because that request could change data.",
-    confirm: "Find out whether the server answers {method} there without a change of its data.",
-    change: "Use --method GET. If the check needs {method}, make only the other change.",
+    what: "The check succeeds with GET on another page or site. diagnose doesn't send {method} there, because that request could change data.",
+    confirm: "Find out whether the server answers {method} there without changing data.",
+    change: "Use <--method GET|meth GET in http-check send>. If the check needs {method}, change only the page or site.",
     // Only a trial with another page or site can prove this cause.
     weigh: |_| Weight::RuledOut,
     ..Cause::BASE
@@ -508,8 +508,8 @@ fn same_site(facts: &Facts, location: &str) -> Option<String> {
     (same && is_ours).then(|| path.to_owned())
 }
 
-/// Returns a trial of another page. If the check looks for a text or a header, only a page that has it is the
-/// right page.
+/// Returns a trial of another page. If the check looks for a text or a header, the trial must succeed,
+/// because only the right page has this text or header.
 fn uri_trial(facts: &Facts, path: &str) -> Trial {
     // A path in the URL would contradict --uri.
     let host = &facts.plan.names.host;

@@ -19,7 +19,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "name-misspelled",
         shows_as: &[at(Code::NameNotFound, 1)],
         place: Place::Value,
-        what: "The host in --connect or in the URL is misspelled or has no address. (HAProxy resolves the names on its server lines itself.)",
+        what: "The host <in --connect or in the URL|of the check> is misspelled or has no address. (HAProxy resolves the names on its server lines itself.)",
         confirm: "getent ahosts {looked-up}",
         change: "Correct the name, or give an address.",
         weigh: |_| Weight::Likely,
@@ -42,7 +42,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Host,
         what: "The name server doesn't answer. A static musl binary, as in the container image, also waits when the answer is SERVFAIL.",
         confirm: "time getent ahosts {looked-up}",
-        change: "Fix the resolver (/etc/resolv.conf), or give --connect an address.",
+        change: "Fix the resolver (/etc/resolv.conf), or <give --connect an address|write an address in place of the name>.",
         weigh: |_| Weight::Likely,
         ..Cause::BASE
     },
@@ -55,8 +55,8 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::ResponseTimeout, 2),
         ],
         place: Place::Config,
-        what: "The server answers, but later than the check waits ({timeout}).",
-        confirm: "Run the check by hand with --timeout 10s. Its line shows how long each phase took.",
+        what: "The server answers, but only after the check's time limit ({timeout}).",
+        confirm: "Run <the check|sni-check> by hand with <--timeout 10s|a longer --timeout>. Its line shows how long each phase took.",
         change: "Raise --timeout, and raise inter and timeout connect above it. Or make the page faster.",
         trials: |facts| more_time(facts).into_iter().collect(),
         ..Cause::BASE
@@ -75,7 +75,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The check sends no SNI, and the server needs the name. HAProxy's own check sends SNI only with check-sni, whatever `sni` on the server line says. Without check-sni it fails with `SSL handshake failure`.",
         confirm: "The check's line says no-sni. sni-check diagnose shows the handshakes with and without the name.",
-        change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line, or sni-check without --no-sni.",
+        change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line<, or sni-check without --no-sni|>.",
         weigh: |facts| Weight::Possible.when(facts.options.no_sni),
         trials: |facts| with_name(facts, false),
         ..Cause::BASE
@@ -84,9 +84,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "name-not-sent",
         shows_as: &[at(Code::CertificateForOtherName, 8)],
         place: Place::Config,
-        what: "The check sends no SNI. The server sends the certificate of {left-out} anyway, but HAProxy verifies no name then, and sni-check verifies {wanted}.",
+        what: "The check sends no SNI. The server sends the certificate of {left-out} anyway. Without SNI and verifyhost, HAProxy verifies no name, but sni-check verifies {wanted}.",
         confirm: "The check's line says no-sni, and lists the names of the certificate.",
-        change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line, or sni-check without --no-sni.",
+        change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line<, or sni-check without --no-sni|>.",
         weigh: |facts| Weight::Possible.when(!with_name(facts, true).is_empty()),
         trials: |facts| with_name(facts, true),
         ..Cause::BASE
@@ -106,7 +106,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "{sni} is the wrong name: the server serves {meant}.",
         confirm: "sni-check diagnose tries other names from the options, haproxy.cfg and the certificate.",
-        change: "Send {meant} as SNI: --sni {meant}, and sni and check-sni on the server line.",
+        change: "Send {meant} as SNI: <--sni {meant}, and |>sni and check-sni on the server line.",
         weigh: |facts| Weight::Possible.when(!other_names(facts).is_empty()),
         trials: other_names,
         ..Cause::BASE
@@ -125,7 +125,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The server doesn't know the name {sni}. It refuses the handshake, or sends its default certificate.",
         confirm: "sni-check diagnose compares handshakes with the name, without SNI and with a made-up name.",
-        change: "Correct --sni, and sni and check-sni on the server line. Or set up {sni} at the server, with its own certificate. With a name that visitors don't use, the check would be UP while visitors aren't served.",
+        change: "Correct <--sni, and |>sni and check-sni on the server line. Or set up {sni} on the server, with its own certificate. With a name that visitors don't use, the check would be UP while visitors aren't served.",
         evidence: "{name-evidence}",
         weigh: sni_unknown,
         ..Cause::BASE
@@ -136,7 +136,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The certificate is for the SNI name, not for --verify-host {verify-host}.",
         confirm: "The check's line shows both names.",
-        change: "Leave out --verify-host, and verifyhost on the server line.",
+        change: "Leave out <--verify-host, and |>verifyhost on the server line.",
         weigh: |facts| {
             Weight::Possible.when(facts.options.verify_host.is_some() && facts.sni().is_some())
         },
@@ -181,7 +181,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The certificate is for {presented}, not for --verify-host {verify-host}.",
         confirm: "The check's line shows the names of the certificate.",
-        change: "Correct --verify-host, and verifyhost on the server line. HAProxy ignores verifyhost on a line with sni.",
+        change: "Correct <--verify-host, and |>verifyhost on the server line. HAProxy ignores verifyhost on a line with sni.",
         weigh: |facts| Weight::Likely.when(verifies_other_name(facts)),
         ..Cause::BASE
     },
@@ -189,9 +189,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "certificate-for-addresses",
         shows_as: &[at(Code::CertificateForOtherName, 9)],
         place: Place::Config,
-        what: "The certificate has only IP addresses ({presented-addresses}), so it matches no SNI name and no verifyhost: HAProxy compares both with DNS names only.",
+        what: "The certificate has only IP addresses ({presented-addresses}), so it matches no SNI name and no verifyhost: HAProxy compares both only with DNS names and common names.",
         confirm: "sni-check diagnose shows all names of the certificate.",
-        change: "Leave out sni, check-sni and verifyhost on the server line (--no-sni for sni-check). HAProxy then verifies no name, and sni-check verifies the server's address. Or have a certificate issued that has a DNS name.",
+        change: "Leave out sni, check-sni and verifyhost on the server line< (--no-sni for sni-check)|>. HAProxy then verifies no name, and sni-check verifies the server's address. Or have a certificate issued that has a DNS name.",
         weigh: |facts| {
             let is_named = !facts.options.no_sni || facts.options.verify_host.is_some();
             Weight::Likely.when(has_only_addresses(facts) && is_named)
@@ -206,9 +206,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "name-not-verified",
         shows_as: &[at(Code::CertificateForOtherName, 13)],
         place: Place::Config,
-        what: "Without SNI (--no-sni) HAProxy verifies no name, but sni-check verifies {wanted}.",
+        what: "Without SNI< (--no-sni)|> and verifyhost, HAProxy verifies no name, but sni-check verifies {wanted}.",
         confirm: "HAProxy's own check is UP. The check's line lists the names of the certificate.",
-        change: "If {meant} is the server's name, verify it: --verify-host {meant}, and verifyhost on the server line.",
+        change: "If {meant} is the server's name, verify it: <--verify-host {meant}, and |>verifyhost on the server line.",
         weigh: |facts| Weight::Possible.when(facts.options.no_sni),
         trials: names_to_verify,
         ..Cause::BASE
@@ -223,9 +223,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::NotHttp, 5),
         ],
         place: Place::Config,
-        what: "The server answers requests for Host {host} only if SNI is {host} too.",
+        what: "The server answers requests for Host {host} only if the SNI name is {host} too.",
         confirm: "The response is 421 Misdirected Request, or another site's page.",
-        change: "Use the same name for both: --sni {host}, and sni and check-sni on the server line.",
+        change: "Use the same name for both: <--sni {host}, and |>sni and check-sni on the server line.",
         weigh: |facts| Weight::Possible.when(facts.host() != facts.plan.names.host),
         trials: host_as_sni,
         ..Cause::BASE
@@ -240,9 +240,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::NotHttp, 10),
         ],
         place: Place::Config,
-        what: "The check's Host is {host}, but its SNI name is {name}. Visitors use {name}, too, and haproxy.cfg has {host} nowhere else.",
+        what: "The check's Host is {host}, but its SNI name is {name}. Visitors use {name}, too, and haproxy.cfg doesn't use {host} anywhere else.",
         confirm: "Compare the check's Host with sni and check-sni on the server line, and with the names in the frontend's conditions.",
-        change: "Send the name of visitors in both: --header 'Host: {name}'.",
+        change: "Send the name that visitors use in Host, too: <--header 'Host: {name}'|hdr Host {name} in http-check send>.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| match is_of_visitors(facts) {
             true => sni_as_host(facts),
@@ -262,7 +262,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server knows {name}, but not \"Host: {host}\".",
         confirm: "sni-check diagnose shows whether the response depends on Host.",
-        change: "Leave out --header 'Host: {host}'. Host is then {name}.",
+        change: "<Leave out --header 'Host: {host}'. Host is then {name}|Send Host {name}: hdr Host {name} in http-check send>.",
         weigh: |facts| Weight::Possible.when(facts.host() != facts.plan.names.host),
         trials: |facts| match is_of_visitors(facts) {
             true => Vec::new(),
@@ -290,9 +290,9 @@ fn more_time(facts: &Facts) -> Option<Trial> {
         .then(|| Trial::new(facts, |options| options.timeout = Some(Time(more))))
 }
 
-/// Returns trials that send a name in place of `--no-sni`: each name that the options or haproxy.cfg have
-/// for this server. If the check fails only because no name is verified, the server already sends the certificate
-/// of some names without SNI. Returns these names if `is_sent`, and otherwise the other names.
+/// Returns trials that send a name as SNI in place of `--no-sni`. The names come from the options and from
+/// haproxy.cfg. If `is_sent`, returns only the names for which the server sends the right certificate even
+/// without SNI. Otherwise returns only the other names.
 fn with_name(facts: &Facts, is_sent: bool) -> Vec<Trial> {
     if !facts.options.no_sni {
         return Vec::new();
@@ -503,7 +503,7 @@ fn host_as_sni(facts: &Facts) -> Vec<Trial> {
         options.remove_header("host");
         send(options, &host);
     });
-    // Another SNI name would take visitors' connections to another site.
+    // With another SNI name, visitors would reach another site.
     let is_last_resort = is_of_visitors(facts);
     let trial = trial.counting_progress();
     vec![trial.last_resort_if(is_last_resort)]
@@ -516,7 +516,8 @@ fn sni_as_host(facts: &Facts) -> Vec<Trial> {
     differs.then_some(trial).into_iter().collect()
 }
 
-/// Returns true if visitors use the check's SNI name, and haproxy.cfg has the check's Host nowhere else.
+/// Returns true if visitors use the check's SNI name, and haproxy.cfg doesn't use the check's Host as a name
+/// anywhere else.
 fn is_of_visitors(facts: &Facts) -> bool {
     let has = |known: &KnownValue, name: &str| known.value.eq_ignore_ascii_case(name);
     let mut others = facts.known("--sni");

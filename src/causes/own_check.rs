@@ -22,7 +22,8 @@ pub(super) const CAUSES: &[Cause] = &[
             let by_days = [Code::CertificateExpiresSoon, Code::CertificateExpired];
             let by_traffic = matches!(facts.failure(), Some(Failure::LongHead { .. }));
             let mixed = super::mixed::find(facts).is_some();
-            // Without SNI, HAProxy verifies no name. The cause `name-not-verified` covers that case.
+            // Without SNI and verifyhost, HAProxy verifies no name. The cause `name-not-verified` covers that
+            // case.
             let by_name = facts.code() == Code::CertificateForOtherName;
             let further = facts.code().layer() == Layer::Tls && facts.haproxy_shakes_hands();
             let up = facts.own_check_is_up() == Some(true) && !by_name;
@@ -38,7 +39,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "{only-haproxy} HAProxy doesn't trust the server's certificate: the CA is not in the ca-file that HAProxy uses, or the certificate has expired.",
         confirm: "{s-client} -CAfile FILE shows what is wrong with the certificate.",
-        change: "Use HAProxy's own check, with the right CA: ca-file FILE on the server line (--ca-file FILE for diagnose).",
+        change: "Use HAProxy's own check, with the right CA: ca-file FILE on the server line< (--ca-file FILE for diagnose)|>.",
         weigh: |facts| Weight::Proved.when(facts.own_check_refuses() == Some(Refused::Certificate)),
         ..Cause::BASE
     },
@@ -48,7 +49,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "{only-haproxy} HAProxy reports that the server's certificate is for a name other than {sni}.",
         confirm: "{s-client} shows the names of the certificate.",
-        change: "Use HAProxy's own check, with the right name: check-sni and sni on the server line (--sni for diagnose).",
+        change: "Use HAProxy's own check, with the right name: check-sni and sni on the server line< (--sni for diagnose)|>.",
         weigh: |facts| Weight::Proved.when(facts.own_check_refuses() == Some(Refused::Name)),
         ..Cause::BASE
     },
@@ -58,7 +59,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "{only-haproxy} HAProxy gets a response that the check doesn't accept ({own-check}).",
         confirm: "Compare http-check expect, or the default of status 200-399, with what HAProxy reports.",
-        change: "Use HAProxy's own check, and correct its http-check expect (--expect for diagnose) or its page (--uri).",
+        change: "Use HAProxy's own check, and correct its http-check expect< (--expect for diagnose)|> or its page< (--uri)|>.",
         weigh: |facts| Weight::Proved.when(facts.own_check_refuses() == Some(Refused::Response)),
         ..Cause::BASE
     },
@@ -81,7 +82,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Healthy, 13)],
         place: Place::Config,
         what: "sni-check is UP, but HAProxy's own check is not: the text that http-check expect looks for comes after the first 15 kB of the body. HAProxy's own check reads only its buffer (tune.bufsize, 16 kB by default).",
-        confirm: "sni-check --max-body 15k doesn't find the text either.",
+        confirm: "sni-check <--max-body> 15k doesn't find the text either.",
         change: "Raise tune.bufsize in the `global` section, for example tune.bufsize 65536. Or check a smaller page, or expect text that comes earlier.",
         weigh: |facts| Weight::Proved.when(is_beyond_buffer(facts)),
         ..Cause::BASE
@@ -142,8 +143,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "traffic-needs-sni",
         shows_as: &[at(Code::Healthy, 12)],
         place: Place::Config,
-        what: "The check is UP, but visitors get {traffic-status}: their connections don't send the SNI name {sni} that the check sends.",
-        confirm: "sni-check diagnose BACKEND/SERVER sends one visitor's request through HAProxy.",
+        what: "The check is UP, but visitors get {traffic-status}. The check sends the SNI name {sni}, but HAProxy doesn't send it for visitors.",
+        confirm: "sni-check diagnose BACKEND/SERVER sends a request through HAProxy, as a visitor does.",
         change: "Write sni str({sni}) on the server line.",
         weigh: |facts| {
             let haproxy = facts.haproxy.as_ref();
@@ -171,8 +172,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Healthy, 11)],
         place: Place::Value,
         what: "The check is UP, but visitors with Host {visitor-host} get status {visitor-status}.",
-        confirm: "sni-check diagnose sends one visitor's request through HAProxy.",
-        change: "Use one name for SNI, Host and visitors. Correct --sni, and sni and check-sni on the server line. Correct --header 'Host: NAME', too.",
+        confirm: "sni-check diagnose sends a request through HAProxy, as a visitor does.",
+        change: "Use the same name for SNI, for Host and for visitors. Correct <--sni, and |>sni and check-sni on the server line. Correct <--header 'Host: NAME'|hdr Host in http-check send>, too.",
         weigh: |facts| {
             let visitor = facts
                 .haproxy

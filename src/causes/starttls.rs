@@ -110,7 +110,7 @@ pub(super) const CAUSES: &[Cause] = &[Cause {
     place: Place::Value,
     what: "The server speaks {protocol}. This protocol begins in plain text and starts TLS later, so no TLS handshake can succeed on this port (a limit of sni-check).",
     confirm: "The check's line shows the server's greeting, or the port is a usual port of {protocol}.",
-    change: "Use HAProxy's own check: {protocol-check}. Or use a port where TLS starts with the first byte, such as 465 (SMTP), 993 (IMAP), 995 (POP3) or 636 (LDAP), with --handshake-only.",
+    change: "Use HAProxy's own check: {protocol-check}. Or use a port where TLS starts with the first byte, such as 465 (SMTP), 993 (IMAP), 995 (POP3) or 636 (LDAP), <with --handshake-only|without option httpchk>.",
     weigh: |facts| match (protocol(facts), facts.failure()) {
         (None, _) => Weight::RuledOut,
         (Some(_), Some(Failure::NotTls { text: Some(_) })) => Weight::Proved,

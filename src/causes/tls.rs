@@ -58,7 +58,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server doesn't expect a PROXY header, and the check sends one.",
         confirm: "Run the check without --send-proxy and --send-proxy-v2.",
-        change: "Leave out --send-proxy and --send-proxy-v2, and send-proxy and send-proxy-v2 on the server line.",
+        change: "Leave out <--send-proxy and --send-proxy-v2, and |>send-proxy and send-proxy-v2 on the server line.",
         weigh: |facts| Weight::Possible.when(facts.plan.proxy.is_some()),
         trials: |facts| {
             let trial = Trial::new(facts, |options| {
@@ -93,9 +93,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "alpn-not-spoken",
         shows_as: &[at(Code::HandshakeRefused, 6)],
         place: Place::Config,
-        what: "The server accepts no protocol of --alpn (no_application_protocol). Without --alpn the check offers no protocol, and neither do HAProxy's checks.",
+        what: "The server doesn't accept any protocol in --alpn (no_application_protocol). Without --alpn the check offers no protocol, and neither do HAProxy's checks.",
         confirm: "Run the check without --alpn. {s-client} -alpn h2 shows what the server chooses.",
-        change: "Leave out --alpn, or correct it. For a server that speaks only h2, write --alpn h2 --handshake-only.",
+        change: "Leave out --alpn, or correct it. For a server that speaks only h2, <write --alpn h2 --handshake-only|write check-alpn h2 and remove option httpchk>.",
         weigh: |facts| {
             Weight::Possible.when(alert(facts) == Some(AlertDescription::NoApplicationProtocol))
         },
@@ -113,7 +113,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server closes connections whose handshake doesn't offer HTTP/1.1 by ALPN, a part of the TLS handshake. Neither the check nor HAProxy offers a protocol by default.",
         confirm: "{s-client} -alpn http/1.1 gets a response, and openssl s_client without -alpn gets no response.",
-        change: "Offer the protocol: --alpn http/1.1 for sni-check, check-alpn http/1.1 for HAProxy's own check, and alpn http/1.1 on the server line for visitors.",
+        change: "Offer the protocol: <--alpn http/1.1 for sni-check, |>check-alpn http/1.1 for HAProxy's own check, and alpn http/1.1 on the server line for visitors.",
         weigh: |facts| Weight::Possible.when(facts.plan.tls.alpn.is_empty()),
         trials: |facts| match facts.plan.tls.alpn.is_empty() {
             true => vec![Trial::new(facts, |options| {
@@ -136,8 +136,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "packets-lost",
         shows_as: &[at(Code::HandshakeTimeout, 5)],
         place: Place::Network,
-        what: "Large packets get lost on the way (path MTU, a VPN), so the certificates never arrive.",
-        confirm: "ping -M do -s 1400 {address} fails while small packets pass.",
+        what: "Large packets get lost in the network (path MTU, a VPN), so the certificates never arrive.",
+        confirm: "ping -M do -s 1400 {address} fails, while smaller packets pass.",
         change: "Correct the MTU, or let ICMP pass.",
         evidence: "{handshakes-alike} {short-answer}",
         weigh: |facts| match short_answer(facts) {
@@ -150,7 +150,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "handshake-inspected",
         shows_as: &[at(Code::HandshakeClosed, 9)],
-        what: "A firewall on the way inspects the handshake and closes the connection, or the handshake crashes the server.",
+        what: "A firewall in front of the server inspects the handshake and closes the connection, or the handshake crashes the server.",
         confirm: "Connect from the server itself, and read its log.",
         change: "Allow the name at the firewall, or update the server.",
         evidence: "{handshakes-alike} {short-answer}",
@@ -166,8 +166,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "version-cut",
         shows_as: &[at(Code::HandshakeTimeout, 9), at(Code::HandshakeClosed, 10)],
         what: "The server, or a firewall in front of it, can't handle everything that the check's handshake offers.",
-        confirm: "Repeat the diagnosis. If the server then answers other handshakes, it is overloaded.",
-        change: "Use --ssl-min-ver or --ssl-max-ver for the check, and ssl-min-ver or ssl-max-ver on the server line. Or update the server.",
+        confirm: "Repeat the diagnosis. If the server then answers different handshakes, it is overloaded.",
+        change: "Use <--ssl-min-ver or --ssl-max-ver for the check, and |>ssl-min-ver or ssl-max-ver on the server line. Or update the server.",
         evidence: "The server answers only these handshakes: {handshakes-answered}.",
         weigh: |facts| {
             let Some(tls) = &facts.tls else {
@@ -187,8 +187,8 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::HandshakeClosed, 14),
         ],
         place: Place::Config,
-        what: "This port speaks plain HTTP, without TLS. sni-check checks HTTPS only (a limit of sni-check).",
-        confirm: "The check's line shows what the peer says. curl -v http://{endpoint}/ gets a response.",
+        what: "This port speaks plain HTTP, without TLS.< sni-check checks HTTPS only (a limit of sni-check).|>",
+        confirm: "The check's line shows what the server sends. curl -v http://{endpoint}/ gets a response.",
         change: "Write the port of the HTTPS site on the server line. If the server has no HTTPS, leave out ssl, as in {lines}. Visitors' traffic to this server is then unencrypted.",
         weigh: |facts| {
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
@@ -225,8 +225,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::NotTls, 7)],
         place: Place::Value,
         what: "The port speaks another protocol, not TLS.",
-        confirm: "The check's line shows what the peer says.",
-        change: "Correct the port of the server line, or --port.",
+        confirm: "The check's line shows what the server sends.",
+        change: "Correct the port of the server line<, or --port|>.",
         weigh: |facts| match facts.failure() {
             Some(Failure::NotTls { .. }) => Weight::Likely.when(!facts.speaks_plain_http()),
             _ => Weight::RuledOut,
@@ -287,7 +287,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "--ssl-min-ver or --ssl-max-ver excludes the TLS version that the server speaks.",
         confirm: "Run the check without both options.",
-        change: "Leave out both options, and ssl-min-ver and ssl-max-ver on the server line.",
+        change: "Leave out <both options, and |>ssl-min-ver and ssl-max-ver on the server line.",
         weigh: |facts| Weight::Possible.when(versions_are_bounded(facts)),
         trials: |facts| {
             let trial = Trial::new(facts, |options| {
@@ -309,7 +309,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::Status, 16),
         ],
         place: Place::Config,
-        what: "The server speaks only HTTP/2, which sni-check doesn't speak (a limit of sni-check). Server and client agree on HTTP/2 by ALPN, a part of the TLS handshake.",
+        what: "The server speaks only HTTP/2<, which sni-check doesn't speak (a limit of sni-check)|>. Server and client agree on HTTP/2 by ALPN, a part of the TLS handshake.",
         confirm: "{s-client} -alpn h2 shows `ALPN protocol: h2`, and curl --http1.1 fails.",
         change: "Use HAProxy's own check with check-alpn h2 and alpn h2, as in {lines}. Or let the server speak HTTP/1.1 too.",
         weigh: |facts| match facts.is_reached_by(Way::Http2) {
@@ -332,7 +332,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "servers-differ",
         shows_as: &[(Sign::AnyFailure, 0), at(Code::Healthy, 2)],
         what: "The same check had different results: {mixed-good}; {mixed-bad}. Most likely several servers are behind this name or address, and at least one of them is not healthy.",
-        confirm: "Diagnose each server by its own address, with --connect.",
+        confirm: "Diagnose each server by its own address< (--connect)|>.",
         change: "Fix each server that is not healthy.",
         weigh: |facts| Weight::Proved.when(super::mixed::find(facts).is_some()),
         ..Cause::BASE
@@ -340,7 +340,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "verification-off",
         shows_as: &[at(Code::Healthy, 5)],
-        what: "--verify none hides what is wrong with the certificate.",
+        what: "<--verify none|`verify none`> hides what is wrong with the certificate.",
         confirm: "Run the check without --verify none.",
         change: "Fix the certificate, and use `verify required`.",
         weigh: |facts| {
@@ -397,8 +397,8 @@ pub(super) fn is_cut(attempt: &Attempt) -> bool {
     )
 }
 
-/// Returns true if the server answers the handshake, even with a refusal. An attempt that doesn't connect says
-/// nothing about handshakes.
+/// Returns true if the server answers the handshake, even with a refusal. An attempt that doesn't connect
+/// says nothing about handshakes.
 fn is_answered(attempt: &Attempt) -> bool {
     match &attempt.result {
         Ok(_) => true,

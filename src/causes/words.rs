@@ -7,6 +7,7 @@ use super::certificate::{
 };
 use super::client_certificate::{client_issuer, expired_client};
 use super::facts::{Facts, is_name};
+use super::voice::Voice;
 use super::{http, mixed, revocation, starttls, tls};
 use crate::certificate::{days, in_days};
 use crate::output::date::day;
@@ -115,10 +116,11 @@ fn general(placeholder: &str) -> Option<&'static str> {
     found.map(|(_, words)| *words)
 }
 
-/// Replaces each placeholder of a sentence with its value, or with its general words.
-pub(super) fn fill(sentence: &str, value: impl Fn(&str) -> Option<String>) -> String {
+/// Returns a sentence in the words of this voice, with a value or general words in place of each placeholder.
+pub(super) fn fill(sentence: &str, voice: Voice, value: impl Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
-    let mut rest = sentence;
+    let sentence = voice.speak(sentence);
+    let mut rest = sentence.as_str();
     while let Some((before, after)) = rest.split_once('{') {
         text += before;
         // `${VARIABLE}`, and a brace without a placeholder's name, stay as they are.
@@ -128,7 +130,7 @@ pub(super) fn fill(sentence: &str, value: impl Fn(&str) -> Option<String>) -> St
         match name.filter(|_| !before.ends_with('$')) {
             Some((name, tail)) => {
                 let words = value(name).or_else(|| general(name).map(str::to_owned));
-                text += &words.unwrap_or_default();
+                text += &voice.words(&words.unwrap_or_default());
                 rest = tail;
             }
             None => {
@@ -249,13 +251,13 @@ fn dialled(facts: &Facts) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::{fill, general};
+    use super::{Voice, fill, general};
 
     #[test]
     fn placeholders_are_filled_and_variables_are_not() {
         let value = |name: &str| (name == "sni").then(|| "a.test".to_owned());
         assert_eq!(
-            fill("{sni}: {host} ${sni} {x}", value),
+            fill("{sni}: {host} ${sni} {x}", Voice::SniCheck, value),
             "a.test: HOST ${sni} {x}"
         );
         assert_eq!(general("sni"), Some("NAME"));

@@ -158,7 +158,7 @@ impl<'a> IssuingPoint<'a> {
         self.name.is_none() && !self.some_reasons && !self.indirect && !kinds.contains(&true)
     }
 
-    /// Returns true if the list claims to cover only one kind of certificates, but names several
+    /// Returns true if the list claims to cover only one kind of certificate, but names several
     /// kinds.
     pub fn contradicts_itself(&self) -> bool {
         let kinds = [self.only_users, self.only_authorities, self.only_attributes];

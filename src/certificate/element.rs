@@ -1,7 +1,7 @@
 //! DER elements (X.690, section 8.1), as far as certificates need them.
 //!
-//! The `der` crate rejects things that OpenSSL, and therefore HAProxy, accepts: UniversalString,
-//! times before 1970, and serial numbers of more than 20 bytes.
+//! The parser of the `der` crate isn't used here, because it rejects input that OpenSSL (and so HAProxy)
+//! accepts: UniversalString, times before 1970, and serial numbers of more than 20 bytes.
 
 /// BOOLEAN.
 pub const BOOLEAN: u8 = 1;

@@ -132,8 +132,8 @@ pub fn canonical(name: &[u8]) -> Canonical {
     parts
 }
 
-/// Appends `attributes` to `name`, and returns the form that OpenSSL compares. Each attribute becomes its own
-/// RelativeDistinguishedName, although all of them come from a single one.
+/// Appends `attributes` to `name`, and returns the form that OpenSSL compares. Like OpenSSL, puts each
+/// attribute into its own RelativeDistinguishedName, although the attributes come from a single one.
 pub fn extended(name: &[u8], attributes: &[u8]) -> Canonical {
     let mut parts = canonical(name);
     let attributes = each(attributes, attribute).map_while(|attribute| attribute);
@@ -171,8 +171,8 @@ fn words(text: &str) -> impl Iterator<Item = char> {
         .map(|c| c.to_ascii_lowercase())
 }
 
-/// Formats a name in the style of RFC 4514, most specific part first, but without escaping. A library's
-/// `Display` would add a large table of known OIDs to the binary.
+/// Formats a name in the style of RFC 4514, most specific part first, but without escaping. A crate
+/// for this would add a large table of known OIDs to the binary.
 pub fn text(name: &[u8]) -> String {
     let mut texts: Vec<String> = attributes(name)
         .map(|attribute| {

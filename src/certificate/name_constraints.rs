@@ -133,11 +133,11 @@ pub fn readable(content: &[u8]) -> bool {
 
 /// Checks a certificate's names against an issuer's constraints. `alternatives` is the content of
 /// the SEQUENCE in its subjectAltName. `constraints` is the content of the SEQUENCE in the issuer's
-/// nameConstraints. If a server's certificate has no DNS name, those of its common names that look
-/// like host names are checked too.
+/// nameConstraints. If a server's certificate has no DNS name, also checks each common name that looks
+/// like a host name.
 ///
 /// # Errors
-/// Returns how the certificate violates the constraints.
+/// Returns the reason why the certificate fails.
 pub fn check(
     certificate: &Parts<'_>,
     alternatives: &[u8],

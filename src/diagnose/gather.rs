@@ -8,9 +8,7 @@ use ureq::http::{HeaderName, HeaderValue, header};
 
 use super::attempts::{Job, attempt, connect, hangs_up, in_parallel, plain_http, source};
 use super::session::{Phase, Session};
-use crate::causes::facts::{
-    Answers, Attempt, Facts, Faults, Handshakes, KnownValue, host, is_safe,
-};
+use crate::causes::facts::{Answers, Attempt, Facts, Faults, Handshakes, Origin, host, is_safe};
 use crate::certificate::CertificateFailure;
 use crate::code::Layer;
 use crate::deadline::Deadline;
@@ -27,12 +25,7 @@ use crate::probe::{self, Seen, Trial};
 const ADDRESSES: usize = 8;
 
 /// Gathers the facts about a check, except HAProxy's answers.
-pub(super) fn gather(
-    plan: Plan,
-    options: Options,
-    known_values: &Arc<[KnownValue]>,
-    session: &Session,
-) -> Facts {
+pub(super) fn gather(plan: Plan, options: Options, origin: &Origin, session: &Session) -> Facts {
     session.enter(Phase::Connecting);
     let start = Instant::now();
     let resolved = addresses(&plan.target, Deadline::new(start, plan.timeout));
@@ -51,7 +44,7 @@ pub(super) fn gather(
         addresses,
         untried: count.saturating_sub(ADDRESSES),
         reached: reached.clone(),
-        ..nothing_seen(plan, options, known_values)
+        ..nothing_seen(plan, options, origin)
     };
     session.enter(Phase::Handshakes);
     let Some(address) = reached else {
@@ -79,7 +72,7 @@ pub(super) fn facts_of_success(
         addresses: before.addresses.clone(),
         untried: before.untried,
         reached: before.reached.clone(),
-        ..nothing_seen(plan, options, &before.known_values)
+        ..nothing_seen(plan, options, &before.origin)
     };
     if let Some(address) = facts.reached.clone() {
         let plan = &facts.plan;
@@ -107,7 +100,7 @@ fn at_each(
 }
 
 /// Returns the facts that are known before diagnose sends anything.
-fn nothing_seen(plan: Plan, options: Options, known_values: &Arc<[KnownValue]>) -> Facts {
+fn nothing_seen(plan: Plan, options: Options, origin: &Origin) -> Facts {
     Facts {
         plan,
         options,
@@ -122,7 +115,7 @@ fn nothing_seen(plan: Plan, options: Options, known_values: &Arc<[KnownValue]>) 
         hangs_up: None,
         elsewhere: Vec::new(),
         haproxy: None,
-        known_values: Arc::clone(known_values),
+        origin: origin.clone(),
         refuted: Vec::new(),
         now: now(),
     }

@@ -2,10 +2,10 @@
 
 use super::ask::{Block, Kind, Opinion};
 use super::lines::left_out;
-use super::own_words::in_words_of_haproxy;
 use super::steps::{Step, steps};
 use super::trials::Search;
 use crate::causes::facts::{Facts, Way};
+use crate::causes::voice::Voice;
 use crate::causes::{Finding, Place, Weight, weigh};
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
@@ -29,8 +29,6 @@ pub(super) struct Report<'a> {
     /// Advice that doesn't belong to a cause.
     pub notes: Vec<String>,
     pub steps: Vec<Step>,
-    /// True if the sentences use words of haproxy.cfg, because they are about HAProxy's own check.
-    pub is_own: bool,
 }
 
 /// The cause if a server cuts off its response, but the response looks healthy to the check.
@@ -73,14 +71,28 @@ impl<'a> Report<'a> {
             fix: None,
             notes: Vec::new(),
             steps: steps(asked),
-            is_own: false,
             findings,
         };
         report.say_what_is_cut();
         report.place = report.place();
         report.fix = report.fix();
         report.notes = report.notes();
+        report.use_words_of(asked.origin.voice);
         report
+    }
+
+    /// Returns the voice of the report's sentences.
+    pub fn voice(&self) -> Voice {
+        self.search.asked.origin.voice
+    }
+
+    /// Puts the sentences that don't come from the catalogue into the words of this voice.
+    fn use_words_of(&mut self, voice: Voice) {
+        let lines = self.steps.iter_mut().flat_map(|step| &mut step.lines);
+        let lines = lines.map(|(_, line)| line);
+        for sentence in self.notes.iter_mut().chain([&mut self.why]).chain(lines) {
+            *sentence = voice.words(sentence);
+        }
     }
 
     /// If the server cuts off its response, says so in `why` and in the HTTP step.
@@ -108,48 +120,22 @@ impl<'a> Report<'a> {
         if changed.own_check_is_up() == Some(true) {
             return None;
         }
-        Some(match self.is_own {
-            true => in_words_of_haproxy(&failure),
-            false => failure,
-        })
+        Some(self.voice().words(&failure))
     }
 
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because the
-    /// configuration shows whether the check sends SNI. For HAProxy's own check (`is_own`), the sentences use
-    /// words of haproxy.cfg instead of sni-check's options. For other checks, the report leaves out causes
-    /// that concern only HAProxy's own check.
-    pub fn of_server(search: &'a Search, opinion: &'a Opinion, is_own: bool) -> Report<'a> {
+    /// configuration shows whether the check sends SNI. If sni-check makes the check, the report leaves out
+    /// causes that concern only HAProxy's own check.
+    pub fn of_server(search: &'a Search, opinion: &'a Opinion) -> Report<'a> {
         let mut report = Report::new(search, opinion);
         let about_lines = ["check-without-sni", "check-of-another-site"];
+        let is_own = report.voice() == Voice::Haproxy;
         let about_own_check = ["own-check-without-agent", "text-beyond-buffer"];
         report.findings.retain(|finding| {
             let is_of_own_check = about_own_check.contains(&finding.cause.id);
             !about_lines.contains(&finding.cause.id) && (is_own || !is_of_own_check)
         });
-        if is_own {
-            report.use_words_of_haproxy();
-        }
         report
-    }
-
-    /// Replaces sni-check's options in all sentences with words of haproxy.cfg.
-    fn use_words_of_haproxy(&mut self) {
-        let findings = self.findings.iter_mut().flat_map(|finding| {
-            let Finding {
-                what,
-                confirm,
-                change,
-                evidence,
-                ..
-            } = finding;
-            [what, confirm, change, evidence]
-        });
-        let lines = self.steps.iter_mut().flat_map(|step| &mut step.lines);
-        let sentences = findings.chain(&mut self.notes).chain([&mut self.why]);
-        for sentence in sentences.chain(lines.map(|(_, line)| line)) {
-            *sentence = in_words_of_haproxy(sentence);
-        }
-        self.is_own = true;
     }
 
     /// Returns the findings that explain why the check is DOWN, why it is UP only sometimes, or why it
@@ -202,7 +188,7 @@ impl<'a> Report<'a> {
             Place::Host if places.contains(&Place::Server) => "on this host",
             Place::Host => "on this host, not at the server",
             Place::Server => "at the server",
-            Place::Network => "on the way to the server",
+            Place::Network => "in the network between this host and the server",
         });
         let words: Vec<&str> = words.collect();
         // All proved causes apply, but only one of the remaining causes does.

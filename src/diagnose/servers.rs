@@ -17,6 +17,7 @@ mod verdict;
 mod visitor;
 
 use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,9 +29,10 @@ use self::state::{Diagnosis, State, Statistics, Subject};
 use super::gather::gather;
 use super::session::{Phase, Session, show_phase};
 use super::{bound, investigate, longest};
-use crate::causes::facts::Handshakes;
+use crate::causes::facts::{Handshakes, Origin};
+use crate::causes::voice::Voice;
 use crate::code::Code;
-use crate::doctor::survey::{Survey, Surveyed, survey};
+use crate::doctor::survey::{CheckKind, Survey, Surveyed, survey};
 use crate::output::write::write_text;
 use crate::plan::{Output, Plan};
 use crate::refusal::refusal;
@@ -180,7 +182,7 @@ fn diagnosis(
     options.verbose = verbose;
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
-    let facts = gather(plan, options, &surveyed.known_values, session);
+    let facts = gather(plan, options, &origin(surveyed), session);
     // If the server speaks no TLS, a check without TLS is right. sni-check can't make such a check.
     let tls = facts.tls.as_ref();
     let speaks_tls = tls.is_none_or(Handshakes::is_answered_in_tls);
@@ -191,6 +193,17 @@ fn diagnosis(
     }
     let (search, opinion) = investigate(facts, session);
     Ok(Diagnosis { search, opinion })
+}
+
+/// Returns what haproxy.cfg says about the server's check, in addition to its options.
+fn origin(surveyed: &Surveyed) -> Origin {
+    Origin {
+        known_values: Arc::clone(&surveyed.known_values),
+        voice: match surveyed.kind {
+            CheckKind::Own => Voice::Haproxy,
+            _ => Voice::SniCheck,
+        },
+    }
 }
 
 /// If the check connects to a different address and fails before its request, diagnoses the address and port
@@ -210,7 +223,7 @@ fn at_visitors(subject: &Subject<'_>, session: &Session) -> Option<Diagnosis> {
         return None;
     }
     let plan = Plan::new(&options, None, None, Output::default()).ok()?;
-    let facts = gather(plan, options, &surveyed.known_values, session);
+    let facts = gather(plan, options, &origin(surveyed), session);
     let (search, opinion) = investigate(facts, session);
     Some(Diagnosis { search, opinion })
 }

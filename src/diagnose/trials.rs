@@ -191,7 +191,7 @@ impl Candidate {
         let findings = findings.collect();
         let better = match facts.may_send(&self.plan) && self.attempt.result.is_ok() {
             true => facts_of_success(self.plan, self.options, self.attempt, facts, session),
-            false => gather(self.plan, self.options, &facts.known_values, session),
+            false => gather(self.plan, self.options, &facts.origin, session),
         };
         (findings, better)
     }

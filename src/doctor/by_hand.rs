@@ -1,5 +1,5 @@
-//! The options with which a person can make a server's check, and the `sni-check diagnose` command for the
-//! server.
+//! What repeats a server's check outside of HAProxy: options for sni-check, a `sni-check diagnose` command,
+//! and lines for another HAProxy.
 
 use std::ffi::OsStr;
 
@@ -35,8 +35,9 @@ pub(crate) fn diagnose(watch: &Watch, call: &DoctorOptions) -> String {
     shell(words)
 }
 
-/// Returns the options of a check by sni-check. The paths in them are the host's paths, even if HAProxy uses
-/// a chroot. Returns `None` if sni-check doesn't make the check, or refuses its options.
+/// Returns the options that repeat a check by sni-check on this host. File paths are the host's paths, even
+/// if HAProxy uses a chroot. The options contain the time limit and the SNI name, even if the check itself
+/// uses defaults. Returns `None` if sni-check doesn't make the check, or refuses its options.
 pub(crate) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
     let plan = &watch.own.as_ref()?.plan;
     let mut options = given(watch, jail)?;
@@ -61,7 +62,7 @@ pub(crate) fn given(watch: &Watch, jail: &Jail) -> Option<Options> {
             options.map_files(|file| jail.host_path(file));
             options
         }
-        // `sni-check serve` runs outside of HAProxy's chroot.
+        // `sni-check serve` runs outside of HAProxy's chroot, so its paths are the host's paths already.
         Check::Serve(check) => {
             let text = &check.options.as_ref()?.value;
             *handed::options(Carrier::Header, OsStr::new(text)).ok()?
@@ -80,9 +81,10 @@ pub(crate) fn traffic_name(watch: &Watch) -> Option<String> {
     }
 }
 
-/// Adds the address to dial, and the target. The target is the name that visitors' traffic sends, or else the
-/// check's SNI name or Host, or else the address. diagnose also tries this name. A check by sni-check with
-/// `--no-sni` sends the address as Host, so its target is the address.
+/// Sets the address to connect to, and the target. The target is the first of these names that is known: the
+/// SNI name of visitors' traffic, the check's SNI name, and the check's Host. If none of them is known, the
+/// target is the server's address, or `localhost` for a unix socket. The target is also the address for a
+/// check by sni-check with `--no-sni`, because such a check sends the address as Host.
 pub(crate) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Options {
     let name = traffic_name(watch).or_else(|| options.sni.clone());
     let host = watch.backend.settings.rules.host();
@@ -118,8 +120,8 @@ pub(crate) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Opt
     options
 }
 
-/// Returns the lines about a server for a HAProxy that runs outside of the chroot. The paths of unix sockets
-/// in these lines are the host's paths.
+/// Returns the lines about a server, for another HAProxy that runs outside of the chroot. The paths of unix
+/// sockets in these lines are the host's paths.
 pub(crate) fn lines(visit: &Visit, watch: &Watch) -> ServerLines {
     let mut lines = ServerLines::of(visit.reading, watch.backend, watch.server);
     if let Endpoint::Unix(path) = &watch.server.endpoint {
@@ -137,7 +139,8 @@ pub(crate) fn lines(visit: &Visit, watch: &Watch) -> ServerLines {
     lines
 }
 
-/// Returns `HOST:PORT` from an address and a port as HAProxy passes them to a check.
+/// Returns `HOST:PORT` for an address and a port that HAProxy passes to a check. Leaves out the port if it's
+/// empty, `0` or `NOT_USED`.
 fn target(address: &str, port: &str) -> String {
     let host = match address.contains(':') {
         true => format!("[{address}]"),

@@ -19,10 +19,10 @@ pub(crate) const REFUSED_REQUEST: &str = "check-refused-request";
 /// The id of the finding about a server that answers too late for the check. Only `--run` makes this finding.
 pub(crate) const LATE: &str = "check-time";
 
-/// The first words of a finding's text that says why sni-check refuses a check's options.
+/// How a finding's text begins if sni-check refuses the options in `external-check path`.
 pub(crate) const REFUSED_OPTIONS: &str = "the check would refuse its options: ";
 
-/// What a finding means for visitors.
+/// The consequence of the fault that a finding reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effect {
     /// HAProxy doesn't start.
@@ -31,11 +31,11 @@ pub(crate) enum Effect {
     Down,
     /// The check reports UP though visitors' requests fail.
     Up,
-    /// `Down` or `Up`; doctor can't know which.
+    /// `Down` or `Up`. doctor can't know which of them.
     Either,
     /// No check judges the server.
     Unchecked,
-    /// No harm, but worth knowing.
+    /// Nothing fails, but the operator should know the fact.
     Hint,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Sides {
     pub check: String,
 }
 
-/// A finding, in the words of the report.
+/// A finding, with the texts that the report shows.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
     /// `Problem` if the effect is certain.
@@ -86,14 +86,14 @@ pub(crate) struct Finding {
     /// What the operator sees in HAProxy's statistics, or what happens.
     pub shows: String,
     /// What HAProxy shows if the check is DOWN for this reason: a `check_status`, a `check_status` and a
-    /// code (`L7STS 404`), or a code of sni-check (`54`). Empty if anything is possible.
+    /// code (`L7STS 404`), or a code of sni-check (`54`). Empty if HAProxy may show anything.
     pub foretold: &'static [&'static str],
     /// What to do, or what to write instead.
     pub write: String,
-    /// The request that HAProxy's own check should send, if `write` says so.
+    /// The request that HAProxy's own check should send. `None` if `write` doesn't change the request.
     pub request: Option<Request>,
-    /// Two fixes: one changes how traffic connects, the other changes how the check connects. A run shows
-    /// which of the two fails, and so which fix is right.
+    /// Two alternative fixes, if doctor doesn't know which of them is right. A run can show whether the check
+    /// or traffic fails, and therefore which fix is right.
     pub sides: Option<Sides>,
     /// A shell command that makes the change. May be empty.
     pub paste: String,
@@ -131,7 +131,7 @@ impl Finding {
         Finding::new(Mark::Note, effect, what)
     }
 
-    /// Returns a finding that does no harm, but is worth knowing.
+    /// Returns a finding about a harmless fact that the operator should know.
     pub(crate) fn hint(what: impl Into<String>) -> Finding {
         Finding::new(Mark::Note, Effect::Hint, what)
     }
@@ -173,8 +173,9 @@ impl Finding {
         self
     }
 
-    /// Sets the fix for traffic and the fix for the check. The text has both until a run shows which of the
-    /// two fails. It advises changing traffic only if `condition` holds.
+    /// Sets the fix for traffic and the fix for the check. `write` then contains both: the fix for traffic if
+    /// `condition` is true, otherwise the fix for the check. Once a run shows whether traffic or the check
+    /// fails, `confirm` keeps only the right fix.
     pub(crate) fn write_for(mut self, condition: &str, sides: Sides) -> Finding {
         self.write = format!(
             "if {condition}: {}; otherwise: {}",
@@ -184,8 +185,8 @@ impl Finding {
         self
     }
 
-    /// Sets the fix for traffic and the fix for the check. The advice is to change the check, unless a run
-    /// shows that visitors fail.
+    /// Sets the fix for traffic and the fix for the check. `write` then contains the fix for the check, until
+    /// a run shows that visitors fail.
     pub(crate) fn write_check(mut self, sides: Sides) -> Finding {
         self.write.clone_from(&sides.check);
         self.sides = Some(sides);
@@ -215,8 +216,8 @@ impl Finding {
         about.any(|name| name.split('/').next() == Some(backend))
     }
 
-    /// Returns the line of the merged finding about one of these servers or backends, or else this finding's
-    /// own line.
+    /// Returns the line of the merged finding that is about one of these servers or backends. If there is no
+    /// such finding, returns this finding's own line.
     pub(crate) fn place_for(&self, names: [&str; 2]) -> Option<&Place> {
         let mut merged = self.merged.iter();
         let is_about = |about: &[String]| about.iter().any(|name| names.contains(&name.as_str()));
@@ -274,7 +275,6 @@ impl fmt::Display for Remark {
 }
 
 impl Remark {
-    /// Returns the part of a finding that diagnose shows.
     pub(crate) fn of(finding: &Finding) -> Remark {
         Remark {
             id: finding.id,

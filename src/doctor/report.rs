@@ -1,4 +1,4 @@
-//! Everything that doctor reports, in order, and the sentence that sums it up.
+//! The report: doctor's findings in their order, and the sentence that sums them up.
 
 pub(crate) mod annotations;
 pub(crate) mod messages;
@@ -14,14 +14,14 @@ use crate::output::mark::Mark;
 use super::finding::{Effect, Finding};
 use super::run::outcome::Runs;
 
-/// The id of the note that doctor prints last, as a single sentence, and doesn't count.
+/// The id of the hint that doctor prints last, as a single sentence. The summary doesn't count this hint.
 pub(crate) const LAST: &str = "runtime-servers";
 
 /// Everything that doctor reports.
 pub(crate) struct Report {
     /// The configuration files, as `-f`, HAProxy's unit or the running HAProxy's command line names them.
     pub files: Vec<String>,
-    /// How doctor knows these files. Empty if `-f` names them, or if doctor reads the usual file.
+    /// How doctor found these files. Empty if `-f` names them, or if doctor reads the usual file.
     pub found_by: String,
     /// Every file that doctor read.
     pub read: Vec<String>,
@@ -32,9 +32,9 @@ pub(crate) struct Report {
     /// The number of servers with HAProxy's own check.
     pub own: usize,
     pub findings: Vec<Finding>,
-    /// Backend and name of every server in the backends that doctor judges.
+    /// The backend and the name of every server that doctor examines.
     pub servers: Vec<(String, String)>,
-    /// `BACKEND/SERVER` of every server whose state a check decides.
+    /// `BACKEND/SERVER` for each server that HAProxy checks, or that follows a checked server (`track`).
     pub judged: BTreeSet<String>,
     /// Lines that doctor doesn't understand, and why.
     pub unclear: Vec<(Place, String)>,
@@ -64,7 +64,7 @@ impl Report {
         }
     }
 
-    /// Sums up what will happen, in one sentence.
+    /// Returns one sentence about what will happen.
     pub(crate) fn summary(&self) -> String {
         let mut parts = self.certain();
         let failed = self.runs.iter().flat_map(Runs::failed).count();
@@ -118,7 +118,7 @@ impl Report {
         text
     }
 
-    /// Returns the effects that are certain, with the number of servers for each effect.
+    /// Returns a text for each effect that is certain, with the number of servers for which it is certain.
     fn certain(&self) -> Vec<String> {
         let mut parts = Vec::new();
         let with = |effect: Effect| {
@@ -179,9 +179,9 @@ impl Report {
         parts
     }
 
-    /// Returns true if the check of this server is DOWN and its visitors fail, too. `effect` predicts only
-    /// one of these two failures, so the run must have seen the other failure. For `Effect::Either`, the run
-    /// must have seen both.
+    /// Returns true if the server's check is DOWN and its visitors fail as well. `Effect::Down` and
+    /// `Effect::Up` predict only one of these two failures, so the run must have seen the other failure. For
+    /// `Effect::Either`, the run must have seen both failures.
     fn fails_anyway(&self, effect: Effect, server: &str) -> bool {
         let runs = self.runs.iter();
         let mut runs = runs.flat_map(|runs| runs.checks.iter().chain(&runs.followers));
@@ -194,9 +194,9 @@ impl Report {
         })
     }
 
-    /// Returns the servers that findings are about. A finding that names a backend is about all servers of
-    /// the backend. If the finding is about a check, it leaves out servers without a check, unless no server
-    /// has a check. A finding without names is about the servers of all backends.
+    /// Returns the servers that the selected findings are about. A finding that names a backend is about all
+    /// servers of this backend. A finding without names is about the servers of all backends. If the finding
+    /// is about a check, only servers with a check count, unless none of the servers has a check.
     fn servers_of(&self, filter: impl Fn(&&Finding) -> bool) -> BTreeSet<String> {
         let full = |(backend, server): &(String, String)| format!("{backend}/{server}");
         let mut servers = BTreeSet::new();
@@ -219,13 +219,13 @@ impl Report {
     }
 }
 
-/// Returns `1 server is not checked`, `2 servers are not checked`.
+/// Returns `1 server is not checked` or `2 servers are not checked`, for example.
 fn not_checked(servers: usize) -> String {
     let verb = if servers == 1 { "is" } else { "are" };
     format!("{} {verb} not checked", many(servers, "server"))
 }
 
-/// Returns `1 server`, `2 servers`.
+/// Returns `1 server` or `2 servers`, for example.
 pub(crate) fn many(count: usize, word: &str) -> String {
     match count {
         1 => format!("1 {word}"),
@@ -233,9 +233,9 @@ pub(crate) fn many(count: usize, word: &str) -> String {
     }
 }
 
-/// Merges equal findings and lists all their servers. Unset variables come first, then effects that are
-/// certain, then possible effects, and then hints. In each group, what prevents HAProxy from starting comes
-/// first.
+/// Merges equal findings and lists all their servers. The finding about unset variables comes first. Then
+/// come findings with a certain effect, findings with a possible effect, and hints. In each group, findings
+/// that prevent HAProxy from starting come first.
 pub(crate) fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::new();
     for finding in findings {

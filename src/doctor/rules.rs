@@ -1,4 +1,4 @@
-//! The table of rules. A new rule needs a function, a row here, and a row in docs/json.md.
+//! The table of rules. A new rule needs a function, a row in this table, and a row in docs/json.md.
 
 pub(crate) mod advice;
 pub(crate) mod align;
@@ -23,6 +23,7 @@ pub(crate) mod requests;
 pub(crate) mod rule;
 pub(crate) mod serve_files;
 mod serve_rules;
+pub(crate) mod shared;
 pub(crate) mod tls_versions;
 
 use self::rule::{Look, Rule};
@@ -170,8 +171,8 @@ pub(crate) fn findings(visit: &Visit) -> Vec<Finding> {
     RULES.iter().flat_map(|rule| rule.findings(visit)).collect()
 }
 
-/// For each finding that a server is or may be DOWN, adds the servers that follow this server (`track`),
-/// because HAProxy gives them the same state.
+/// If a finding says that a server is or may be DOWN, adds the servers that follow this server (`track`) to
+/// the finding, because HAProxy gives them the same state.
 pub(crate) fn add_trackers(findings: &mut [Finding], visit: &Visit) {
     let is_down = |found: &&mut Finding| matches!(found.effect, Effect::Down | Effect::Either);
     for found in findings.iter_mut().filter(is_down) {
@@ -196,8 +197,8 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Vec<Finding> {
     rules.flat_map(|rule| rule.of_check(visit, watch)).collect()
 }
 
-/// The id of a rule, and the id of the cause in the catalogue that the rule is about. `explain` and
-/// `diagnose` say more about causes.
+/// The ids of rules, each with the id of the cause in the catalogue that the rule is about. `explain` and
+/// `diagnose` say more about this cause.
 const CAUSES: &[(&str, &str)] = &[
     ("no-insecure-fork-wanted", "fork-not-allowed"),
     ("nofile", "too-many-descriptors"),

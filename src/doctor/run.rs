@@ -30,7 +30,6 @@ use crate::haproxy::config::external::ExternalCheck;
 use self::outcome::{Doubt, Outcome, Ran, Runs, Trap, Visitor};
 use super::by_hand;
 use super::visit::jail::Jail;
-use super::visit::path_options::is_ours;
 use super::visit::{Visit, Watch};
 
 /// How many checks run in parallel.
@@ -73,8 +72,8 @@ pub(crate) fn possible() -> Result<()> {
     }
 }
 
-/// Runs the checks in parallel. The results of external checks come first, then those of checks by serve,
-/// then those of HAProxy's own checks. Like HAProxy, doctor doesn't check a disabled server.
+/// Runs the checks in parallel. The results are in this order: external checks, checks by serve, HAProxy's
+/// own checks. Like HAProxy, doctor doesn't check a disabled server.
 pub(crate) fn all(visit: &Visit) -> Runs {
     let jobs = || {
         let active = visit.active();
@@ -84,7 +83,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
         jobs().partition(|watch| watch.server.endpoint.name().is_none() || has_address(watch));
     let jobs = || jobs.iter().copied();
     let external = jobs().filter(|watch| matches!(watch.check, Check::External(_)));
-    // Without the address of serve, HAProxy asks the server itself.
+    // If the check has no address of serve, HAProxy connects to the server itself.
     let asks = |check: &Check| matches!(check, Check::Serve(serve) if serve.connect.is_some());
     let served = jobs().filter(|watch| asks(&watch.check));
     let jobs: Vec<&Watch> = external.chain(served).collect();
@@ -127,12 +126,12 @@ pub(crate) fn all(visit: &Visit) -> Runs {
     }
 }
 
-/// Asks HAProxy for the results of its own checks, and for what visitors get. Adds the results to `done`, and
-/// those of the servers that follow a checked server to `followers`. Returns a sentence for each check
-/// without a result.
+/// Asks HAProxy for the results of its own checks, and for what visitors get. Adds these results to `done`.
+/// Adds each server that follows a checked server (`track`) to `followers`, with the result of the followed
+/// server. Returns one sentence for each check without a result.
 ///
 /// # Errors
-/// doctor can't ask HAProxy. The text says why.
+/// doctor can't ask HAProxy. The error says why.
 fn with_haproxy(
     visit: &Visit,
     done: &mut Vec<Ran>,
@@ -152,8 +151,9 @@ fn with_haproxy(
     };
     let watches = visit.followers.iter().map(|follower| &follower.watch);
     let watches = visit.active().chain(watches).filter(is_asked);
-    // doctor writes all lines into one section, and there `option httpchk` always sends a request. So doctor
-    // can't repeat a check that sends no request.
+    // A check sends no request if http-check lines replace the `option httpchk` of another section. doctor
+    // writes all lines into one section, where this option always sends a request. So doctor can't repeat
+    // such a check.
     let (silent, watches): (Vec<&Watch>, Vec<&Watch>) = watches.partition(|watch| {
         matches!(&watch.check, Check::Own(own) if matches!(own.protocol, Protocol::Http { sends_request: false, .. }))
     });
@@ -211,8 +211,8 @@ fn with_haproxy(
     Ok(limits)
 }
 
-/// Finds out if visitors are served while HAProxy resumes the TLS session of its check for them. If they
-/// aren't, it is certain that they fail.
+/// Finds out if the server still serves visitors while HAProxy resumes the TLS session of its check for them.
+/// If it doesn't, it is certain that visitors fail.
 fn settle_sessions(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     let doubted = done.iter_mut().filter_map(|ran| {
         let watch = watches.iter().copied().find(|watch| ran.is_of(watch))?;
@@ -231,8 +231,8 @@ fn settle_sessions(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     }
 }
 
-/// For each of HAProxy's own checks that contradicts what visitors get, or whose Host may be wrong, looks for
-/// a change that makes the check UP. Adds this change to the result of the check.
+/// Looks for changes that make HAProxy's own failed checks UP. Does this only for a check that contradicts
+/// what visitors get, or whose Host may be wrong. Stores the change in the result of the check.
 fn explain(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     let down = done.iter_mut().filter_map(|ran| {
         let watch = watches.iter().copied().find(|watch| ran.is_of(watch))?;
@@ -247,8 +247,8 @@ fn explain(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     }
 }
 
-/// Runs a check that HAProxy doesn't run yet, if doctor may run checks. Returns what to do first if the check
-/// fails, or if this host can't resolve the server's name.
+/// With `--run`, tries a check that HAProxy doesn't run yet. If the check fails, or if this host can't
+/// resolve the server's name, returns what the operator should do before switching the check on.
 pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
     // If sni-check refuses the options, the findings already say why.
     let is_own = matches!(watch.check, Check::Own(_));
@@ -275,8 +275,8 @@ pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
     (!outcome.is_up()).then(|| format!("fix the check, which would be {failed}"))
 }
 
-/// Describes the result of HAProxy's own check. `why` is HAProxy's explanation. An `expect` rule may show any
-/// status (`error-status`, `ok-status`).
+/// Describes the result of HAProxy's own check. `why` is HAProxy's explanation. An `expect` rule can choose
+/// the status that HAProxy shows (`error-status`, `ok-status`), so the status alone may not say what failed.
 fn own_meaning(watch: &Watch, outcome: Outcome, why: &str) -> &'static str {
     let is_other = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Other);
     let shakes_hands = is_other || watch.connections.iter().any(|check| check.tls.is_some());
@@ -288,7 +288,7 @@ fn own_meaning(watch: &Watch, outcome: Outcome, why: &str) -> &'static str {
         ("SOCKERR", _) => "HAProxy's own check can't connect, or its connection is closed early",
         ("L6RSP" | "L6TOUT", _) if shakes_hands => "the TLS handshake of HAProxy's own check fails",
         ("L6RSP" | "L6TOUT", _) => "a rule of HAProxy's own check fails, and shows this status",
-        ("L7STS", _) => "HAProxy's own check gets another status or content than it expects",
+        ("L7STS", _) => "HAProxy's own check gets a status or content that it does not expect",
         ("L7RSP", _) => "HAProxy's own check gets no valid response",
         ("L7OKC", Some(404)) => {
             "HAProxy's own check gets 404, so http-check disable-on-404 keeps new visitors away"
@@ -307,7 +307,8 @@ fn has_address(watch: &Watch) -> bool {
     address.parse::<IpAddr>().is_ok()
 }
 
-/// Returns sentences about checks that didn't run, and about how these runs may differ from HAProxy's.
+/// Returns sentences about checks that didn't run, and about how the other checks ran differently from
+/// HAProxy's checks.
 fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<String> {
     let mut limits = not_run(unresolved);
     if !exact {
@@ -342,8 +343,8 @@ fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<
     limits
 }
 
-/// Explains why checks didn't run, with one sentence for the servers that have the same reason. HAProxy
-/// doesn't check a server without an address, so doctor doesn't either.
+/// Returns one sentence for each reason why checks didn't run, with the names of the servers. HAProxy doesn't
+/// check a server without an address, so doctor doesn't either.
 fn not_run(unresolved: &[&Watch]) -> Vec<String> {
     let mut reasons = BTreeMap::<String, Vec<String>>::new();
     for watch in unresolved {
@@ -377,7 +378,7 @@ fn one(watch: &Watch, visit: &Visit) -> Ran {
         }
         Check::External(check) => {
             let (outcome, said) = external(check, visit);
-            let ours = is_ours(check, visit.jail);
+            let ours = !watch.runs_other_program;
             (outcome, meaning(outcome, ours), said, ours)
         }
         _ => (Outcome::NotRun, String::new(), String::new(), false),

@@ -37,11 +37,11 @@ use crate::output::mark::Mark;
 pub(crate) struct Survey {
     /// The configuration files, as `-f`, HAProxy's unit or the running HAProxy's command line names them.
     pub files: Vec<String>,
-    /// How doctor knows these files. Empty if `-f` names them, or if doctor reads the usual file.
+    /// How doctor found these files. Empty if `-f` names them, or if doctor reads the usual file.
     pub found_by: String,
     /// Why HAProxy doesn't start with this configuration, if doctor finds a reason.
     pub refusal: Option<Remark>,
-    /// The addresses of the `stats socket` lines, in their order.
+    /// The addresses of the `stats socket` lines, in the order of these lines.
     pub sockets: Vec<String>,
     pub servers: Vec<Surveyed>,
 }
@@ -69,16 +69,18 @@ pub(crate) struct Surveyed {
     pub address: String,
     /// True if HAProxy checks the server. False if the server follows another server (`track`).
     pub is_checked: bool,
-    /// The server that decides the state of this server, if it has `track`: the last server in the chain.
+    /// The server whose check decides the state of this server, if this server has `track`. If servers track
+    /// each other in a chain, this is the last server of the chain.
     pub tracks: Option<String>,
     /// True if HAProxy refuses the server line.
     pub is_refused: bool,
     /// The unset variables that the lines about the server use.
     pub unset: Vec<String>,
     pub kind: CheckKind,
-    /// The options with which sni-check makes this check by hand, or why it can't make the check.
+    /// The options for making this check with sni-check by hand, or why sni-check can't make the check.
     pub call: Result<Box<Options>, String>,
-    /// True if HAProxy's own check waits for a response, but sends no request. The server is then always DOWN.
+    /// True if HAProxy's own check waits for a response, but sends no request. The server is then always
+    /// DOWN.
     pub waits_without_request: bool,
     /// The check that the operator most likely meant, if sni-check can't make the written check.
     pub meant: Option<Box<Meant>>,
@@ -91,12 +93,12 @@ pub(crate) struct Surveyed {
     /// True if the configuration says which SNI visitors' connections send.
     pub knows_sni: bool,
     /// The Host that the frontends give to every request, or else the names that visitors ask for. Empty if
-    /// doctor knows no such name.
+    /// doctor knows neither of them.
     pub hosts: Vec<String>,
     pub lines: ServerLines,
-    /// The word that keeps visitors from the server: `disabled`, or `weight` with the value 0.
+    /// The word that keeps visitors away from the server: `disabled`, or `weight` with the value 0.
     pub idle: Option<&'static str>,
-    /// The words of the server that are in a `default-server` line, with the place of that line.
+    /// The server's words that come from a `default-server` line, each with the place of this line.
     pub inherited: Vec<(String, Place)>,
     /// The words of the check's lines that come from variables.
     pub written: Arc<Written>,
@@ -106,24 +108,24 @@ pub(crate) struct Surveyed {
     pub agent: Option<Agent>,
     /// The steps of a check with several `connect` rules. Empty for any other check.
     pub steps: Vec<Step>,
-    /// The places of the rules that belong to steps other than the step in `call`.
+    /// The places of the rules that belong to other steps than the step that `call` makes.
     pub other_steps: Vec<Place>,
     /// The changes that haproxy.cfg itself suggests.
     pub suggestions: Vec<Suggestion>,
     /// The values of the configuration that diagnose tries for this server.
     pub known_values: Arc<[KnownValue]>,
-    /// What doctor finds about the server, its backend or all servers, without hints.
+    /// The findings about the server, its backend or all servers, without hints.
     pub findings: Vec<Remark>,
-    /// Why the check should connect where visitors connect. `None` if it already does, or if doctor doesn't
-    /// know where the check connects.
+    /// Why the check should connect where visitors connect. `None` if the check already does so, or if doctor
+    /// doesn't know where the check connects.
     pub elsewhere: Option<String>,
     /// HAProxy's own check without `addr` and `port`, which then connects where visitors connect. `None` if
     /// the check has neither of these words.
     pub at_visitors: Option<AtVisitors>,
     /// True if HAProxy runs its external checks in a chroot.
     pub is_jailed: bool,
-    /// The findings that prevent HAProxy from starting an external check, and then what is wrong with the
-    /// check's options and their files. Empty if HAProxy can start the check.
+    /// The findings about what prevents HAProxy from starting an external check, followed by the findings
+    /// about the check's options and their files. Empty if HAProxy can start the check.
     pub obstacles: Vec<Remark>,
 }
 
@@ -145,8 +147,8 @@ impl Surveyed {
         findings.find(|finding| is_served && finding.is_down)
     }
 
-    /// Limits diagnose to one step of the check: `call` then makes this step, and diagnose changes only its
-    /// rules.
+    /// Limits diagnose to one step of the check. `call` then makes only this step, and diagnose changes only
+    /// the rules of this step.
     pub(crate) fn choose(&mut self, step: Step) {
         self.call = step.call;
         self.meant = None;
@@ -156,7 +158,7 @@ impl Surveyed {
         self.other_steps = step.others;
     }
 
-    /// Returns the lines about the check, without those of other steps.
+    /// Returns the lines about the check, without the lines of other steps.
     pub(crate) fn rules(&self) -> impl DoubleEndedIterator<Item = &Rule> + Clone {
         let rules = self.lines.rules.iter();
         rules.filter(|rule| !self.is_of_other_step(rule))
@@ -290,8 +292,8 @@ const PROGRAM: [&str; 4] = [
     "selinux",
 ];
 
-/// Returns what prevents HAProxy from starting the check, and then what is wrong with the check's options and
-/// their files. Returns nothing if HAProxy can start the check.
+/// Returns the findings about what prevents HAProxy from starting the check, followed by the findings about
+/// the check's options and their files. Returns nothing if HAProxy can start the check.
 fn obstacles(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
     let is_one = |finding: &&Finding| finding.mark == Mark::Problem && is_about(watch, finding);
     let of_program = found.iter().filter(is_one);
@@ -331,7 +333,7 @@ fn unset(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<String> {
     names
 }
 
-/// Returns the server's words that come from a `default-server` line, with the place of that line.
+/// Returns the server's words that come from a `default-server` line, each with the place of this line.
 fn inherited(watch: &Watch, lines: &ServerLines) -> Vec<(String, Place)> {
     let words = lines.words.iter().map(|(word, _)| word.as_str());
     let words = words.chain(idle(watch)).filter_map(|word| {

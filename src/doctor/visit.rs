@@ -49,11 +49,12 @@ pub(crate) struct Visit<'a> {
     pub followers: Vec<Follower<'a>>,
     /// Returns what the rules find about a check, even if `check` is missing on the server line.
     pub judge: fn(&Visit, &Watch) -> Vec<Finding>,
-    /// Runs a check that HAProxy doesn't run yet, and returns what to do first if it fails.
+    /// Tries a check that HAProxy doesn't run yet. If the check fails, returns what the operator should do
+    /// before switching it on.
     pub try_check: fn(&Visit, &Watch) -> Option<String>,
 }
 
-/// A server, the check that its backend describes, and what visitors' traffic does.
+/// A server, the check that its backend describes, and how visitors' traffic connects to the server.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
     pub backend: &'a Backend,
@@ -62,21 +63,25 @@ pub(crate) struct Watch<'a> {
     /// that it follows (`track`).
     pub describes: &'a Backend,
     pub check: Check<'a>,
+    /// True for an external check with a program other than sni-check. doctor can't know what such a program
+    /// checks.
+    pub runs_other_program: bool,
     pub traffic: Connection,
     /// How the check connects to the server. Empty if doctor doesn't know this.
     pub connections: Vec<Connection>,
     /// The options and the plan, if sni-check makes the check and accepts its options.
     pub own: Option<Accepted>,
-    /// Why sni-check refuses the check's options, or can't use their files.
+    /// What is wrong with the options of a check by sni-check, or with the files that the options name. May
+    /// also contain notes about options that sni-check accepts.
     pub refusals: Vec<Finding>,
 }
 
-/// A server whose state is that of another server (`track`).
+/// A server to which HAProxy gives the state of another server (`track`).
 #[derive(Debug)]
 pub(crate) struct Follower<'a> {
-    /// The `track` word.
+    /// The value of `track`, and its place.
     pub track: &'a At<String>,
-    /// The name of the server that is checked.
+    /// `BACKEND/SERVER` of the server that HAProxy checks.
     pub followed: String,
     /// The traffic of this server, and the check of the followed server.
     pub watch: Watch<'a>,
@@ -90,7 +95,7 @@ impl<'a> Visit<'a> {
         self.config.backends.iter().filter(whole)
     }
 
-    /// Returns the servers of these backends, each with its check and its traffic.
+    /// Returns every server of [`backends`](Visit::backends), with its check and its traffic.
     pub(crate) fn find_watches(&self) -> Vec<Watch<'a>> {
         let watches = |backend: &'a Backend| {
             let servers = backend.servers.iter();
@@ -123,9 +128,7 @@ impl<'a> Visit<'a> {
         let check = Check::of(self.reading, backend, server);
         let (own, refusals) = match &check {
             // An empty chroot contains no program and no files to examine.
-            Check::External(check)
-                if path_options::is_ours(check, self.jail) && !self.has_empty_chroot() =>
-            {
+            Check::External(check) if path_options::is_ours(check) && !self.has_empty_chroot() => {
                 path_options::judge(check, self.jail, &self.config.global)
             }
             Check::Serve(check) => serve_options::judge(check, server, self.serving),
@@ -137,25 +140,31 @@ impl<'a> Visit<'a> {
             backend,
             server,
             describes: backend,
+            runs_other_program: match &check {
+                Check::External(check) => path_options::runs_other_program(check, self.jail),
+                _ => false,
+            },
             check,
             own,
             refusals,
         };
         watch.connections = match (&watch.check, &watch.own) {
             (Check::Own(own), _) => own.connections.clone(),
-            (_, Some(accepted)) => vec![watch.connection_of(accepted)],
+            (_, Some(accepted)) if !watch.runs_other_program => {
+                vec![watch.connection_of(accepted)]
+            }
             _ => Vec::new(),
         };
         watch
     }
 
-    /// Returns the server whose check decides the state of this server, because of `track`. Returns `None` if
-    /// the server has no `track`, or if `track` names a server that doesn't exist.
+    /// Returns the server whose check decides the state of this server because of `track`. Returns `None` if
+    /// the server has no `track`, or if `track` names an unknown server.
     pub(crate) fn followed(&self, watch: &Watch) -> Option<&Watch<'a>> {
         let named = |name: String| self.watches.iter().find(|watch| watch.name() == name);
         let mut found = named(watch.tracked()?)?;
         // HAProxy refuses a configuration in which servers track each other in a circle. doctor still
-        // examines it, so this loop needs a limit.
+        // examines such a configuration, so this loop needs a limit.
         for _ in 0..self.watches.len() {
             let Some(name) = found.tracked() else { break };
             found = named(name)?;
@@ -196,8 +205,8 @@ impl<'a> Visit<'a> {
         self.watches.iter().filter(of_backend)
     }
 
-    /// Returns the backend's name if HAProxy checks all its servers or no server, or else the names of the
-    /// servers that it checks.
+    /// Returns the names of the servers of a backend that HAProxy checks. If HAProxy checks all of them or
+    /// none of them, returns only the backend's name.
     pub(crate) fn checked_of(&self, backend: &Backend) -> Vec<String> {
         let (checked, others): (Vec<&Watch>, Vec<&Watch>) = self
             .watches_of(backend)
@@ -220,13 +229,13 @@ impl<'a> Visit<'a> {
         self.config.external().map(|backend| backend.name.clone())
     }
 
-    /// Returns true if the chroot is always empty (`chroot auto`, 3.5 and later).
+    /// Returns true if HAProxy enters an empty chroot (`chroot auto`, HAProxy 3.5 and later).
     pub(crate) fn has_empty_chroot(&self) -> bool {
         let chroot = self.config.global.chroot.as_ref();
         chroot.is_some_and(|chroot| chroot.value == "auto") && self.haproxy.at_least(3, 5)
     }
 
-    /// Returns true if HAProxy can start a program. Since 2.2, a HAProxy without `insecure-fork-wanted` can
+    /// Returns true if HAProxy can start a program. Without `insecure-fork-wanted`, HAProxy 2.2 and later can
     /// do so only as root.
     pub(crate) fn can_fork(&self) -> bool {
         let forbidden = self.config.global.insecure_fork.is_none() && self.haproxy.at_least(2, 2);
@@ -263,7 +272,8 @@ impl Watch<'_> {
         }
     }
 
-    /// Returns the line with the options of a check by sni-check, or else the server line.
+    /// Returns the line with the options of a check by sni-check. Returns the server line if there is no such
+    /// line.
     pub(crate) fn options_place(&self) -> &Place {
         let path = self.describes.settings.path.as_ref();
         let found = match &self.check {
@@ -293,7 +303,7 @@ impl Watch<'_> {
         list.all("connect").next()
     }
 
-    /// Returns how sni-check connects with these options.
+    /// Returns how a check by sni-check connects with these options.
     fn connection_of(&self, accepted: &Accepted) -> Connection {
         let Accepted { options, plan } = accepted;
         let at = |text: String| At::new(text, self.options_place());

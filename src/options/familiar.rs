@@ -1,6 +1,6 @@
 //! Options of curl, openssl and HAProxy that people type out of habit.
 
-/// Familiar options, each with sni-check's option of the same meaning.
+/// Familiar options, each with the option of sni-check that has the same meaning.
 const FAMILIAR: &[(&[&str], &str)] = &[
     (
         &[

@@ -1,8 +1,8 @@
 //! The options that haproxy.cfg passes to a check as one text. A check that HAProxy runs receives
 //! them in `external-check path`. `sni-check serve` receives them in the header `X-Check-Options`.
 //!
-//! The check, serve, diagnose and doctor all read this text here. So doctor refuses exactly what
-//! the check and serve refuse.
+//! The check, serve, diagnose and doctor all use this module. So doctor refuses exactly what the check
+//! and serve refuse.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl Carrier {
             Part::Fault(_) => return None,
         };
         match *option {
-            "--help" => Some(refusal("--help", "is for people", "leave it out here")),
+            "--help" => Some(refusal("--help", "checks nothing", "leave it out here")),
             "--version" => Some(version_checks_nothing()),
             option => foreign(self.command(), option)
                 .or_else(|| self.variable(value?))
@@ -300,11 +300,11 @@ mod tests {
             let mut rest = error.as_str();
             for part in [
                 "does not begin with an option",
-                "Also: --sni has no value, --uri follows; ",
+                "Also: --sni has no value before --uri; ",
                 &format!("Also: `x` in {name} belongs to no option; "),
                 "Also: --timeout 90q is not a time; ",
                 "Also: --color is for diagnose. ",
-                "Also: --help is for people; ",
+                "Also: --help checks nothing; ",
             ] {
                 let at = rest.find(part).unwrap_or_else(|| panic!("{part}: {error}"));
                 rest = &rest[at + part.len()..];

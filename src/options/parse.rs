@@ -207,7 +207,7 @@ fn split<'a>(
 
 fn without_value(name: &str, next: Option<&str>) -> Error {
     let what = match next {
-        Some(next) => format!("has no value, {next} follows"),
+        Some(next) => format!("has no value before {next}"),
         None => "has no value".to_owned(),
     };
     refusal(name, what, SET_THE_VARIABLE)
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn a_value_may_begin_with_a_dash_but_not_be_an_option() {
         assert_eq!(options("--body -1").body.as_deref(), Some("-1"));
-        assert!(refusal("--sni --uri /").contains("--sni has no value, --uri follows"));
+        assert!(refusal("--sni --uri /").contains("--sni has no value before --uri"));
         assert!(refusal("--uri").contains("--uri has no value"));
     }
 
@@ -298,7 +298,7 @@ mod tests {
         let text = refusal("--snl a --timeout 5x --sni --port 0 h --quiet=1");
         for part in [
             "--snl is not an option; did you mean --sni? Also: --timeout 5x is not a time; ",
-            ". Also: --sni has no value, --port follows; ",
+            ". Also: --sni has no value before --port; ",
             ". Also: --port 0 is not a port; ",
             ". Also: --quiet accepts no value; ",
         ] {

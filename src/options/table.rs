@@ -78,8 +78,8 @@ struct Files {
 }
 
 impl Files {
-    /// Splits a value into the text before a file's path, and the path. Returns `None` if the value isn't a
-    /// file.
+    /// Splits a value into the text before a file's path, and the path. Returns `None` if the value doesn't
+    /// name a file.
     fn split<'a>(&self, value: &'a str) -> Option<(&'static str, &'a str)> {
         match (value.strip_prefix('@'), self.after_at) {
             (Some(path), true) => Some(("@", path)),

@@ -1,4 +1,4 @@
-//! The types of option values. A value that HAProxy has too is written as in HAProxy.
+//! The types of option values. If HAProxy has such a value, sni-check reads it in HAProxy's form.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -191,7 +191,7 @@ pub struct Size(pub u32);
 
 impl Size {
     /// The largest size, 1 MiB. Pages for health checks are smaller. On a larger page, a regular expression
-    /// would search longer before we can look at the clock, and so could miss the deadline.
+    /// would search longer before we can check the clock, and so could miss the deadline.
     const LARGEST: u32 = 1 << 20;
 }
 

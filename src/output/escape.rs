@@ -56,7 +56,7 @@ pub(crate) fn json(value: &Value) -> String {
 /// control characters, direction marks (Unicode Standard Annex 9), tags, and invisible, private,
 /// unassigned or combining characters.
 ///
-/// The standard library knows all of them except the fillers, which look blank but count as visible.
+/// The standard library detects all of them except the fillers, which look blank but count as visible.
 fn misleads(c: char) -> bool {
     let is_filler = matches!(
         c,

@@ -1,7 +1,7 @@
 //! Prepares an output and an exit code for each phase, in case the kernel's timer ends the check in
 //! that phase.
 //!
-//! Output and code are the same as if the check itself reported a time-out.
+//! The output and the code are the same as if the check itself reported a time-out.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -65,7 +65,7 @@ fn reading(
     };
     let line = format!(
         "{subject}options and files were not read within {within}; \
-         name plain files on a local disk; total "
+         use regular files on a local disk; total "
     );
     let mut texts = log(output, &line, timeout);
     let line = format!("sni-check: {line}");
@@ -161,7 +161,7 @@ fn object(to: Channel, plan: &Plan, timed_out: Failure, seen: &mut Seen) -> Text
     Text::new(to, &format!("{before}{key}"), after)
 }
 
-/// Sets the exit code to the code of the known verdict. If the timer goes off now, it prints nothing, because
+/// Sets the exit code to the code of the known verdict. If the timer expires now, it prints nothing, because
 /// the check itself is about to print the verdict.
 pub(crate) fn decided(code: Code) {
     on_expiry(Expiry {

@@ -106,9 +106,9 @@ fn sni(plan: &Plan) -> String {
             .as_ref()
             .is_none_or(|sni| sni.as_ref() != verified)
         {
-            // With neither an SNI name nor --verify-host, sni-check verifies the server's address, and also
-            // compares it with the certificate's IP addresses. A value of --verify-host is compared only as
-            // text.
+            // With neither an SNI name nor --verify-host, sni-check verifies the server's address. Only this
+            // address is also compared with the certificate's IP addresses. A value of --verify-host is
+            // always text.
             let option = match verification.name {
                 VerifiedName::Text(_) => "verify-host",
                 VerifiedName::Address(_) => "verify-address",

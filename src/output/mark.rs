@@ -10,11 +10,11 @@ use crate::output::wrap::paragraph;
 /// The severity of a line in a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
-    /// As it should be.
+    /// Nothing is wrong.
     Ok,
-    /// Worth knowing.
+    /// Nothing is wrong, but the reader should know it.
     Note,
-    /// Wrong.
+    /// Something is wrong.
     Problem,
 }
 

@@ -5,7 +5,7 @@ const WIDTH: usize = 80;
 
 /// Appends `text` after `label`, wrapped. Further lines are indented to the start of the text.
 ///
-/// A word longer than a line isn't broken, because users copy names and paths from here.
+/// A word longer than a line isn't broken, because users copy names and paths from the output.
 pub fn paragraph(out: &mut String, label: &str, text: &str) {
     let indent = label.chars().count();
     out.push_str(label);

@@ -32,8 +32,8 @@ pub(super) fn priority() -> &'static str {
     if is_journal { "<3>" } else { "" }
 }
 
-/// Writes `text` and a newline in one write, or drops the text. Cuts off what doesn't fit into one
-/// write. A reader that is gone or doesn't read must not change the exit code or delay the check
+/// Writes `text` and a newline in one write, or drops the text. Cuts off the end of a text that doesn't fit
+/// into one write. A reader that is gone or doesn't read must not change the exit code or delay the check
 /// past its deadline.
 pub fn write_line(to: impl AsFd, text: &str) {
     let mut end = text.len().min(ATOMIC_WRITE - 1);

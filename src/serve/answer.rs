@@ -1,5 +1,5 @@
-//! The answer to HAProxy. The status and the header X-Check-Code say if the server is healthy. HAProxy shows
-//! the code and the reason from the answer's headers.
+//! The answer to HAProxy. The status and the header X-Check-Code say whether the server is healthy. HAProxy
+//! shows the code and the reason from the answer's headers.
 
 use crate::code::Code;
 use crate::output;

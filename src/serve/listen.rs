@@ -23,7 +23,7 @@ use crate::haproxy::account;
 use crate::refusal::refusal;
 use crate::start;
 
-/// The length of the queue of new connections. All servers of an HAProxy may connect at the same
+/// The length of the queue of new connections. HAProxy may start the checks of all its servers at the same
 /// moment.
 const BACKLOG: i32 = 4096;
 const DEFAULT_MODE: SocketMode = SocketMode(0o660);
@@ -41,7 +41,7 @@ pub(super) struct Listener {
 ///
 /// # Errors
 ///
-/// No address is given, or serve can't listen on an address, or isn't allowed to.
+/// No address is given, or serve can't or mustn't listen on an address.
 pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
     let wanted = options.listen.iter().map(|text| ListenAddress::parse(text));
     let wanted = wanted.collect::<Result<Vec<_>>>()?;
@@ -90,7 +90,8 @@ pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
         None => Ok(inherited),
         Some(address) => {
             let what = "is not among the sockets that systemd passes";
-            let write = "write the address of its ListenStream=, or leave it out";
+            let write =
+                "write the address in ListenStream= of the socket unit, or leave --listen out";
             Err(refusal(format!("--listen {address}"), what, write))
         }
     }
@@ -136,7 +137,7 @@ impl Listener {
                 let group = options.group.as_deref().map(group).transpose()?;
                 let fd = bind_unix(path).map_err(|error| failed(&error))?;
                 let opened = open_to(path, options, group);
-                // Don't leave behind a socket file on which no server listens.
+                // Don't leave behind a socket file on which no process listens.
                 opened.inspect_err(|_| _ = fs::remove_file(path))?;
                 (fd, file_of(path))
             }
@@ -186,7 +187,7 @@ impl std::fmt::Display for Listener {
 }
 
 impl Drop for Listener {
-    /// Removes the file of the socket, unless another server has replaced it.
+    /// Removes the socket's file, if serve created it and no other process has replaced it.
     fn drop(&mut self) {
         if let ListenAddress::Unix(path) = &self.address
             && self.file.is_some()
@@ -229,7 +230,7 @@ fn open_to(path: &Path, options: &ServeOptions, group: Option<Gid>) -> Result<()
     })
 }
 
-/// Removes the socket file of a server that no longer runs.
+/// Removes the socket file of a process that no longer runs.
 fn remove_stale(path: &Path) -> Result<()> {
     let Ok(found) = fs::symlink_metadata(path) else {
         return Ok(());

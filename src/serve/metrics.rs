@@ -35,7 +35,7 @@ struct Figures {
     certificates: HashMap<(String, String), End>,
 }
 
-/// When the first certificate of a server's chain expires.
+/// The earliest time at which a certificate of a server's chain expires.
 #[derive(Debug)]
 struct End {
     /// The time, in seconds since the epoch.
@@ -49,7 +49,7 @@ impl Metrics {
         *self.lock().checks.entry(code.number()).or_default() += 1;
     }
 
-    /// Counts a check, and remembers when the first certificate of its server's chain expires.
+    /// Counts a check, and remembers the earliest time at which a certificate of its server's chain expires.
     pub fn add(&self, plan: &Plan, verdict: &Verdict) {
         let chain = verdict.seen.chain.iter();
         let ends = chain.filter_map(|der| Some(Certificate::read(der)?.not_after));
@@ -90,8 +90,8 @@ impl Metrics {
 }
 
 impl Figures {
-    /// Remembers when the first certificate of a server's chain expires, unless too many servers are
-    /// remembered.
+    /// Remembers the earliest time at which a certificate of a server's chain expires, unless too many
+    /// servers are remembered.
     fn remember(&mut self, name: (String, String), at: i64, now: Instant) {
         if self.certificates.len() >= SERVERS {
             self.forget(now);
@@ -117,7 +117,7 @@ impl Figures {
             let label = format!("code=\"{}\"", code.number());
             line(text, "checks_total", &label, &number.to_string());
         }
-        let help = "How long checks took, counted from HAProxy's connection.";
+        let help = "How long checks took, from HAProxy's connection to the result.";
         about(text, "check_duration_seconds", "histogram", help);
         let bucket = "check_duration_seconds_bucket";
         for (most, number) in BUCKETS.into_iter().zip(self.buckets) {
@@ -134,7 +134,8 @@ impl Figures {
             &self.count.to_string(),
         );
         let name = "certificate_end_timestamp_seconds";
-        let help = "When the first certificate of the server's chain expires, in Unix time.";
+        let help =
+            "The earliest time at which a certificate of the server's chain expires, in Unix time.";
         about(text, name, "gauge", help);
         let mut ends: Vec<_> = self.certificates.iter().collect();
         ends.sort_unstable_by_key(|(names, _)| *names);

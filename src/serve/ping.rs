@@ -1,5 +1,5 @@
-//! `sni-check serve --ping`: asks a running server if it works. Containers and systemd units use this command
-//! as a probe.
+//! `sni-check serve --ping`: asks a running `sni-check serve` whether it works. Containers can use this
+//! command as a probe.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -15,11 +15,10 @@ use crate::output::write::write_line;
 
 /// The socket that the systemd units and the examples use.
 const USUAL: &str = "unix:/run/sni-check/socket";
-/// How long each step may take. A working server answers immediately.
+/// How long each step may take. A working serve answers immediately.
 const STEP: Duration = Duration::from_secs(1);
 
-/// Asks the server at the first address of `--listen`. The code is 0 only if the server answers with status
-/// 200.
+/// Asks serve at the first address of `--listen`. The code is 0 only if serve answers with status 200.
 ///
 /// # Errors
 ///

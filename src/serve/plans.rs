@@ -1,5 +1,5 @@
 //! Makes the plan of each request. serve caches the parts that depend only on the options. The key of the
-//! cache is the text of the options. When a file that the options name changes, serve makes these parts
+//! cache is the text of the options. When one of the files in the options changes, serve makes these parts
 //! again.
 
 use std::collections::HashMap;
@@ -27,14 +27,14 @@ use crate::refusal::refusal;
 /// How many different option texts are cached. A backend needs only one.
 const KEPT: usize = 1024;
 
-/// How much memory requests may use: for files, options and bodies. With this limit, a process with
+/// How much memory the files, options and bodies of all requests may use. With this limit, a process with
 /// 512 checks at once stays below 64 MB.
 const MEMORY: usize = 12 << 20;
 /// How much of this memory the options of one request may use, in addition to their files.
 const LARGEST_TEXT: usize = 256 << 10;
 /// A `--max-head` above this size also counts as used memory.
 const USUAL_HEAD: usize = 16 << 10;
-/// How long serve waits at its start for the files of its own command line.
+/// How long serve may take at its start to read the files that its own command line names.
 const START: Duration = Duration::from_secs(10);
 
 /// Makes the plans of requests.
@@ -63,7 +63,7 @@ struct Prepared {
     _share: Share,
 }
 
-/// A plan, and the memory that it needs while it runs.
+/// A plan, and the memory that its check needs.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub plan: Plan,

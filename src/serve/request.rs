@@ -161,7 +161,7 @@ fn field<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Result<Option<&
         return Ok(None);
     };
     if found.next().is_some() {
-        return Err(refusal(name, "comes twice", "send it once"));
+        return Err(refusal(name, "occurs twice", "send it once"));
     }
     match std::str::from_utf8(first.value) {
         Ok(value) => Ok(Some(value.trim())),
@@ -262,11 +262,11 @@ mod tests {
             ),
             (
                 format!("GET / HTTP/1.1\r\n{options}{options}{state}\r\n"),
-                "comes twice",
+                "occurs twice",
             ),
             (
                 format!("GET / HTTP/1.1\r\n{options}{state}{state}\r\n"),
-                "comes twice",
+                "occurs twice",
             ),
             (
                 format!("POST / HTTP/1.1\r\n{options}{state}\r\n"),

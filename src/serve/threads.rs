@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// The stack size of a thread. A check uses only a fraction of it, and only the used part needs memory.
 const STACK: usize = 256 << 10;
-/// How many idle threads wait for the next check. Further idle threads end.
+/// How many idle threads wait for the next check. Further idle threads exit.
 const IDLE: usize = 16;
 /// How long a connection beyond the limit waits for a place. Many connections may arrive at the same
 /// moment: HAProxy starts many checks at once, or the host was too busy to run serve.
@@ -53,18 +53,18 @@ struct State {
     threads: usize,
     /// Threads without a connection.
     idle: usize,
-    /// True if the system refused to start the last thread, because of a limit or too little
+    /// True if the system refused the last attempt to start a thread, because of a limit or too little
     /// memory.
     no_more_threads: bool,
 }
 
 impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
-    /// Starts threads that call `serve`, for at most `limit` connections at once. One more thread calls
-    /// `serve` for connections that have waited too long for a place.
+    /// Starts the thread that calls `serve` for connections that have waited too long for a place. Up to
+    /// `limit` further threads call `serve` for other connections. They start when connections arrive.
     ///
     /// # Errors
     ///
-    /// No thread can be started.
+    /// The thread can't be started.
     pub fn new(limit: usize, serve: F) -> io::Result<Threads<F>> {
         let shared = Arc::new(Shared {
             serve,

@@ -21,7 +21,7 @@ fn with_hosts(hosts: &str) -> Command {
     command
 }
 
-/// Listens at an address, and fills its queue of connections. The kernel then drops further connection
+/// Listens on an address, and fills the socket's connection queue. The kernel then drops further connection
 /// attempts.
 fn black_hole(address: &str, port: u16) -> (std::os::fd::OwnedFd, Vec<TcpStream>) {
     let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
@@ -84,7 +84,7 @@ fn each_address_is_tried_and_the_fix_names_working_addresses() {
         .split("with sni-check (tried: check UP, visitors get 200):\n\n")
         .nth(1)
         .and_then(|rest| rest.split("\nWhat was seen").next())
-        .expect("the cure");
+        .expect("the printed lines");
     assert!(
         external.contains(&format!(" [::1]:{port} ssl")),
         "{external}"
@@ -94,7 +94,7 @@ fn each_address_is_tried_and_the_fix_names_working_addresses() {
     haproxy.wait_for_status("be", "s2", "UP");
 }
 
-/// Both addresses lack the page. One of them also has the wrong certificate.
+/// The page is missing at both addresses. One of the addresses also has the wrong certificate.
 #[test]
 fn a_changed_check_is_compared_at_all_addresses() {
     let stage = Stage::new();
@@ -150,7 +150,7 @@ fn diagnose_tries_eight_of_many_addresses_and_works_without_threads() {
     );
     assert!(text.contains("50 more addresses were not tried"), "{text}");
     assert_eq!(text.matches("connection refused in").count(), 8, "{text}");
-    // diagnose can't create a thread for the resolver, so it gets a literal address.
+    // Here diagnose can't create a thread for the resolver, so the call has an IP address.
     let target = format!("--connect=127.0.0.1:{}", crate::support::dead_port());
     let output = crate::support::program("setpriv")
         .args(["--reuid=65534", "--clear-groups", "prlimit", "--nproc=1"])
@@ -167,8 +167,8 @@ fn diagnose_tries_eight_of_many_addresses_and_works_without_threads() {
     assert!(output.stderr.is_empty(), "{output:?}");
 }
 
-/// Runs diagnose in a network that `script` sets up. Returns the report on one line, and the exit
-/// code.
+/// Runs diagnose in a new network namespace that `script` sets up. Returns the report on one line, and the
+/// exit code.
 fn in_network(script: &str, address: &str) -> (String, Option<i32>) {
     let script = format!("{script} && exec \"$@\"");
     let connect = format!("--connect={address}");
@@ -184,7 +184,8 @@ fn in_network(script: &str, address: &str) -> (String, Option<i32>) {
 
 #[test]
 fn the_report_names_the_place_to_fix_an_unreachable_address() {
-    let nowhere = "on the way to the server: nothing in haproxy.cfg fixes this";
+    let nowhere =
+        "in the network between this host and the server: nothing in haproxy.cfg fixes this";
     for (script, address, says, place) in [
         (
             "true",

@@ -1,4 +1,5 @@
-//! diagnose asks HAProxy. It leaves nothing behind, and says so if it can't ask.
+//! diagnose asks HAProxy, and leaves no process and no file behind. If it can't ask HAProxy, the report
+//! says so.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -74,7 +75,7 @@ fn haproxy_dies_with_diagnose_and_leaves_nothing_behind() {
     });
     // SIGKILL, so that diagnose can't clean up after itself.
     diagnosis.0.kill().expect("killed");
-    diagnosis.0.wait().expect("ended");
+    diagnosis.0.wait().expect("an exit status");
     wait_for("HAProxy to end", || {
         let status = fs::read_to_string(format!("/proc/{haproxy}/stat"));
         let gone = status.map_or(true, |status| status.contains(") Z "));

@@ -1,4 +1,4 @@
-//! `sni-check diagnose` on checks that connect differently from visitors: without TLS, to another port, or
+//! `sni-check diagnose` for checks that connect differently from visitors: without TLS, to another port, or
 //! with another version of HTTP.
 
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ fn in_mode_tcp_only_the_check_gets_tls() {
 }
 
 #[test]
-fn words_that_haproxy_ignores_are_tried_on_the_server_line() {
+fn keywords_that_haproxy_ignores_are_tried_on_the_server_line() {
     let stage = Stage::new();
     let words = format!(
         "ssl verify required ca-file {} sni str({NAME})",
@@ -98,7 +98,7 @@ fn the_check_offers_the_protocols_of_the_server_line() {
 }
 
 #[test]
-fn a_request_of_http_1_0_is_sent_as_http_1_1() {
+fn a_check_with_http_1_0_is_changed_to_http_1_1_if_the_server_requires_it() {
     let stage = Stage::new();
     let modern = nginx(
         &stage,
@@ -120,7 +120,7 @@ fn a_request_of_http_1_0_is_sent_as_http_1_1() {
 }
 
 #[test]
-fn a_check_at_another_port_is_tried_where_visitors_connect() {
+fn a_failing_check_of_another_port_is_tried_on_the_port_of_visitors() {
     let stage = Stage::new();
     let (dead, port) = (dead_port(), stage.nginx().port);
     // This server's certificate comes from another CA.
@@ -192,7 +192,7 @@ fn haproxy_tries_a_check_that_sni_check_cannot_make() {
 }
 
 #[test]
-fn a_server_without_tls_needs_no_long_search() {
+fn diagnose_reports_quickly_that_a_server_uses_no_tls() {
     let stage = Stage::new();
     let plain = Nginx::serve(|_, port| {
         format!(

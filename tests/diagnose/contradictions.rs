@@ -61,7 +61,7 @@ fn an_expired_root_is_fixed_in_the_file_even_if_the_server_sends_the_new_root() 
     let report = diagnose(&old, nginx.port, NAME, &[]);
     report.assert_fix_place("files");
     let advice = report.value["cure"]["advice"].to_string();
-    assert!(!advice.contains("at the server"), "{advice}");
+    assert!(!advice.contains("certificate on the server"), "{advice}");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn with_verify_none_diagnose_judges_the_chain_with_the_given_ca_file() {
 }
 
 #[test]
-fn an_alert_that_a_made_up_name_also_gets_is_about_the_name() {
+fn an_alert_that_a_made_up_name_also_gets_shows_that_the_name_is_unknown() {
     let ca = Ca::new();
     // The alerts handshake_failure, access_denied and internal_error.
     for alert in [40, 49, 80] {

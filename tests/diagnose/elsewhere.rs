@@ -1,4 +1,4 @@
-//! `sni-check diagnose` on servers whose fix depends on other lines of haproxy.cfg: on a value of another
+//! `sni-check diagnose` for servers whose fix depends on other lines of haproxy.cfg: on a value of another
 //! server, on a line that several servers share, or on another step of the check.
 
 use std::io::Write;
@@ -50,7 +50,7 @@ fn a_change_that_breaks_another_server_is_withdrawn() {
 }
 
 #[test]
-fn a_word_of_default_server_that_another_server_needs_is_switched_off_for_one_server() {
+fn a_keyword_of_default_server_that_another_server_needs_is_switched_off_for_one_server() {
     let stage = Stage::new();
     let proxied = nginx(&stage, "proxy_protocol", "");
     let backend = format!(
@@ -225,7 +225,7 @@ fn other_site(stage: &Stage) -> Nginx {
 }
 
 /// Waits until HAProxy reports this server DOWN.
-fn is_down(haproxy: &Haproxy, server: &str) {
+fn wait_until_down(haproxy: &Haproxy, server: &str) {
     wait_for("the server to be DOWN", || {
         let found = haproxy.server("be", server)?;
         (found.status == "DOWN").then_some(())
@@ -249,7 +249,7 @@ fn servers_that_share_a_connect_rule_get_their_own_names() {
         );
         let config = config(&stage, &backend);
         let haproxy = running(&config, ("be", "s1"), "DOWN");
-        is_down(&haproxy, "s2");
+        wait_until_down(&haproxy, "s2");
         let report = object(&["-f", &config], 65);
         drop(haproxy);
         apply(&config, report["servers"].as_array().expect("servers"));
@@ -270,7 +270,7 @@ fn a_line_in_which_two_servers_need_different_values_is_not_changed() {
     );
     let config = config(&stage, &backend);
     let haproxy = running(&config, ("be", "s1"), "DOWN");
-    is_down(&haproxy, "s2");
+    wait_until_down(&haproxy, "s2");
     let report = object(&["-f", &config], 65);
     for (at, other) in [(0, "be/s2"), (1, "be/s1")] {
         let server = &report["servers"][at];
@@ -347,7 +347,8 @@ fn serving(stage: &Stage) -> (Running, String) {
     (serve, socket)
 }
 
-/// Returns a backend with a check by serve, with these options and these lines.
+/// Returns a backend whose check asks serve. `options` are the options of the check, and `lines` are
+/// additional lines of the backend.
 fn served(socket: &str, options: &str, lines: &str) -> String {
     format!(
         "backend be\n    option httpchk\n    http-check connect addr unix@{socket}\n    http-check send-state
@@ -357,7 +358,7 @@ fn served(socket: &str, options: &str, lines: &str) -> String {
 }
 
 #[test]
-fn a_missing_name_of_serve_hides_no_second_fault() {
+fn a_missing_name_in_the_request_to_serve_does_not_hide_a_second_fault() {
     let stage = Stage::new();
     let (_serve, socket) = serving(&stage);
     let backend = served(&socket, "--send-proxy", "");
@@ -369,7 +370,7 @@ fn a_missing_name_of_serve_hides_no_second_fault() {
 }
 
 #[test]
-fn haproxy_waits_as_long_as_serve_checks_the_server() {
+fn timeout_check_is_raised_if_serve_needs_more_time() {
     let stage = Stage::new();
     let (_serve, socket) = serving(&stage);
     let port = peer::tls_with_head(&stage.leaf, &[], |_, stream| {
@@ -429,7 +430,7 @@ fn mistakes_in_the_request_to_serve_are_found_by_trials() {
 }
 
 #[test]
-fn an_external_check_without_options_gets_them() {
+fn an_external_check_without_options_gets_sni_and_ca_file() {
     let stage = Stage::new();
     let backend = format!(
         "backend be\n    option external-check\n    external-check command {BINARY}
@@ -440,7 +441,7 @@ fn an_external_check_without_options_gets_them() {
 }
 
 #[test]
-fn a_max_head_that_is_too_low_is_left_out() {
+fn a_max_head_that_is_too_low_is_removed() {
     let stage = Stage::new();
     let long = format!("add_header X-Long {};", "x".repeat(2000));
     let server = nginx(&stage, "", &long);

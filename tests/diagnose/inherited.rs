@@ -1,5 +1,5 @@
-//! `sni-check diagnose` on backends that get their check from `defaults`. A backend's first http-check line
-//! replaces all http-check lines of its defaults, and the request of their `option httpchk`.
+//! `sni-check diagnose` for backends that inherit their check from `defaults`. If a backend has an http-check
+//! line, HAProxy ignores all http-check lines of its `defaults`, and the request of their `option httpchk`.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::support::{NAME, dead_port};
 /// The page that the check asks for. It is the only page with the text "Active".
 const PAGE: &str = "/requests";
 
-/// The server line of a backend without other lines.
+/// Returns the server line of the backend that [`own`] returns.
 fn server_line(stage: &Stage, end: &str) -> String {
     let backend = own(stage, "/", end);
     let line = backend.lines().last();
@@ -40,7 +40,7 @@ fn a_printed_expectation_comes_with_the_whole_request_of_defaults() {
 }
 
 #[test]
-fn a_line_that_only_defaults_can_lose_is_removed_there() {
+fn a_wrong_source_in_defaults_is_removed_from_defaults() {
     let stage = Stage::new();
     let server = Nginx::serve(|folder, port| {
         let more = "allow 127.0.0.1; deny all;";
@@ -55,7 +55,7 @@ fn a_line_that_only_defaults_can_lose_is_removed_there() {
 }
 
 #[test]
-fn a_check_gets_back_the_request_of_defaults() {
+fn the_request_of_defaults_is_restored_if_lines_of_the_backend_replace_it() {
     let stage = Stage::new();
     let option = format!("    option httpchk GET {PAGE} HTTP/1.1\n");
     let defaults = format!("{option}    http-check send hdr Host {NAME}\n");
@@ -63,13 +63,13 @@ fn a_check_gets_back_the_request_of_defaults() {
     let good = format!("check-sni {NAME}");
     for (lines, end) in [
         ("http-check expect string Active", &*good),
-        // A second fault, which only sni-check or only HAProxy finds.
+        // These two cases have a second fault, which only sni-check or only HAProxy finds.
         ("http-check expect string Active", ""),
         (
             "http-check expect string Active",
             &format!("{good} port {}", dead_port()),
         ),
-        // These lines replace only some words of the request.
+        // In these two cases, the lines replace only a part of the request.
         ("option httpchk\n    http-check expect string Active", &good),
         (
             &format!("http-check send hdr Host {NAME}\n    http-check expect string Active"),
@@ -84,9 +84,10 @@ fn a_check_gets_back_the_request_of_defaults() {
     }
 }
 
-/// With several `defaults`, each may replace the request of an earlier one.
+/// A `defaults` section may replace the request of the section that it inherits from (`defaults NAME from
+/// NAME`).
 #[test]
-fn a_check_gets_back_a_request_that_lines_of_other_defaults_replace() {
+fn the_request_of_defaults_is_restored_if_later_defaults_replace_it() {
     let stage = Stage::new();
     let server = Nginx::serve(|folder, port| {
         let more = "if ($http_x_key != good) { return 403; }";
@@ -137,7 +138,7 @@ fn a_check_gets_back_a_request_that_lines_of_other_defaults_replace() {
 }
 
 #[test]
-fn a_check_without_a_request_is_down_without_statistics() {
+fn a_check_without_a_request_is_reported_down_if_no_haproxy_runs() {
     let stage = Stage::new();
     let backend = server_line(&stage, &format!("check-sni {NAME}"));
     let backend = format!("    http-check expect status 200\n{backend}");
@@ -179,7 +180,8 @@ fn the_lines_of_defaults_keep_their_variables() {
     }
 }
 
-/// The values of variables may be secrets, also if a variable contains several options.
+/// The value of a variable may contain secrets, so the report must not show it, even if the value is several
+/// options.
 #[test]
 fn a_variable_with_several_options_keeps_its_name() {
     let stage = Stage::new();
@@ -191,7 +193,7 @@ fn a_variable_with_several_options_keeps_its_name() {
             format!("--sni wrong.test {} ${{OPTS}}", stage.trust),
             true,
         ),
-        // The line doesn't contain the option that has to change.
+        // The option that has to change is in the variable, and not in the line.
         (
             format!("--sni wrong.test {secret}"),
             format!("{} ${{OPTS}}", stage.trust),

@@ -1,5 +1,5 @@
-//! diagnose uses what haproxy.cfg itself says: names and headers of visitors' requests, verifyhost, the
-//! version of the PROXY header, source addresses, and words that keep visitors away.
+//! diagnose uses what haproxy.cfg already contains: names and headers of visitors' requests, verifyhost,
+//! PROXY headers, source addresses, and keywords that keep visitors away from a server.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
@@ -84,7 +84,7 @@ fn the_check_gets_the_headers_of_visitors_requests() {
 }
 
 #[test]
-fn a_word_that_keeps_visitors_away_is_removed() {
+fn a_keyword_that_keeps_visitors_away_is_removed() {
     let stage = Stage::new();
     for (default, word, state) in [
         ("", "disabled", "MAINT"),
@@ -104,7 +104,7 @@ fn a_word_that_keeps_visitors_away_is_removed() {
     }
 }
 
-/// Forwards a connection to this port if it begins with a PROXY header of version 2. Closes every other
+/// Forwards a connection that begins with a PROXY header of version 2 to this port. Closes every other
 /// connection.
 fn forward_version_2(mut stream: TcpStream, port: u16) -> io::Result<()> {
     let mut head = [0; 16];

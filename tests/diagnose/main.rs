@@ -1,4 +1,4 @@
-//! The commands for people, `explain` and `diagnose`, against real servers and a real HAProxy.
+//! Tests of the commands for people, `explain` and `diagnose`, with real servers and a real HAProxy.
 
 mod addresses;
 mod asking;

@@ -137,7 +137,7 @@ fn haproxys_own_check_gets_a_host_although_sni_check_fails_earlier() {
 }
 
 #[test]
-fn tls_is_proved_although_another_fault_remains() {
+fn haproxy_proves_that_ssl_is_missing_although_another_fault_remains() {
     let stage = Stage::new();
     let other = stage.folder.file("other.pem", &Ca::named("Other CA").pem);
     let line =
@@ -200,7 +200,7 @@ fn a_post_to_a_wrong_page_or_site_becomes_a_get() {
 }
 
 #[test]
-fn the_status_that_only_haproxy_gets_proposes_other_pages_and_hosts() {
+fn other_pages_and_hosts_are_tried_for_a_status_that_only_haproxy_gets() {
     let stage = Stage::new();
     // sni-check supports no ciphers with CBC.
     let old = "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-SHA;";

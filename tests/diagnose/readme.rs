@@ -95,7 +95,7 @@ fn assert_documented(title: &str, report: &str) {
 
 #[test]
 fn the_documented_reports_are_real() {
-    // Certificates from real CAs have a common name, so these certificates have one, too.
+    // Certificates from real CAs usually have a common name, so these certificates have one, too.
     let leaf = |ca: &Ca| {
         ca.leaf_with(&[NAME], |params| {
             let now = time::OffsetDateTime::now_utc();

@@ -1,5 +1,5 @@
-//! `sni-check diagnose` on a haproxy.cfg with words that HAProxy understands differently from the operator,
-//! or with several faults at once. The tests apply the printed diff, as an operator would.
+//! `sni-check diagnose` for a haproxy.cfg with settings that don't mean what the operator intended, or with
+//! several faults at once. The tests apply the printed diff, as an operator would.
 
 use std::fs;
 
@@ -84,7 +84,8 @@ impl Broken {
     }
 }
 
-/// Returns a backend with HAProxy's own check, and this end of the server line.
+/// Returns the lines of a backend with HAProxy's own check, which requests `uri`. `end` is the end of the
+/// server line.
 pub fn own(stage: &Stage, uri: &str, end: &str) -> String {
     let (ca, port) = (&stage.ca_file, stage.nginx().port);
     format!(
@@ -93,7 +94,8 @@ pub fn own(stage: &Stage, uri: &str, end: &str) -> String {
     )
 }
 
-/// Returns a backend with sni-check as an external check. The CA file replaces `CA` in the options.
+/// Returns the lines of a backend with sni-check as an external check. In the options, `CA` stands for the CA
+/// file.
 pub fn external(stage: &Stage, options: &str) -> String {
     let (ca, port) = (&stage.ca_file, stage.nginx().port);
     let options = options.replace("CA", ca);
@@ -119,7 +121,7 @@ fn a_name_that_haproxy_sends_literally_becomes_the_name_that_the_operator_meant(
     }
 }
 
-/// nginx refuses `*`, which is valid only for OPTIONS.
+/// nginx refuses the URI `*` for both methods. The URI is valid only for OPTIONS.
 #[test]
 fn a_request_for_the_whole_server_becomes_a_request_for_a_page() {
     let stage = Stage::new();
@@ -134,7 +136,7 @@ fn a_request_for_the_whole_server_becomes_a_request_for_a_page() {
 }
 
 #[test]
-fn a_path_gets_its_first_slash_and_options_get_a_name() {
+fn a_path_gets_its_leading_slash_and_options_get_an_sni_name() {
     let stage = Stage::new();
     let check_sni = format!("check-sni {NAME}");
     let broken = Broken::new(&stage, "", &own(&stage, "missing", &check_sni));
@@ -152,7 +154,7 @@ fn a_path_gets_its_first_slash_and_options_get_a_name() {
 }
 
 #[test]
-fn a_command_that_is_not_sni_check_is_the_cause() {
+fn a_wrong_external_check_command_is_reported_as_the_cause() {
     let stage = Stage::new();
     let options = format!("--ca-file CA --sni {NAME}");
     let text = external(&stage, &options);
@@ -222,7 +224,7 @@ fn two_faults_are_repaired_although_sni_check_sees_only_one() {
 }
 
 #[test]
-fn a_check_at_a_port_without_tls_moves_to_the_port_of_visitors() {
+fn a_check_of_a_port_without_tls_is_moved_to_the_port_of_visitors() {
     let stage = Stage::new();
     let plain = Nginx::plain();
     let port = plain.port;
@@ -255,7 +257,7 @@ fn a_check_at_a_port_without_tls_moves_to_the_port_of_visitors() {
 }
 
 #[test]
-fn a_check_without_tls_gets_the_words_for_tls() {
+fn a_check_without_tls_gets_the_keywords_for_tls() {
     let stage = Stage::new();
     let (ca, port) = (&stage.ca_file, stage.nginx().port);
     let check_sni = format!("check-sni {NAME}");
@@ -399,7 +401,7 @@ fn a_check_without_tls_of_a_server_that_needs_a_name_gets_tls_and_the_name() {
 }
 
 #[test]
-fn a_service_at_only_one_address_of_this_host_is_found() {
+fn the_loopback_address_on_which_the_service_listens_is_found() {
     let stage = Stage::new();
     let check_sni = format!("check-sni {NAME}");
     let own = own(&stage, "/", &check_sni);
@@ -413,7 +415,7 @@ fn a_service_at_only_one_address_of_this_host_is_found() {
 }
 
 #[test]
-fn a_hello_inside_of_tls_becomes_a_check_of_the_connection() {
+fn ssl_hello_chk_inside_of_tls_is_replaced_by_tcp_check() {
     let stage = Stage::new();
     for (words, defaults) in [("", ""), ("check-sni NAME", "    option ssl-hello-chk\n")] {
         let backend = own(&stage, "/", &words.replace("NAME", NAME));
@@ -479,7 +481,7 @@ fn an_sni_that_haproxy_refuses_becomes_an_expression() {
 }
 
 #[test]
-fn a_disabled_server_gets_no_visitors_although_no_haproxy_runs() {
+fn a_disabled_server_is_reported_even_if_no_haproxy_runs() {
     let stage = Stage::new();
     let own = own(&stage, "/", &format!("check-sni {NAME}"));
     let broken = Broken::new(&stage, "", &(own + "\n    server s2 127.0.0.1:9 disabled"));

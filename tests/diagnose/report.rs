@@ -117,12 +117,12 @@ impl Report {
         for kind in ["builtin_tried", "external_tried"] {
             assert_eq!(self.value["cure"][kind], "tried: UP", "{:#}", self.value);
         }
-        self.the_lines_work();
+        self.assert_lines_work();
     }
 
     /// Asserts that HAProxy now reports the server UP with the printed lines.
     #[track_caller]
-    pub fn the_lines_work(&self) {
+    pub fn assert_lines_work(&self) {
         let snippets = self.snippets();
         assert_eq!(snippets.len(), 2, "{:#}", self.value);
         for snippet in snippets {

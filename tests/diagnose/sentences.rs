@@ -1,4 +1,4 @@
-//! The sentences of the report use the right words, don't contradict each other, and contain every value.
+//! The sentences of the report use the right terms, don't contradict each other, and contain every value.
 
 use rcgen::date_time_ymd;
 use serde_json::Value;
@@ -12,7 +12,8 @@ use crate::support::peer;
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 
-/// Returns the exit code and the report about one server of the configuration, with a space for each line break.
+/// Returns the exit code and the report about one server of the configuration. Spaces replace the line
+/// breaks.
 fn said(config: &str, server: &str, more: &[&str]) -> (i32, String) {
     let words = [&["diagnose", "-f", config, server], more].concat();
     let output = run_by_hand(&words);
@@ -248,7 +249,7 @@ fn a_check_that_only_connects_does_not_hide_that_visitors_need_tls() {
 }
 
 #[test]
-fn a_server_without_check_is_told_to_get_one() {
+fn the_report_advises_to_add_check_to_a_server_without_check() {
     let stage = Stage::new();
     let text = format!(
         "backend be
@@ -295,7 +296,7 @@ fn diagnose_does_not_judge_a_check_by_another_program() {
 }
 
 #[test]
-fn a_server_of_no_configuration_is_not_taken_for_a_host() {
+fn a_server_without_a_configuration_is_not_mistaken_for_a_host() {
     let output = run_by_hand(&["diagnose", "nosuchbackend/web1"]);
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{text}{}", stdout(&output));
@@ -307,7 +308,7 @@ fn a_server_of_no_configuration_is_not_taken_for_a_host() {
 }
 
 #[test]
-fn a_shell_command_has_a_row_of_its_own() {
+fn a_shell_command_has_its_own_row() {
     let stage = Stage::new();
     let text = format!(
         "backend be
@@ -338,7 +339,7 @@ fn a_shell_command_has_a_row_of_its_own() {
     assert!(!text.contains("agrees:"), "{text}");
 }
 
-/// Returns the report about a server that doesn't answer in 800 ms.
+/// Returns the report about a server that doesn't answer within 800 ms.
 fn of_slow(stage: &Stage, port: u16) -> Value {
     let address = format!("127.0.0.1:{port}");
     let words = [
@@ -361,7 +362,7 @@ fn the_reason_has_the_times_of_a_check_that_took_too_long() {
         std::thread::sleep(std::time::Duration::from_secs(20))
     });
     let cause = of_slow(&stage, port)["cause"].to_string();
-    // On a busy machine, even an address takes a time to resolve that the report shows.
+    // On a busy machine, the report may also show the time that it took to resolve the address.
     let cause = match cause.split_once("(resolve ") {
         Some((before, after)) => format!("{before}({}", after.split_once(' ').expect("a time").1),
         None => cause,
@@ -374,7 +375,7 @@ fn the_reason_has_the_times_of_a_check_that_took_too_long() {
 }
 
 #[test]
-fn a_server_that_is_silent_is_overloaded_before_it_is_a_proxy() {
+fn for_a_silent_server_the_report_names_overload_before_a_proxy_without_backend() {
     let stage = Stage::new();
     let report = of_slow(&stage, peer::silent());
     let id = |number: usize| report["causes"][number]["id"].clone();
@@ -388,7 +389,7 @@ fn a_server_that_is_silent_is_overloaded_before_it_is_a_proxy() {
 }
 
 #[test]
-fn a_healthy_check_of_a_response_that_is_cut_off_is_not_called_healthy_alone() {
+fn the_report_says_that_the_server_cuts_off_its_response_although_the_check_is_up() {
     let stage = Stage::new();
     let port = peer::answer(
         &stage.leaf,

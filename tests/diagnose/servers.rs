@@ -1,4 +1,4 @@
-//! `sni-check diagnose` on the servers of a haproxy.cfg, while a real HAProxy reports them DOWN.
+//! `sni-check diagnose` for the servers of a haproxy.cfg, while a real HAProxy reports them DOWN.
 
 use std::fs;
 use std::io::Write;
@@ -17,7 +17,9 @@ use crate::support::stage::Stage;
 use crate::support::svg::{picture, words};
 use crate::support::{program, wait_for};
 
-/// Returns a configuration for the stage's nginx, which accepts only clients that send SNI.
+/// Writes a configuration for the stage's nginx, which accepts only clients that send SNI. In `backends`,
+/// `PORT` stands for nginx's port, `TLS` for the keywords of a correct server line, and `CA` for the CA
+/// file. Returns the path of the configuration.
 pub fn config(stage: &Stage, backends: &str) -> String {
     let (ca, socket) = (&stage.ca_file, stage.folder.join("admin.sock"));
     let port = stage.nginx().port;
@@ -40,7 +42,7 @@ defaults
     stage.folder.file("haproxy.cfg", &text)
 }
 
-/// The operator's mistake: the server lines have `sni`, but some lack `check-sni`.
+/// The operator's mistake: the server lines have `sni`, but some of them don't have `check-sni`.
 const SHOP: &str = "resolvers nobody
     nameserver one 127.0.0.1:9
     hold nx 1s
@@ -80,7 +82,7 @@ pub fn object(words: &[&str], code: i32) -> Value {
     serde_json::from_slice(&output.stdout).expect("an object")
 }
 
-/// Replaces the changed lines of the file, as `patch` would.
+/// Applies the diff in the report to the file. Every change must replace a line.
 fn patched(config: &str, server: &Value) {
     let text = fs::read_to_string(config).expect("the configuration");
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -97,8 +99,8 @@ fn patched(config: &str, server: &Value) {
 const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/diagnose.svg");
 
 /// Asserts that the README's picture shows what diagnose prints about this configuration. diagnose
-/// sees the stage's folder as /etc/haproxy, so that the lines break as they do for an operator.
-fn is_the_picture_of_the_readme(stage: &Stage, config: &str) {
+/// sees the files in /etc/haproxy, so that the lines break as they do for an operator.
+fn assert_picture_of_the_readme(stage: &Stage, config: &str) {
     let text = fs::read_to_string(config).expect("the configuration");
     let text = text.replace(&stage.ca_file, "/etc/haproxy/company.pem");
     fs::create_dir(stage.folder.join("seen")).expect("a folder");
@@ -179,7 +181,7 @@ fn one_call_explains_every_down_server_and_names_the_line_to_change() {
 fn the_picture_of_the_readme_is_real() {
     let stage = Stage::new();
     let (config, _haproxy) = shop(&stage);
-    is_the_picture_of_the_readme(&stage, &config);
+    assert_picture_of_the_readme(&stage, &config);
 }
 
 #[test]
@@ -394,7 +396,7 @@ global
 }
 
 #[test]
-fn visitors_that_send_no_sni_are_noticed_while_the_check_is_up() {
+fn missing_sni_for_visitors_is_reported_although_the_check_is_up() {
     let stage = Stage::new();
     let backend = format!(
         "backend shop
@@ -552,7 +554,7 @@ fn a_name_in_verifyhost_stays_verified() {
             "verifyhost old.example.test",
             format!("verifyhost {NAME} "),
         ),
-        // The server line overrides the word of default-server.
+        // The server line overrides the verifyhost of default-server.
         (
             "    default-server verifyhost old.example.test\n",
             "",
@@ -727,7 +729,7 @@ fn an_sni_name_that_visitors_send_is_not_called_missing() {
 }
 
 #[test]
-fn a_check_at_another_port_gets_its_own_proxy_header() {
+fn a_check_of_another_port_gets_its_own_proxy_header() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|folder, port| {
         site(
@@ -772,7 +774,8 @@ fn a_rule_that_needs_another_section_does_not_keep_haproxy_from_trying_a_change(
     assert_changed(&stage, &backend, ("be", "s1"), &new);
 }
 
-/// Starts an nginx for [`NAME`] with these words on its `listen` line, and these lines in its `location`.
+/// Starts nginx for [`NAME`] with these additional parameters of `listen`, and these additional directives in
+/// its `server` block.
 pub fn nginx(stage: &Stage, listen: &str, rules: &str) -> Nginx {
     Nginx::serve(|folder, port| site((folder, port), listen, NAME, (&stage.leaf, &[]), rules))
 }
@@ -787,7 +790,7 @@ fn a_host_with_a_log_format_expression_stays() {
 }
 
 #[test]
-fn every_word_about_an_unwanted_proxy_header_is_removed() {
+fn every_keyword_about_an_unwanted_proxy_header_is_removed() {
     let stage = Stage::new();
     for words in [
         "check-send-proxy",

@@ -1,5 +1,5 @@
-//! `sni-check diagnose` on a haproxy.cfg with a setting that sni-check's check doesn't have. sni-check
-//! finds the server healthy, but HAProxy can't use the server.
+//! `sni-check diagnose` for a haproxy.cfg with a setting that sni-check doesn't support. sni-check finds the
+//! server healthy, but HAProxy can't use the server.
 
 use std::fs;
 
@@ -14,8 +14,8 @@ use crate::support::stage::Stage;
 
 const TLS13: &str = "ssl_protocols TLSv1.3;";
 
-/// Settings of nginx, of the `global` section, of the backend and of the server line, and the status that
-/// HAProxy shows.
+/// Each row has the settings of nginx, of the `global` section, of the backend and of the server line, and
+/// the check status that HAProxy shows.
 const SETTINGS: [(&str, &str, &str, &str, &str); 11] = [
     (
         TLS13,
@@ -112,7 +112,7 @@ backend be
     }
 }
 
-/// Returns a backend with HAProxy's own check, and with these words on the server line.
+/// Returns a backend with HAProxy's own check, and with these keywords on the server line.
 fn checked(port: &str, words: &str) -> String {
     format!(
         "backend be
@@ -124,7 +124,7 @@ fn checked(port: &str, words: &str) -> String {
 }
 
 #[test]
-fn a_stopped_haproxy_would_report_a_server_down_that_sni_check_finds_healthy() {
+fn a_server_that_haproxy_cannot_use_is_reported_down_if_no_haproxy_runs() {
     let stage = Stage::new();
     for (word, down) in [("force-tlsv11", 1), ("", 0)] {
         let config = servers::config(&stage, &checked("PORT", word));
@@ -199,7 +199,8 @@ backend be
     assert!(new.contains("--uri /index.html"), "{server}");
 }
 
-/// Returns a configuration with this line in `defaults`, and this end of the server line.
+/// Writes a configuration with this line in `defaults`. `end` is the end of the server line. Returns the
+/// path of the configuration.
 fn config(stage: &Stage, line: &str, end: &str) -> String {
     let (ca, port) = (&stage.ca_file, stage.nginx().port);
     let text = format!(

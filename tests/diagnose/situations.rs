@@ -122,7 +122,7 @@ fn an_expired_certificate_hides_no_other_fault_and_a_new_certificate_fixes_it() 
     other.says(&format!("is not for {OTHER}"));
     report.assert_fix_place("server");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&ca.leaf(&[NAME], 30), &[]), ""));
-    report.the_lines_work();
+    report.assert_lines_work();
 }
 
 #[test]
@@ -156,9 +156,9 @@ fn the_full_chain_fixes_an_incomplete_chain() {
     report.assert_haproxy_agrees();
     // Either the CA file is wrong or the server's chain is incomplete.
     report.assert_fix_place("options");
-    report.advises("Install the full chain at the server");
+    report.advises("Install the full chain on the server");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
-    report.the_lines_work();
+    report.assert_lines_work();
     let report = diagnose(&root, nginx.port, NAME, &[]);
     assert_eq!(report.code, 0);
     assert_eq!(report.value["chain"].as_array().map(Vec::len), Some(2));
@@ -256,7 +256,7 @@ fn every_expectation_is_reported() {
     for (uri, advice) in [
         ("/error", "The application is failing"),
         ("/missing", "it has a page at /. Use --uri /"),
-        ("/api", "ccept the status, with only --expect 'status 401'"),
+        ("/api", "ccept only this status: --expect 'status 401'"),
         ("/redirect", "Check that page: --uri /elsewhere"),
     ] {
         let report = diagnose(

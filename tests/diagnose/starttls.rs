@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::support::check::run_by_hand;
 
-/// Starts a server at this port of an unused address. It sends a greeting, and closes the connection
+/// Starts a server on this port of an unused address. The server sends a greeting, and closes the connection
 /// when the client sends something.
 fn server(last: u8, port: u16, greeting: &'static [u8]) -> String {
     let id = std::process::id();
@@ -23,8 +23,8 @@ fn server(last: u8, port: u16, greeting: &'static [u8]) -> String {
 
 #[test]
 fn a_starttls_server_is_recognised_by_port_and_greeting() {
-    // These greetings follow the specifications of the protocols, and name common servers. They weren't
-    // recorded from real servers. PostgreSQL and LDAP servers send no greeting.
+    // These greetings follow the specifications of the protocols. Some of them name common servers, but they
+    // weren't recorded from real servers. PostgreSQL and LDAP servers send no greeting.
     for (last, port, greeting, name, check) in [
         (1, 5432, &b""[..], "PostgreSQL", "option pgsql-check"),
         (

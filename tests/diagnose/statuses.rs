@@ -8,7 +8,8 @@ use crate::report::diagnose;
 use crate::support::stage::Stage;
 use crate::support::{NAME, peer};
 
-/// Starts an application. It redirects `/up` to itself if the request doesn't say that visitors use HTTPS.
+/// Starts an application. The application redirects `/up` to itself unless the header `X-Forwarded-Proto`
+/// says that the visitor uses HTTPS.
 fn application(stage: &Stage) -> u16 {
     peer::tls_with_head(&stage.leaf, &[], |head, stream| {
         let path = head.split(' ').nth(1).unwrap_or_default();

@@ -10,7 +10,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::pki::Ca;
 use crate::support::program;
 
-/// Returns a command on a system that trusts only the CA in this folder.
+/// Returns a command that runs a program on a system that trusts only the CA in this folder.
 fn trusting(certs: &str) -> Command {
     let mut command = program("unshare");
     let script = "mount --bind \"$0\" /etc/ssl/certs && exec \"$@\"";
@@ -48,10 +48,10 @@ fn the_printed_lines_work_with_the_systems_roots() {
     let text = stdout(&output);
     let (_, cure) = text
         .split_once("own check (tried: check UP, visitors get 200):\n\n")
-        .expect("the cure");
+        .expect("the printed lines");
     let (builtin, external) = cure
         .split_once("\nFor haproxy.cfg, with sni-check (tried: check UP, visitors get 200):\n\n")
-        .expect("both");
+        .expect("lines for both checks");
     let external = external.split("\nWhat was seen").next().expect("the lines");
     for snippet in [builtin, external] {
         assert!(

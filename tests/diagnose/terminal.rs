@@ -46,7 +46,10 @@ fn the_terminal_shows_what_diagnose_waits_for() {
     assert!(seen.contains("TLS handshakes... 0."), "{seen:?}");
     let (_, after) = seen.rsplit_once("... ").expect("progress");
     let (_, after) = after.split_once(" s").expect("seconds");
-    assert!(after.starts_with("\r\x1b[K"), "erased: {after:?}");
+    assert!(
+        after.starts_with("\r\x1b[K"),
+        "the progress isn't erased: {after:?}"
+    );
     let dumb = on_a_terminal(&words, &[("TERM", "dumb"), ("NO_COLOR", "1")]);
     assert!(!dumb.contains("handshakes..."), "{dumb:?}");
     let piped = run_by_hand(&words);

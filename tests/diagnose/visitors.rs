@@ -1,4 +1,5 @@
-//! The request that diagnose sends through HAProxy is one that the server's real visitors could send.
+//! diagnose sends a visitor's request through HAProxy. The server's real visitors could send the same
+//! request.
 
 use crate::servers::{assert_changed, config, nginx, object, running};
 use crate::support::NAME;
@@ -7,7 +8,8 @@ use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 
-/// Returns a backend with this rule and this end of the server line. Its check requests `uri` with this Host.
+/// Returns a backend with this rule. Its check requests `uri` with this Host. `end` is the end of the
+/// server line.
 fn backend(port: u16, rule: &str, (uri, host): (&str, &str), end: &str) -> String {
     format!(
         "backend be
@@ -75,7 +77,7 @@ fn visitors_ask_for_a_site_and_not_for_the_host_of_the_check() {
 }
 
 #[test]
-fn visitors_ask_for_the_host_of_the_check_if_connections_send_another_name_on_purpose() {
+fn visitors_ask_for_the_host_of_the_check_if_the_server_line_sends_a_different_name() {
     let stage = Stage::new();
     let page = format!("if ($host = {NAME}) {{ return 503; }} return 200 ok;");
     let server = nginx(&stage, "", &page);
@@ -85,7 +87,7 @@ fn visitors_ask_for_the_host_of_the_check_if_connections_send_another_name_on_pu
 }
 
 #[test]
-fn missing_words_of_the_check_are_added_to_the_server_line_for_visitors() {
+fn settings_of_the_check_are_added_to_the_server_line_if_visitors_need_them() {
     let stage = Stage::new();
     let proxied = nginx(&stage, "proxy_protocol", "");
     let other = stage.folder.file("other.pem", &Ca::named("Other CA").pem);

@@ -9,17 +9,18 @@ use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::stage::Stage;
 use crate::support::{NAME, free_port, program};
 
-/// The `global` section of a HAProxy without chroot or user.
+/// The lines of a `global` section without `chroot` and `user`.
 pub const PLAIN: &str = "external-check\n insecure-fork-wanted";
 
-/// Returns the `global` section of a HAProxy in the chroot, as user nobody.
+/// Returns the lines of a `global` section with the stage's chroot and the user nobody.
 pub fn jail(stage: &Stage) -> String {
     let chroot = stage.chroot();
     format!("chroot {chroot}\n user nobody\n group nogroup\n {PLAIN}")
 }
 
-/// Writes a configuration with this `global` and one backend `b`. In the backend, PORT stands for the port
-/// of a healthy server, ROOT for the chroot, and TLS for the words that a server line needs for TLS.
+/// Writes a configuration with these lines in its `global` section, and with one backend `b`. In the backend,
+/// PORT stands for the port of a healthy server, ROOT for the chroot, and TLS for the keywords that a server
+/// line needs for TLS. Returns the configuration's path.
 pub fn configure(stage: &Stage, global: &str, backend: &str) -> String {
     let root = stage.chroot();
     let tls = format!("ssl verify required ca-file {root}/ca.pem sni str({NAME})");
@@ -36,7 +37,7 @@ pub fn configure(stage: &Stage, global: &str, backend: &str) -> String {
     stage.folder.file("haproxy.cfg", &text)
 }
 
-/// Like [`configure`], with the `global` of a HAProxy in the chroot.
+/// Like [`configure`], with the `global` section of [`jail`].
 pub fn in_chroot(stage: &Stage, backend: &str) -> String {
     configure(stage, &jail(stage), backend)
 }
@@ -84,8 +85,8 @@ pub fn finding<'a>(report: &'a Value, id: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {id}: {report}"))
 }
 
-/// Asserts that doctor finds exactly this, and that HAProxy shows this status and code when it runs the
-/// same configuration.
+/// Asserts that doctor reports exactly these findings (ids and marks), and that HAProxy shows this status and
+/// code with the same configuration. Returns doctor's report.
 #[track_caller]
 pub fn foretells(config: &str, expected: &[(&str, &str)], status: &str, code: &str) -> Value {
     let (report, exit) = json(&["-f", config]);

@@ -52,7 +52,7 @@ const SERVED: [(&str, &str, &[&str]); 5] = [
 ];
 
 #[test]
-fn a_run_is_not_certain_of_visitors_that_it_does_not_know() {
+fn a_run_reports_no_problem_if_haproxy_serves_visitors() {
     let stage = Stage::new();
     let health =
         Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200; }}"));
@@ -138,7 +138,7 @@ fn advice_names_variables_and_never_shows_their_values() {
 }
 
 #[test]
-fn requests_that_are_not_http() {
+fn doctor_finds_invalid_requests_and_requests_without_host() {
     let stage = Stage::new();
     let server = format!("server s 127.0.0.1:PORT TLS check check-sni {NAME} inter 500ms");
     for (lines, id) in [
@@ -171,7 +171,7 @@ fn requests_that_are_not_http() {
 }
 
 #[test]
-fn options_of_the_check_that_differ_from_traffic() {
+fn doctor_finds_options_that_are_wrong_or_differ_from_traffic() {
     let stage = Stage::new();
     stage.trusting(&Ca::new(), "root/other.pem");
     for (options, id, status, code) in [
@@ -207,7 +207,7 @@ fn options_of_the_check_that_differ_from_traffic() {
 }
 
 #[test]
-fn lines_about_checks_where_haproxy_ignores_them() {
+fn doctor_notes_an_option_httpchk_that_haproxy_ignores() {
     let stage = Stage::new();
     let server = format!("server s 127.0.0.1:PORT TLS check check-sni {NAME}");
     let config = configure(&stage, PLAIN, &format!(" {server}"));
@@ -260,7 +260,7 @@ fn an_agent_takes_a_server_out_of_service() {
 /// A tcp-check that waits for text is UP if the server sends the text. The run must therefore refute the
 /// finding that predicts DOWN.
 #[test]
-fn a_server_that_sends_text_first() {
+fn a_run_refutes_that_a_check_waits_for_text_in_vain() {
     let stage = Stage::new();
     let server = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = server.local_addr().expect("an address").port();
@@ -284,7 +284,7 @@ fn a_server_that_sends_text_first() {
 }
 
 #[test]
-fn relative_paths_and_times_without_a_unit_are_only_doubtful() {
+fn relative_paths_and_times_without_a_unit_are_no_problems() {
     let stage = Stage::new();
     let ca = stage.folder.file("ca.pem", &stage.ca.pem);
     let folder = stage.folder.path().to_owned();

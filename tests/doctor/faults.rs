@@ -1,4 +1,5 @@
-//! Predictions that earlier versions of doctor got wrong. In each test, HAProxy shows what really happens.
+//! Predictions that earlier versions of doctor got wrong. In most of the tests, HAProxy shows what really
+//! happens.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -27,13 +28,14 @@ fn text<'a>(report: &'a Value, id: &str, field: &str) -> &'a str {
     finding(report, id)[field].as_str().expect("text")
 }
 
-/// Returns a backend with HAProxy's own check. It has these rules, and the server line ends with `end`.
+/// Returns a backend with HAProxy's own check. The backend has these rules, and its server line ends with
+/// `end`.
 fn own(rules: &str, end: &str) -> String {
     format!(" {rules}\n server s 127.0.0.1:PORT TLS check inter 500ms {end}")
 }
 
-/// Asserts that doctor finds this effect, and that HAProxy shows this status while visitors get this
-/// HTTP status.
+/// Asserts that doctor reports a finding with this mark and effect, that HAProxy shows this check status, and
+/// that visitors get this HTTP status.
 #[track_caller]
 fn comes_true(config: &str, (id, mark, effect): (&str, &str, &str), status: &str, visitors: u16) {
     let (report, code) = json(&["-f", config]);
@@ -127,7 +129,7 @@ fn an_external_check_of_a_plain_server_is_down() {
     );
 }
 
-/// Doctor compares a check by `sni-check serve` with traffic, as it does for an external check.
+/// doctor compares a check by `sni-check serve` with traffic, as it does for an external check.
 #[test]
 fn a_check_by_serve_is_compared_with_traffic_too() {
     let stage = Stage::new();
@@ -162,7 +164,7 @@ fn a_check_by_serve_is_compared_with_traffic_too() {
 
 /// HAProxy's own check may send a different name from traffic, or connect without TLS.
 #[test]
-fn haproxys_own_check_with_a_wrong_name_or_without_tls() {
+fn doctor_finds_that_haproxys_own_check_sends_a_wrong_name_or_uses_no_tls() {
     let stage = Stage::new();
     let host =
         format!("option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}");
@@ -228,7 +230,7 @@ fn haproxys_own_check_with_a_wrong_name_or_without_tls() {
 
 /// Only the operator knows which name is the site's: the variable's value, or the name that traffic sends.
 #[test]
-fn a_variable_without_quotes_while_traffic_sends_another_name() {
+fn the_fix_for_a_variable_without_quotes_is_conditional_if_traffic_sends_another_name() {
     let stage = Stage::new();
     let server = "127.0.0.1:PORT ssl verify none sni str(other.test) check check-sni ${SNI_HOST}";
     let config = in_chroot(&stage, &format!(" server s {server}"));
@@ -247,7 +249,7 @@ fn a_variable_without_quotes_while_traffic_sends_another_name() {
 
 /// A check with a connect rule or with `port` doesn't send traffic's PROXY header.
 #[test]
-fn haproxys_own_check_without_the_proxy_header_of_traffic() {
+fn doctor_finds_that_haproxys_own_check_does_not_send_the_proxy_header_of_traffic() {
     let stage = Stage::new();
     let leaf = &stage.leaf;
     let nginx =
@@ -288,9 +290,9 @@ fn haproxys_own_check_without_the_proxy_header_of_traffic() {
     shows(&config, "s", "L6OK", "");
 }
 
-/// Traffic sends a variable's name or a URL as SNI, or no SNI because nothing sets its value.
+/// Traffic sends a variable's name or a URL as SNI. Or it sends no SNI, because nothing sets the value.
 #[test]
-fn traffic_with_a_literal_variable_or_an_unset_one_as_sni() {
+fn doctor_finds_an_sni_that_is_no_name_or_that_nothing_sets() {
     let stage = Stage::new();
     let server = |sni: &str| {
         format!("127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem {sni} check inter 500ms")
@@ -320,10 +322,10 @@ fn traffic_with_a_literal_variable_or_an_unset_one_as_sni() {
     assert!(text(&report, "sni-name", "write").contains("sni \"str(${SNI_HOST})\""));
 }
 
-/// Without `check`, HAProxy checks nothing. The advice that switches the check on also says what
-/// the check needs.
+/// Without `check`, HAProxy checks nothing. The advice to add `check` also names everything else that the
+/// check needs.
 #[test]
-fn a_check_of_any_kind_needs_the_word_check() {
+fn a_check_of_any_kind_needs_the_keyword_check() {
     let stage = Stage::new();
     for rules in [
         "option httpchk",
@@ -353,9 +355,10 @@ fn a_check_of_any_kind_needs_the_word_check() {
     assert!(write.contains(&format!("check-sni {NAME}")), "{write}");
 }
 
-/// The port of a server can come from an SRV record. A server whose name has no address is MAINT.
+/// HAProxy shows MAINT for a server whose name has no address. If the name is that of an SRV record, the port
+/// also comes from the name server.
 #[test]
-fn servers_whose_address_comes_from_a_name_server() {
+fn a_server_whose_name_has_no_address_is_in_maint_and_is_not_run() {
     let stage = Stage::new();
     let resolvers = format!("\nresolvers r\n nameserver one 127.0.0.1:{}\n", free_port());
     let backend = checked(
@@ -388,7 +391,7 @@ fn servers_whose_address_comes_from_a_name_server() {
 
 /// HAProxy enters its chroot even without external checks.
 #[test]
-fn a_missing_chroot_is_a_problem_without_an_external_check() {
+fn a_missing_chroot_is_a_problem_even_without_an_external_check() {
     let stage = Stage::new();
     let global = format!("chroot {}/none\n user nobody", stage.chroot());
     let config = configure(&stage, &global, &own("", &format!("check-sni {NAME}")));
@@ -408,7 +411,7 @@ fn a_missing_chroot_is_a_problem_without_an_external_check() {
 
 /// The check connects to a port that works, while the port that visitors use is dead.
 #[test]
-fn a_check_with_a_different_port_from_visitors() {
+fn doctor_notes_that_the_check_uses_a_different_port_from_visitors() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let options = format!("{} --port {port}", options());
@@ -422,7 +425,7 @@ fn a_check_with_a_different_port_from_visitors() {
     );
 }
 
-/// Doctor's command copies a private key so that only HAProxy's group can read the copy.
+/// doctor's command copies a private key so that only HAProxy's group can read the copy.
 #[test]
 fn only_haproxys_group_can_read_the_copy_of_a_secret() {
     let stage = Stage::new();
@@ -446,7 +449,7 @@ fn only_haproxys_group_can_read_the_copy_of_a_secret() {
 
 /// If haproxy.cfg has the host's path of a socket, doctor prints the path inside the chroot.
 #[test]
-fn the_hosts_path_of_a_socket_in_the_chroot() {
+fn the_fix_replaces_the_hosts_path_of_a_socket_with_the_path_in_the_chroot() {
     let stage = Stage::new();
     let outside = format!("{}/socket", stage.chroot());
     let _listener = std::os::unix::net::UnixListener::bind(&outside).expect("a socket");
@@ -468,7 +471,7 @@ fn the_hosts_path_of_a_socket_in_the_chroot() {
 
 /// For the configurations in haproxy/, doctor reports unset variables first.
 #[test]
-fn variables_that_are_not_set_come_first() {
+fn unset_variables_are_reported_first() {
     for name in ["hybrid", "built-in-check", "serve", "several-backends"] {
         let config = format!("{}/haproxy/{name}.cfg", env!("CARGO_MANIFEST_DIR"));
         let (report, _) = json(&["-f", &config]);
@@ -501,7 +504,7 @@ fn the_note_on_servers_added_at_run_time_comes_last() {
     );
 }
 
-/// Doctor merges equal findings into one finding, which lists all their servers.
+/// doctor merges equal findings into one finding, which lists all their servers.
 #[test]
 fn equal_findings_are_merged_and_list_all_servers() {
     let stage = Stage::new();
@@ -540,7 +543,7 @@ fn equal_findings_are_merged_and_list_all_servers() {
     );
 }
 
-/// `--root` reads the unit and the files of an image, and `--ignore` leaves a finding out.
+/// With `--root`, doctor reads the unit and the files of an image. With `--ignore`, it leaves out a finding.
 #[test]
 fn root_examines_an_image_and_ignore_leaves_findings_out() {
     let stage = Stage::new();
@@ -592,9 +595,9 @@ fn root_examines_an_image_and_ignore_leaves_findings_out() {
     assert_eq!(doctor(&["--ignore", "commando"]).status.code(), Some(2));
 }
 
-/// A server with `weight 0` gets no visitors, whatever its check says.
+/// A server with `weight 0` gets no visitors, even if its check is UP.
 #[test]
-fn a_backend_in_which_every_server_has_weight_0() {
+fn doctor_finds_that_every_server_of_a_backend_has_weight_0() {
     let stage = Stage::new();
     let end = format!("check-sni {NAME} weight 0");
     let config = in_chroot(&stage, &own("option httpchk GET /", &end));
@@ -616,7 +619,7 @@ fn a_backend_in_which_every_server_has_weight_0() {
 
 /// No status meets both expectations.
 #[test]
-fn expectations_that_contradict_each_other() {
+fn doctor_finds_expectations_that_contradict_each_other() {
     let stage = Stage::new();
     let rules = "option httpchk GET /\n http-check expect status 200-399\n http-check expect status 401,403";
     let config = in_chroot(&stage, &own(rules, &format!("check-sni {NAME}")));
@@ -625,7 +628,7 @@ fn expectations_that_contradict_each_other() {
 
 /// Traffic takes its SNI from a header that visitors don't send.
 #[test]
-fn traffic_with_the_sni_of_a_header_that_nothing_sets() {
+fn doctor_notes_an_sni_from_a_header_that_visitors_do_not_send() {
     let stage = Stage::new();
     let server = "127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem sni req.hdr(x-site) check inter 500ms";
     let config = in_chroot(&stage, &checked("/sni-check", &options(), server));
@@ -634,7 +637,7 @@ fn traffic_with_the_sni_of_a_header_that_nothing_sets() {
 
 /// The other servers of the backend use TLS, but this server doesn't. Its check only connects.
 #[test]
-fn one_server_without_tls_in_a_backend_with_tls() {
+fn doctor_notes_a_server_without_tls_in_a_backend_with_tls() {
     let stage = Stage::new();
     let config = in_chroot(
         &stage,
@@ -650,7 +653,7 @@ fn one_server_without_tls_in_a_backend_with_tls() {
 
 /// `http-check expect` accepts every answer of serve, so the check is always UP.
 #[test]
-fn a_rule_that_accepts_every_answer_of_serve() {
+fn doctor_finds_a_rule_that_accepts_every_answer_of_serve() {
     let stage = Stage::new();
     let _serving = serve(&stage, "serve", "0666");
     // The server refuses this name in the handshake, so the check needs no CA file.

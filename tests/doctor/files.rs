@@ -37,7 +37,7 @@ fn doctor_and_the_check_refuse_options_with_the_same_sentence() {
         ),
         (
             "--sni www.example.test --uri",
-            "--uri has no value, --timeout follows; write a value after the option, or set the variable that the value comes from",
+            "--uri has no value before --timeout; write a value after the option, or set the variable that the value comes from",
         ),
         ("--sni www.example.test --expect 'status many'", "--expect"),
         (
@@ -65,11 +65,11 @@ fn doctor_and_the_check_refuse_options_with_the_same_sentence() {
 }
 
 #[test]
-fn a_server_without_an_sni_name() {
+fn doctor_finds_that_a_check_has_no_sni_name() {
     let stage = Stage::new();
     let what = refused(&stage, "no-sni-name", "--ca-file /ca.pem", SERVER);
     assert!(what.contains("no SNI name"), "{what}");
-    // If the server's name on the server line is a host name, the check uses it as SNI name.
+    // If the server line gives the server a host name as its name, the check uses this name as the SNI name.
     let backend = checked("/sni-check", "--ca-file /ca.pem --timeout 400ms", SERVER);
     let backend = backend.replace("server s ", &format!("server {NAME} "));
     let config = in_chroot(&stage, &backend);
@@ -78,7 +78,7 @@ fn a_server_without_an_sni_name() {
 }
 
 #[test]
-fn servers_that_the_check_cannot_connect_to() {
+fn doctor_finds_servers_to_which_the_check_cannot_connect() {
     let stage = Stage::new();
     let options = "--sni www.example.test --ca-file /ca.pem";
     let what = refused(
@@ -114,7 +114,7 @@ fn a_path_that_begins_with_the_chroot_is_shortened() {
 }
 
 #[test]
-fn files_that_are_not_in_the_chroot() {
+fn doctor_finds_files_that_are_not_in_the_chroot() {
     let stage = Stage::new();
     let outside = stage.folder.file("outside.pem", &stage.ca.pem);
     for (option, file) in [
@@ -145,7 +145,7 @@ fn files_that_are_not_in_the_chroot() {
 }
 
 #[test]
-fn files_that_haproxys_user_may_not_read() {
+fn doctor_finds_files_that_haproxys_user_may_not_read() {
     let stage = Stage::new();
     let private = stage.folder.file("root/private.pem", &stage.ca.pem);
     fs::set_permissions(&private, fs::Permissions::from_mode(0o600)).expect("permissions");
@@ -182,7 +182,7 @@ fn a_file_without_a_certificate_is_named_as_in_the_configuration() {
 }
 
 #[test]
-fn a_variable_that_is_not_set_here() {
+fn doctor_finds_a_variable_that_is_not_set_here() {
     let stage = Stage::new();
     let backend = checked(
         "/sni-check",
@@ -238,9 +238,9 @@ fn a_folder_of_certificates_works_but_a_huge_file_or_a_fifo_does_not() {
     assert!(what.contains("is not a regular file"), "{what}");
 }
 
-/// A link in the chroot points to a file outside of it.
+/// A link in the chroot points to a file outside of the chroot.
 #[test]
-fn the_file_behind_a_link_of_the_chroot() {
+fn the_fix_copies_the_target_of_a_link_into_the_chroot() {
     let stage = Stage::new();
     let outside = stage.folder.file("outside.pem", &stage.ca.pem);
     symlink(&outside, format!("{}/link.pem", stage.chroot())).expect("a link");

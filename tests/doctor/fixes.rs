@@ -15,7 +15,7 @@ fn write<'a>(report: &'a Value, id: &str) -> &'a str {
     finding(report, id)["write"].as_str().expect("text")
 }
 
-/// Returns a backend whose server has these words about the check, with these lines before the server.
+/// Returns a backend with these lines after `option httpchk`. The server line ends with these keywords.
 fn own(lines: &str, words: &str) -> String {
     format!(
         " option httpchk GET / HTTP/1.1\n{lines} http-check send hdr Host {NAME}\n \
@@ -23,9 +23,9 @@ fn own(lines: &str, words: &str) -> String {
     )
 }
 
-/// Without `port`, other words decide how the check connects to the server's own port.
+/// Without `port`, other keywords decide how the check connects to the server's own port.
 #[test]
-fn the_fix_for_a_check_of_another_port_has_all_words_that_then_matter() {
+fn the_fix_for_a_check_of_another_port_also_changes_other_keywords() {
     let stage = Stage::new();
     let health = Nginx::plain();
     let name = format!("check-sni {NAME}");
@@ -83,9 +83,9 @@ fn the_fix_for_a_check_of_another_port_has_all_words_that_then_matter() {
     }
 }
 
-/// doctor also compares a later connection with traffic.
+/// A check can have several connections. doctor compares each of them with traffic.
 #[test]
-fn each_connection_of_a_check_counts() {
+fn doctor_compares_each_connection_of_a_check_with_traffic() {
     let (stage, health) = (Stage::new(), Nginx::plain());
     let lines = format!(
         " http-check connect port {}\n http-check send meth GET uri / hdr Host {NAME}\n http-check expect status 200\n \
@@ -120,8 +120,8 @@ fn each_connection_of_a_check_counts() {
     shows(&in_chroot(&stage, &own(&fixed, "")), "s", "L7OK", "200");
 }
 
-/// Returns doctor's report after a run, and the configuration. `words` are the words of the server line that
-/// visitors need. `end` contains the words about the check.
+/// Returns doctor's report after a run, and the path of the configuration. `words` are the keywords of the
+/// server line that visitors need. `end` contains the keywords about the check.
 fn after_run(stage: &Stage, port: u16, words: &str, end: &str) -> (Value, String) {
     let root = stage.chroot();
     let server = format!("127.0.0.1:{port} ssl {words} check inter 500ms {end}");
@@ -167,9 +167,9 @@ fn a_name_that_only_the_check_sends_is_added_or_removed() {
     }
 }
 
-/// An address, a number or a path is never the name of a site.
+/// An address or a number is never the name of a site.
 #[test]
-fn an_expression_that_gives_no_name_is_certain_to_fail() {
+fn doctor_finds_an_sni_expression_whose_value_is_never_a_name() {
     let stage = Stage::new();
     for (sni, mark) in [
         ("dst", "problem"),
@@ -206,7 +206,7 @@ fn an_expression_that_gives_no_name_is_certain_to_fail() {
 
 /// One finding names every variable with its lines, and the advice names each variable once.
 #[test]
-fn variables_that_are_not_set_are_one_finding() {
+fn one_finding_names_all_unset_variables() {
     let stage = Stage::new();
     let server = "127.0.0.1:PORT ssl verify none sni \"str(${SITE})\" check";
     let config = in_chroot(
@@ -242,7 +242,7 @@ fn variables_that_are_not_set_are_one_finding() {
 
 /// If two options have no value, and no variable is the reason, doctor gives the advice only once.
 #[test]
-fn the_same_advice_is_given_once() {
+fn the_advice_for_two_options_without_a_value_is_given_once() {
     let stage = Stage::new();
     let server = "127.0.0.1:PORT TLS check";
     let config = in_chroot(&stage, &checked("/sni-check", "--sni --uri", server));
@@ -322,7 +322,8 @@ fn the_advice_to_check_with_http_names_the_other_changes() {
     );
 }
 
-/// Before HAProxy 3.2, a check offers the `alpn` of the server line. That matters only if the server chooses HTTP/2.
+/// Before HAProxy 3.2, a check offers the `alpn` of the server line. That matters only if the server
+/// chooses HTTP/2.
 #[test]
 fn a_run_refutes_that_the_server_chooses_http2() {
     let stage = Stage::new();
@@ -337,10 +338,10 @@ fn a_run_refutes_that_the_server_chooses_http2() {
     assert_eq!((code, found(&report)), (0, Vec::new()), "{report}");
 }
 
-/// Before HAProxy 3.2, a check with TLS can't use `proto h2`. With `connect default`, the word is on the
+/// Before HAProxy 3.2, a check with TLS can't use `proto h2`. With `connect default`, this keyword is on the
 /// server line or in the rule.
 #[test]
-fn the_fix_for_http2_names_the_line_that_has_the_word() {
+fn the_fix_for_http2_names_the_line_with_the_keyword() {
     let stage = Stage::new();
     let leaf = stage.ca.leaf(&[NAME], 30);
     let nginx = Nginx::serve(|folder, port| site((folder, port), "http2", NAME, (&leaf, &[]), ""));
@@ -404,7 +405,7 @@ fn the_fix_for_http2_names_the_line_that_has_the_word() {
 
 /// HAProxy 2.6 crashes if two servers replace the check-alpn of default-server.
 #[test]
-fn the_fix_for_a_word_of_default_server_changes_default_server() {
+fn the_fix_for_a_keyword_in_default_server_changes_default_server() {
     let stage = Stage::new();
     let backend = |alpn: &str| {
         let lines = format!(" default-server check-alpn {alpn}\n");
@@ -422,7 +423,8 @@ fn the_fix_for_a_word_of_default_server_changes_default_server() {
     shows(&backend("http/1.1"), "t", "L7OK", "200");
 }
 
-/// A rule of a check without TLS may show the status of a failed handshake.
+/// A rule can set the status of a failed check. So even a check without TLS can show L6RSP, the status of a
+/// failed handshake.
 #[test]
 fn a_run_describes_the_status_that_a_rule_sets() {
     let (stage, health) = (Stage::new(), Nginx::plain());
@@ -436,4 +438,103 @@ fn a_run_describes_the_status_that_a_rule_sets() {
     let meaning = "the answer does not meet an expectation of HAProxy's own check";
     assert_eq!(run["meaning"], meaning);
     shows(&config, "s", "L6RSP", "");
+}
+
+/// All servers of a backend share the `connect` line. The fix for one server keeps the others UP.
+#[test]
+fn the_fix_of_a_shared_connect_line_suits_every_server() {
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&[NAME, "b.test"], 30);
+    let behind =
+        Nginx::serve(|folder, port| site((folder, port), "proxy_protocol", NAME, (&leaf, &[]), ""));
+    let direct = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&leaf, &[]), ""));
+    let tls = direct.port;
+    let verified = format!("ssl verify required ca-file {}/ca.pem", stage.chroot());
+    let plain = Nginx::plain();
+    for (connect, servers, server, id, expected) in [
+        (
+            "connect ssl sni NAME",
+            [
+                format!("a 127.0.0.1:{tls} {verified} sni str(NAME)"),
+                format!(
+                    "b 127.0.0.1:{} {verified} sni str(NAME) send-proxy",
+                    behind.port
+                ),
+            ],
+            "b",
+            "traffic-other-proxy",
+            "connect default ssl sni NAME",
+        ),
+        (
+            "connect ssl sni NAME send-proxy",
+            [
+                format!("a 127.0.0.1:{tls} {verified} sni str(NAME)"),
+                format!(
+                    "b 127.0.0.1:{} {verified} sni str(NAME) send-proxy",
+                    behind.port
+                ),
+            ],
+            "a",
+            "traffic-other-proxy",
+            "connect default ssl sni NAME",
+        ),
+        (
+            "connect ssl sni NAME",
+            [
+                format!("a 127.0.0.1:{tls} {verified} sni str(NAME)"),
+                format!("b 127.0.0.1:{} verify none", plain.port),
+            ],
+            "b",
+            "traffic-without-tls",
+            "connect default sni NAME",
+        ),
+        (
+            "connect ssl sni NAME",
+            [
+                format!("a 127.0.0.1:{tls} {verified} sni str(NAME)"),
+                format!("b 127.0.0.1:{tls} {verified} sni str(b.test)"),
+            ],
+            "b",
+            "traffic-other-sni",
+            "connect default ssl; and check-sni b.test on the server line; and check-sni NAME on the server line of a",
+        ),
+    ] {
+        let config = |connect: &str, words: [&str; 2]| {
+            let servers = servers.iter().zip(words);
+            let servers = servers
+                .map(|(server, words)| format!(" server {server} check inter 500ms {words}\n"));
+            let backend = format!(
+                " mode http\n option httpchk GET /\n http-check {connect}\n \
+                 http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME\n{}",
+                servers.collect::<String>()
+            );
+            in_chroot(&stage, &backend.replace("NAME", NAME))
+        };
+        let (report, _) = json(&["-f", &config(connect, ["", ""])]);
+        let findings = report["findings"].as_array().expect("findings").iter();
+        let name = format!("b/{server}");
+        let mut found =
+            findings.filter(|found| found["id"] == id && found["about"][0] == name.as_str());
+        let found = found
+            .next()
+            .unwrap_or_else(|| panic!("no {id}: {report:#}"));
+        let written = found["write"].as_str().expect("text");
+        let expected = format!("in place of that connect line, write http-check {expected}");
+        let expected = expected.replace("NAME", NAME);
+        assert!(written.ends_with(&expected), "{written}");
+        let mut steps = expected.split("; and ");
+        let line = steps.next().and_then(|line| line.split_once("http-check "));
+        let name = |step: &str| step.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        let [own, other] =
+            [steps.next().map(name), steps.next().map(name)].map(Option::unwrap_or_default);
+        let words = if server == "a" {
+            [&own, &other]
+        } else {
+            [&other, &own]
+        };
+        let fixed = config(line.expect("a line").1, words.map(String::as_str));
+        for server in ["a", "b"] {
+            shows(&fixed, server, "L7OK", "200");
+        }
+    }
 }

@@ -14,7 +14,7 @@ fn write(report: &serde_json::Value, id: &str) -> String {
 }
 
 #[test]
-fn haproxy_kills_a_check_at_inter() {
+fn haproxy_kills_a_check_after_inter() {
     let (stage, silent) = (Stage::new(), silent());
     let options = format!("--sni {NAME} --ca-file /ca.pem");
     for (server, own) in [
@@ -29,14 +29,14 @@ fn haproxy_kills_a_check_at_inter() {
         let report = foretells(&config, &[("time", "note")], "PROCTOUT", "");
         assert!(write(&report, "time").contains("inter "), "{report}");
     }
-    // With the longer time that doctor names, the check ends by itself, with its own code.
+    // With a longer `inter`, the check ends by itself, with its own code.
     let server = format!("127.0.0.1:{silent} TLS check inter 2s");
     let config = in_chroot(&stage, &checked("/sni-check", &options, &server));
     foretells(&config, &[], "PROCERR", "62");
 }
 
 #[test]
-fn with_timeout_check_haproxy_kills_at_timeout_connect_too() {
+fn with_timeout_check_haproxy_also_kills_a_check_after_timeout_connect() {
     let (stage, silent) = (Stage::new(), silent());
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 1s");
     let server = format!("127.0.0.1:{silent} TLS check inter 3s");
@@ -95,7 +95,7 @@ fn addr_and_port_of_the_server_line_do_not_reach_the_check() {
 }
 
 #[test]
-fn traffic_that_verifies_nothing() {
+fn doctor_notes_traffic_that_verifies_nothing() {
     let stage = Stage::new();
     let other = Ca::named("Other");
     stage.folder.file("root/other.pem", &other.pem);
@@ -109,7 +109,7 @@ fn traffic_that_verifies_nothing() {
         "PROCERR",
         "55",
     );
-    // `ssl-server-verify none` in `global` does the same for every server.
+    // `ssl-server-verify none` in `global` switches verification off for every server.
     let server = server.replace("verify none ", "");
     let backend = checked("/sni-check", &options, &server);
     let global = format!("{}\n ssl-server-verify none", jail(&stage));
@@ -140,7 +140,8 @@ fn a_check_that_verifies_nothing_is_up_with_any_certificate() {
     );
 }
 
-/// Asserts that doctor finds this, that the check is UP, and that visitors get this HTTP status.
+/// Asserts that doctor reports only this finding, that the check is UP, and that visitors get this HTTP
+/// status.
 #[track_caller]
 fn up_but(stage: &Stage, server: &str, (id, mark): (&str, &str), answer: u16) {
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms");
@@ -153,7 +154,7 @@ fn up_but(stage: &Stage, server: &str, (id, mark): (&str, &str), answer: u16) {
 }
 
 #[test]
-fn traffic_in_plain_http_to_a_tls_port() {
+fn doctor_finds_traffic_in_plain_http_to_a_tls_port() {
     let stage = Stage::new();
     for words in ["", "no-ssl"] {
         let server = format!("127.0.0.1:PORT check inter 500ms {words}");
@@ -162,14 +163,14 @@ fn traffic_in_plain_http_to_a_tls_port() {
 }
 
 #[test]
-fn traffic_without_sni() {
+fn doctor_notes_traffic_without_sni() {
     let stage = Stage::new();
     let server = "127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem check inter 500ms";
     up_but(&stage, server, ("traffic-without-sni", "note"), 503);
 }
 
 #[test]
-fn traffic_that_has_no_root_in_common_with_the_check() {
+fn doctor_finds_traffic_that_has_no_root_in_common_with_the_check() {
     let stage = Stage::new();
     stage.trusting(&Ca::new(), "root/other.pem");
     let words = format!("ssl verify required sni str({NAME}) check inter 500ms ca-file");
@@ -181,7 +182,7 @@ fn traffic_that_has_no_root_in_common_with_the_check() {
 }
 
 #[test]
-fn a_name_to_resolve_in_an_empty_chroot() {
+fn doctor_notes_that_a_name_cannot_be_resolved_in_an_empty_chroot() {
     let stage = Stage::new();
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 1s --connect nowhere.invalid");
     let backend = checked("/sni-check", &options, "127.0.0.1:PORT TLS check inter 2s");

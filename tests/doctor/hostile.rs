@@ -1,4 +1,4 @@
-//! doctor on hosts and configurations that it must not trust.
+//! doctor with hosts, configurations and programs that it must not trust.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -18,7 +18,7 @@ use crate::support::{NAME, program, wait_for};
 
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 2s";
 
-/// The owner of the chroot replaces a file again and again while root's doctor reads it.
+/// The owner of the chroot replaces a file again and again, while root runs doctor and doctor reads the file.
 #[test]
 fn replaced_files_do_not_lead_doctor_out_of_the_chroot() {
     let stage = Stage::new();
@@ -63,12 +63,15 @@ fn a_check_does_not_outlive_doctor() {
     for global in [PLAIN, &format!("{PLAIN}\n user nobody\n group nogroup")] {
         let config = configure(&stage, global, &checked(&script, "--no-sni", server));
         let mut command = by_hand(&["doctor", "--run", "-f", &config]);
-        let mut running = command.stdout(Stdio::null()).spawn().expect("it runs");
+        let mut running = command
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program runs");
         let pid = wait_for("the check to run", || {
             fs::read_to_string(stage.folder.join("slow/pid")).ok()
         });
         running.kill().expect("killed");
-        assert_eq!(running.wait().expect("an end").signal(), Some(9));
+        assert_eq!(running.wait().expect("an exit status").signal(), Some(9));
         let process = format!("/proc/{}", pid.trim());
         wait_for("the check to end", || {
             (!Path::new(&process).exists()).then_some(())
@@ -78,7 +81,7 @@ fn a_check_does_not_outlive_doctor() {
 }
 
 #[test]
-fn doctor_never_runs_a_haproxy_of_the_current_folder() {
+fn doctor_never_runs_a_haproxy_in_the_current_folder() {
     let folder = Folder::new();
     let config = folder.file("haproxy.cfg", "global\n external-check\n");
     folder.script("haproxy", "#!/bin/sh\n/bin/touch \"${0%/*}/was-run\"\n");
@@ -88,13 +91,13 @@ fn doctor_never_runs_a_haproxy_of_the_current_folder() {
             .current_dir(folder.path())
             .env("PATH", path)
             .output();
-        let output = output.expect("it runs");
+        let output = output.expect("the program runs");
         assert!(stdout(&output).contains("no check"), "{}", stderr(&output));
         assert!(!Path::new(&folder.join("was-run")).exists(), "{path}");
     }
 }
 
-/// A sudo rule that allows sni-check must not allow every other program too.
+/// If a sudo rule allows sni-check, it must not thereby allow every other program.
 #[test]
 fn the_inner_command_runs_programs_only_for_doctor() {
     let folder = Folder::new();
@@ -110,7 +113,7 @@ fn the_inner_command_runs_programs_only_for_doctor() {
     drop(ours);
     as_another.stdin(Stdio::from(OwnedFd::from(theirs)));
     for command in [&mut as_words, &mut as_another] {
-        let output = command.output().expect("it runs");
+        let output = command.output().expect("the program runs");
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         assert!(stderr(&output).contains("--as-haproxy is not an option"));
     }

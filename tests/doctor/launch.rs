@@ -37,7 +37,7 @@ fn options_for_another_program_have_no_effect() {
     }
 }
 
-/// Returns options with which the check ends before HAProxy's `inter 500ms`.
+/// Returns options with which the check ends before HAProxy kills it (`inter 500ms`).
 fn options() -> String {
     format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms")
 }
@@ -82,7 +82,7 @@ fn without_insecure_fork_wanted_only_root_can_check() {
 }
 
 #[test]
-fn a_line_that_haproxy_misses_is_named() {
+fn doctor_names_the_missing_line_if_haproxy_refuses_the_configuration() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), SERVER);
     let no_command = backend.replace("external-check command /sni-check", "");
@@ -111,10 +111,10 @@ fn a_line_that_haproxy_misses_is_named() {
     }
 }
 
-/// If quotes are missing, HAProxy refuses a line because it has too many words. Doctor reports only that,
+/// If quotes are missing, HAProxy refuses a line because it has too many words. doctor reports only that,
 /// with the fix. It doesn't judge the rest of the line.
 #[test]
-fn lines_with_missing_quotes() {
+fn doctor_reports_missing_quotes_and_nothing_else_about_the_line() {
     let stage = Stage::new();
     let backend = checked("/sni-check", "OPTIONS", SERVER);
     let given = options();
@@ -159,7 +159,7 @@ fn lines_with_missing_quotes() {
 }
 
 #[test]
-fn a_chroot_that_does_not_exist() {
+fn doctor_finds_a_chroot_that_does_not_exist() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), SERVER);
     let global = jail(&stage).replace(stage.chroot(), &stage.folder.join("none"));
@@ -172,9 +172,9 @@ fn a_chroot_that_does_not_exist() {
     assert!(refuses(&config).contains("chroot"));
 }
 
-/// `haproxy -c` doesn't make the files that HAProxy makes when it starts.
+/// `haproxy -c` doesn't create the files that HAProxy creates when it starts.
 #[test]
-fn a_folder_for_a_socket_or_a_pidfile_that_does_not_exist() {
+fn doctor_finds_that_the_folder_of_a_socket_or_a_pidfile_does_not_exist() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), SERVER);
     let file = stage.folder.join("none/file");
@@ -215,7 +215,7 @@ fn a_folder_for_a_socket_or_a_pidfile_that_does_not_exist() {
 
 /// HAProxy can't run these commands in the chroot, and shows code 255 for each.
 #[test]
-fn commands_that_haproxy_cannot_run() {
+fn doctor_finds_commands_that_haproxy_cannot_run() {
     let stage = Stage::new();
     stage
         .folder
@@ -280,7 +280,7 @@ fn a_link_is_followed_within_the_chroot() {
 }
 
 #[test]
-fn a_backend_that_checks_nothing() {
+fn doctor_finds_servers_without_check() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), "127.0.0.1:PORT TLS");
     let config = in_chroot(&stage, &backend);
@@ -300,7 +300,7 @@ fn a_backend_that_checks_nothing() {
 }
 
 #[test]
-fn without_its_option_there_is_no_external_check() {
+fn without_option_external_check_there_is_no_external_check() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), "127.0.0.1:PORT check inter 500ms");
     let backend = backend.replace("option external-check", "option tcp-check");
@@ -314,7 +314,7 @@ fn without_its_option_there_is_no_external_check() {
     let (report, _) = json(&["-f", &in_chroot(&stage, &two)]);
     let summary = "1 server will be DOWN though it works, or UP though visitors fail, 1 server is not checked";
     assert_eq!(report["summary"], summary);
-    // The check that the advice switches on needs lines in the `global` section.
+    // The advice switches on `option external-check`, which also needs lines in the `global` section.
     let write = |lines: &str| {
         let global = jail(&stage).replace(PLAIN, lines);
         let (report, _) = json(&["-f", &configure(&stage, &global, &backend)]);
@@ -332,7 +332,7 @@ fn without_its_option_there_is_no_external_check() {
 }
 
 #[test]
-fn a_huge_limit_on_open_files() {
+fn doctor_finds_a_huge_limit_on_open_files() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), SERVER);
     for (limit, mark) in [
@@ -357,9 +357,9 @@ fn a_huge_limit_on_open_files() {
     }
 }
 
-/// HAProxy looks for a name without a slash in the folders of `external-check path`.
+/// HAProxy looks for a command without a slash in the folders of `external-check path`.
 #[test]
-fn a_command_in_a_folder_of_external_check_path() {
+fn doctor_looks_for_a_command_in_the_folders_of_external_check_path() {
     let stage = Stage::new();
     let script = stage.folder.script("check.sh", "#!/bin/sh\nexit 0\n");
     let folder = script.trim_end_matches("/check.sh");

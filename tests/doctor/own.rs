@@ -7,7 +7,8 @@ use crate::support::peer::says;
 use crate::support::stage::Stage;
 use crate::support::{NAME, free_port, wait_for};
 
-/// Returns a `defaults` section, and a frontend with a listener, because HAProxy needs one to start.
+/// Returns a `defaults` section that ends with the lines `more`, and a frontend, because HAProxy doesn't
+/// start without a listener.
 pub fn defaults(more: &str) -> String {
     let port = free_port();
     format!(
@@ -28,7 +29,7 @@ fn ids(report: &serde_json::Value, backend: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns what doctor reports if this HAProxy reads the configuration.
+/// Returns doctor's report about the configuration with this HAProxy.
 fn report(version: &Version, config: &str) -> serde_json::Value {
     json(&[
         "-f",
@@ -44,7 +45,7 @@ fn report(version: &Version, config: &str) -> serde_json::Value {
 pub type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
 
 /// Asserts what doctor finds and what every HAProxy shows. `rows` returns the backends. Its argument is true
-/// for HAProxy 3.2 and later.
+/// for HAProxy 3.2 and later. `port` replaces the placeholders in the configuration.
 pub fn foretells(
     stage: &Stage,
     defaults: &str,
@@ -78,7 +79,7 @@ pub fn foretells(
 
 /// Before HAProxy 3.2, a check offers the `alpn` of the server line, but speaks HTTP/1.
 #[test]
-fn a_check_that_offers_http2_and_speaks_http1() {
+fn doctor_finds_a_check_that_offers_http2_but_speaks_http1() {
     const SENT: &str = "http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME\n";
     let stage = Stage::new();
     let leaf = stage.ca.leaf(&[NAME], 30);
@@ -154,7 +155,7 @@ fn a_check_that_offers_http2_and_speaks_http1() {
 }
 
 #[test]
-fn a_check_that_speaks_another_version_of_http() {
+fn doctor_finds_a_check_that_speaks_a_different_version_of_http_from_traffic() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|_, port| {
         format!("server {{ listen 127.0.0.1:{port} http2; location / {{ return 200; }} }}")
@@ -189,10 +190,10 @@ fn a_check_that_speaks_another_version_of_http() {
     );
 }
 
-/// A backend's own http-check line replaces all http-check lines of its defaults, including the
-/// request.
+/// If a backend has its own http-check line, HAProxy ignores all http-check lines of its `defaults`,
+/// including the request.
 #[test]
-fn a_check_without_the_request_of_its_defaults() {
+fn doctor_finds_a_check_that_loses_the_request_of_its_defaults() {
     let stage = Stage::new();
     let port = stage.nginx().port.to_string();
     let above = defaults(&format!(
@@ -255,7 +256,7 @@ fn a_check_without_the_request_of_its_defaults() {
 }
 
 #[test]
-fn requests_that_are_not_http() {
+fn doctor_finds_requests_that_are_not_http() {
     let stage = Stage::new();
     let port = stage.nginx().port.to_string();
     let rows = |_| {
@@ -305,9 +306,9 @@ fn requests_that_are_not_http() {
     foretells(&stage, &defaults(""), rows, &fill);
 }
 
-/// The check asks for the Host of one site, and `http-request set-header` sends visitors to the other.
+/// The check sends the Host of one site, and `http-request set-header` makes visitors send another Host.
 #[test]
-fn a_check_with_a_different_host_from_visitors() {
+fn doctor_finds_a_check_that_sends_a_different_host_from_visitors() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|_, port| {
         let default = format!("server {{ listen 127.0.0.1:{port} default_server; return 421; }}");
@@ -360,7 +361,7 @@ fn visited(config: &str) -> Option<u16> {
 
 /// HAProxy forgets the variables of a request before it connects to the server.
 #[test]
-fn an_sni_from_a_variable_of_the_request() {
+fn doctor_notes_an_sni_from_a_variable_of_the_request() {
     let stage = Stage::new();
     let config = |scope: &str| {
         let backend = format!(
@@ -385,7 +386,7 @@ fn an_sni_from_a_variable_of_the_request() {
 
 /// HAProxy's converters build the name from parts.
 #[test]
-fn an_sni_that_converters_change() {
+fn doctor_accepts_an_sni_that_converters_build() {
     let stage = Stage::new();
     let (label, domain) = NAME.split_once('.').expect("a domain");
     let sni = format!("str({label}),concat(.{domain})");
@@ -399,7 +400,7 @@ fn an_sni_that_converters_change() {
 
 /// The server and its check speak plain HTTP. For visitors, HAProxy speaks TLS to the server.
 #[test]
-fn a_plain_check_of_a_plain_server_to_which_traffic_speaks_tls() {
+fn doctor_finds_that_only_traffic_speaks_tls_to_a_plain_server() {
     let stage = Stage::new();
     let plain = plain_nginx();
     let server = format!(
@@ -422,7 +423,7 @@ fn plain_nginx() -> Nginx {
 
 /// Patroni and clustercheck report the state of a database on another port.
 #[test]
-fn a_check_of_the_service_that_watches_a_database() {
+fn the_fix_keeps_the_port_of_a_service_that_reports_the_state_of_a_database() {
     let stage = Stage::new();
     let (database, service) = (crate::support::peer::silent(), plain_nginx());
     let config = |more: &str| {
@@ -443,7 +444,7 @@ fn a_check_of_the_service_that_watches_a_database() {
 }
 
 #[test]
-fn a_socks_proxy_that_only_traffic_uses() {
+fn doctor_notes_a_socks_proxy_that_only_traffic_uses() {
     let stage = Stage::new();
     let dead = crate::support::dead_port();
     let config = |more: &str| {
@@ -464,9 +465,9 @@ fn a_socks_proxy_that_only_traffic_uses() {
     crate::configuration::foretells(&config("check-via-socks4"), &[], "L4CON", "");
 }
 
-/// In `mode tcp` visitors bring their own TLS, with SNI.
+/// In `mode tcp`, HAProxy passes visitors' TLS through, with their SNI.
 #[test]
-fn a_check_without_sni_where_visitors_tls_passes_through() {
+fn doctor_finds_a_check_without_sni_if_visitors_tls_passes_through() {
     let stage = Stage::new();
     let port = stage.nginx().port.to_string();
     let server = "mode tcp\n server s 127.0.0.1:PORT check-ssl verify none";
@@ -481,9 +482,9 @@ fn a_check_without_sni_where_visitors_tls_passes_through() {
     foretells(&stage, &defaults(""), rows, &fill);
 }
 
-/// A note explains only the failures that it foretells.
+/// A note can explain a failure only if it predicts this failure.
 #[test]
-fn a_run_confirms_no_note_that_foretold_something_else() {
+fn a_run_confirms_only_notes_that_predict_its_result() {
     let stage = Stage::new();
     let leaf = stage.ca.leaf(&[NAME], 30);
     let nginx = Nginx::serve(|folder, port| {
@@ -530,7 +531,7 @@ fn a_run_confirms_no_note_that_foretold_something_else() {
 
 /// A server that tracks another server has the other server's state.
 #[test]
-fn servers_that_follow_a_check_that_fails() {
+fn a_finding_about_a_check_also_names_the_servers_that_track_it() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let server = format!("127.0.0.1:{port} ssl verify none sni str({NAME})");
@@ -554,7 +555,7 @@ fn servers_that_follow_a_check_that_fails() {
     );
     let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
     for name in ["a", "b"] {
-        wait_for("the state of the other server", || {
+        wait_for("the tracking server to be DOWN", || {
             haproxy
                 .server("app", name)
                 .filter(|server| server.status == "DOWN")
@@ -586,7 +587,7 @@ const FOLLOWERS: [(&str, &str, u16); 7] = [
 ];
 
 #[test]
-fn servers_that_follow_a_check_and_connect_in_another_way() {
+fn doctor_compares_the_traffic_of_tracking_servers_with_the_tracked_check() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let other = stage
@@ -635,9 +636,10 @@ fn servers_that_follow_a_check_and_connect_in_another_way() {
     }
 }
 
-/// The check and visitors of the followed server work. The other server's traffic verifies a wrong name.
+/// The check and visitors of the tracked server work. The traffic of the tracking server verifies a wrong
+/// name.
 #[test]
-fn only_the_server_that_follows_is_blamed() {
+fn doctor_reports_only_the_tracking_server_if_only_its_visitors_fail() {
     let stage = Stage::new();
     let leaf = &stage.leaf;
     let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (leaf, &[]), ""));
@@ -679,7 +681,7 @@ fn visit(port: u16) -> u16 {
 }
 
 #[test]
-fn a_check_that_expects_one_error_status() {
+fn doctor_notes_a_check_that_expects_an_error_status() {
     let stage = Stage::new();
     let server = format!(
         "127.0.0.1:PORT ssl verify none sni str({NAME}) check check-sni {NAME} inter 500ms"
@@ -698,9 +700,9 @@ fn a_check_that_expects_one_error_status() {
     assert_eq!(finding["write"], "expect status 200-399");
 }
 
-/// A server whose agent answers doesn't count as unchecked.
+/// If the agent answers, doctor doesn't report the server as unchecked.
 #[test]
-fn an_agent_that_answers() {
+fn an_agent_that_answers_counts_as_a_check() {
     let stage = Stage::new();
     let agent = says("up\n");
     let text = format!(

@@ -1,4 +1,4 @@
-//! What doctor finds, without `--run`, in the requests and expectations of HAProxy's own checks.
+//! What doctor finds in the names, protocols and expectations of checks, mostly without `--run`.
 
 use crate::configuration::{PLAIN, checked, configure, finding, found, json, refuses};
 use crate::own::{Row, defaults, foretells};
@@ -7,7 +7,7 @@ use crate::support::peer::wants_http2;
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
 
-/// Starts a server with two sites. It requires the same name in SNI and Host.
+/// Starts a server with two sites. The server requires the same name in SNI and Host.
 fn two_sites(stage: &Stage) -> Nginx {
     let leaf = stage.ca.leaf(&[NAME, OTHER], 30);
     Nginx::serve(|folder, port| {
@@ -20,8 +20,8 @@ fn two_sites(stage: &Stage) -> Nginx {
 
 const OTHER: &str = "other.example.test";
 
-/// Checks of a server with two sites. Each row has lines of the check, words of the server line, doctor's
-/// findings, and the status that HAProxy shows.
+/// Checks of a server with two sites. Each row has the check's headers and further lines, the keywords of the
+/// server line, doctor's findings, and the status that HAProxy shows.
 const SITES: &[(&str, &str, &[&str], &str)] = &[
     ("hdr Host NAME", "sni str(NAME) check-sni NAME", &[], "L7OK"),
     (
@@ -59,7 +59,7 @@ const SITES: &[(&str, &str, &[&str], &str)] = &[
 ];
 
 #[test]
-fn a_check_whose_host_is_not_its_sni_name() {
+fn doctor_finds_a_check_whose_host_is_not_its_sni_name() {
     let stage = Stage::new();
     let nginx = two_sites(&stage);
     let rows = |_| {
@@ -114,7 +114,7 @@ fn a_check_whose_host_is_not_its_sni_name() {
 }
 
 #[test]
-fn a_check_by_sni_check_with_two_names_or_none() {
+fn doctor_finds_options_of_sni_check_with_two_names_or_no_name() {
     let stage = Stage::new();
     let nginx = two_sites(&stage);
     for (options, id) in [
@@ -144,7 +144,7 @@ fn a_check_by_sni_check_with_two_names_or_none() {
 }
 
 #[test]
-fn a_check_that_speaks_http1_to_a_server_for_http2() {
+fn doctor_finds_a_check_that_speaks_http1_to_a_server_for_http2() {
     let stage = Stage::new();
     let port = wants_http2(&stage.ca.leaf(&[NAME], 30));
     let leaf = stage.ca.leaf(&[NAME], 30);
@@ -177,7 +177,7 @@ fn a_check_that_speaks_http1_to_a_server_for_http2() {
                 &["L7OK"],
             ),
             row(SENT, "BOTH alpn h2 check-alpn h2", &[], &["L7OK"]),
-            // HAProxy doesn't copy check-proto to the servers.
+            // HAProxy doesn't apply the check-proto of default-server to the servers.
             row(
                 &format!("{SENT}\n default-server check-proto h2"),
                 "BOTH",
@@ -194,10 +194,10 @@ fn a_check_that_speaks_http1_to_a_server_for_http2() {
     foretells(&stage, &defaults(""), rows, &fill);
 }
 
-/// HTTP1 is a server that doesn't accept HTTP/2. HAProxy doesn't pass `check-proto` of default-server on, and
-/// offers check-alpn only on the connection of the server line.
+/// HTTP1 is a server that doesn't accept HTTP/2. HAProxy doesn't apply the `check-proto` of default-server
+/// to the servers. If the check has a connect rule without `default`, HAProxy doesn't offer check-alpn.
 #[test]
-fn a_check_that_offers_only_http2() {
+fn doctor_finds_a_check_that_offers_only_http2() {
     const SENT: &str =
         "option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME\n";
     const NONE: &[&str] = &[];
@@ -275,7 +275,7 @@ fn a_check_that_offers_only_http2() {
 
 /// A check is UP only if all its connections succeed, but visitors need only one of them.
 #[test]
-fn a_check_that_also_connects_elsewhere() {
+fn doctor_finds_a_check_that_also_connects_to_another_port() {
     let (stage, health, dead) = (Stage::new(), Nginx::plain(), dead_port());
     let rows = |_| {
         let row = |port: u16, status| -> Row<'static> {
@@ -294,8 +294,8 @@ fn a_check_that_also_connects_elsewhere() {
     foretells(&stage, &defaults(""), rows, &fill);
 }
 
-/// Each row has the expectations of a check, doctor's findings, and what HAProxy shows for a server that
-/// answers 200.
+/// Each row has the page and the expectation of a check, doctor's finding, and what HAProxy shows for a
+/// server that answers 200.
 const EXPECTATIONS: &[(&str, &str, &str, &str)] = &[
     ("/", "status 404", "expects-refusal", "L7STS"),
     ("/", "! status 200", "expects-refusal", "L7STS"),
@@ -315,7 +315,7 @@ const EXPECTATIONS: &[(&str, &str, &str, &str)] = &[
 ];
 
 #[test]
-fn expectations_that_errors_meet() {
+fn doctor_finds_expectations_that_errors_meet() {
     let stage = Stage::new();
     let nginx =
         Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200 good; }}"));
@@ -336,7 +336,7 @@ fn expectations_that_errors_meet() {
 }
 
 #[test]
-fn the_line_that_haproxy_refuses_is_named() {
+fn doctor_names_the_line_that_haproxy_refuses() {
     let stage = Stage::new();
     for (lines, place) in [
         (" server s 127.0.0.1:PORT frobnicate", "frobnicate"),

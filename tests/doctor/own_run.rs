@@ -1,5 +1,5 @@
-//! `doctor --run` and HAProxy's own checks: the result of a check, and the difference between its request and
-//! a visitor's request that explains the result.
+//! `doctor --run` and HAProxy's own checks: the result of a check, and the part of its request that
+//! explains why the server refuses the check but serves visitors.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -60,7 +60,7 @@ fn a_run_ends_a_check_when_haproxy_does() {
             let run = &report["runs"]["checks"][index];
             let what = format!("{version:?}: {limits} {server}: {run}");
             assert_eq!(run["check_status"], *shown, "{what}");
-            // HAProxy checks again at once, and shows the last result with a star.
+            // HAProxy checks again immediately, and marks the last result with a star.
             let seen = haproxy.server(&format!("b{index}"), "s").expect("a server");
             let seen = seen.check_status.trim_start_matches("* ");
             assert_eq!(seen, *shown, "{what}");
@@ -78,7 +78,7 @@ fn a_run_ends_a_check_when_haproxy_does() {
     });
 }
 
-/// Each row has what nginx refuses, the lines of the check, and doctor's findings. The first finding's fix
+/// Each row has a rule of nginx, the lines of the check, and doctor's findings. The first finding's fix
 /// makes the check UP.
 const REFUSALS: &[(&str, &str, &[&str])] = &[
     (
@@ -112,7 +112,7 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
         "option httpchk HEAD /\n http-check send ver HTTP/1.1 hdr Host NAME\n http-check expect string good",
         &["expects-body"],
     ),
-    // A server with two sites, without TLS.
+    // The next two rows have a server that answers 404 to requests without the site's Host.
     (
         "if ($host != NAME) { return 404; }",
         "http-request set-header Host NAME\n option httpchk GET /",
@@ -152,7 +152,7 @@ const REFUSALS: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
-/// Returns the lines of a check with the line of this fix.
+/// Returns the lines of a check after this fix.
 fn with_fix(check: &str, write: &str) -> String {
     let (place, line) = write.split_once("write ").expect(write);
     let (option, line) = match line.split_once(" and then ") {
@@ -224,10 +224,10 @@ fn a_run_names_the_part_of_the_request_that_the_server_refuses() {
     }
 }
 
-/// Before 3.2, HAProxy looks at `timeout check` only when the limit of the connection is over. Such a check
-/// is often UP, even if the server answers too late.
+/// Before 3.2, HAProxy looks at `timeout check` only when the time limit of the connection has expired.
+/// Such a check is often UP, even if the server answers too late.
 #[test]
-fn a_server_that_answers_later_than_timeout_check() {
+fn doctor_finds_a_server_that_answers_later_than_timeout_check() {
     let stage = Stage::new();
     let slow = tcp(|mut stream| {
         let _ = stream.read(&mut [0; 4096]);

@@ -48,7 +48,8 @@ fn a_script_that_cannot_start_is_replaced_by_sni_check_and_its_options() {
         let config = configure(&stage, &global, &backend);
         let (report, _) = json(&["-f", &config]);
         let write = write(&report, "command");
-        // The second fix finds sni-check in the chroot.
+        // A second line is a command that copies sni-check and the CA file into the chroot. In the second
+        // row, the files are already there.
         if write.lines().count() > 1 {
             paste(write);
         }
@@ -59,7 +60,7 @@ fn a_script_that_cannot_start_is_replaced_by_sni_check_and_its_options() {
 
 /// sni-check always speaks TLS, so it can't check this server.
 #[test]
-fn a_server_without_tls_is_not_given_to_sni_check() {
+fn the_fix_does_not_propose_sni_check_for_a_server_without_tls() {
     let (stage, plain) = (Stage::new(), Nginx::plain());
     let server = format!("127.0.0.1:{} check inter 3s", plain.port);
     let backend = checked("/usr/lib/check.sh", "/usr/bin:/bin", &server);
@@ -76,7 +77,7 @@ fn a_server_without_tls_is_not_given_to_sni_check() {
 }
 
 #[test]
-fn a_relative_file_of_a_chroot_begins_at_its_root() {
+fn a_relative_path_in_a_chroot_begins_at_the_chroot() {
     let stage = Stage::new();
     let options = format!("--sni {NAME} --ca-file other.pem");
     let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
@@ -87,9 +88,9 @@ fn a_relative_file_of_a_chroot_begins_at_its_root() {
     shows(&config, "s", "PROCOK", "0");
 }
 
-/// Mozilla's roots don't replace a private CA.
+/// The fix must not propose Mozilla's roots, because a private CA has signed the certificate.
 #[test]
-fn the_roots_of_the_server_line_replace_those_of_a_system_that_the_chroot_lacks() {
+fn if_the_chroot_has_no_system_roots_the_fix_copies_the_ca_file_of_the_server_line() {
     let stage = Stage::new();
     let server = SERVER.replace("TLS", &format!("TLS ca-file {}", stage.ca_file));
     let options = format!("--sni {NAME} --ca-file @system-ca");

@@ -1,4 +1,4 @@
-//! Doctor reads a configuration as HAProxy does.
+//! doctor reads a configuration as HAProxy does.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ fn read_by_doctor(folder: &Folder, text: &str) -> String {
         .to_owned()
 }
 
-/// Returns the word that HAProxy reads.
+/// Returns the word that HAProxy reads from the same text.
 fn read_by_haproxy(folder: &Folder, text: &str) -> String {
     let config = format!("global\n setenv LIST \"one  two\"\n.notice /{text}\n");
     let config = folder.file("haproxy.cfg", &config);
@@ -71,8 +71,8 @@ fn words_are_split_as_haproxy_splits_them() {
     }
 }
 
-/// Returns the external checks that doctor sees, as `backend/server`. `--run` lists these checks. All of them
-/// fail with PROCERR.
+/// Returns the external checks that doctor finds, as `backend/server`, and the report. `--run` lists these
+/// checks. All of them fail with PROCERR.
 fn checks(words: &[&str]) -> (BTreeSet<String>, serde_json::Value) {
     let (report, _) = json(&[words, &["--run"]].concat());
     let runs = report["runs"]["checks"].as_array().expect("checks");
@@ -85,7 +85,7 @@ fn checks(words: &[&str]) -> (BTreeSet<String>, serde_json::Value) {
 }
 
 #[test]
-fn files_folders_conditions_and_inheritance() {
+fn doctor_reads_files_folders_conditions_and_defaults_as_haproxy_does() {
     let folder = Folder::new();
     let defaults = "defaults\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n";
     folder.file(
@@ -156,7 +156,7 @@ fn a_server_template_is_checked_once_for_each_server() {
 }
 
 #[test]
-fn options_and_files_that_doctor_refuses() {
+fn doctor_refuses_wrong_options_and_unreadable_files() {
     let folder = Folder::new();
     let empty = folder.join("");
     for (words, part) in [
@@ -184,7 +184,7 @@ fn options_and_files_that_doctor_refuses() {
 
 /// HAProxy sets some variables before it reads the configuration.
 #[test]
-fn conditions_about_haproxys_own_variables() {
+fn doctor_evaluates_conditions_about_haproxys_own_variables() {
     let folder = Folder::new();
     let mut text = String::from(
         "defaults\n mode http\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n",
@@ -228,7 +228,7 @@ fn variables_in_addresses_need_no_quotes() {
     let config = folder.file("haproxy.cfg", config);
     let (report, _) = json(&["-f", &config]);
     let about = &finding(&report, "unset-variables")["about"];
-    // HAProxy sends the words of `sni` as they are, so NAME isn't a variable.
+    // Without quotes, HAProxy doesn't expand variables after `sni`, so NAME doesn't count as a variable.
     assert_eq!(about.to_string(), r#"["ADDRESS"]"#, "{report}");
     let (report, _) = json(&["-f", &config, "--env", "ADDRESS=127.0.0.1"]);
     assert!(!report.to_string().contains("unset-variables"), "{report}");

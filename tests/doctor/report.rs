@@ -8,7 +8,7 @@ use crate::support::check;
 use crate::support::stage::Stage;
 
 #[test]
-fn the_ready_configurations_have_no_finding() {
+fn the_configurations_in_haproxy_have_no_finding() {
     let stage = Stage::new();
     stage
         .folder
@@ -58,11 +58,11 @@ fn config(stage: &Stage) -> String {
 }
 
 #[test]
-fn the_most_serious_comes_first_and_no_line_is_wider_than_a_terminal() {
+fn the_most_serious_finding_comes_first_and_no_line_is_wider_than_a_terminal() {
     let stage = Stage::new();
     let output = doctor(&["-f", &config(&stage), "--run"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(!text.contains('\x1b'), "plain when piped");
+    assert!(!text.contains('\x1b'), "colours in a pipe: {text:?}");
     // A long path stays on one line, so that it can be pasted.
     let words = |line: &str| line.trim().trim_end_matches(" \\").split(' ').count();
     for line in text.lines().filter(|line| words(line) > 1) {

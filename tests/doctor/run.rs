@@ -1,4 +1,4 @@
-//! `doctor --run` does what HAProxy does, and shows what HAProxy shows.
+//! `doctor --run` runs checks as HAProxy does, and shows the same results.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::support::peer::silent;
 use crate::support::stage::Stage;
 use crate::support::{check, dead_port, dns, free_port, program, wait_for};
 
-/// A check that writes down its arguments, its environment and what it can see.
+/// A check that writes its arguments, its environment, its user and its open descriptors to a file.
 const WITNESS: &str = r#"#!/bin/sh
 open=
 for fd in 0 1 2; do [ -e /proc/$$/fd/$fd ] && open="$open $fd"; done
@@ -98,7 +98,7 @@ fn a_check_cannot_tell_doctor_from_haproxy() {
     assert_eq!(count, 7, "{report}");
     let by_doctor = testimony(&stage, 7);
     empty(&stage);
-    // Under systemd and in the official images descriptors 0 to 2 are open.
+    // Under systemd and in the official images, descriptors 0 to 2 are open.
     let _haproxy = Haproxy::start(Mode::Foreground, &config, &[("WORD", "w")]);
     let by_haproxy = testimony(&stage, 7);
     assert_eq!(by_doctor, by_haproxy);
@@ -108,9 +108,9 @@ fn a_check_cannot_tell_doctor_from_haproxy() {
     );
 }
 
-/// Doctor's table and HAProxy's statistics show the same for checks that are healthy, fail, or are killed.
+/// doctor's table and HAProxy's statistics show the same result for checks that succeed, fail, or are killed.
 #[test]
-fn the_table_shows_what_haproxy_shows() {
+fn doctors_table_shows_the_results_that_haproxy_shows() {
     let stage = Stage::new();
     let (nginx, dead) = (stage.nginx().port, dead_port());
     let check = |name: &str, port: u16, more: &str| {
@@ -294,8 +294,8 @@ fn the_report_of_a_run_says_how_names_were_resolved() {
     assert!(resolved.contains("asks the name servers of its section `resolvers here`"));
 }
 
-/// HAProxy checks the address that its name servers give, and so does doctor. The name servers also give the
-/// service's port. One server of the template has no record.
+/// doctor checks the address that HAProxy's name servers return, as HAProxy does. For a service, the name
+/// servers also return the port. One server of the template has no record.
 #[test]
 fn a_run_asks_the_name_servers_of_haproxy() {
     let stage = Stage::new();
@@ -421,7 +421,7 @@ fn a_run_makes_a_note_certain_if_haproxy_confirms_it() {
 }
 
 #[test]
-fn a_run_finds_nothing_where_check_and_visitors_agree() {
+fn a_run_finds_nothing_if_check_and_visitors_agree() {
     let stage = Stage::new();
     let server = format!(
         "ssl verify required ca-file ROOT/ca.pem sni str({NAME}) check inter 500ms check-sni {NAME}"
@@ -438,7 +438,7 @@ fn a_run_finds_nothing_where_check_and_visitors_agree() {
 }
 
 #[test]
-fn a_run_tries_the_check_of_a_server_without_check() {
+fn a_run_tries_the_external_check_before_doctor_advises_to_add_check() {
     let stage = Stage::new();
     stage.nginx();
     let write = |uri: &str| {
@@ -457,7 +457,7 @@ fn a_run_tries_the_check_of_a_server_without_check() {
 }
 
 #[test]
-fn a_run_tries_own_checks_that_advice_switches_on() {
+fn a_run_tries_haproxys_own_check_before_doctor_advises_to_add_check() {
     let stage = Stage::new();
     stage.nginx();
     let tls = format!("TLS check-sni {NAME} inter 1s");
@@ -479,7 +479,8 @@ fn a_run_tries_own_checks_that_advice_switches_on() {
     }
 }
 
-/// HAProxy shows L7RSP if a text is missing. That says nothing about the difference between check and traffic.
+/// HAProxy shows L7RSP if an expected text is missing. This status proves no difference between check and
+/// traffic.
 #[test]
 fn an_expected_text_that_is_missing_makes_no_other_note_certain() {
     let stage = Stage::new();
@@ -525,7 +526,7 @@ fn a_missing_page_that_disables_the_server_is_nolb() {
 }
 
 #[test]
-fn haproxys_error_page_is_no_reason_to_blame_the_host() {
+fn haproxys_own_503_for_visitors_does_not_make_the_note_about_host_a_problem() {
     let stage = Stage::new();
     let ca = &stage.ca_file;
     stage.nginx();
@@ -568,7 +569,7 @@ fn a_run_asks_haproxy_with_all_settings_of_the_configuration() {
         ("", "", "ciphers AES128-SHA no-tlsv13", "L6RSP", 503),
         ("", " source 203.0.113.9\n", "", "L4CON", 503),
         ("", " http-request set-path /missing\n", "", "L7OK", 404),
-        // No browser asks for such a page.
+        // A browser never sends such a request, so visitors' requests don't have this mistake.
         ("", " option httpchk \"GET /\"\n", "", "L7STS", 200),
     ] {
         let server = format!("127.0.0.1:PORT TLS check check-sni {NAME} inter 500ms {words}");
@@ -587,7 +588,8 @@ fn a_run_asks_haproxy_with_all_settings_of_the_configuration() {
 fn a_run_names_every_check_that_it_leaves_out() {
     let stage = Stage::new();
     stage.nginx();
-    // Visitors use the port of their own connection.
+    // The server line has no port. HAProxy then connects to the port that the visitor used, and doctor
+    // doesn't know this port.
     let server = "127.0.0.1 TLS check port PORT inter 500ms";
     let config = in_chroot(
         &stage,

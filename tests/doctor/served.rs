@@ -24,7 +24,7 @@ pub fn serve(stage: &Stage, socket: &str, mode: &str) -> Running {
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("it runs");
+        .expect("the program runs");
     wait_for("serve to listen", || {
         std::os::unix::net::UnixStream::connect(&path).ok()
     });
@@ -46,7 +46,7 @@ fn options() -> String {
 }
 
 #[test]
-fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
+fn doctor_finds_everything_that_prevents_serve_from_checking() {
     let stage = Stage::new();
     let _serve = serve(&stage, "socket", "0666");
     let _private = serve(&stage, "private", "0600");
@@ -94,7 +94,7 @@ fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
 /// A check that sends the server's state to a unix socket counts as a check by serve, even without serve's
 /// headers.
 #[test]
-fn without_any_header_of_serve_haproxy_shows_its_status() {
+fn a_check_without_the_headers_of_serve_counts_as_a_check_by_serve() {
     let stage = Stage::new();
     let _serve = serve(&stage, "socket", "0666");
     let backend = " option httpchk\n timeout check 900ms\n http-check connect addr unix@/socket\n \
@@ -107,7 +107,7 @@ fn without_any_header_of_serve_haproxy_shows_its_status() {
 /// doctor applies `http-check expect` to serve's answers, as HAProxy does. Each row has a rule, the finding,
 /// and HAProxy's statuses for a healthy and for a dead server.
 #[test]
-fn rules_that_tell_a_healthy_server_from_a_dead_server() {
+fn doctor_judges_if_a_rule_distinguishes_a_healthy_server_from_a_dead_server() {
     /// The mark and the effect of a finding.
     type Found = Option<(&'static str, &'static str)>;
     const HINT: Found = Some(("note", "none"));
@@ -173,7 +173,7 @@ fn rules_that_tell_a_healthy_server_from_a_dead_server() {
 }
 
 #[test]
-fn without_the_address_of_serve_its_refusals_come_later() {
+fn if_the_check_does_not_ask_serve_doctor_only_notes_what_serve_would_refuse() {
     let stage = Stage::new();
     let text = backend(&options()).replace(" http-check send-state\n", "");
     let text = text.replace(" http-check connect addr unix@/socket\n", "");
@@ -181,7 +181,7 @@ fn without_the_address_of_serve_its_refusals_come_later() {
     let shows = finding(&report, "serve-state")["shows"].as_str();
     let later = shows.is_some_and(|shows| shows.ends_with(", once the check asks sni-check serve"));
     assert!(later, "{report}");
-    // Without serve's address the server itself answers, so nothing about serve is certain.
+    // Without serve's address, the server itself answers, so nothing about serve is certain.
     assert_eq!(finding(&report, "serve-state")["mark"], "note");
     let summary = report["summary"].as_str().expect("text");
     assert!(
@@ -190,7 +190,8 @@ fn without_the_address_of_serve_its_refusals_come_later() {
     );
 }
 
-/// Doctor doesn't know the `--files` of a process that isn't `sni-check serve`, so this is only a note.
+/// doctor doesn't know the `--files` of a process that isn't `sni-check serve`, so the finding is only a
+/// note.
 #[test]
 fn an_unknown_serve_may_be_unable_to_read_files() {
     let stage = Stage::new();
@@ -286,7 +287,7 @@ fn the_command_for_a_forbidden_socket_can_be_pasted_and_works() {
 }
 
 #[test]
-fn files_that_are_missing_or_hold_something_else() {
+fn doctor_finds_files_that_are_missing_or_contain_something_else() {
     let stage = Stage::new();
     let _serve = serve(&stage, "socket", "0666");
     for file in ["/none.pem", "/token"] {
@@ -296,7 +297,7 @@ fn files_that_are_missing_or_hold_something_else() {
         let report = foretells(&config, &[("options", PROBLEM)], "L7STS", "2");
         assert!(report.to_string().contains(file), "{report}");
     }
-    // Outside of serve's --files, doctor prints serve's own refusal.
+    // For a file outside of serve's --files, doctor prints serve's own refusal.
     let foreign = options().replace("ROOT/ca.pem", &stage.ca_file);
     let config = in_chroot(&stage, &backend(&foreign));
     let report = foretells(&config, &[("options", PROBLEM)], "L7STS", "2");
@@ -351,7 +352,7 @@ fn expired_files_are_reported_with_their_date() {
 }
 
 #[test]
-fn run_asks_the_socket() {
+fn a_run_asks_serve_on_its_socket() {
     let stage = Stage::new();
     let serving = serve(&stage, "socket", "0666");
     let run = |options: &str| {
@@ -409,7 +410,7 @@ fn a_run_prints_the_diagnose_command() {
 fn doctor_advises_to_restart_a_serve_that_hangs() {
     let stage = Stage::new();
     let serve = serve(&stage, "socket", "0666");
-    kill_process(Pid::from_child(&serve.0), Signal::STOP).expect("it is there");
+    kill_process(Pid::from_child(&serve.0), Signal::STOP).expect("the signal is sent");
     let meaning = |options: &str| {
         let config = in_chroot(&stage, &backend(options));
         let (report, code) = json(&["-f", &config, "--run"]);
@@ -444,7 +445,7 @@ fn init_state_is_advised_for_haproxy_3_1_and_later() {
 }
 
 #[test]
-fn a_unix_socket_of_a_server_needs_connect() {
+fn a_server_on_a_unix_socket_needs_the_option_connect() {
     let stage = Stage::new();
     let _serving = serve(&stage, "socket", "0666");
     let text = backend(&options()).replace("127.0.0.1:PORT", "unix@/app.sock");
@@ -461,7 +462,7 @@ fn a_unix_socket_of_a_server_needs_connect() {
     );
 }
 
-/// serve reads only files below its `--files`.
+/// serve reads only files below the folder in `--files`.
 #[test]
 fn the_fix_for_other_roots_names_a_file_that_serve_may_read() {
     let stage = Stage::new();
@@ -483,7 +484,7 @@ fn the_fix_for_other_roots_names_a_file_that_serve_may_read() {
 
 /// Nothing listens on the socket of serve, so the missing TLS isn't why the check fails.
 #[test]
-fn a_check_that_never_asks_the_server_proves_nothing_about_the_connection() {
+fn a_check_that_never_asks_the_server_proves_nothing_about_tls() {
     let stage = Stage::new();
     let plain = Nginx::plain();
     let rules = backend(&options());

@@ -1,4 +1,4 @@
-//! Traps of real configurations: what doctor finds, and what HAProxy does with them.
+//! Mistakes in real configurations: what doctor finds, and what HAProxy shows.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn options() -> String {
     format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms")
 }
 
-/// Returns the sections before the backends of a whole configuration.
+/// Returns the sections that come before the backends in a configuration.
 fn defaults() -> String {
     let times = " timeout connect 5s\n timeout client 5s\n timeout server 5s\n";
     let port = free_port();
@@ -91,7 +91,7 @@ const OWN_CHECKS: [Row; 12] = [
 ];
 
 #[test]
-fn haproxys_own_checks_that_send_no_sni_or_speak_no_tls() {
+fn doctor_finds_haproxys_own_checks_that_send_no_sni_or_no_host_or_use_no_tls() {
     let stage = Stage::new();
     let port = stage.nginx().port.to_string();
     let backends = OWN_CHECKS.iter().enumerate().map(|(index, (rules, end, _, _))| {
@@ -129,7 +129,7 @@ fn haproxys_own_checks_that_send_no_sni_or_speak_no_tls() {
 
 /// HAProxy refuses a namespace that doesn't exist, so only doctor is tested here.
 #[test]
-fn a_network_namespace_that_the_check_is_not_in() {
+fn doctor_finds_a_network_namespace_that_only_traffic_uses() {
     let stage = Stage::new();
     let server = format!("{SERVER} namespace blue");
     let config = in_chroot(&stage, &checked("/sni-check", &options(), &server));
@@ -142,9 +142,9 @@ fn a_network_namespace_that_the_check_is_not_in() {
     );
 }
 
-/// From version 3.3 on, HAProxy sends the Host header of its check as SNI.
+/// Since version 3.3, HAProxy's own check sends its Host header as SNI.
 #[test]
-fn newer_haproxys_send_the_host_of_a_check_as_sni() {
+fn a_check_with_a_host_needs_no_check_sni_since_haproxy_3_3() {
     let stage = Stage::new();
     let backend = |rules: &str| {
         let server = format!("127.0.0.1:1 ssl verify none sni str({NAME}) check");
@@ -162,10 +162,9 @@ fn newer_haproxys_send_the_host_of_a_check_as_sni() {
     assert!(has_finding("3.3.0", "http-check send meth GET uri /"));
 }
 
-/// Traffic that differs from a healthy check. Each row has the words of the server line, and the finding
-/// about these words.
+/// Each row has keywords of the server line, the finding about these keywords, and a part of the fix.
 #[test]
-fn traffic_that_differs_from_a_healthy_check() {
+fn doctor_finds_traffic_that_differs_from_a_healthy_check() {
     let stage = Stage::new();
     let client = stage.ca.leaf(&["client.example.test"], 30);
     stage.folder.file("root/client.pem", &client.both_pem());
@@ -227,7 +226,7 @@ fn traffic_that_differs_from_a_healthy_check() {
 }
 
 #[test]
-fn a_client_certificate_that_only_traffic_sends() {
+fn doctor_notes_a_client_certificate_that_only_traffic_sends() {
     let stage = Stage::new();
     let client = stage.ca.leaf(&["client.example.test"], 30);
     stage.folder.file("root/client.pem", &client.both_pem());
@@ -251,7 +250,7 @@ fn a_client_certificate_that_only_traffic_sends() {
 }
 
 #[test]
-fn another_kind_of_check_that_replaces_the_external_one() {
+fn doctor_finds_an_option_that_replaces_option_external_check() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), SERVER) + "\n option httpchk";
     let config = in_chroot(&stage, &backend);
@@ -265,7 +264,8 @@ fn another_kind_of_check_that_replaces_the_external_one() {
     );
     assert_eq!(code, 2);
     crate::configuration::shows(&config, "s", "L6RSP", "");
-    // If `option external-check` is in defaults, the backend may replace it on purpose.
+    // If `option external-check` is in `defaults`, the author may have replaced it in the backend
+    // intentionally.
     let text = fs::read_to_string(config).expect("text");
     let text = text.replace(
         " option external-check\n external-check command /sni-check\n",
@@ -331,7 +331,7 @@ fn a_server_added_at_run_time_cannot_have_an_external_check() {
         let haproxy = version.start(Mode::Single, &config, &[]);
         haproxy.wait_for_check("b", "s");
         _ = haproxy.ask(add);
-        wait_for("HAProxy to end, or the server to be DOWN for ever", || {
+        wait_for("HAProxy to end, or the server to be DOWN forever", || {
             let ended = haproxy.ask("show stat").is_none();
             let seen = haproxy.server("b", "new");
             let down = seen.is_some_and(|seen| seen.check_code == "4294967295");
@@ -353,7 +353,7 @@ fn a_server_added_at_run_time_cannot_have_an_external_check() {
 }
 
 #[test]
-fn an_open_files_limit_that_haproxy_cannot_have() {
+fn doctor_finds_a_limit_on_open_files_that_haproxy_cannot_set() {
     let stage = Stage::new();
     let global = format!("{}\n ulimit-n 100000000", jail(&stage));
     let config = configure(&stage, &global, &checked("/sni-check", &options(), SERVER));
@@ -375,7 +375,7 @@ fn limited(words: &[&str]) -> std::process::Output {
 
 /// HAProxy needs two descriptors for each connection, and a few more.
 #[test]
-fn maxconn_needs_more_descriptors_than_the_other_limits_allow() {
+fn doctor_finds_a_maxconn_that_needs_more_descriptors_than_the_limits_allow() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), SERVER);
     for (lines, said, fixed) in [
@@ -417,7 +417,7 @@ fn maxconn_needs_more_descriptors_than_the_other_limits_allow() {
 }
 
 #[test]
-fn keywords_of_newer_versions() {
+fn doctor_knows_keywords_of_newer_versions() {
     let stage = Stage::new();
     let script = "#!/bin/sh\necho 'HAProxy version 3.5-dev5 2026/01/01'\n";
     let haproxy = stage.folder.script("haproxy", script);
@@ -448,7 +448,7 @@ fn with_the_option_env_a_missing_variable_counts_as_unset() {
 
 /// Visitors get 503 if traffic sends a name with a dot or a space at its end. The check sends the right name.
 #[test]
-fn a_dot_or_a_space_at_the_end_of_traffics_name() {
+fn doctor_finds_a_dot_or_a_space_at_the_end_of_traffics_name() {
     let stage = Stage::new();
     for (end, env) in [(".", "A=1"), ("", "SNI_HOST=NAME "), ("", "SNI_HOST=NAME.")] {
         let env = env.replace("NAME", NAME);
@@ -506,7 +506,7 @@ fn a_fault_of_the_command_is_about_the_servers_that_it_checks() {
 }
 
 #[test]
-fn option_httpchk_belongs_in_the_section_of_its_rules() {
+fn the_fix_adds_option_httpchk_to_the_section_that_has_the_rules() {
     let stage = Stage::new();
     let rule = format!(" http-check send hdr Host {NAME}\n");
     let server = format!(" server s 127.0.0.1:PORT TLS check check-sni {NAME}");
@@ -555,7 +555,7 @@ fn traffic_that_speaks_only_http2_may_fail_while_the_check_is_up() {
 }
 
 #[test]
-fn a_second_request_on_the_same_connection() {
+fn doctor_finds_a_second_request_on_the_same_connection() {
     let stage = Stage::new();
     let own = |lines: &str| {
         let server = format!("127.0.0.1:PORT TLS check check-sni {NAME} inter 500ms");
@@ -606,7 +606,7 @@ fn an_ssl_hello_check_inside_of_tls_is_down() {
 }
 
 #[test]
-fn every_word_that_turns_off_tls_is_named() {
+fn the_fix_names_every_keyword_that_turns_off_tls() {
     let stage = Stage::new();
     let own = |words: &str| {
         let server = format!("127.0.0.1:PORT TLS check inter 500ms {words}");
@@ -621,7 +621,7 @@ fn every_word_that_turns_off_tls_is_named() {
 }
 
 #[test]
-fn an_sni_name_replaces_no_sni() {
+fn the_fix_replaces_no_sni_with_sni() {
     let stage = Stage::new();
     let options = format!("--no-sni --ca-file /ca.pem --verify-host {NAME} --timeout 400ms");
     let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));

@@ -109,7 +109,7 @@ fn filled(text: &str, stage: &Stage, ports: (u16, u16)) -> String {
 }
 
 #[test]
-fn frontends_say_what_visitors_of_a_backend_send() {
+fn doctor_learns_from_frontends_what_visitors_of_a_backend_send() {
     let stage = Stage::new();
     let plain =
         Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200; }}"));
@@ -131,8 +131,8 @@ fn frontends_say_what_visitors_of_a_backend_send() {
     });
 }
 
-/// In `mode tcp`, doctor visits a server whose visitors speak plain HTTP, as its check does. If the check's
-/// port is dead, visitors' port may still work.
+/// In `mode tcp`, doctor visits a server if its visitors and its check both speak plain HTTP. If the port
+/// of the check is dead, the port of visitors may still work.
 #[test]
 fn a_run_visits_servers_in_mode_tcp() {
     let stage = Stage::new();
@@ -178,7 +178,7 @@ pub fn after_run(stage: &Stage, server: &str, check: &str, end: &str) -> serde_j
 }
 
 #[test]
-fn a_run_sends_the_fields_of_a_browser() {
+fn a_run_sends_the_headers_of_a_browser() {
     let stage = Stage::new();
     let server = "server { listen 127.0.0.1:PORT; if ($http_user_agent = \"\") { return 444; } return 200; }";
     let check = "option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host a.test hdr User-Agent x";
@@ -189,7 +189,7 @@ fn a_run_sends_the_fields_of_a_browser() {
 }
 
 #[test]
-fn a_missing_page_with_disable_on_404_is_no_problem() {
+fn a_missing_page_with_disable_on_404_is_only_a_note() {
     let stage = Stage::new();
     let server = "server { listen 127.0.0.1:PORT; location /missing { return 404; } location / { return 200; } }";
     let check = "option httpchk\n http-check disable-on-404\n \
@@ -198,7 +198,7 @@ fn a_missing_page_with_disable_on_404_is_no_problem() {
     assert_eq!(finding(&report, "seen")["mark"], "note", "{report:#}");
 }
 
-/// A server with two sites and without TLS. Only a.test is a site, and any other Host gets 421.
+/// A server without TLS. It serves the site a.test, and answers 421 to every other Host.
 const TWO_SITES: &str = "server { listen 127.0.0.1:PORT default_server; return 421; } \
                          server { listen 127.0.0.1:PORT; server_name a.test; return 200; }";
 
@@ -286,7 +286,7 @@ fn no_visitor_reaches_a_backend_whose_host_the_frontend_changes() {
     }
 }
 
-/// doctor knows no request of visitors in `mode tcp`, but it connects as they do.
+/// In `mode tcp`, doctor doesn't know what visitors send, but it can connect as they do.
 #[test]
 fn a_closed_port_of_visitors_is_a_problem_even_in_mode_tcp() {
     let stage = Stage::new();
@@ -333,16 +333,16 @@ fn status_of(port: u16, host: &str) -> u16 {
     let request = format!("GET / HTTP/1.0\r\nHost: {host}\r\n\r\n");
     stream
         .write_all(request.as_bytes())
-        .expect("it accepts bytes");
+        .expect("the request is sent");
     let mut response = String::new();
     stream.read_to_string(&mut response).expect("a response");
     let status = response.split(' ').nth(1).expect("a status");
     status.parse().expect("a number")
 }
 
-/// doctor asks with the name in traffic's `sni`, and not with a name that only the check has.
+/// doctor's request for visitors has the name in traffic's `sni`, and not a name that only the check has.
 #[test]
-fn the_visitor_does_not_repeat_the_mistake_of_the_check() {
+fn doctors_request_for_visitors_does_not_repeat_the_mistake_of_the_check() {
     let stage = Stage::new();
     let leaf = stage.ca.leaf(&[NAME, "other.example.test"], 30);
     let nginx = Nginx::serve(|folder, port| {
@@ -404,9 +404,9 @@ fn the_visitor_does_not_repeat_the_mistake_of_the_check() {
     }
 }
 
-/// HAProxy doesn't change the SNI of visitors' own TLS when it changes the Host.
+/// A rule that changes the Host doesn't change the SNI name that visitors sent (`ssl_fc_sni`).
 #[test]
-fn the_sni_of_visitors_tls_survives_a_changed_host() {
+fn a_rule_that_changes_the_host_does_not_change_the_sni_of_visitors() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let front = stage
@@ -433,8 +433,142 @@ fn the_sni_of_visitors_tls_survives_a_changed_host() {
     }
 }
 
-/// HAProxy's `strict-sni` refuses a resumed session without SNI. The server OLD of
-/// `a_run_is_not_certain_of_visitors_that_it_does_not_know` accepts it.
+/// The name of the check is the Host after HAProxy has changed it. doctor lets HAProxy change a Host that it
+/// knows, and sends a Host that it guesses unchanged.
+#[test]
+fn rules_may_compute_the_host_of_visitors() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let map = stage
+        .folder
+        .file("hosts.map", &format!("alpha.test {NAME}\n"));
+    let compute = format!("http-request set-header Host %[req.hdr(host),lower,map({map})]");
+    let all = "default_backend b";
+    let one = "use_backend b if { hdr(host) alpha.test }";
+    for (of_frontend, route, of_backend, mark) in [
+        (compute.as_str(), all, "", None),
+        ("", all, compute.as_str(), None),
+        (
+            &format!(
+                "http-request set-var(txn.a) str({NAME})\n http-request set-header Host %[var(txn.a)]"
+            ),
+            all,
+            "",
+            None,
+        ),
+        (
+            &compute,
+            &format!("use_backend b if {{ hdr(host) {NAME} }}"),
+            "",
+            None,
+        ),
+        (
+            "",
+            one,
+            &format!("http-request replace-header Host ^alpha.test {NAME}"),
+            None,
+        ),
+        (
+            "",
+            one,
+            &format!("http-request set-uri http://{NAME}%[path]"),
+            None,
+        ),
+        (
+            "",
+            one,
+            &format!("http-request del-header Host\n http-request add-header Host {NAME}"),
+            None,
+        ),
+        (
+            "",
+            one,
+            &format!("http-request set-header Host {NAME} if {{ path_beg / }}"),
+            None,
+        ),
+        // Only HAProxy knows if the condition holds for real visitors.
+        (
+            "",
+            one,
+            &format!("http-request set-header Host {NAME} if {{ src 127.0.0.1 }}"),
+            Some("note"),
+        ),
+        (
+            "",
+            one,
+            "http-request replace-header Host ^alpha beta",
+            Some("problem"),
+        ),
+    ] {
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{}\n {of_frontend}\n {route}\nbackend b\n {of_backend}\n \
+             server s 127.0.0.1:{port} ssl sni req.hdr(host) verify required ca-file {}/ca.pem check-sni {NAME}\n",
+            defaults(""),
+            free_port(),
+            stage.chroot()
+        );
+        let file = stage.folder.file("haproxy.cfg", &text);
+        let (report, _) = json(&["-f", &file]);
+        assert_eq!(found(&report), [], "{text}: {report:#}");
+        let (report, code) = json(&["-f", &file, "--run"]);
+        let expected = mark.map(|mark| ("seen".to_owned(), mark.to_owned()));
+        assert_eq!(
+            found(&report),
+            Vec::from_iter(expected),
+            "{text}: {report:#}"
+        );
+        assert_eq!(code, if mark == Some("problem") { 2 } else { 0 }, "{text}");
+        let served = report["runs"]["checks"][0]["visitor"]["status"] == 200;
+        assert_eq!(served, mark.is_none(), "{text}: {report:#}");
+    }
+}
+
+/// doctor asks for a page with which visitors reach the backend. If it knows no such page, it isn't certain.
+#[test]
+fn visitors_reach_a_backend_with_some_paths_only() {
+    let nginx = Nginx::serve(|_, port| {
+        format!(
+            "server {{ listen 127.0.0.1:{port}; location = /health {{ return 200; }} location / {{ return 503; }} }}"
+        )
+    });
+    let stage = Stage::new();
+    for (condition, mark) in [
+        ("if { hdr(host) a.test }", Some("problem")),
+        ("if { hdr(host) a.test } { path_beg /health }", None),
+        ("if { hdr(host) a.test } { path /health }", None),
+        (
+            "if { hdr(host) a.test } !{ path_beg /api }",
+            Some("problem"),
+        ),
+        ("if { hdr(host) a.test } METH_POST", Some("note")),
+        (
+            "if { hdr(host) a.test } { req.cook(beta) -m found }",
+            Some("note"),
+        ),
+        (
+            "if { hdr(host) a.test } { path_beg /health/ }",
+            Some("note"),
+        ),
+    ] {
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{}\n use_backend b {condition}\nbackend b\n server s 127.0.0.1:{}\n",
+            defaults(""),
+            free_port(),
+            nginx.port
+        );
+        let (report, code) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+        let expected = mark.map(|mark| ("seen".to_owned(), mark.to_owned()));
+        assert_eq!(
+            found(&report),
+            Vec::from_iter(expected),
+            "{text}: {report:#}"
+        );
+        assert_eq!(code, if mark == Some("problem") { 2 } else { 0 }, "{text}");
+    }
+}
+
+/// HAProxy with `strict-sni` refuses a resumed session without SNI. The server OLD of
+/// `a_run_reports_no_problem_if_haproxy_serves_visitors` accepts such a session.
 #[test]
 fn visitors_of_a_server_that_refuses_the_session_of_the_check_fail() {
     let stage = Stage::new();

@@ -24,7 +24,7 @@ fn an_expired_certificate() {
     let nginx = serve(&stage.ca.leaf_with(&[NAME], past), &[], "");
     let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("own certificate has expired. do Renew the certificate at the server")
+    said.says("own certificate has expired. do Renew the certificate on the server")
         .assert_fault_of_server();
     nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
     outage.assert_over_after_pasting(&said);
@@ -255,15 +255,15 @@ fn a_certificate_that_expires_too_soon() {
     let outage = Outage::by_external_check(nginx.port, &words(&stage.ca_file), &options);
     let call = ["--min-cert-days=10", "--ca-file", &stage.ca_file, NAME];
     let said = diagnose(nginx.port, &call);
-    said.says("Renew the certificate at the server")
-        .says("If it was renewed, reload the server")
+    said.says("Renew the certificate on the server")
+        .says("If it has already been renewed, reload the server")
         .says("HAProxy sends the server no visitors")
         .says("--warn-cert-days 10 in place of")
         .never_says("nothing in haproxy.cfg fixes this");
     outage.assert_fixed_by(&said);
 }
 
-/// Diagnoses a server that requires client certificates, with this client certificate.
+/// Diagnoses the server on this port. The check sends the client certificate in the file `crt`.
 fn ask_with(props: &Props, port: u16, crt: &str) -> Said {
     let call = ["--crt", crt, "--ca-file", &props.stage.ca_file, NAME];
     diagnose(port, &call)

@@ -10,7 +10,8 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::peer;
 use crate::support::stage::Stage;
 
-/// Starts an nginx with these locations, and a HAProxy whose check requests a page from it.
+/// Starts nginx with these locations, and HAProxy with these rules of the check. `page` is the page that
+/// visitors request.
 fn outage(stage: &Stage, locations: &str, check: &str, page: &str) -> (Nginx, Outage) {
     let nginx =
         Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), locations));
@@ -18,8 +19,8 @@ fn outage(stage: &Stage, locations: &str, check: &str, page: &str) -> (Nginx, Ou
     (nginx, outage)
 }
 
-/// Starts a HAProxy whose check has these rules. In the rules, `HOST` stands for HTTP/1.1 and the site's Host
-/// header.
+/// Starts HAProxy with these rules of the check. In the rules, `HOST` stands for HTTP/1.1 and the site's Host
+/// header. `page` is the page that visitors request.
 fn checked(stage: &Stage, port: u16, check: &str, page: &str) -> Outage {
     let check = check.replace("HOST", &format!("ver HTTP/1.1 hdr Host {NAME}"));
     let lines = format!(
@@ -199,13 +200,13 @@ fn a_page_that_is_slower_than_the_time_out() {
     });
     let outage = checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
     let said = ask(&stage, port, &["--timeout=1500ms"]);
-    said.says("later than the check waits");
+    said.says("only after the check's time limit");
     outage.assert_fixed_by(&said);
 }
 
 #[test]
 #[ignore = "make outages"]
-fn an_expected_text_that_the_page_lacks() {
+fn an_expected_text_that_the_page_does_not_contain() {
     let stage = Stage::new();
     let check = "    http-check send meth GET uri / HOST\n    http-check expect string ready";
     let (nginx, _outage) = outage(&stage, "", check, "/");

@@ -1,6 +1,6 @@
 //! The matrix of outages: each kind of server, combined with each mistake in `MISTAKES`.
 //!
-//! `make outages` runs all calls with at most one mistake, and a random part of the other scenes.
+//! `make outages` runs all scenes with a command line and at most one mistake, and random other scenes.
 //! `SCENE=strict-names/no-sni` runs the scenes whose names begin with this text. `SEED=7` and `PAIRS=500`
 //! choose different pairs of mistakes. `SCENES=100` runs only 100 scenes, which the seed chooses.
 //! `MISTAKE=line-` draws only from scenes with a mistake whose name begins with `line-`.
@@ -198,7 +198,7 @@ fn report(scenes: &[Scene], seed: u64) -> usize {
     wrong.len()
 }
 
-/// How many scenes with at most one mistake also run with each of the two forms of haproxy.cfg.
+/// For each of the two forms of haproxy.cfg: how many of the scenes with at most one mistake run.
 const IN_FILES: usize = 400;
 
 /// The percentage of scenes that may still be diagnosed incorrectly.
@@ -224,13 +224,13 @@ fn every_scene_is_diagnosed_correctly() {
         let wanted: Vec<&str> = wanted.split(',').collect();
         scenes.retain(|scene| wanted.iter().any(|wanted| scene.name().starts_with(wanted)));
         let names: BTreeSet<String> = scenes.iter().map(Scene::name).collect();
-        assert!(!names.is_empty(), "there is no such scene");
+        assert!(!names.is_empty(), "SCENE selects no scene");
     }
     let scenes = draw(&mut dice, scenes, variable("SCENES", 10_000) as usize);
     assert!(report(&scenes, seed) * 100 <= STILL_WRONG * scenes.len());
 }
 
-/// Returns the scenes with two mistakes that `SCENE` names.
+/// Returns the scenes with two mistakes whose names are in `SCENE`.
 fn all_pairs_named(wanted: &str) -> Vec<Scene> {
     let mut scenes = Vec::new();
     for name in wanted.split(',').filter(|name| name.contains('+')) {

@@ -1,4 +1,4 @@
-//! Outages caused by names: SNI, the name to verify, Host.
+//! Outages caused by the SNI name, the name to verify, or Host.
 
 use crate::operator::{Outage, diagnose};
 use crate::support::NAME;
@@ -6,7 +6,7 @@ use crate::support::kinds::{OTHER, Props};
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::stage::Stage;
 
-/// Returns the words of a server line with which HAProxy verifies this name for visitors' connections.
+/// Returns the keywords of a server line with which HAProxy sends and verifies this name for visitors.
 fn verified(stage: &Stage, name: &str) -> String {
     format!(
         "ssl verify required ca-file {} sni str({name})",
@@ -99,7 +99,7 @@ fn a_name_that_the_server_refuses() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_name_that_the_servers_certificate_lacks() {
+fn a_name_that_the_servers_certificate_does_not_contain() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|folder, port| {
         let other = stage.ca.leaf(&[OTHER], 30);

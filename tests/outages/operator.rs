@@ -58,7 +58,7 @@ impl Outage {
     }
 
     /// Starts HAProxy for a server on this port of the loopback address. The server line has these
-    /// words about TLS, and HAProxy's own check requests a page.
+    /// keywords about TLS, and HAProxy's own check requests the page `/`.
     #[track_caller]
     pub fn checked(port: u16, words: &str) -> Outage {
         let lines = format!(
@@ -68,8 +68,7 @@ impl Outage {
         Outage::start(&lines, "/")
     }
 
-    /// Starts HAProxy for a server on this port. An external check with these options reports the server
-    /// DOWN.
+    /// Starts HAProxy for a server on this port. sni-check runs as an external check with these options.
     #[track_caller]
     pub fn by_external_check(port: u16, words: &str, options: &str) -> Outage {
         let lines = format!(
@@ -85,8 +84,8 @@ impl Outage {
         self.haproxy.get(&self.uri)
     }
 
-    /// Asserts that the server is UP and visitors are served with each block of printed lines, and that
-    /// diagnose has tried each block.
+    /// Asserts that diagnose has tried each block of printed lines, and that with each block the server is UP
+    /// and visitors are served.
     #[track_caller]
     pub fn assert_fixed_by(&self, said: &Said) {
         let blocks = said.blocks();
@@ -98,7 +97,7 @@ impl Outage {
         }
     }
 
-    /// Asserts that the server is now UP and visitors are served with each block of printed lines, whatever
+    /// Asserts that with each block of printed lines the server is now UP and visitors are served, whatever
     /// the report says about the block.
     #[track_caller]
     pub fn assert_over_after_pasting(&self, said: &Said) {
@@ -136,7 +135,7 @@ pub fn diagnose(port: u16, words: &[&str]) -> Said {
     if !words.iter().any(|word| word.starts_with("--haproxy")) {
         call.extend(["--haproxy", &haproxy]);
     }
-    // A busy machine needs more time.
+    // A busy machine may need more time than the default.
     if !words.iter().any(|word| word.starts_with("--timeout")) {
         call.push("--timeout=6s");
     }

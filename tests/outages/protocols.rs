@@ -1,5 +1,5 @@
-//! Outages caused by the port's protocol: TLS versions, PROXY headers, plain HTTP, HTTP/2, other
-//! protocols.
+//! Outages caused by the port, its protocol, or the network: TLS versions, PROXY headers, plain HTTP, HTTP/2,
+//! other protocols, firewalls and source addresses.
 
 use std::io::{Read, Write};
 
@@ -9,7 +9,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port, peer};
 
-/// Returns the words of a server line with a correct TLS check.
+/// Returns the keywords of a server line that are correct for a TLS server.
 fn correct(stage: &Stage) -> String {
     format!(
         "ssl verify required ca-file {} sni str({NAME}) check-sni {NAME}",
@@ -196,7 +196,7 @@ fn a_network_in_which_only_short_answers_arrive() {
     Outage::checked(port, &correct(&stage));
     quickly(port, &stage)
         .says("the port is for TLS: it refuses plain HTTP with status 400")
-        .says("Large packets get lost on the way")
+        .says("Large packets get lost in the network")
         .never_says("answers plain HTTP")
         .assert_fault_of_server();
 }
@@ -307,8 +307,8 @@ fn a_server_that_requires_alpn() {
     outage.assert_fixed_by(&said);
 }
 
-/// One server waits for the end of a request, which a handshake doesn't contain. The other server closes the
-/// connection without a response.
+/// The first server waits for the end of a request, which never comes in a handshake. The second server
+/// closes the connection without a response.
 #[test]
 fn a_plain_http_port_that_does_not_answer_a_handshake() {
     let stage = Stage::new();

@@ -24,7 +24,7 @@ fn one_of_two_servers_has_an_expired_certificate() {
         good.port, bad.port
     );
     let port = run_haproxy(&stage, &lines);
-    // The check itself may reach either server, so try several times.
+    // The check may reach either server, so diagnose several times.
     for _ in 0..4 {
         diagnose(port, &["--ca-file", &stage.ca_file, NAME])
             .says("fix at the server")

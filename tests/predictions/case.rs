@@ -1,4 +1,4 @@
-//! A generated configuration: what its author wants, and the text.
+//! A generated configuration: the author's intention, and the text.
 
 use std::fmt::Write as _;
 
@@ -14,15 +14,15 @@ pub enum Kind {
     External,
     /// `option httpchk`.
     Http,
-    /// `check` without any option.
+    /// `check` without an `option` line.
     Plain,
     /// `option tcp-check`.
     Tcp,
-    /// `option httpchk` that asks `sni-check serve`.
+    /// `option httpchk`, whose requests go to `sni-check serve`.
     Serve,
     /// `agent-check`.
     Agent,
-    /// No check, on purpose.
+    /// The author wants no check.
     None,
 }
 
@@ -35,12 +35,12 @@ pub enum Where {
     NamedDefaults,
 }
 
-/// The line that contains a server's words.
+/// The lines that contain a server's keywords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Words {
     Server,
     DefaultServer,
-    /// The server line has `check` and its words. `default-server` has the words about TLS.
+    /// The server line has `check_words`, and a `default-server` line has `words`.
     Mixed,
 }
 
@@ -60,7 +60,7 @@ pub struct Case {
     pub has_variables: bool,
     /// True for `mode http`, false for `mode tcp`.
     pub http: bool,
-    /// True if visitors speak TLS to the frontend.
+    /// True if visitors connect to the frontend with TLS.
     pub tls_front: bool,
     pub timeouts: Vec<String>,
     /// The lines that select the kind of check.
@@ -73,17 +73,17 @@ pub struct Case {
     pub front: Vec<String>,
     /// True if the frontend sends only visitors with the site's Host to the backend.
     pub front_asks_host: bool,
-    /// Names and addresses. With a range, the first server becomes a `server-template`.
+    /// The servers' names and addresses. If `range` is set, the first server is a `server-template`.
     pub servers: Vec<(String, String)>,
     /// The range of a `server-template`.
     pub range: Option<String>,
-    /// The words of the server line, each with its value.
+    /// The keywords of the server line, each with its value.
     pub words: Vec<String>,
-    /// Words about the check: `check`, `inter 1s`, `check-sni NAME` and so on.
+    /// The keywords about the check, each with its value: `check`, `inter 1s`, `check-sni NAME` and so on.
     pub check_words: Vec<String>,
-    /// Additional words of the last server line.
+    /// Additional keywords of the last server line.
     pub last_words: Vec<String>,
-    /// Further sections.
+    /// Additional sections, such as `resolvers`.
     pub sections: Vec<String>,
     /// How much unrelated text the configuration has, such as comments and other backends: 0 to 2.
     pub noise: usize,
@@ -109,13 +109,13 @@ impl Case {
         self.words.iter().any(|word| word == "ssl")
     }
 
-    /// Returns the section `global`.
+    /// Returns the `global` section.
     pub fn global_text(&self) -> String {
         let lines = self.global.iter().map(|line| format!("    {line}\n"));
         format!("global\n{}", lines.collect::<String>())
     }
 
-    /// Returns the sections after `global`.
+    /// Returns the sections after `global`. `sockets` is the folder of the frontends' sockets.
     pub fn text(&self, sockets: &str) -> String {
         let mut text = String::new();
         self.defaults(&mut text);
@@ -128,7 +128,7 @@ impl Case {
     fn defaults(&self, text: &mut String) {
         let name = self.prefix();
         if self.place == Where::NamedDefaults {
-            // Adds an unnamed `defaults` section, which the backend doesn't use.
+            // doctor must not apply this unnamed `defaults` section to the backend.
             _ = writeln!(
                 text,
                 "\ndefaults\n    mode http\n    timeout connect 5s\n    timeout client 5s\n    timeout server 5s"

@@ -39,7 +39,7 @@ const fn change(
     }
 }
 
-/// Applies one of the changes that fit this configuration.
+/// Applies a random change that fits this configuration.
 pub fn apply_one(dice: &mut Dice, case: &mut Case, world: &World) {
     let own: &[Change] = match case.kind {
         Kind::External => EXTERNAL,
@@ -84,13 +84,13 @@ fn draw(dice: &mut Dice, case: &mut Case, world: &World, table: &[Change]) {
     }
 }
 
-/// Returns the keyword of a word with its value.
+/// Returns the keyword of `word`, which may also contain a value (`port 443`).
 fn key(word: &str) -> &str {
     word.split(' ').next().unwrap_or_default()
 }
 
 impl Case {
-    /// Returns the folder of HAProxy's files, as the check sees it.
+    /// Returns the path of the folder with HAProxy's files, as the check sees it.
     fn folder(&self, world: &World) -> String {
         match self.global[0].starts_with("chroot") {
             true => String::new(),
@@ -98,7 +98,7 @@ impl Case {
         }
     }
 
-    /// Sets a word of the server line. Replaces a word with the same keyword.
+    /// Adds a keyword with its value to the server line, or replaces the keyword's value.
     pub fn set(&mut self, word: &str) {
         let at = self.words.iter().position(|known| key(known) == key(word));
         match at {
@@ -107,7 +107,7 @@ impl Case {
         }
     }
 
-    /// Removes a word of the server line or of the check.
+    /// Removes a keyword and its value from the server line.
     pub fn remove(&mut self, name: &str) {
         self.words.retain(|word| key(word) != name);
         self.check_words.retain(|word| key(word) != name);
@@ -120,7 +120,7 @@ impl Case {
             .any(|word| key(word) == name)
     }
 
-    /// Sets a word about the check.
+    /// Adds a keyword about the check with its value, or replaces the keyword's value.
     fn set_check(&mut self, word: &str) {
         let at = self
             .check_words
@@ -132,7 +132,7 @@ impl Case {
         }
     }
 
-    /// Changes sni-check's options, which are in quotes.
+    /// Changes sni-check's options. Without quotes around the options, does nothing.
     fn edit(&mut self, edit: impl Fn(&str) -> String) {
         for line in &mut self.option {
             let start = line.find("\"--").or(line.find("'--"));
@@ -144,7 +144,7 @@ impl Case {
         }
     }
 
-    /// Sets an option of sni-check.
+    /// Adds an option of sni-check with its value, or replaces the option.
     fn option(&mut self, option: &str) {
         self.without_option(key(option));
         self.edit(|options| format!("{options} {option}").trim_start().to_owned());

@@ -1,4 +1,4 @@
-//! Applies the fix of a finding, if the fix is a line, a word or an option to write.
+//! Applies the fix of a finding, if the fix consists of lines, keywords, options or commands that copy files.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -25,9 +25,9 @@ const WITH_VALUE: &[&str] = &[
     "check-alpn",
 ];
 
-/// Returns the configuration with the fix. Files that the fix copies into the chroot go into a copy of the
-/// chroot in `folder`. Returns `None` if the fix needs knowledge that only the operator has, or if the fix is
-/// prose.
+/// Returns the configuration with the fix. If the fix copies files into the chroot, they go into a copy of
+/// the chroot in `folder`. Returns `None` if the fix is prose, or needs knowledge that only the operator
+/// has.
 pub fn with_fix(text: &Text, finding: &Finding, folder: &str) -> Option<Text> {
     let is_copy = |line: &&str| line.starts_with("install -D ");
     let mut text = match finding.write.lines().find(is_copy) {
@@ -47,7 +47,7 @@ pub fn with_fix(text: &Text, finding: &Finding, folder: &str) -> Option<Text> {
     write = write
         .strip_prefix("to check where visitors go, ")
         .unwrap_or(write);
-    // If the fix offers alternatives, use the first.
+    // If the fix offers alternatives, apply only the first.
     for alternative in [
         ", or ",
         "; or ",
@@ -57,7 +57,7 @@ pub fn with_fix(text: &Text, finding: &Finding, folder: &str) -> Option<Text> {
     ] {
         write = write.split(alternative).next()?;
     }
-    // Only the operator knows if a condition holds.
+    // Only the operator can decide if a condition in the fix is true.
     if has_placeholder(write) || write.starts_with("if ") || write.contains(" if ") {
         return None;
     }
@@ -66,9 +66,9 @@ pub fn with_fix(text: &Text, finding: &Finding, folder: &str) -> Option<Text> {
         .try_fold(text, |text, part| step(&text, part, finding))
 }
 
-/// Runs the commands that copy files into the chroot. Other configurations use the same chroot, so the files go
-/// into a copy of it, which the returned configuration uses. Returns `None` if a command writes outside of the
-/// chroot.
+/// Runs the commands that copy files into the chroot. Other configurations use the same chroot, so the
+/// commands write into a copy of it. The returned configuration uses the copy. Returns `None` if a command
+/// writes outside of the chroot.
 fn with_copies(text: &Text, commands: &str, folder: &str) -> Option<Text> {
     let mut lines = text.global.lines();
     let chroot = lines.find_map(|line| line.trim().strip_prefix("chroot "))?;
@@ -83,10 +83,10 @@ fn with_copies(text: &Text, commands: &str, folder: &str) -> Option<Text> {
         (words[0] == "install" && !to.contains("..")).then_some(words)
     };
     let copies: Vec<Vec<String>> = commands.split(" && ").map(copy).collect::<Option<_>>()?;
-    // Several servers may have the same fix.
+    // Another finding with the same fix may have made the copy already.
     if !Path::new(&own).exists() {
         fs::metadata(chroot).ok()?;
-        // Hard links (`-l`) keep the sockets of servers in the chroot working.
+        // `-l` makes hard links, so that the sockets in the chroot also work in the copy.
         run(Command::new("cp").args(["-al", chroot, &own]));
         for copy in copies {
             run(Command::new(&copy[0]).args(&copy[1..]));
@@ -100,7 +100,7 @@ fn with_copies(text: &Text, commands: &str, folder: &str) -> Option<Text> {
 }
 
 fn run(command: &mut Command) {
-    let status = command.status().expect("it runs");
+    let status = command.status().expect("the command runs");
     assert!(status.success(), "{command:?}: {status}");
 }
 
@@ -174,14 +174,14 @@ fn step(text: &Text, write: &str, finding: &Finding) -> Option<Text> {
     Some(fixed)
 }
 
-/// Phrases that follow the options of sni-check in a fix.
+/// In the text of a fix, these phrases follow options of sni-check.
 const OF_OPTIONS: [&str; 3] = [
     " in external-check path",
     " to external-check path",
     " in X-Check-Options",
 ];
 
-/// Phrases that follow the words of the server line in a fix.
+/// In the text of a fix, these phrases follow keywords of the server line.
 const OF_SERVER_LINE: [&str; 3] = [
     " on the server line",
     " to the server line",
@@ -194,7 +194,8 @@ fn before<'a>(text: &'a str, ends: &[&str]) -> Option<&'a str> {
         .map(|(start, _)| start)
 }
 
-/// Returns true if a person has to fill in a value: `NAME`, `FILE`, `ADDR:PORT` and so on.
+/// Returns true if the text has a placeholder that a person must replace: `NAME`, `FILE`, `ADDR:PORT` and
+/// so on.
 fn has_placeholder(write: &str) -> bool {
     let words = write.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let mut words =
@@ -207,7 +208,7 @@ fn has_placeholder(write: &str) -> bool {
     })
 }
 
-/// Splits the words of a server line, each with its value. Returns `None` if the text is prose.
+/// Splits the text into keywords of a server line, each with its value. Returns `None` if the text is prose.
 fn split(words: &str) -> Option<Vec<&str>> {
     let mut found = Vec::new();
     let mut rest = words.trim();
@@ -252,7 +253,7 @@ fn with_words(text: &Text, words: &[&str], about: &[String]) -> String {
     lines.collect()
 }
 
-/// Sets a word of the `default-server` lines that have it.
+/// Replaces a keyword and its value in each `default-server` line that has the keyword.
 fn in_default_server(sections: &str, word: &str) -> String {
     let name = format!(" {} ", word.split(' ').next().unwrap_or_default());
     let lines = sections.lines().map(|line| {
@@ -265,19 +266,20 @@ fn in_default_server(sections: &str, word: &str) -> String {
     lines.collect()
 }
 
-/// Returns true if `about` (backends and servers) includes the server of this line.
+/// Returns true if a finding about these backends and servers concerns the server in this line. An empty
+/// `about` and the name of a backend concern every server.
 fn is_about(line: &str, backend: &str, about: &[String]) -> bool {
     let name = line.split_whitespace().nth(1).unwrap_or_default();
     let is_server = |about: &String| match about.split_once('/') {
-        // A `server-template` numbers its servers.
+        // A `server-template` appends a number to the names of its servers.
         Some((of, server)) => of == backend && server.starts_with(name),
         None => true,
     };
     about.is_empty() || about.iter().any(is_server)
 }
 
-/// Returns the sections without this word on server lines and `default-server` lines. Returns `None` if
-/// `word` is prose.
+/// Returns the sections after removing this keyword from server lines and `default-server` lines. Returns
+/// `None` if `word` is prose.
 fn without_word(text: &Text, word: &str) -> Option<String> {
     if word.contains(' ') {
         return None;
@@ -293,13 +295,13 @@ fn without_word(text: &Text, word: &str) -> Option<String> {
     Some(lines.collect())
 }
 
-/// Returns a server line without this word and its value.
+/// Returns a server line without this keyword and its value.
 fn without(line: &str, word: &str) -> String {
     let name = word.split(' ').next().unwrap_or_default();
     let mut words = line.split(' ');
     let mut left = Vec::new();
     while let Some(known) = words.next() {
-        // A cookie may have the name `check`.
+        // The value of `cookie` may be `check`.
         let is_value = left.last() == Some(&"cookie");
         match known == name && !left.is_empty() && !is_value {
             true if WITH_VALUE.contains(&name) => _ = words.next(),
@@ -310,7 +312,8 @@ fn without(line: &str, word: &str) -> String {
     left.join(" ")
 }
 
-/// Applies a fix of the connect rule with this line index. Returns `None` if the fix is about something else.
+/// Applies a fix to the `connect` rule in the line with this index. Returns `None` if the fix doesn't
+/// change a `connect` rule.
 fn in_connect_line(text: &Text, write: &str, line: Option<usize>) -> Option<String> {
     let mut lines: Vec<String> = text.sections.lines().map(str::to_owned).collect();
     let line = lines
@@ -333,7 +336,7 @@ fn in_connect_line(text: &Text, write: &str, line: Option<usize>) -> Option<Stri
     Some(lines.join("\n") + "\n")
 }
 
-/// Returns a connect line without this word and its value.
+/// Returns a `connect` rule without this keyword and its value.
 fn without_value(line: &str, name: &str) -> String {
     let mut words = line.split(' ');
     let mut left = Vec::new();
@@ -368,7 +371,7 @@ fn with_options(sections: &str, options: &str) -> Option<String> {
     })
 }
 
-/// Changes sni-check's options.
+/// Changes sni-check's options in all lines that contain them.
 fn in_options(sections: &str, edit: impl Fn(&str) -> String) -> String {
     let lines = sections.lines().map(|line| {
         let is_path = line.trim_start().starts_with("external-check path")
@@ -401,7 +404,8 @@ fn without_option(old: &str, option: &str) -> String {
     left.join(" ")
 }
 
-/// Replaces the lines of the same kind, or adds the line to the backend before its servers.
+/// Replaces the lines that begin with the same two words. If there are no such lines, adds the line to the
+/// backend before its servers.
 fn with_line(text: &Text, line: &str) -> String {
     let first = text.server_lines().first().copied();
     let is_same = |known: &str| known.split_whitespace().take(2).eq(line.split(' ').take(2));

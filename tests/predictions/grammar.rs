@@ -1,5 +1,5 @@
-//! The grammar: a correct configuration for a kind of check and a server, in one of many styles,
-//! with up to three changes that people make.
+//! Draws a configuration: a correct configuration for a kind of check and a server, in one of many styles,
+//! with up to three changes that people make, and sometimes another change in `global`.
 
 use crate::case::{Case, Kind, Where, Words};
 use crate::changes;
@@ -65,7 +65,7 @@ fn peer(dice: &mut Dice) -> Peer {
     }
 }
 
-/// Returns the path of one of HAProxy's files, as the check sees it.
+/// Returns the path at which the check sees one of HAProxy's files.
 fn seen_by_check(case_is_jailed: bool, world: &World, file: &str) -> String {
     match case_is_jailed {
         true => format!("/{file}"),
@@ -73,7 +73,7 @@ fn seen_by_check(case_is_jailed: bool, world: &World, file: &str) -> String {
     }
 }
 
-/// Returns a correct configuration: both the check and visitors get what this server offers.
+/// Returns a configuration without mistakes: both the check and the settings for visitors fit this server.
 fn sound(dice: &mut Dice, number: u64, (kind, peer): (Kind, Peer), world: &World) -> Case {
     let jailed = dice.percent(50);
     let mut case = Case {
@@ -162,7 +162,7 @@ fn servers(dice: &mut Dice, port: u16) -> Vec<(String, String)> {
     }
 }
 
-/// Returns the words that the server line needs to serve visitors.
+/// Returns the keywords that the server line needs to serve visitors.
 fn words(peer: Peer, world: &World) -> Vec<String> {
     let mut words = match peer {
         Peer::Plain => return Vec::new(),
@@ -182,7 +182,7 @@ fn words(peer: Peer, world: &World) -> Vec<String> {
     words
 }
 
-/// Returns options of sni-check that fit the server. `file` returns the path that the check sees.
+/// Returns options of sni-check that fit the server. `file` returns the path at which the check sees a file.
 fn options(dice: &mut Dice, peer: Peer, file: impl Fn(&str) -> String) -> Vec<String> {
     let mut options = vec![
         format!("--sni {NAME}"),
@@ -232,7 +232,7 @@ fn http(dice: &mut Dice, case: &mut Case) {
         Peer::Unauthorized | Peer::NoRoot => "/healthz",
         _ => "/",
     };
-    // This server refuses requests without a Host.
+    // This server refuses requests without the site's Host, so don't draw the first two forms.
     let without_host = if case.peer == Peer::WantsHost { 2 } else { 0 };
     case.option = match without_host + dice.below(4 - without_host) {
         0 => vec![format!("option httpchk GET {uri}")],
@@ -293,7 +293,7 @@ fn tcp(dice: &mut Dice, case: &mut Case) {
 }
 
 fn served(dice: &mut Dice, case: &mut Case, jailed: bool, world: &World) {
-    // `sni-check serve` doesn't run in the chroot.
+    // `sni-check serve` doesn't run in the chroot, so its paths are those outside of the chroot.
     let options = options(dice, case.peer, |file| format!("{}/{file}", world.root));
     let socket = seen_by_check(jailed, world, "serve");
     case.option = vec![
@@ -323,7 +323,7 @@ fn style(dice: &mut Dice, case: &mut Case) {
         6 | 7 => Words::DefaultServer,
         _ => Words::Mixed,
     };
-    // doctor must not rely on the order of the words.
+    // doctor must not rely on the order of the keywords.
     if dice.percent(30) {
         case.words.reverse();
     }
@@ -370,7 +370,7 @@ fn style(dice: &mut Dice, case: &mut Case) {
     quoting(dice, case);
 }
 
-/// Changes how the words are quoted. HAProxy reads the same words.
+/// Changes the quoting, but not the words that HAProxy reads.
 fn quoting(dice: &mut Dice, case: &mut Case) {
     let quoted = format!("sni str({NAME})");
     if let Some(sni) = case.words.iter_mut().find(|word| **word == quoted) {

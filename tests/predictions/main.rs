@@ -1,9 +1,9 @@
 //! `sni-check doctor` predicts what HAProxy does. This test draws configurations from a grammar, asks doctor
 //! about each of them, and compares doctor's report with the behaviour of every HAProxy.
 //!
-//! The text of a difference begins with `PREDICTIONS_SEED=N PREDICTIONS_CASE=M`. These two variables run one
-//! configuration again and print all details. `PREDICTIONS_TAG=TAG` runs only configurations with this
-//! change, and `PREDICTIONS_PEER=PEER` only configurations with this server.
+//! The text of a difference contains `PREDICTIONS_SEED=N PREDICTIONS_CASE=M`. With these two variables,
+//! `make doctor` runs this configuration again and prints all details. `PREDICTIONS_TAG=TAG` runs only
+//! configurations with this change, and `PREDICTIONS_PEER=PEER` runs only configurations with this server.
 
 mod case;
 mod changes;
@@ -21,10 +21,10 @@ use measure::{Figures, measure};
 use peers::World;
 use support::haproxy::{Version, versions};
 
-/// The number of configurations that `make doctor` draws. docs/testing.md states it.
+/// The number of configurations that `make doctor` draws. docs/testing.md also states this number.
 const CASES: u64 = 2_000;
 
-/// The seed of `make test`, and the number of configurations for each HAProxy.
+/// The seed that `make test` uses, and the number of configurations for each HAProxy.
 const SAMPLE: (u64, u64) = (1, 40);
 
 fn number(variable: &str) -> Option<u64> {
@@ -41,7 +41,7 @@ fn chosen() -> Vec<Version> {
 }
 
 #[test]
-fn a_sample_of_configurations_is_predicted() {
+fn doctor_predicts_a_sample_of_configurations() {
     let world = World::new();
     let (seed, cases) = SAMPLE;
     let mut found = Vec::new();
@@ -71,7 +71,7 @@ const KNOWN: &[(u64, &str)] = &[];
 #[test]
 #[ignore = "takes many minutes: make doctor"]
 #[allow(clippy::print_stdout, reason = "prints the figures")]
-fn thousands_of_configurations() {
+fn doctor_predicts_thousands_of_configurations() {
     let world = World::new();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seed = number("PREDICTIONS_SEED").unwrap_or(now.expect("a clock").as_secs());
@@ -102,5 +102,5 @@ fn thousands_of_configurations() {
         all.push(figures);
     }
     let wrong: usize = all.iter().map(|figures| figures.found.len()).sum();
-    assert_eq!(wrong, 0, "differences, see above");
+    assert_eq!(wrong, 0, "the report lists the differences");
 }

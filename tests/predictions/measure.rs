@@ -1,5 +1,4 @@
-//! The measurement: the configurations of a seed, HAProxy's behaviour, doctor's report, and the
-//! differences between them.
+//! Draws the configurations of a seed, and compares doctor's report on each of them with HAProxy's behaviour.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -35,7 +34,8 @@ pub struct Figures {
     pub cases: usize,
     pub time: Duration,
     pub found: Vec<Found>,
-    /// For each kind of trap, the number of traps, and for how many of them doctor's exit code was 2.
+    /// For each kind of trap: the number of configurations with such a trap, and the number of these
+    /// configurations for which doctor's exit code was 2.
     pub traps: BTreeMap<Trap, (usize, usize)>,
     /// A line for each trap for which doctor's exit code wasn't 2, with the findings that explain the trap.
     pub noted: Vec<String>,
@@ -70,7 +70,7 @@ pub fn parallel<T: Sync, R: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// How many runs of doctor or `haproxy -c` happen at the same time.
+/// How many processes of doctor or `haproxy -c` run at the same time.
 pub const WORKERS: usize = 2;
 
 pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>) -> Figures {
@@ -100,7 +100,7 @@ pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>)
         said::ask_doctor(text, version, &sockets, case.two_files)
     });
     let mut realities = reality::observe(&texts, version, &sockets);
-    // A busy machine delays checks, so measure every difference a second time.
+    // A busy machine delays checks, so observe every configuration with a difference a second time.
     let suspect =
         |index: &usize| !compare(&cases[*index], &realities[*index], &said[*index]).is_empty();
     let suspects: Vec<usize> = (0..cases.len()).filter(suspect).collect();
@@ -187,8 +187,8 @@ impl Figures {
         }
     }
 
-    /// Applies the fixes that `with_fix` understands. Records each fix that does harm or changes nothing, if a
-    /// second measurement confirms it.
+    /// Applies the fixes that `with_fix` understands. Records each fix that does harm or changes nothing,
+    /// if a second measurement confirms it.
     fn try_fixes(
         &mut self,
         (cases, texts): (&[Case], &[Text]),
@@ -209,7 +209,7 @@ impl Figures {
                 let Some(fixed) = with_fix(text, finding, sockets) else {
                     continue;
                 };
-                // Several servers may have the same fix.
+                // Several findings may have the same fix.
                 let known = tries
                     .iter()
                     .any(|(known, _, other)| *known == index && other.whole() == fixed.whole());
@@ -266,7 +266,7 @@ impl Figures {
         }
     }
 
-    /// Returns the figures, one per line.
+    /// Returns the figures as text, one per line.
     pub fn table(&self) -> String {
         let mut text = format!(
             "HAProxy {}: {} configurations of PREDICTIONS_SEED={} in {:.0} s, {} fixes applied\n",
@@ -285,10 +285,10 @@ impl Figures {
         let mut parts = BTreeMap::<&str, usize>::new();
         for part in [
             "traps missed",
-            "traps that only a run shows",
+            "traps found only with --run",
             "false alarms",
             "predictions that don't come true",
-            "fixes that make it worse",
+            "fixes that do harm",
             "fixes that change nothing",
         ] {
             parts.insert(part, 0);
@@ -355,7 +355,8 @@ fn renamed(text: &Text, number: usize) -> Text {
     }
 }
 
-/// Returns a difference if the fix does harm or changes nothing.
+/// Compares HAProxy's behaviour before and after a fix. Returns a difference if the fix does harm or changes
+/// nothing.
 fn verdict(
     case: &Case,
     finding: &Finding,
@@ -378,12 +379,12 @@ fn verdict(
     }
     let mut stays = was.keys().filter(|trap| is.contains_key(trap));
     let vain = stays.any(|trap| explains(case, finding, *trap) && !reported(*trap));
-    // A check that now fails for a different reason shows the next fault.
+    // If the check now fails for a different reason, the fix has removed one fault of several.
     let same = shown(before) == shown(after);
     (vain && same && finding.is_problem).then(|| Difference::FixChangesNothing(id()))
 }
 
-/// Returns what HAProxy shows about the checks.
+/// Returns the status and the code of each server's check.
 fn shown(reality: &Reality) -> Vec<(&str, &str)> {
     match reality {
         Reality::Running(servers) => servers
@@ -402,8 +403,8 @@ fn was_down(reality: &Reality) -> bool {
     servers.values().any(|seen| seen.status.starts_with("DOWN"))
 }
 
-/// Returns true if the fix does harm: HAProxy no longer starts, visitors who were served now fail, or a
-/// server that works for visitors is DOWN.
+/// Returns true if the fix does harm: HAProxy no longer starts, visitors were served before and aren't now,
+/// or a server that served visitors is now DOWN.
 fn harms(before: &Reality, after: &Reality) -> bool {
     let (Reality::Running(before), Reality::Running(after)) = (before, after) else {
         return matches!(before, Reality::Running(_));

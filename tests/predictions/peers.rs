@@ -1,5 +1,5 @@
-//! The servers that the generated configurations name: nginx in many variants, HAProxy for HTTP/2, servers
-//! in this process, a port on which nothing listens, and `sni-check serve`.
+//! The servers in the generated configurations: nginx in many variants, HAProxy for HTTP/2, servers in this
+//! process, a port on which nothing listens, and `sni-check serve`.
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,7 @@ use crate::support::nginx::Nginx;
 use crate::support::pki::{Ca, Leaf};
 use crate::support::{NAME, Running, dead_port, free_port, peer, wait_for};
 
-/// The name of a second site. Only `Peer::Strict` has it.
+/// The name of a second site. Only [`Peer::Strict`] has a certificate for exactly this name.
 pub const API: &str = "api.example.test";
 
 /// How a server behaves.
@@ -37,11 +37,11 @@ pub enum Peer {
     WantsHost,
     /// The server answers 403 to requests without a User-Agent, as firewalls do.
     WantsAgent,
-    /// The server answers 401 at `/` and 200 at `/healthz`.
+    /// The server answers 401 for `/` and 200 for `/healthz`.
     Unauthorized,
-    /// The server greets with an SSH banner.
+    /// The server answers with an SSH banner.
     Ssh,
-    /// A CA that no client here trusts has signed the server's certificate.
+    /// The server's certificate is from a CA that no client trusts.
     Stranger,
     /// The server's certificate has expired.
     Expired,
@@ -49,9 +49,9 @@ pub enum Peer {
     Redirect,
     /// The server answers 500.
     Failing,
-    /// The server's certificate is for every host of the domain.
+    /// The server has a wildcard certificate for the domain.
     Wildcard,
-    /// The server answers 404 at `/` and 200 at `/healthz`.
+    /// The server answers 404 for `/` and 200 for `/healthz`.
     NoRoot,
     /// The server speaks only TLS 1.2.
     OldTls,
@@ -85,7 +85,7 @@ impl Peer {
         Peer::Slow,
     ];
 
-    /// Returns true if this server is nginx. nginx also listens at `[::1]` and at a unix socket.
+    /// Returns true if this server is nginx. nginx also listens on `[::1]` and on a unix socket.
     pub fn is_nginx(self) -> bool {
         !matches!(self, Peer::Closed | Peer::Ssh | Peer::Http2 | Peer::Slow)
     }
@@ -211,7 +211,7 @@ fn serve(folder: &Folder) -> Child {
     child
 }
 
-/// Starts a HAProxy as a server that speaks only HTTP/2. Returns its port and the process.
+/// Starts HAProxy as a server that speaks only HTTP/2. Returns its port and the process.
 fn http2(folder: &Folder, ca: &Ca) -> (u16, Running) {
     let port = free_port();
     let crt = folder.file("http2.pem", &ca.leaf(&[NAME], 30).both_pem());
@@ -228,13 +228,13 @@ fn http2(folder: &Folder, ca: &Ca) -> (u16, Running) {
         .stderr(Stdio::null())
         .spawn();
     let running = Running(child.expect("haproxy runs"));
-    wait_for("a server with HTTP/2", || {
+    wait_for("the HTTP/2 server to listen", || {
         std::net::TcpStream::connect(("127.0.0.1", port)).ok()
     });
     (port, running)
 }
 
-/// Starts a slow server. Returns its port.
+/// Starts a server that answers after 700 ms. Returns its port.
 fn slow(ca: &Ca) -> u16 {
     peer::tls(&ca.leaf(&[NAME], 30), |stream| {
         std::thread::sleep(std::time::Duration::from_millis(700));

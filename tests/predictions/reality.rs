@@ -1,5 +1,6 @@
-//! How HAProxy behaves with configurations. One HAProxy runs many configurations, together with copies
-//! that have no checks. Visitors use these copies, so that they reach every server.
+//! Observes how HAProxy behaves with configurations. One HAProxy runs many configurations, together with
+//! copies that have no checks. The test's visitors use the copies, so that they also reach servers that are
+//! DOWN.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -56,14 +57,15 @@ pub enum Reality {
     Running(BTreeMap<String, Seen>),
 }
 
-/// What HAProxy shows about a server, and what visitors get from it without a check.
+/// What HAProxy shows about a server, and the response that a visitor gets if HAProxy doesn't check the
+/// server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     pub status: String,
     pub check_status: String,
     /// Empty if HAProxy shows no code, or while a check runs.
     pub check_code: String,
-    /// The status of the response. `None` if there was no response.
+    /// The status of the response to a visitor. `None` if there was no response.
     pub visit: Option<u16>,
 }
 
@@ -149,7 +151,7 @@ impl Text {
     }
 }
 
-/// Returns a server line without the words that make HAProxy check the server.
+/// Returns a server line without the keywords that make HAProxy check the server.
 fn without_check(line: &str) -> String {
     let mut words = line.split(' ').skip_while(|word| word.is_empty());
     let mut left = Vec::new();
@@ -157,7 +159,7 @@ fn without_check(line: &str) -> String {
         match word {
             "check" if left.last() != Some(&"cookie") => {}
             "agent-check" => {}
-            // Without a check, HAProxy would never bring the server up again.
+            // With these keywords, a server can be DOWN even if it has no check.
             "track" | "init-state" => _ = words.next(),
             word => left.push(word),
         }
@@ -165,7 +167,7 @@ fn without_check(line: &str) -> String {
     format!("    {}", left.join(" "))
 }
 
-/// Asks HAProxy about each of these configurations.
+/// Observes how HAProxy behaves with each of these configurations.
 pub fn observe(texts: &[Text], version: &Version, sockets: &str) -> Vec<Reality> {
     let mut found = parallel(WORKERS, texts, |text| refusal(text, version, sockets));
     let mut batches: BTreeMap<(String, bool), Vec<usize>> = BTreeMap::new();
@@ -216,7 +218,7 @@ fn single(text: &Text, version: &Version, sockets: &str) -> Reality {
     }
 }
 
-/// Returns the message of `haproxy -c` if HAProxy refuses the configuration.
+/// Returns [`Reality::Refused`] if `haproxy -c` refuses the configuration.
 fn refusal(text: &Text, version: &Version, sockets: &str) -> Option<Reality> {
     let file = format!("{sockets}/{}.check.cfg", text.prefix);
     fs::write(&file, text.whole()).expect("a file");
@@ -296,7 +298,7 @@ fn together(texts: &[&Text], version: &Version, sockets: &str) -> Result<Vec<Rea
     Ok(realities.collect())
 }
 
-/// Returns the status that visitors get from each server line of each configuration.
+/// Returns the status that a visitor gets from each server line of each configuration.
 fn visit_all(texts: &[&Text], sockets: &str) -> Vec<Vec<Option<u16>>> {
     thread::scope(|scope| {
         let started: Vec<Vec<_>> = texts
@@ -321,7 +323,7 @@ fn visit_all(texts: &[&Text], sockets: &str) -> Vec<Vec<Option<u16>>> {
     })
 }
 
-/// Visits the server. If HAProxy still has to resolve the server's name, tries again.
+/// Visits the server. Tries several times if HAProxy may still have to resolve the server's name.
 fn visit_resolved(text: &Text, socket: &str, sockets: &str) -> Option<u16> {
     let tries = if text.has_resolvers() { 6 } else { 1 };
     let mut seen = visit(socket, text.visitor, sockets);
@@ -390,7 +392,7 @@ fn ask(mut stream: impl Read + Write) -> Option<u16> {
 
 type Rows = BTreeMap<(String, String), Seen>;
 
-/// Waits until every check has a result, at most nine seconds. Returns the rows of `show stat`.
+/// Waits until every check has a result, but at most nine seconds. Returns the rows of `show stat`.
 fn settled(texts: &[&Text], stats: &str) -> Rows {
     let start = Instant::now();
     let mut last = Rows::new();
@@ -420,7 +422,7 @@ fn is_settled(row: &Seen, late: Duration) -> bool {
     !is_checked || ((has_result || without) && !is_between)
 }
 
-/// Returns the rows of `show stat` without the servers' responses, by backend and server.
+/// Returns the rows of `show stat` by backend and server. Their `visit` is `None`.
 fn rows(stats: &str) -> Option<Rows> {
     let mut socket = UnixStream::connect(stats).ok()?;
     writeln!(socket, "show stat -1 4 -1").ok()?;

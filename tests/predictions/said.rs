@@ -9,7 +9,7 @@ use crate::peers::sni_check;
 use crate::reality::{Text, variables};
 use crate::support::haproxy::Version;
 
-/// Doctor's report.
+/// doctor's report.
 #[derive(Clone, Debug)]
 pub struct Said {
     pub code: i32,
@@ -22,12 +22,12 @@ pub struct Said {
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub is_problem: bool,
-    /// The effect on visitors: `down`, `up`, `down-or-up`, `unchecked`, `no-start` or `none`. Empty if the
-    /// report doesn't state it.
+    /// The harm that doctor predicts: `down`, `up`, `down-or-up`, `unchecked`, `no-start` or `none`. Empty
+    /// if the report doesn't name it.
     pub effect: String,
     pub id: String,
     pub about: Vec<String>,
-    /// The line in the whole text, starting at 1.
+    /// The line number in the whole text. The first line is 1.
     pub line: Option<usize>,
     file: String,
     pub what: String,

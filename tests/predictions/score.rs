@@ -9,19 +9,19 @@ use crate::said::{Finding, Said};
 /// A difference between doctor's report and HAProxy's behaviour.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
-    /// A trap that doctor doesn't report.
+    /// A trap that no finding explains.
     Missed(Trap),
-    /// A trap that appears only in the result of a check that doctor ran.
+    /// A trap that no finding explains, although the check failed when doctor ran it.
     OnlyRun(Trap),
-    /// The name of a finding that reports a problem although both the check and visitors work.
+    /// The id of a finding that reports a problem although the check is UP and visitors are served.
     FalseAlarm(String),
-    /// A finding's name, its statement, and what HAProxy shows instead.
+    /// A finding's id, its statement, and what HAProxy shows instead.
     Untrue(String),
-    /// A check that doctor ran has a result that differs from HAProxy's.
+    /// The result of a check that doctor ran, and the different result that HAProxy shows.
     UntrueRun(String),
-    /// The name of a finding whose fix breaks something that worked.
+    /// The id of a finding whose fix breaks something that worked.
     FixHarms(String),
-    /// A fix that doesn't remove the trap.
+    /// The id of a finding whose fix doesn't remove the trap.
     FixChangesNothing(String),
 }
 
@@ -43,10 +43,10 @@ impl Difference {
     pub fn part(&self) -> &'static str {
         match self {
             Difference::Missed(_) => "traps missed",
-            Difference::OnlyRun(_) => "traps that only a run shows",
+            Difference::OnlyRun(_) => "traps found only with --run",
             Difference::FalseAlarm(_) => "false alarms",
             Difference::Untrue(_) | Difference::UntrueRun(_) => "predictions that don't come true",
-            Difference::FixHarms(_) => "fixes that make it worse",
+            Difference::FixHarms(_) => "fixes that do harm",
             Difference::FixChangesNothing(_) => "fixes that change nothing",
         }
     }
@@ -55,12 +55,12 @@ impl Difference {
 /// The ids of findings that don't predict the result of a check.
 const GENERAL: &[&str] = &["runtime-servers", "serve-init-state", "time", "unused-rule"];
 
-/// The result for visitors of a server.
+/// The result of a visitor's request to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     Served,
     Fail,
-    /// The test can't decide, because the server refuses this page to its visitors.
+    /// The test can't decide if the server works, because the server refuses the page (401, 403 or 404).
     Unclear,
 }
 
@@ -72,7 +72,7 @@ pub fn service(seen: &Seen) -> Service {
     }
 }
 
-/// Returns the trap that a server is in, according to HAProxy, if there is a trap.
+/// Returns the trap that HAProxy's behaviour shows for a server, if there is a trap.
 pub fn trap(case: &Case, seen: &Seen) -> Option<Trap> {
     match (seen.status.as_str(), service(seen)) {
         ("no check", _) => was_meant_to_be_checked(case).then_some(Trap::Unchecked),
@@ -98,20 +98,20 @@ fn was_meant_to_be_checked(case: &Case) -> bool {
     }
 }
 
-/// Returns true if the check can't see the failure. A check that only connects or only makes a handshake
-/// can't see a later failure, and the author asked for no more.
+/// Returns true if this kind of check can't notice the failure. A check that only connects or only makes a
+/// handshake can't notice a later failure, and the author didn't ask for more.
 fn is_out_of_sight(case: &Case, seen: &Seen) -> bool {
     let by_http = matches!(seen.visit, Some(400 | 500 | 502));
     match seen.check_status.as_str() {
         "L6OK" => by_http,
         "L4OK" => !case.has_ssl(),
-        // An agent may report anything, and so may a tracked server.
+        // The server has only an agent, which may report anything, or it tracks another server.
         "" => true,
         _ => false,
     }
 }
 
-/// Returns every trap of a configuration, with its servers.
+/// Returns every trap of a configuration, with the servers that it affects.
 pub fn traps(case: &Case, reality: &Reality) -> BTreeMap<Trap, Vec<String>> {
     let mut found = BTreeMap::<Trap, Vec<String>>::new();
     match reality {
@@ -150,7 +150,7 @@ pub fn compare(case: &Case, reality: &Reality, said: &Said) -> Vec<Difference> {
     differences
 }
 
-/// Returns a false alarm if doctor reports a problem of the unrelated backend. The author wants no check
+/// Returns a false alarm if doctor reports a problem with the unrelated backend. The author wants no check
 /// there.
 fn elsewhere(said: &Said) -> Option<Difference> {
     let is_other = |about: &String| about.contains("-other");
@@ -198,7 +198,7 @@ pub fn explains(case: &Case, finding: &Finding, trap: Trap) -> bool {
     if GENERAL.contains(&finding.id.as_str()) {
         return false;
     }
-    // A missing check is certain, unless an agent may answer.
+    // doctor knows for certain that a check is missing, unless an agent may answer.
     let is_firm = finding.is_problem || case.kind == Kind::Agent;
     match (finding.effect.as_str(), trap) {
         ("", _) => {}
@@ -220,7 +220,7 @@ pub fn explains(case: &Case, finding: &Finding, trap: Trap) -> bool {
         ]),
         // doctor can't know in advance if an agent answers.
         Trap::Unchecked if case.kind == Kind::Agent => says(&["agent"]),
-        // All other traps are certain, so doctor must report a problem.
+        // Without an agent, a missing check is certain, so doctor must report a problem and not a note.
         Trap::Unchecked => finding.is_problem && says(&["check"]),
         Trap::NoStart => finding.is_problem,
     }
@@ -241,7 +241,7 @@ fn judged<'a>(case: &Case, finding: &Finding, reality: &'a Reality) -> Vec<&'a S
 fn is_false_alarm(case: &Case, finding: &Finding, reality: &Reality) -> bool {
     let seen = judged(case, finding, reality);
     let fine = |seen: &&Seen| seen.status.starts_with("UP") && service(seen) == Service::Served;
-    // A check that the author didn't intend may be UP by luck.
+    // A check that the author didn't intend may be UP by chance.
     let is_another_check = finding.id == "no-option" || finding.effect == "unchecked";
     finding.is_problem && !is_another_check && !seen.is_empty() && seen.iter().all(fine)
 }
@@ -308,7 +308,7 @@ fn untrue(case: &Case, finding: &Finding, reality: &Reality) -> Vec<Difference> 
         code.filter(|code| !code.is_empty() && !shows.contains(" or ") && !shows.contains("from "));
     let mut differences = Vec::new();
     for seen in judged(case, finding, reality) {
-        // A server that tracks another server shows no check.
+        // For a server that tracks another server, HAProxy shows no check status.
         if seen.status.starts_with("MAINT") || seen.check_status.is_empty() {
             continue;
         }

@@ -204,7 +204,7 @@ fn on_sigterm_serve_finishes_running_checks_and_accepts_no_more() {
     });
     assert_eq!(asked.code(), Some(0));
     assert!(
-        serve.log().contains("every check has ended"),
+        serve.log().contains("every check has finished"),
         "{}",
         serve.log()
     );

@@ -15,8 +15,8 @@ pub fn under_haproxy(path: &str, address: &str, port: &str) -> Output {
         .expect("the program runs")
 }
 
-/// Returns the command with which HAProxy runs an external check. `program` may have several words: a
-/// program that runs the check, and its arguments.
+/// Returns the command with which HAProxy runs an external check. `program` may have several words:
+/// a program that runs the check (such as `sh`), its arguments, and the check.
 pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) -> Command {
     let mut command = Command::new(program[0]);
     command
@@ -58,7 +58,7 @@ pub fn expect(output: &Output, code: i32, phrase: &str) -> String {
     let line = stderr(output);
     let status = output.status;
     assert_eq!(status.code(), Some(code), "{status}: {line}");
-    assert!(line.contains(phrase), "{line} (lacks {phrase})");
+    assert!(line.contains(phrase), "{line} (doesn't contain {phrase})");
     line
 }
 
@@ -70,7 +70,8 @@ pub fn release_binary() -> PathBuf {
 /// Returns the path of a program of this package. Builds it with `cargo build --release` if necessary.
 /// `kind` is `--bin` or `--example`.
 ///
-/// The tests' own build may differ, because development dependencies can switch on features.
+/// The build that the tests normally use may differ, because development dependencies can enable
+/// features.
 pub fn release(kind: &str, name: &str) -> PathBuf {
     build(&["--release", kind, name]);
     let folder = target().join("release");

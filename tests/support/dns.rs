@@ -10,7 +10,7 @@ pub const HOST: &str = "known.example.test";
 const A: u16 = 1;
 const SRV: u16 = 33;
 
-/// Returns the SRV name of a service at this port of [`HOST`].
+/// Returns the SRV name of a service on this port of [`HOST`].
 pub fn service(port: u16) -> String {
     format!("_https._tcp.p{port}.example.test")
 }
@@ -30,7 +30,8 @@ pub fn start() -> u16 {
     port
 }
 
-/// Returns the response to a query (RFC 1035, section 4; RFC 2782). `None` if the query is malformed.
+/// Returns the response to a query (RFC 1035, section 4; RFC 2782). Returns `None` if the query is
+/// malformed.
 fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let mut at = 12;
     let mut labels = Vec::new();
@@ -61,7 +62,7 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let (found, code) = match (&data, name == HOST) {
         (Some(_), _) => (1, 0),
         (None, true) => (0, 0),
-        // The response code 3: no such name.
+        // Response code 3 means that the name doesn't exist.
         (None, false) => (0, 3),
     };
     answer.extend([0x85, 0x80 | code, 0, 1, 0, found, 0, 0, 0, 0]);

@@ -11,8 +11,8 @@ use super::wait_for;
 /// A process that can be frozen. It continues when this value is dropped.
 pub struct Freezer {
     pid: u32,
-    /// The process's own control group. `None` if this machine allows no control group. A signal
-    /// then stops the process instead.
+    /// The process's own control group. `None` if the test can't create a control group on this
+    /// machine. A signal then stops the process instead.
     group: Option<PathBuf>,
 }
 

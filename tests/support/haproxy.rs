@@ -53,8 +53,8 @@ impl Haproxy {
         installed().start(mode, config, variables)
     }
 
-    /// Like [`start`](Haproxy::start), with a command that may run HAProxy in a container, for
-    /// example. HAProxy must see the same folder for temporary files.
+    /// Like [`start`](Haproxy::start), but runs HAProxy with `command`, for example in a container.
+    /// HAProxy must see the same folder for temporary files as this process.
     pub fn start_by(
         mut command: Command,
         mode: Mode,
@@ -121,7 +121,7 @@ impl Haproxy {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// Returns the answer of HAProxy's statistics socket.
+    /// Sends a command to HAProxy's statistics socket. Returns the answer.
     pub fn ask(&self, question: &str) -> Option<String> {
         let mut socket = UnixStream::connect(self.folder.join("stats")).ok()?;
         writeln!(socket, "{question}").ok()?;
@@ -143,7 +143,7 @@ impl Haproxy {
         Some(own.map(|(_, name, server)| (name, server)).collect())
     }
 
-    /// Returns the rows of `show stat` for all servers by name. The names must be unique.
+    /// Returns the rows of `show stat` for all servers, by server name. The names must be unique.
     pub fn every_server(&self) -> Option<BTreeMap<String, Server>> {
         let rows = self.rows()?.into_iter();
         Some(rows.map(|(_, name, server)| (name, server)).collect())
@@ -177,7 +177,8 @@ impl Haproxy {
         Some(servers.collect())
     }
 
-    /// Returns the process that runs the checks in [`Mode::Foreground`].
+    /// Returns the id of the worker process, which runs the checks. HAProxy must run in
+    /// [`Mode::Foreground`].
     pub fn worker(&self) -> u32 {
         let master = self.process.0.id();
         let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
@@ -189,13 +190,13 @@ impl Haproxy {
         first.expect("a worker").expect("a number")
     }
 
-    /// Waits until a check has given a server this code. `0` means healthy.
+    /// Waits until the last check of a server has this code. `0` means healthy.
     #[track_caller]
     pub fn wait_for_code(&self, backend: &str, server: &str, code: &str) -> Server {
         self.wait(backend, server, code, |seen| seen.check_code == code)
     }
 
-    /// Waits until a check has given a server this status.
+    /// Waits until a server has been checked and has this status.
     #[track_caller]
     pub fn wait_for_status(&self, backend: &str, server: &str, status: &str) -> Server {
         self.wait(backend, server, status, |seen| {

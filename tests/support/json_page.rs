@@ -28,7 +28,7 @@ pub fn assert_documented(heading: &str, objects: &[Value]) {
             missing.retain(|name| *name != path);
         }
     }
-    assert!(missing.is_empty(), "{heading}: {missing:?} is in no object");
+    assert!(missing.is_empty(), "{heading}: no object has {missing:?}");
 }
 
 /// Returns the rows of the table under a heading. A row may hold several paths.

@@ -1,5 +1,5 @@
-//! The kinds of servers that operators meet, each staged with a real server. Tests that go through
-//! all kinds use this table.
+//! The kinds of servers that operators meet, each with a function that starts such a server. Tests
+//! that cover all kinds use this table.
 
 pub mod other;
 pub mod sites;
@@ -45,7 +45,7 @@ pub struct Staged {
     pub ca_file: String,
     /// A CA file that also holds the missing issuers of an incomplete chain.
     pub complete_ca_file: Option<String>,
-    /// True if the server should be fixed, although a value on the operator's side also helps.
+    /// True if the server should be fixed, although a change of the operator's options also helps.
     pub is_at_fault: bool,
     /// True if the server limits requests. Fewer checks may help, but a test is too short to show
     /// that.
@@ -95,7 +95,7 @@ impl Props {
         }
     }
 
-    /// Describes a server on this port that sends nginx's page to every client.
+    /// Describes a server on this port that sends a page with the text `all good` to every client.
     pub fn staged(&self, port: u16) -> Staged {
         Staged {
             port,
@@ -112,15 +112,15 @@ impl Props {
         }
     }
 
-    /// Starts a server of the kind with this name.
+    /// Starts a server of the kind with the name `name`.
     pub fn start(&self, name: &str) -> Staged {
         let kind = kinds().into_iter().find(|(known, _)| *known == name);
         let (_, start) = kind.unwrap_or_else(|| panic!("{name} is not a kind of server"));
         start(self)
     }
 
-    /// Starts a HAProxy as the server, and returns its port. In `bind`, `CRT` and `CLIENTS` stand for
-    /// files.
+    /// Starts HAProxy as the server, and returns its port. In `bind`, `CRT` stands for the file of the
+    /// server's certificate, and `CLIENTS` for the file of the client certificates' CA.
     pub fn haproxy(&self, bind: &str) -> u16 {
         let crt = self
             .stage
@@ -138,8 +138,8 @@ impl Props {
     }
 }
 
-/// Runs a HAProxy with these sections as long as the stage. Replaces `PORT` with a free port, and returns
-/// the port.
+/// Runs HAProxy with these sections until the stage is dropped. Replaces `PORT` with a free port, and
+/// returns the port.
 pub fn run_haproxy(stage: &Stage, sections: &str) -> u16 {
     let port = free_port();
     let sections = sections.replace("PORT", &port.to_string());

@@ -34,14 +34,14 @@ pub const NAME: &str = "www.example.test";
 /// How long to wait, on a loaded machine, for an event that should happen immediately.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Returns a port of the loopback address that is free now.
+/// Returns a port that is currently free on the loopback address.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }
 
-/// Returns a port of the loopback address that refuses connections until this process exits. This
-/// function binds the port, because otherwise another process might listen on it.
+/// Returns a port on which the loopback address refuses connections until this process exits. The
+/// port stays bound, because otherwise another process might listen on it.
 pub fn dead_port() -> u16 {
     let (family, kind) = (AddressFamily::INET6, SocketType::STREAM);
     let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None).expect("a socket");
@@ -66,8 +66,8 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Returns a program that a test needs. If the program is missing, the test fails instead of being
-/// skipped.
+/// Returns a command for a program that a test needs. If the program is missing, the test fails
+/// instead of being skipped.
 pub fn program(name: &str) -> Command {
     let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         .iter()
@@ -112,13 +112,13 @@ impl Drop for Running {
     }
 }
 
-/// Asserts that docs/testing.md contains this figure, which the test measures.
+/// Asserts that docs/testing.md contains this text. The test has measured the numbers in it.
 #[track_caller]
 pub fn testing_page_says(figure: &str) {
     let page = include_str!("../../docs/testing.md");
     let words: Vec<&str> = page.split_whitespace().collect();
     assert!(
         words.join(" ").contains(figure),
-        "docs/testing.md lacks: {figure}"
+        "docs/testing.md doesn't contain: {figure}"
     );
 }

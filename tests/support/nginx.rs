@@ -27,8 +27,9 @@ pub const LOCATIONS: &str = r#"
     location /client { return 200 "$ssl_client_s_dn\n"; }
 "#;
 
-/// Returns a `server` block for this name. `listen` contains the words after the address. The
-/// server sends the certificate and its issuers. `more` contains additional directives.
+/// Returns a `server` block for this name. `listen` contains additional parameters of the `listen`
+/// directive. The server sends the certificate and its issuers. `more` contains additional
+/// directives.
 pub fn site(
     (folder, port): (&Folder, u16),
     listen: &str,
@@ -51,8 +52,8 @@ pub fn site(
     )
 }
 
-/// Returns a `server` block that refuses clients without SNI, and every name without a `server`
-/// block.
+/// Returns a `server` block that refuses clients without SNI, and clients that ask for a name
+/// without its own `server` block.
 pub fn refusal(port: u16) -> String {
     format!("server {{ listen 127.0.0.1:{port} ssl default_server; ssl_reject_handshake on; }}")
 }

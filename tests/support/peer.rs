@@ -42,7 +42,7 @@ pub fn tls(
     tls_with_chain(leaf, &[], behave)
 }
 
-/// Like [`tls`], with issuers after the certificate.
+/// Like [`tls`], but the server also sends the certificate's issuers.
 pub fn tls_with_chain(
     leaf: &Leaf,
     issuers: &[&Ca],
@@ -51,7 +51,7 @@ pub fn tls_with_chain(
     tls_with_head(leaf, issuers, move |_, stream| behave(stream))
 }
 
-/// Like [`tls_with_chain`]; `behave` also gets the head of the request.
+/// Like [`tls_with_chain`], but `behave` also receives the head of the request.
 pub fn tls_with_head(
     leaf: &Leaf,
     issuers: &[&Ca],
@@ -73,7 +73,7 @@ pub fn tls_with_head(
     })
 }
 
-/// Returns the settings of a TLS server with this certificate and these issuers after it.
+/// Returns the settings of a TLS server that sends this certificate and these issuers.
 fn tls_config(leaf: &Leaf, issuers: &[&Ca]) -> ServerConfig {
     let mut chain = vec![leaf.certificate.der().clone()];
     chain.extend(
@@ -103,7 +103,7 @@ pub fn wants_http2(leaf: &Leaf) -> u16 {
     })
 }
 
-/// Starts a Redis server with TLS, which answers each PING.
+/// Starts a server that acts like Redis with TLS. It answers `+PONG` whatever it receives.
 pub fn redis(leaf: &Leaf) -> u16 {
     let config = Arc::new(tls_config(leaf, &[]));
     tcp(move |stream| {
@@ -115,12 +115,12 @@ pub fn redis(leaf: &Leaf) -> u16 {
     })
 }
 
-/// Starts a server that sends this response and closes cleanly.
+/// Starts a TLS server that sends this response to each request and then closes cleanly.
 pub fn answer(leaf: &Leaf, response: &str) -> u16 {
     answer_with_chain(leaf, &[], response)
 }
 
-/// Like [`answer`], with issuers after the certificate.
+/// Like [`answer`], but the server also sends the certificate's issuers.
 pub fn answer_with_chain(leaf: &Leaf, issuers: &[&Ca], response: &str) -> u16 {
     let response = response.to_owned();
     tls_with_chain(leaf, issuers, move |stream| {
@@ -144,7 +144,7 @@ pub fn says(bytes: impl Into<Vec<u8>>) -> u16 {
     })
 }
 
-/// Starts a server that accepts connections and sends nothing until the client closes.
+/// Starts a server that accepts connections, but never sends anything.
 pub fn silent() -> u16 {
     tcp(|mut stream| {
         let _ = stream.set_read_timeout(None);
@@ -212,7 +212,8 @@ pub fn wait_for_attempt(port: u16) {
     });
 }
 
-/// Returns a loopback address of this process, and a socket for a DNS server on this address.
+/// Returns a loopback address whose port 53 is free, and a socket for a DNS server on this port. The
+/// address depends on the process id, because tests run in parallel.
 pub fn resolver() -> (Ipv4Addr, UdpSocket) {
     let id = std::process::id();
     let free = (1..=250).find_map(|last| {
@@ -233,7 +234,7 @@ pub struct Waiting {
     pub sent: Receiver<()>,
 }
 
-/// Starts a server that waits for a message before each response.
+/// Starts a server that waits for a message before each response, but at most [`PATIENCE`].
 pub fn waiting(leaf: &Leaf) -> Waiting {
     let (tell_asked, asked) = channel();
     let (respond, may_respond) = channel();

@@ -1,5 +1,5 @@
-//! The parts that almost every test needs: a folder with a CA and a certificate, peers that live as
-//! long as the test, and a check of these peers.
+//! What almost every test needs: a folder with a CA and a certificate, peers that run until the
+//! test ends, and a check of these peers.
 
 use std::any::Any;
 use std::cell::{OnceCell, RefCell};
@@ -18,7 +18,7 @@ pub struct Stage {
     pub ca: Ca,
     /// A certificate for [`NAME`] with 30 days left.
     pub leaf: Leaf,
-    /// The path of the CA's certificate.
+    /// The path of the file with the CA's certificate.
     pub ca_file: String,
     /// The option that trusts the CA.
     pub trust: String,
@@ -53,7 +53,7 @@ impl Stage {
         }
     }
 
-    /// Returns the option that trusts another CA.
+    /// Writes another CA to this file. Returns the option that trusts this CA.
     pub fn trusting(&self, ca: &Ca, file: &str) -> String {
         format!("--ca-file {}", self.folder.file(file, &ca.pem))
     }
@@ -64,8 +64,8 @@ impl Stage {
             .get_or_init(|| Nginx::start(&self.ca, NAME, &self.leaf))
     }
 
-    /// Starts a real `openssl s_server` that answers every request with a page. It uses the
-    /// certificate `name.crt` and the key `name.key` of the folder. Returns its port.
+    /// Starts a real `openssl s_server` that answers every request with a page. The server uses the
+    /// certificate `name.crt` and the key `name.key` in the folder. Returns the server's port.
     pub fn openssl(&self, name: &str, options: &[&str]) -> u16 {
         let port = free_port();
         let file = |kind: &str| self.folder.join(&format!("{name}.{kind}"));

@@ -8,7 +8,6 @@ use super::state::{Conflict, Diagnosis, State, Statistics, Subject, TriedChange}
 use super::verdict::{Partial, misread};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
-use crate::diagnose::own_words::in_words_of_haproxy;
 use crate::diagnose::report::{LIMITED, Report};
 use crate::doctor::survey::{CheckKind, REFUSED_OPTIONS, Remark, Remedy, Survey, UNVERIFIED};
 use crate::haproxy::statistics::Shown;
@@ -178,10 +177,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         },
         None => report.why.clone(),
     };
-    let own_words = |text: &str| match report.is_own {
-        true => printable(&in_words_of_haproxy(text)),
-        false => printable(text),
-    };
+    let own_words = |text: &str| printable(&report.voice().words(text));
     paragraph(text, "  why      ", &own_words(&why));
     let obstacle = subject.obstacle();
     if !subject.is_as_agent_says() {

@@ -212,10 +212,8 @@ impl Subject<'_> {
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
         let is_without_cause =
             self.is_unexplained() || self.lacks_only_tls() || self.is_up_only_in_haproxy();
-        let is_own = self.surveyed.kind == CheckKind::Own;
-        let report = |diagnosis: &'d Diagnosis| {
-            Report::of_server(&diagnosis.search, &diagnosis.opinion, is_own)
-        };
+        let report =
+            |diagnosis: &'d Diagnosis| Report::of_server(&diagnosis.search, &diagnosis.opinion);
         let partial = self.partial();
         let is_moved = partial.is_some_and(|partial| partial.change.is_move());
         let there = self.at_visitors.as_ref().filter(|there| {

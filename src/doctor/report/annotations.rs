@@ -8,7 +8,8 @@ use super::print::title;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::run::outcome::Ran;
 
-/// Returns one line for the summary, one for each finding, and one for each failed check of `--run`.
+/// Returns one line for the summary, one line for each finding, and one line for each failed check of
+/// `--run`.
 pub(crate) fn of(report: &Report) -> String {
     let summary = line("notice", "title=sni-check doctor", &title(report));
     let findings = report.findings.iter().map(finding);

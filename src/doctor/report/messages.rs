@@ -6,15 +6,15 @@ use crate::haproxy::program::{place_in, text_of};
 use super::many;
 use crate::doctor::finding::{Effect, Finding};
 
-/// The id of the finding that HAProxy refuses the configuration.
+/// The id of the finding which says that HAProxy refuses the configuration.
 const REFUSED: &str = "refused";
 
-/// How many messages doctor shows with one finding. The first errors often cause the others.
+/// How many messages [`merged`] returns at most. The first errors often cause the others.
 const MOST: usize = 4;
 
-/// Adds each message to the finding that it is about, and all other errors to the finding that says why
-/// HAProxy doesn't start (`refused` or `unset-variables`). Removes the finding `refused` if other findings
-/// explain every error. Returns the messages that belong to no finding.
+/// Adds each message to the finding that it is about. Adds the remaining errors to the finding which says
+/// that HAProxy doesn't start (`refused` or `unset-variables`). Removes the finding `refused` if other
+/// findings explain every error. Returns the messages that belong to no finding.
 pub(crate) fn fold(findings: &mut Vec<Finding>, says: &[String]) -> Vec<String> {
     let mut left: Vec<&str> = Vec::new();
     for line in says.iter().filter(|line| !says_nothing(line)) {
@@ -54,7 +54,7 @@ fn says_nothing(line: &str) -> bool {
     empty.iter().any(|empty| text.starts_with(empty))
 }
 
-/// Returns true if the finding already has this message.
+/// Returns true if the finding already contains this message.
 fn says_of(found: &Finding, text: &str) -> bool {
     let mut known = found.haproxy.iter();
     known.any(|known| known == text) || found.what.contains(text) || found.shows.contains(text)
@@ -101,8 +101,8 @@ impl Group<'_> {
     }
 }
 
-/// Merges messages that differ only in their line and server. Returns at most `MOST` of them, and a line with
-/// the number of the others.
+/// Merges messages that differ only in their line and server. Returns at most `MOST` merged messages, and a
+/// line with the number of messages that it left out.
 fn merged(lines: &[&str]) -> Vec<String> {
     let mut groups: Vec<Group> = Vec::new();
     for line in lines {
@@ -127,7 +127,7 @@ fn merged(lines: &[&str]) -> Vec<String> {
     texts
 }
 
-/// Returns a message without the name of the server at its start: `'server be/s' : …`.
+/// Removes the name of the server from the start of a message: `'server be/s' : …`.
 fn without_server(text: &str) -> &str {
     let rest = text
         .strip_prefix("'server ")

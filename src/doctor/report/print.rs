@@ -36,7 +36,7 @@ pub(crate) fn text(report: &Report, color: Color) -> String {
     paint(text, color)
 }
 
-/// Returns the sentence that names the files, and says how doctor found them.
+/// Returns the sentence which lists the files that doctor read, and says how doctor found them.
 fn found(report: &Report) -> String {
     const MOST: usize = 8;
     let mut files = report
@@ -53,7 +53,7 @@ fn found(report: &Report) -> String {
     format!("Read {files}, as {}.", report.found_by)
 }
 
-/// Returns the sentence that names the files and sums up the findings.
+/// Returns the first sentence of the report: the configuration files, the number of checks, and the summary.
 pub(crate) fn title(report: &Report) -> String {
     let counts = [
         (report.checks, "external check", "external checks"),
@@ -80,8 +80,8 @@ pub(crate) fn title(report: &Report) -> String {
     )
 }
 
-/// Prints a finding. `above` has all findings above it. If the last of them has the same id, leaves out lines
-/// that are equal in both findings.
+/// Prints a finding. `above` contains all findings that were printed before it. If the previous finding has
+/// the same id, leaves out the lines `shows` and `fix` where they would repeat the previous finding.
 fn print_finding(text: &mut String, finding: &Finding, above: &[Finding], report: &Report) {
     let head = head(finding, report);
     let what = printable(&finding.what);
@@ -107,7 +107,7 @@ fn print_finding(text: &mut String, finding: &Finding, above: &[Finding], report
             &printable(&format!("HAProxy: {line}")),
         );
     }
-    // HAProxy refuses a second `http-check send`, so the operator must not write the line twice.
+    // HAProxy refuses a second `http-check send`, so the report must not ask for the same line twice.
     if above.iter().any(is_shared) {
         paragraph(
             text,

@@ -1,4 +1,4 @@
-//! Completes advice with every other change that the advised check needs.
+//! Completes the advice to use a check with all other changes that this check needs.
 
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::place::{At, Place};
@@ -9,11 +9,11 @@ use super::global::lines_for_checks;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::{Visit, Watch};
 
-/// Returns the backend with another kind of check.
+/// Returns a copy of the backend with another kind of check.
 pub(crate) fn with_kind(backend: &Backend, kind: &str, place: &Place) -> Backend {
     let mut assumed = backend.clone();
     if kind == "httpchk" {
-        // `option httpchk` also sets a request.
+        // `option httpchk` also sets a request, even without arguments.
         assumed.settings.rules.request.get_or_insert_default();
     }
     assumed.settings.check = Some(At::new(kind.to_owned(), place));
@@ -28,8 +28,8 @@ pub(crate) fn httpchk_in_place_of(visit: &Visit, watch: &Watch, option: &At<Stri
     switch_on(visit, &visit.watch_of(&assumed, watch.server), &advice)
 }
 
-/// Returns the text and the fix of a finding in one sentence. Doesn't repeat the fix if the text already ends
-/// with it.
+/// Returns the text and the fix of a finding in one sentence. Leaves out the fix if the text already ends
+/// with the fix.
 fn sentence(found: &Finding) -> String {
     let command = match found.paste.is_empty() {
         true => String::new(),
@@ -42,7 +42,8 @@ fn sentence(found: &Finding) -> String {
     }
 }
 
-/// Returns `advice`, which switches a check on. The text begins with the changes that this check needs first.
+/// Returns the advice to switch a check on. The text begins with the changes that this check needs first, and
+/// continues with `advice`.
 pub(crate) fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let found = (visit.judge)(visit, watch).into_iter();
     let needed = found.filter(|found| found.effect != Effect::Hint);

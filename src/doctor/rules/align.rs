@@ -9,8 +9,8 @@ use super::advice::switch_on;
 use super::names::{bare, misspelt};
 use crate::doctor::visit::{Visit, Watch};
 
-/// Returns the advice to connect as visitors do. The advice begins with the other changes that this check
-/// then needs. `check` is one of the check's connections.
+/// Returns the advice to connect as visitors do. The advice begins with the other changes that a check with
+/// this connection needs. `check` is one of the check's present connections.
 pub(crate) fn with_traffic(visit: &Visit, watch: &Watch, check: &Connection) -> String {
     let mut server = watch.server.clone();
     let mut backend = watch.backend.clone();
@@ -45,7 +45,7 @@ pub(crate) fn with_traffic(visit: &Visit, watch: &Watch, check: &Connection) -> 
     switch_on(visit, &visit.watch_of(&backend, &server), &advice)
 }
 
-/// Returns the name that visitors' traffic sends, or `NAME` if the name depends on the request. Returns
+/// Returns the SNI name that visitors' traffic sends, or `NAME` if the name depends on the request. Returns
 /// `None` if traffic sends no SNI.
 fn name<'a>(watch: &'a Watch) -> Option<&'a str> {
     match &watch.traffic.tls.as_ref()?.sni {
@@ -62,7 +62,7 @@ fn set(server: &mut Server, words: &[&str]) {
 }
 
 /// Returns the words of the server line that send the check to another address or port, or that are wrong for
-/// visitors' address and port.
+/// a check of the address and port that visitors use.
 fn unfit(watch: &Watch, check: &Connection) -> Vec<&'static str> {
     let set = &watch.server.settings;
     let leads_elsewhere =
@@ -87,7 +87,8 @@ fn unfit(watch: &Watch, check: &Connection) -> Vec<&'static str> {
         .collect()
 }
 
-/// Returns the advice to remove a word, which may be in a `default-server` line.
+/// Returns the advice to remove a word from the server line, or from the `default-server` line that contains
+/// it.
 fn removal(server: &Server, word: &str) -> String {
     match server
         .settings
@@ -100,7 +101,7 @@ fn removal(server: &Server, word: &str) -> String {
 }
 
 /// Changes the `connect` line of this connection so that the server line decides where and how the check
-/// connects. Returns the advice to do so, or `None` if there is nothing to change in this list.
+/// connects. Returns the advice to make this change, or `None` if this list needs no change.
 fn without_detour(list: &mut List, watch: &Watch, check: &Connection) -> Option<String> {
     let is_rule = |line: &&mut At<Vec<String>>| {
         line.place == check.place && line.value.get(1).is_some_and(|word| word == "connect")

@@ -16,8 +16,8 @@ use super::serve_files::FOLDER;
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// Finds a check and traffic that trust different roots, and CA files without a root. A chain may then fail
-/// either in the check or in traffic.
+/// Finds a check and traffic that trust different roots. Also finds a CA file without a root. In both cases,
+/// the server's certificate may be accepted by the check but not by traffic, or the other way round.
 pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;
@@ -26,10 +26,10 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
     }
     let ca_file = traffic.ca_file.as_ref()?;
     let global = &visit.config.global;
-    // `haproxy -c` reports a file that can't be read.
+    // If HAProxy can't read a file, `haproxy -c` already reports that.
     let of_file = |file: &At<String>| match global.ca_path(&file.value).as_str() {
         path if path.starts_with(['/', '@']) => Trust::of(path).ok(),
-        // HAProxy's working directory isn't known.
+        // doctor doesn't know HAProxy's working folder.
         _ => None,
     };
     let of_check = check.ca_file.as_ref();
@@ -78,7 +78,7 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
                  common"
             );
             match are_files {
-                // One private CA may have cross-signed the root of the other CA.
+                // One of these private CAs may have cross-signed the root of the other CA.
                 true => Finding::note(Effect::Either, what),
                 false => Finding::problem(Effect::Either, what),
             }
@@ -90,8 +90,8 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
 /// A bundle of public CAs has at least this many roots.
 const MANY: usize = 40;
 
-/// Adds what HAProxy shows if the trusted roots differ, and how to make check and traffic trust the same
-/// roots.
+/// Adds to the finding what HAProxy shows if the trusted roots differ, and how to make check and traffic
+/// trust the same roots.
 fn with_advice(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Finding) -> Finding {
     let carrier = pair.watch.carrier().unwrap_or_default();
     // sni-check doesn't read `ca-base`, so the advice needs the whole path.
@@ -114,8 +114,8 @@ fn with_advice(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Findin
         )
 }
 
-/// Returns the path of this CA file for the check's options, and the end of the advice: what the check needs
-/// in order to read the file. The end may be empty.
+/// Returns the path of this CA file for the check's options. The second text is the end of the advice, and
+/// says what the check needs in order to read the file. This text may be empty.
 fn readable(visit: &Visit, watch: &Watch, file: String) -> (String, String) {
     let Check::Serve(check) = &watch.check else {
         let is_jailed = matches!(watch.check, Check::External(_)) && visit.jail.is_chroot();
@@ -143,8 +143,8 @@ fn readable(visit: &Visit, watch: &Watch, file: String) -> (String, String) {
     (inside, copy)
 }
 
-/// Returns the public keys of all roots. OpenSSL and sni-check don't trust an intermediate without its root, unless
-/// the file says so (`TRUSTED CERTIFICATE`).
+/// Returns the public keys of all trusted roots. OpenSSL and sni-check don't trust an intermediate without
+/// its root, unless the file marks the intermediate as trusted (`TRUSTED CERTIFICATE`).
 fn keys(trust: &Trust) -> impl Iterator<Item = &[u8]> {
     let bundled = trust.anchors().iter();
     let bundled = bundled.map(|anchor| anchor.subject_public_key_info.as_ref());
@@ -156,9 +156,9 @@ fn keys(trust: &Trust) -> impl Iterator<Item = &[u8]> {
     bundled.chain(roots)
 }
 
-/// Finds a check and traffic that verify different names, unless this is only because they send different SNI
-/// names.
-pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
+/// Finds a check and traffic that verify different names. Leaves out names that differ only because check and
+/// traffic send different SNI names.
+pub(crate) fn other_name(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;
     let Verified::Name(verified) = &check.verified else {
@@ -203,7 +203,7 @@ pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
             (_, Some(carrier)) => {
                 format!("--verify-host NAME in {carrier}, where NAME is a name in the certificate")
             }
-            (Verified::Name(name), None) => pair.send(bare(name)),
+            (Verified::Name(name), None) => pair.send(visit, bare(name)),
             (_, None) => "remove verifyhost from the line of the checked server".to_owned(),
         },
     };
@@ -221,7 +221,7 @@ pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
     let condition = format!("{verified} is the name in the server's certificate");
     Some(match traffic.sni {
         Sni::Absent => finding.write_for(&condition, sides),
-        // The name that visitors' requests need is most likely right.
+        // Traffic sends SNI, so the name that traffic verifies is most likely right.
         _ => finding.write_check(sides),
     })
 }
@@ -342,7 +342,7 @@ pub(crate) fn client_certificate(visit: &Visit, watch: &Watch) -> Option<Finding
     )
 }
 
-/// Finds a check with a client certificate in `mode tcp`. There visitors may speak TLS to the server
+/// Finds a check with a client certificate in `mode tcp`. In this mode, visitors may speak TLS to the server
 /// through HAProxy, with their own certificates.
 fn visitors_own_certificate(pair: &Pair, check: &Tls) -> Option<Finding> {
     let crt = check

@@ -13,7 +13,7 @@ use super::program::Program;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::jail::{Jail, Need, Obstacle};
-use crate::doctor::visit::path_options::{has_options, in_this_folder, is_ours};
+use crate::doctor::visit::path_options::{in_this_folder, is_ours};
 use crate::doctor::visit::{Visit, Watch};
 
 /// What HAProxy shows if it can't start the program.
@@ -35,8 +35,8 @@ pub(crate) fn command(visit: &Visit, watch: &Watch) -> Option<Finding> {
     })
 }
 
-/// Returns the path of a command, or `None` if doctor doesn't find the program. HAProxy looks for a name
-/// without a slash in the folders of `external-check path`, as execvp(3) does.
+/// Returns the path of a command, or `None` if doctor doesn't find the program. HAProxy starts the command
+/// with execvp(3), which looks for a name without a slash in the folders of `external-check path`.
 fn located(command: &str, watch: &Watch, jail: &Jail) -> Option<String> {
     if command.contains('/') {
         // In a chroot, HAProxy's working folder is the root of the chroot.
@@ -58,7 +58,8 @@ fn located(command: &str, watch: &Watch, jail: &Jail) -> Option<String> {
     files.find(|file| jail.find(file, Need::Execute).is_ok())
 }
 
-/// Reports a relative path. HAProxy finds such a command only if HAProxy starts in the right folder.
+/// Reports a command with a relative path. HAProxy finds such a command only if HAProxy itself starts in the
+/// right folder.
 fn relative(command: &str, jail: &Jail) -> Option<Finding> {
     let is_relative = command.contains('/') && !command.starts_with('/') && !jail.is_chroot();
     let path = in_this_folder(command).filter(|_| is_relative)?;
@@ -75,10 +76,7 @@ fn relative(command: &str, jail: &Jail) -> Option<Finding> {
 
 /// Finds options of sni-check for a program that isn't sni-check.
 pub(crate) fn other_program(visit: &Visit, watch: &Watch) -> Option<Finding> {
-    let Check::External(check) = &watch.check else {
-        return None;
-    };
-    if !has_options(check) || is_ours(check, visit.jail) || self::command(visit, watch).is_some() {
+    if !watch.runs_other_program || watch.own.is_none() || self::command(visit, watch).is_some() {
         return None;
     }
     of_check(visit, watch, |command| {
@@ -172,7 +170,7 @@ fn fault(visit: &Visit, watch: &Watch, command: &str) -> Option<Finding> {
 /// another architecture.
 fn unstartable(visit: &Visit, watch: &Watch, command: &str, program: Program) -> Option<Finding> {
     let jail = visit.jail;
-    let is_ours = matches!(&watch.check, Check::External(check) if is_ours(check, jail));
+    let is_ours = matches!(&watch.check, Check::External(check) if is_ours(check));
     let where_ = match jail.is_chroot() {
         true => format!("cannot be executed in the chroot {}", jail.root.display()),
         false => "cannot be executed".to_owned(),
@@ -263,8 +261,8 @@ fn obstructed(visit: &Visit, watch: &Watch, command: &str, obstacle: &Obstacle) 
     }
 }
 
-/// Reports a command that the chroot doesn't have. The fix copies this host's program into the chroot, if the
-/// program can start there. A script rarely can, because its interpreter is missing, too.
+/// Reports a command that doesn't exist in the chroot. The fix copies this host's program into the chroot, if
+/// the program can start there. A script rarely can, because its interpreter isn't in the chroot either.
 fn not_in_chroot(visit: &Visit, watch: &Watch, command: &str) -> Finding {
     let jail = visit.jail;
     let root = jail.root.display();

@@ -1,4 +1,4 @@
-//! Rules about which check a backend has, and which of its servers that check judges.
+//! Rules about the kind of check that a backend has, and about the servers that this check judges.
 
 use crate::haproxy::agent::{self, Agent};
 use crate::haproxy::call::own_command;
@@ -27,8 +27,8 @@ pub(crate) fn no_command(_: &Visit, backend: &Backend) -> Vec<Finding> {
     ]
 }
 
-/// Finds lines about a check that HAProxy ignores, because the backend doesn't have the `option` that they
-/// need: `option external-check` or `option httpchk`. Also finds a backend's `option external-check` that
+/// Finds lines about a check that HAProxy ignores: `external-check` lines without `option external-check`,
+/// and `http-check` lines without an option. Also finds an `option external-check` in the backend that
 /// another option replaces.
 pub(crate) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let set = &backend.settings;
@@ -45,7 +45,7 @@ pub(crate) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
         return vec![replaced_by(backend, Finding::problem(Effect::Either, what))];
     }
     let own = set.command.as_ref().or(set.path.as_ref());
-    // Lines in defaults are meant for the backends that have the option.
+    // Lines in defaults may be meant only for backends that have the option.
     let own = own
         .map(|setting| &setting.place)
         .filter(|place| backend.has_line(place));
@@ -95,7 +95,7 @@ fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) ->
     }
 }
 
-/// Finds an `option external-check` in defaults that the backend's own option replaces.
+/// Finds an `option external-check` in defaults that another option in the backend replaces.
 pub(crate) fn replaced(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let set = &backend.settings;
     let (Some(external), Some(check)) = (&set.replaced, &set.check) else {
@@ -162,8 +162,8 @@ fn describes_check(backend: &Backend) -> bool {
     set.check.is_some() || set.command.is_some() || !set.rules.http.lines.is_empty()
 }
 
-/// Returns true if the check is described in defaults and another backend has a check. The description may
-/// then be meant only for backends whose servers have `check`.
+/// Returns true if all lines about the check are in defaults, and another backend has a check. These lines
+/// may then be meant only for backends whose servers have `check`.
 fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
     let set = &backend.settings;
     let own = [
@@ -184,14 +184,14 @@ fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
     })
 }
 
-/// Finds a backend in which no server has `check`. The finding is a problem if the
-/// configuration describes a check for these servers.
+/// Finds a backend in which no server has `check`. The finding is a problem if the configuration describes a
+/// check for these servers, unless all of them have `no-check`.
 pub(crate) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let unchecked = visit.watches_of(backend);
     let unchecked: Vec<&Watch> = unchecked
         .filter(|watch| is_unchecked(watch.server))
         .collect();
-    // In `mode log` servers receive log lines, mostly over UDP, where no check is possible.
+    // In `mode log`, servers receive log lines, most often over UDP. No check is possible over UDP.
     let all = unchecked.len() == backend.servers.len() && !backend.settings.logs;
     let (true, Some(first)) = (all, unchecked.first()) else {
         return Vec::new();
@@ -228,7 +228,8 @@ pub(crate) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
     }
     let what = "this server has no `check`, but other servers of its backend have it";
     let (is_meant, shows) = match is_last_resort(watch) {
-        // If all other servers are DOWN, visitors get this server's answer or 503, whatever its check says.
+        // HAProxy uses this server only if all other servers are DOWN. Visitors then get this server's answer
+        // or 503, with or without a check.
         true => (
             true,
             "no check; if every other server is DOWN and this server is dead, visitors get 503",
@@ -261,8 +262,8 @@ fn is_last_resort(watch: &Watch) -> bool {
     is_backup(&watch.server) && backups == 1
 }
 
-/// Finds a backend in which every server has `weight 0`. HAProxy then sends new visitors to no server, except
-/// by a `use-server` rule.
+/// Finds a backend in which every server has `weight 0`. HAProxy then sends no new visitors to these servers,
+/// unless a `use-server` rule does so.
 pub(crate) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let weight = |server: &Server| {
         let weight = server.settings.get("weight").cloned();
@@ -296,8 +297,8 @@ pub(crate) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     ]
 }
 
-/// Returns the advice of `switch_on`. If doctor may run checks and no rule finds a fault in this check,
-/// doctor also runs the check. The advice then says if the check fails, or if this host can't resolve the
+/// Returns the advice of `switch_on`. If no rule finds a fault in this check, `--run` also tries the check.
+/// The advice then begins with what to do first if the check fails, or if this host can't resolve the
 /// server's name.
 fn tested_advice(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let text = switch_on(visit, watch, advice);
@@ -413,7 +414,7 @@ pub(crate) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let own = lines.filter(|line| backend.has_line(&line.place));
     let finding = |line: &At<Vec<String>>| {
         let text = match line.place.text().filter(|text| text.contains('$')) {
-            // The values of variables may be secrets.
+            // Show the line as it is written, because the values of variables may be secrets.
             Some(text) => text.trim().to_owned(),
             None => line.value.join(" "),
         };
@@ -444,8 +445,8 @@ pub(crate) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
     own.map(finding).collect()
 }
 
-/// Returns true if the expectation accepts only statuses that the check accepts by default. A check that
-/// ignores it is never DOWN for this reason.
+/// Returns true if the expectation accepts only statuses that the check accepts by default. Without such an
+/// expectation, the check may be UP too often, but not DOWN too often.
 fn is_stricter(expectation: &str) -> bool {
     let Ok(expectation) = expectation.parse::<Expectation>() else {
         return false;
@@ -454,7 +455,8 @@ fn is_stricter(expectation: &str) -> bool {
     accepted.iter().all(|status| (200..400).contains(status))
 }
 
-/// Quotes a value for `external-check path`. The quotes differ from those around the options.
+/// Quotes a value for an option in `external-check path`. Prefers quotes that differ from the quotes around
+/// all options.
 fn quoted(value: &str, backend: &Backend) -> String {
     let path = backend.settings.path.as_ref();
     let line = path.and_then(|path| path.place.text()).unwrap_or_default();

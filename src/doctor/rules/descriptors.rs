@@ -1,5 +1,5 @@
-//! Rules about the limits on open files. HAProxy closes every possible descriptor before it starts a
-//! check.
+//! Rules about the limits on open files. HAProxy closes every possible descriptor before it starts an
+//! external check, and a high limit makes this slow.
 
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use crate::haproxy::config::proxy::Global;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::Visit;
 
-/// The shortest time that HAProxy needs to poll and skip a closed descriptor, in seconds.
+/// The shortest time that HAProxy needs to poll and skip one closed descriptor, in seconds.
 const LEAST: f64 = 1e-8;
 
-/// doctor reports a limit this high even if closing the descriptors is fast on this host.
+/// doctor always reports limits of at least this size, even if closing the descriptors is fast on this host.
 const MANY: u64 = 1_000_000;
 
-/// The limits that HAProxy starts with, and how doctor knows them.
+/// The limits with which HAProxy starts, and where doctor found them.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     soft: u64,
@@ -28,7 +28,7 @@ struct Limits {
     source: &'static str,
 }
 
-/// How many descriptors HAProxy closes, and the setting that decides this number.
+/// How many descriptors HAProxy closes, and which limit or setting decides this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closed {
     Soft(u64, &'static str),
@@ -37,7 +37,8 @@ enum Closed {
 }
 
 impl Limits {
-    /// Returns the limits that HAProxy's unit or the running HAProxy has, or else those of this process.
+    /// Returns the limits of HAProxy's unit or of the running HAProxy. If they are unknown, returns the
+    /// limits of this process.
     fn of(visit: &Visit) -> Limits {
         if let Some((soft, hard)) = visit.nofile {
             let source = "from its unit or the running HAProxy";
@@ -52,8 +53,8 @@ impl Limits {
     }
 }
 
-/// Returns how long this host needs to poll one descriptor, in seconds. The measurement polls descriptors
-/// in groups of `GROUP`, as HAProxy does to find out which of them it has to close.
+/// Returns the time in seconds that this host needs to poll one descriptor. The measurement polls descriptors
+/// in groups of `GROUP`, as HAProxy does to find out which descriptors are open.
 fn cost() -> f64 {
     const GROUP: usize = 1000;
     const NO_TIME: Timespec = Timespec {
@@ -76,9 +77,10 @@ fn cost() -> f64 {
 }
 
 impl Closed {
-    /// HAProxy closes every descriptor below its soft limit. It raises the soft limit that it started with to
-    /// what its configuration asks for, or else to the hard limit (from 3.1 on, to at most 1048576). It never
-    /// lowers the soft limit.
+    /// Returns how many descriptors HAProxy closes: all descriptors below its soft limit. If the
+    /// configuration asks for a number of descriptors, HAProxy raises its soft limit to this number.
+    /// Otherwise, it raises its soft limit to the hard limit (from 3.1 on, to at most 1048576). HAProxy never
+    /// lowers its soft limit.
     fn new(global: &Global, limits: Limits, since_3_1: bool) -> Closed {
         let asked = match (&global.ulimit_n, &global.maxconn) {
             (Some(limit), _) => Closed::Configured(limit.value, "ulimit-n"),
@@ -95,7 +97,7 @@ impl Closed {
         }
     }
 
-    /// Returns the number of descriptors from which HAProxy computes maxconn, if no line sets maxconn.
+    /// Returns the number of descriptors from which HAProxy computes maxconn if no line sets maxconn.
     fn by_default(global: &Global, limits: Limits, since_3_1: bool) -> Closed {
         let usual = since_3_1.then_some(1 << 20);
         let cap = global.fd_hard_limit.as_ref().map(|cap| cap.value);
@@ -175,13 +177,13 @@ pub(crate) fn too_many(visit: &Visit) -> Vec<Finding> {
         .collect()
 }
 
-/// Returns how many descriptors HAProxy needs at least for this many connections: two for each connection, 10
-/// for itself and 3 for one thread.
+/// Returns the smallest number of descriptors that HAProxy needs for this many connections: two for each
+/// connection, 10 for itself and 3 for one thread.
 fn needed(connections: u64) -> u64 {
     connections.saturating_mul(2).saturating_add(13)
 }
 
-/// Returns how many descriptors a process may have here, if this is known.
+/// Returns how many descriptors a process may have on this host, or `None` if this is unknown.
 fn most(limits: Limits) -> Option<u64> {
     let may_raise =
         capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE));
@@ -206,7 +208,7 @@ fn exceeds_limit(global: &Global, limits: Limits, since_3_1: bool) -> Option<Fin
         .fd_hard_limit
         .as_ref()
         .map_or(u64::MAX, |cap| cap.value);
-    // HAProxy raises the limit that it starts with to ulimit-n, and never lowers it.
+    // HAProxy raises its soft limit to ulimit-n, but never lowers it.
     let given = count.max(limits.soft);
     let of_maxconn = global
         .maxconn
@@ -263,7 +265,7 @@ fn connections(limit: u64) -> u64 {
     limit / 2 * 9 / 10
 }
 
-/// Returns the advice with which HAProxy needs at most this many descriptors.
+/// Returns the advice for a configuration with which HAProxy needs at most this many descriptors.
 fn fitting(global: &Global, limit: u64) -> String {
     let connections = global.maxconn.as_ref();
     let fits = connections.is_none_or(|connections| needed(connections.value) <= limit);
@@ -284,7 +286,7 @@ mod tests {
     use crate::output::mark::Mark;
 
     #[test]
-    fn the_soft_limit_at_start_and_the_configuration_decide() {
+    fn the_soft_limit_at_start_and_the_configuration_decide_how_many_descriptors_are_closed() {
         let place = Place {
             file: "x".into(),
             line: 1,
@@ -297,7 +299,7 @@ mod tests {
             fd_hard_limit: at(3000),
             ..Global::default()
         };
-        // As measured with HAProxy 2.6.
+        // We measured these two cases with HAProxy 2.6.
         assert_eq!(
             Closed::new(&global, limits(20_000, 20_000), false),
             Closed::Soft(20_000, source)
@@ -326,7 +328,7 @@ mod tests {
         for (soft, cost, mark) in [
             (1_000_000, LEAST, Mark::Note),
             (1_000_000_000, LEAST, Mark::Problem),
-            // As in a sandbox that handles system calls itself.
+            // Polling takes this long in a sandbox that handles system calls itself.
             (1_000_000, 3e-6, Mark::Problem),
         ] {
             let found = slow(soft, cost).expect("a finding");
@@ -383,7 +385,7 @@ mod tests {
         };
         let write = "remove ulimit-n, because HAProxy computes it from maxconn; or write maxconn 4500 in global";
         assert_eq!(found(&global, limits(1024, 20_000)).as_deref(), Some(write));
-        // HAProxy never lowers its limit.
+        // HAProxy never lowers its soft limit, so ulimit-n has no effect here.
         assert_eq!(found(&global, limits(20_000, 20_000)), None);
         let capped = Global {
             fd_hard_limit: at(10_000),

@@ -33,8 +33,8 @@ pub(crate) fn source(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a network namespace or a SOCKS proxy that traffic uses, but the check doesn't. sni-check supports
-/// neither of them.
+/// Finds a network namespace or a SOCKS proxy that traffic uses, but the check doesn't use. sni-check
+/// supports neither of them.
 pub(crate) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
     if let Check::Own(_) = watch.check {
         return without_socks(&Pair::of(watch)?);
@@ -66,7 +66,7 @@ pub(crate) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a SOCKS proxy that traffic uses, but HAProxy's own check doesn't.
+/// Finds a SOCKS proxy that traffic uses, but HAProxy's own check doesn't use.
 fn without_socks(pair: &Pair) -> Option<Finding> {
     let proxy = pair.traffic.socks4.as_ref();
     let proxy = proxy.filter(|_| pair.check.socks4.is_none())?;

@@ -71,7 +71,7 @@ pub(crate) fn second_request(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a tcp-check that waits before it sends. An HTTP server sends nothing before a request.
+/// Finds a tcp-check that expects text before it sends anything. An HTTP server only answers requests.
 pub(crate) fn waits_for_banner(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let set = &watch.backend.settings;
     let option = set.check.as_ref()?;
@@ -92,7 +92,8 @@ pub(crate) fn waits_for_banner(visit: &Visit, watch: &Watch) -> Option<Finding> 
     )
 }
 
-/// Returns a clause which says that the server's port or service is for HTTP, or `None` if that isn't known.
+/// Returns a clause which says that the server's port or service is for HTTP, or `None` if doctor doesn't
+/// know this.
 fn http_service(server: &Server) -> Option<&'static str> {
     match &server.endpoint {
         Endpoint::Tcp(_, 80 | 443) => Some("the server's port is for HTTP"),
@@ -160,9 +161,9 @@ fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
         )
 }
 
-/// Returns the expectations of a check, without those that sni-check doesn't understand. Also returns the
-/// line of the first expectation, or of the check's options. Returns `None` if the configuration describes no
-/// expectation.
+/// Returns the expectations of a check, except the expectations that sni-check doesn't understand. Also
+/// returns the line of the first expectation, or the line of the check's options. Returns `None` if the
+/// configuration describes no expectation.
 pub(crate) fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Place)> {
     match (&watch.check, &watch.own) {
         (Check::Own(_), _) => {
@@ -179,8 +180,8 @@ pub(crate) fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Pl
     }
 }
 
-/// Returns true if the configuration describes what the check expects, and a response with this status
-/// meets it.
+/// Returns true if the configuration describes what the check expects, and this status meets the expectations
+/// about the status.
 pub(crate) fn accepts(watch: &Watch, status: u16) -> bool {
     expected(watch).is_some_and(|(expected, _)| statuses(&expected).contains(&status))
 }
@@ -225,7 +226,7 @@ pub(crate) fn expects_nothing(_: &Visit, watch: &Watch) -> Option<Finding> {
 /// finds a check that accepts the statuses of a failing server.
 pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (expectations, place) = expected(watch)?;
-    // Visitors start at `/`. Another page may require a login.
+    // Visitors usually start at `/`. Another page may refuse them on purpose, for example without a login.
     let asks_root = match &watch.own {
         Some(accepted) => accepted.plan.request.uri.path() == "/",
         None => {
@@ -268,7 +269,7 @@ pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
             ),
             "expect status 200-399",
         ),
-        // A text or a field may prove that the server works.
+        // An expectation about a text or a field may prove that the server works, whatever the status is.
         Some(_) if fails && expectations.iter().all(of_status) => (
             "the check accepts status 500, 502 and 503, which a failing server sends to visitors"
                 .to_owned(),
@@ -286,8 +287,8 @@ pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds HAProxy's own check if it looks for text in a response without a body: every response to HEAD, and
-/// most responses to OPTIONS.
+/// Finds HAProxy's own check if it expects text in a response without a body. No response to HEAD has a body,
+/// and most responses to OPTIONS have none.
 pub(crate) fn expects_body(_: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Own(own) = &watch.check else {
         return None;
@@ -325,7 +326,7 @@ pub(crate) fn expects_body(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Returns what HAProxy shows if the status is wrong.
+/// Returns what HAProxy shows if the server answers with an unexpected status.
 fn down(watch: &Watch) -> &'static str {
     match watch.carrier() {
         Some(_) => "DOWN with code 71",
@@ -333,8 +334,8 @@ fn down(watch: &Watch) -> &'static str {
     }
 }
 
-/// Finds a server without TLS in a backend whose other servers use TLS on the same port, if its check
-/// connects without TLS, too.
+/// Finds a server whose traffic and check use no TLS, although traffic to another server of the backend uses
+/// TLS on the same port.
 pub(crate) fn alone_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
     let port = |server: &Server| match server.endpoint {
         Endpoint::Tcp(_, port) => Some(port),
@@ -359,7 +360,7 @@ pub(crate) fn alone_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
                 .place("no-ssl")
                 .unwrap_or(&watch.server.place))
             .shows(
-                "UP with L4OK while visitors get 400 or 502, or DOWN, where the server speaks TLS",
+                "where the server speaks TLS: UP with L4OK while visitors get 400 or 502, or DOWN",
             )
             .write("if the server speaks TLS, write the same words as for the other server"),
     )

@@ -14,10 +14,10 @@ use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::jail::Need;
 use crate::doctor::visit::{Visit, Watch};
 
-/// A `--timeout` below this is probably meant in seconds.
+/// If a `--timeout` is shorter than this, the operator probably meant seconds.
 const SHORT: Duration = Duration::from_millis(20);
 
-/// Finds a check that may take longer than HAProxy waits, or that has hardly any time.
+/// Finds a check that may take longer than HAProxy waits, or whose time limit is extremely short.
 pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
     let accepted = watch.own.as_ref()?;
     let own = accepted.plan.timeout;
@@ -45,7 +45,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                 limit.name,
                 or_default(limit.place.is_some()),
             );
-            // A tenth of HAProxy's limit is left for starting the program.
+            // This leaves a tenth of HAProxy's limit for starting the program.
             let shorter = limit.time * 9 / 10;
             Some(
                 Finding::note(Effect::Down, what)
@@ -71,7 +71,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                 Finding::note(Effect::Down, what)
                     .at(watch.options_place())
                     .shows(format!(
-                        "L7TOUT (DOWN) without a cause where the server takes longer than {limit}ms"
+                        "L7TOUT (DOWN), without sni-check's reason, where the server takes longer than {limit}ms"
                     ))
                     .foretells(&["L7TOUT"])
                     .write(format!(
@@ -84,7 +84,8 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
     }
 }
 
-/// Returns a time limit that leaves room to start the program: a tenth more, rounded up to 100 ms.
+/// Returns a time limit for HAProxy that leaves time to start the program: a tenth more than `own`, rounded
+/// up to a multiple of 100 ms.
 fn with_room_to_start(own: Duration) -> Duration {
     let tenths = (own + own / 10).as_millis().div_ceil(100);
     Duration::from_millis(u64::try_from(tenths * 100).unwrap_or(u64::MAX))
@@ -98,13 +99,13 @@ fn milliseconds(time: Duration) -> String {
     }
 }
 
-/// Finds an `addr` on the server line, which doesn't reach a check by sni-check.
+/// Finds an `addr` on the server line. HAProxy doesn't pass it to a check by sni-check.
 pub(crate) fn ignored_address(_: &Visit, watch: &Watch) -> Option<Finding> {
     let connect = &watch.own.as_ref()?.options.connect;
     ignored(watch, "addr", "--connect", connect.is_some())
 }
 
-/// Finds a `port` on the server line, which doesn't reach a check by sni-check.
+/// Finds a `port` on the server line. HAProxy doesn't pass it to a check by sni-check.
 pub(crate) fn ignored_port(_: &Visit, watch: &Watch) -> Option<Finding> {
     let options = &watch.own.as_ref()?.options;
     let connect = options.connect.as_deref().unwrap_or_default();
@@ -171,7 +172,7 @@ fn status(watch: &Watch) -> &'static str {
     }
 }
 
-/// Finds expired lists of `--crl-file`, except those for which there is a current list of the same issuer.
+/// Finds expired lists of `--crl-file`. Leaves out a list if another list of the same issuer hasn't expired.
 pub(crate) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
     let accepted = watch.own.as_ref()?;
     let lists = &accepted.plan.tls.verification.as_ref()?.lists;
@@ -191,7 +192,7 @@ pub(crate) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
     );
     let code = Code::CertificateInvalid.number();
     let status = status(watch);
-    // One list that is still valid may be all that the server's chain needs.
+    // The server's chain may need only lists that haven't expired.
     let finding = match lists.iter().all(|list| has_expired(&list)) {
         true => Finding::problem(Effect::Down, what)
             .shows(format!("{status} with code {code}, the server is DOWN")),
@@ -232,7 +233,7 @@ pub(crate) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Returns when a list expired, or `None` if it's still valid or has no end date.
+/// Returns the time at which a list expired, or `None` if the list is still valid or has no end date.
 fn expired(list: &List) -> Option<Duration> {
     let end = Duration::from_secs(u64::try_from(list.next_update?).unwrap_or_default());
     (end < now()).then_some(end)

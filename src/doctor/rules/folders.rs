@@ -42,7 +42,8 @@ pub(crate) fn missing(visit: &Visit) -> Vec<Finding> {
         .collect()
 }
 
-/// Reports a file whose folder doesn't exist. systemd may make folders below /run when it starts HAProxy.
+/// Reports a file whose folder doesn't exist. For a folder below /run, this is only a note if the host uses
+/// systemd or if `--root` is set, because systemd may make the folder when it starts HAProxy.
 fn without_folder(visit: &Visit, made: &Made) -> Option<Finding> {
     let Made { word, path, place } = made;
     let (folder, _) = path.strip_prefix('/')?.rsplit_once('/')?;

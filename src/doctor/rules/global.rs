@@ -39,8 +39,8 @@ pub(crate) fn no_external_check(visit: &Visit) -> Vec<Finding> {
     missing(visit, finding, option, "external-check")
 }
 
-/// Reports the lines that an external check needs and that are missing in the `global` section. Leaves out
-/// lines that another rule reports, which happens once a server has an external check.
+/// Reports the lines of the `global` section that an external check needs and that are missing. Leaves out
+/// lines that other rules already report because the configuration has an external check.
 pub(crate) fn lines_for_checks(visit: &Visit) -> Option<Finding> {
     let lacks_check = visit.config.global.external_check.is_none();
     let is_refused = lacks_check && no_external_check(visit).is_empty();
@@ -123,8 +123,8 @@ pub(crate) fn idle_lines(visit: &Visit) -> Vec<Finding> {
     visit.config.idle.iter().map(finding).collect()
 }
 
-/// Finds a chroot that doesn't exist. HAProxy enters its chroot even without external checks, but
-/// `haproxy -c` doesn't enter it.
+/// Finds a chroot that doesn't exist. HAProxy enters its chroot even without external checks. `haproxy -c`
+/// doesn't report a missing chroot, because it doesn't enter the chroot.
 pub(crate) fn no_chroot(visit: &Visit) -> Vec<Finding> {
     let chroot = visit.config.global.chroot.as_ref();
     let missing = !visit.jail.root.is_dir() && !visit.has_empty_chroot();
@@ -161,8 +161,8 @@ pub(crate) fn chroot_auto(visit: &Visit) -> Vec<Finding> {
     ]
 }
 
-/// Finds an admin socket. HAProxy prepares external checks only for the servers in its configuration, so
-/// a server added over this socket can't have one.
+/// Finds an admin socket. HAProxy prepares external checks only for the servers in its configuration, so a
+/// server that is added over this socket can't have an external check.
 pub(crate) fn runtime_servers(visit: &Visit) -> Vec<Finding> {
     let socket = visit.config.global.admin_socket.as_ref();
     let Some(socket) = socket.filter(|_| option(visit).is_some()) else {
@@ -182,8 +182,8 @@ pub(crate) fn runtime_servers(visit: &Visit) -> Vec<Finding> {
     ]
 }
 
-/// Finds lines that HAProxy can't split into words, or that have too many words. No other rule judges
-/// them.
+/// Finds lines that HAProxy can't split into words, or that have too many words. The other rules don't judge
+/// these lines.
 pub(crate) fn broken_lines(visit: &Visit) -> Vec<Finding> {
     let refused = |what: String| {
         Finding::problem(Effect::NoStart, what)
@@ -232,7 +232,7 @@ fn in_one_word(keyword: &str, words: &[String]) -> String {
     }
 }
 
-/// Reports that HAProxy itself refuses the configuration, or that its test of the configuration broke off.
+/// Reports that HAProxy itself refuses the configuration, or that `haproxy -c` didn't finish.
 pub(crate) fn refused(visit: &Visit) -> Vec<Finding> {
     let Some(opinion) = visit.opinion else {
         return Vec::new();
@@ -245,7 +245,7 @@ pub(crate) fn refused(visit: &Visit) -> Vec<Finding> {
                 .write("run haproxy -c by hand; report a crash to HAProxy's developers"),
         ];
     }
-    // Another rule reports missing variables.
+    // If variables that aren't set may be the reason, the rule `unset-variables` reports this.
     if opinion.accepts || lacks_variables(visit) {
         return Vec::new();
     }
@@ -280,8 +280,8 @@ pub(crate) fn refused(visit: &Visit) -> Vec<Finding> {
     }]
 }
 
-/// Returns true if HAProxy refuses the configuration, and missing variables may be the reason: HAProxy's first
-/// message is about a line that uses them, or about no line.
+/// Returns true if HAProxy refuses the configuration, and the reason may be that variables aren't set:
+/// HAProxy's first alert is about a line that uses such a variable, or about no line.
 fn lacks_variables(visit: &Visit) -> bool {
     let unset = &visit.config.unset;
     let is_refused = visit.opinion.is_some_and(|opinion| !opinion.accepts);
@@ -316,7 +316,7 @@ fn section_of(visit: &Visit, alert: &str) -> Option<Place> {
     server.or_else(|| Some(backend()?.place.clone()))
 }
 
-/// Reports variables that are not set here. The other rules judge them as if they were empty.
+/// Reports variables that are not set here. The other rules treat these variables as empty.
 pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
     let unset = &visit.config.unset;
     let Some((first, place)) = unset.first() else {
@@ -367,8 +367,8 @@ pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
     ]
 }
 
-/// Returns a variable and the lines that use it: `NAME in lines 3 and 7`. Names a line's file only if it
-/// isn't the file of `first`.
+/// Returns a variable and the lines that use it: `NAME in lines 3 and 7`. Names the file of a line only if
+/// `first` is in another file.
 fn variable_and_lines(name: &str, unset: &[(String, Place)], first: &Place) -> String {
     let places = unset.iter().filter(|(used, _)| used == name);
     let places: Vec<String> = places

@@ -1,5 +1,5 @@
-//! Faults that hide other faults. The prediction of a hidden finding comes true only after the fault that
-//! hides it is fixed.
+//! Faults that hide other faults. The prediction of a hidden finding comes true only after the operator has
+//! fixed the fault that hides it.
 
 use crate::haproxy::config::Configuration;
 use crate::haproxy::config::check::Check;
@@ -14,7 +14,7 @@ use crate::doctor::visit::Visit;
 struct Fault {
     /// The ids of the findings about this fault.
     ids: &'static [&'static str],
-    /// How the prediction (`shows`) of a hidden finding begins.
+    /// The start of the prediction (`Finding::shows`) of a hidden finding.
     hides: &'static str,
     /// The condition under which the prediction comes true.
     once: &'static str,
@@ -33,8 +33,8 @@ const FAULTS: [Fault; 2] = [
     },
 ];
 
-/// Restricts the predictions of findings that other faults hide, or that depend on variables that aren't set
-/// here.
+/// Adds a condition to the prediction of each finding that another fault hides, or that depends on a variable
+/// which isn't set here.
 pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
     let faults = FAULTS.map(|fault| backends_of(findings, |found| fault.ids.contains(&found.id)));
     let is_up = |found: &Finding| found.id == "serve-expect" && found.effect == Effect::Unchecked;
@@ -57,7 +57,7 @@ pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
         let is_up = found.effect.is_of_check() && is_in(&always_up);
         let hides_code = is_in(&without_code);
         let restriction = match restriction {
-            // With this `http-check expect`, no check is ever DOWN.
+            // With such an `http-check expect` rule, no check is ever DOWN.
             None if is_up => {
                 found.mark = Mark::Note;
                 Some("http-check expect detects a failed check")
@@ -85,7 +85,7 @@ pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
     }
 }
 
-/// Returns the backends and servers that these problems are about.
+/// Returns the backends and servers that the selected problems are about.
 fn backends_of(findings: &[Finding], is_meant: impl Fn(&Finding) -> bool) -> Vec<String> {
     let is_one = |found: &&Finding| is_meant(found) && found.mark == Mark::Problem;
     let found = findings.iter().filter(is_one);

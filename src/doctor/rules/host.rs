@@ -1,4 +1,4 @@
-//! Rules about the request of a check: its first line and its Host header.
+//! Rules about the request of a check: its first line and its headers, in particular Host.
 
 use ureq::http::header;
 
@@ -21,7 +21,7 @@ use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::own_check;
 use crate::doctor::visit::{Visit, Watch};
 
-/// What HAProxy shows if the server doesn't know the Host of the check.
+/// What HAProxy shows if the server refuses the check's Host, or a request without Host.
 const OF_HOST: &[&str] = &["L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"];
 
 /// Finds HAProxy's own check without a Host header, a tcp-check that sends an HTTP request without Host, and
@@ -35,7 +35,7 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     });
     let of_visitors = watch.backend.only_host();
     let name = of_visitors.or_else(|| names.into_iter().flatten().next());
-    let asked = watch.backend.visitors.names.first();
+    let asked = watch.backend.names().first();
     let name = name.or(asked.map(String::as_str)).unwrap_or("NAME");
     let own = match &watch.check {
         Check::Own(own) => own,
@@ -56,8 +56,8 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     if malformed(&sent).is_some() {
         return None;
     }
-    // HTTP/1.1 requires a Host. In `mode http`, or with TLS, visitors' requests have one, and the server may
-    // have several sites.
+    // HTTP/1.1 requires a Host. In `mode http`, or with TLS, visitors' requests have a Host, and the server
+    // may have several sites.
     let has_sites = pair.tls().is_some() || watch.backend.settings.http;
     let shows = match (has_sites, sent.is_1_1()) {
         (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
@@ -108,7 +108,7 @@ fn in_dialogue(watch: &Watch, name: &str) -> Option<Finding> {
         .to_ascii_lowercase()
         .lines()
         .any(|field| field.starts_with("host:"));
-    // With HTTP/1.0, only a server with several sites needs a Host.
+    // With HTTP/1.0, only a server with several sites needs a Host, and doctor knows no name of a site here.
     let is_free = first.contains("HTTP/1.0") && name == "NAME";
     if !is_http || has_host || is_free {
         return None;
@@ -253,7 +253,7 @@ struct Fault {
     right: Request,
 }
 
-/// Returns what is wrong with a request that isn't valid HTTP.
+/// Returns what is wrong with a request that isn't valid HTTP. Returns `None` for a valid request.
 fn malformed(request: &Request) -> Option<Fault> {
     let method = request.method.as_deref().unwrap_or("OPTIONS");
     let uri = request.uri.as_deref().unwrap_or("/");
@@ -356,7 +356,7 @@ fn host_of(watch: &Watch) -> Option<(String, String)> {
     }
 }
 
-/// Returns the name of the server or the backend, if the check's Host is an expression for this name.
+/// Returns the name of the server or of the backend, if the check's Host is the expression for this name.
 fn label<'a>(watch: &'a Watch, host: &str) -> Option<&'a str> {
     match host {
         "%[srv_name]" => Some(&watch.server.name),
@@ -367,7 +367,7 @@ fn label<'a>(watch: &'a Watch, host: &str) -> Option<&'a str> {
 
 /// Finds a Host that visitors' requests don't have:
 ///
-/// - an expression, a URL or a name of haproxy.cfg in place of a site's name,
+/// - an expression, a variable, a URL, or the name of a server or backend, in place of a site's name,
 /// - a name that the backend replaces for visitors, or
 /// - a name that no frontend routes to the backend.
 pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
@@ -375,7 +375,7 @@ pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let label = label(watch, &sent);
     let host = label.map_or_else(|| sent.clone(), str::to_owned);
     let given = watch.backend.given_host();
-    let names = &watch.backend.visitors.names;
+    let names = watch.backend.names();
     let in_quotes = format!("\"{host}\"");
     let has_variables = expanded(visit, &host).is_some();
     let url = host
@@ -469,16 +469,18 @@ pub(crate) fn other_site(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if !is_name || is_same(sni) || other_host(visit, watch).is_some() {
         return None;
     }
-    // There is no difference if visitors' requests have the same SNI and Host as the check.
+    // Report nothing if visitors' requests have the same SNI and the same Host as the check.
     let given = watch.backend.given_host().map(|at| &at.value);
-    let mut visitors = watch.backend.visitors.names.iter().chain(given);
+    let mut visitors = watch.backend.names().iter().chain(given);
     if name_of_traffic(watch) == Some(sni) && visitors.any(|visitor| is_same(visitor)) {
         return None;
     }
     let change = match watch.carrier() {
         Some(carrier) => format!("--sni {name} in {carrier}"),
-        None if watch.connect_rule().is_some() => format!("sni {name} in that connect line"),
-        None => format!("check-sni {name} on the server line"),
+        None => match Pair::of(watch) {
+            Some(pair) => pair.send(visit, name),
+            None => format!("check-sni {name} on the server line"),
+        },
     };
     let what = format!("the check sends SNI {sni}, but Host {host}");
     Some(

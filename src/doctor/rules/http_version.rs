@@ -8,7 +8,7 @@ use super::difference::Pair;
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// What HAProxy shows if the server answers in a different version of HTTP. The status depends on HAProxy's
+/// What HAProxy shows if the server answers with a different version of HTTP. The status depends on HAProxy's
 /// release.
 const DOWN: &[&str] = &["L7RSP", "L7TOUT", "SOCKERR"];
 
@@ -21,9 +21,9 @@ fn own<'a>(watch: &'a Watch) -> Option<(&'a OwnCheck, &'a Connection)> {
     }
 }
 
-/// Returns the line on which the check sets `word`, the name of this line in advice, and the keyword on this
-/// line. On the server line, the keyword begins with `check-`. With `connect default`, both lines may have
-/// the word.
+/// Returns the line that sets `word` for the check, the phrase for this line in advice, and the keyword on
+/// this line. On the server line, the keyword begins with `check-`. With `connect default`, the `connect`
+/// line and the server line may both contain the word.
 fn where_set<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str, String) {
     let has = |line: &At<Vec<String>>, word: &str| line.value.iter().any(|known| known == word);
     let rule = watch.connect_line();
@@ -35,9 +35,9 @@ fn where_set<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str, Stri
     (place, at, word)
 }
 
-/// Returns the line that gives the server this word, and the name of this line in advice. If `default-server`
-/// has the word, the advice changes it there, because HAProxy 2.6 crashes if two servers replace its
-/// check-alpn.
+/// Returns the line that gives the server this word, and the phrase for this line in advice. If
+/// `default-server` contains the word, the advice is to change `default-server`, because HAProxy 2.6 crashes
+/// if two server lines override its `check-alpn`.
 fn server_line_of<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str) {
     let own = &watch.server.place;
     match watch.server.settings.place(word) {
@@ -54,8 +54,8 @@ fn offers_http1_of(alpn: &str) -> bool {
     alpn.split(',').any(|name| name.starts_with("http/1"))
 }
 
-/// Finds a check that offers HTTP/2 to the server, but speaks HTTP/1. Before 3.2, a check offers the `alpn`
-/// of the server line even if the line has no `check-alpn`.
+/// Finds a check that offers HTTP/2 to the server, but speaks HTTP/1. Before HAProxy 3.2, a check without
+/// `check-alpn` offers the `alpn` of the server line, but ignores the server's choice.
 pub(crate) fn offers_http2(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (own, connection) = own(watch)?;
     let alpn = connection.tls.as_ref()?.alpn.as_ref()?;
@@ -122,13 +122,13 @@ pub(crate) fn http2_over_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a check that offers only HTTP/2 to the server, while traffic also works without HTTP/2.
+/// Finds a check that offers only HTTP/2 to the server, although traffic also works without HTTP/2.
 pub(crate) fn offers_only_http2(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (own, _) = own(watch)?;
     let pair = Pair::of(watch)?;
     let alpn = pair.check.tls.as_ref()?.alpn.as_ref()?;
     let is_only = offers_http2_of(&alpn.value) && !offers_http1_of(&alpn.value);
-    // Other rules report these checks.
+    // Other functions of this module report these checks.
     let is_known = own.protocol == Protocol::Dialogue || http2_over_tls(visit, watch).is_some();
     if !is_only || is_known || pair.traffic.speaks == Speaks::Http2 {
         return None;
@@ -185,7 +185,8 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let only_http2 = alpn(pair.traffic).is_some_and(|alpn| alpn == "h2");
     let offers = offers_http2_of(&of_check);
     let asks = own.protocol.sends_request();
-    // A server may refuse the handshake of a check that offers other protocols.
+    // Even a check without a request can fail: a server may refuse its handshake if it offers protocols that
+    // the server doesn't have.
     let needs_http1 = asks || (own.protocol == Protocol::Connect && !of_check.is_empty());
     let (_, at, proto) = where_set(watch, "proto");
     let from = at.trim_start_matches("in ").trim_start_matches("on ");
@@ -239,7 +240,7 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds `check-proto` in a `default-server` line, which HAProxy doesn't pass on to the servers.
+/// Finds `check-proto` in a `default-server` line. HAProxy doesn't pass this word on to the servers.
 pub(crate) fn not_passed_on(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (own, connection) = own(watch)?;
     let proto = watch.backend.settings.server.get("check-proto")?;

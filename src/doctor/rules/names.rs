@@ -37,8 +37,9 @@ pub(crate) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(finding.at(watch.server.settings.place("sni")?).write(write))
 }
 
-/// Returns what is wrong with the name that traffic always sends, and what to write. The third value is false
-/// if HAProxy verifies this name and a certificate might contain it.
+/// Returns what is wrong with the name that traffic always sends, what to write instead, and whether the
+/// fault is certain. It isn't certain if HAProxy verifies an address, because a certificate might contain
+/// this address.
 fn literal(visit: &Visit, watch: &Watch, sent: &str) -> Option<(String, String, bool)> {
     if is_address(sent) {
         let what =
@@ -71,7 +72,7 @@ fn literal(visit: &Visit, watch: &Watch, sent: &str) -> Option<(String, String, 
     Some((what, write, true))
 }
 
-/// Fetches whose value can't be the name of a site.
+/// Sample fetches whose value can't be the name of a site.
 const NO_NAMES: [&str; 14] = [
     "base", "bc_dst", "bc_src", "dst", "dst_port", "fc_dst", "fc_src", "int", "method", "path",
     "pathq", "src", "src_port", "url",
@@ -84,9 +85,10 @@ pub(crate) fn is_never_a_name(expression: &str) -> bool {
     NO_NAMES.contains(&fetch) && !expression.contains("),")
 }
 
-/// Returns what is wrong with an expression whose value is an address, a number or a path.
+/// Like [`literal`], but for an expression whose value is an address, a number or a part of the request.
+/// Returns `None` if the value may be the name of a site.
 fn never_a_name(visit: &Visit, watch: &Watch, expression: &str) -> Option<(String, String, bool)> {
-    // Visitors of a unix socket have no address. HAProxy then sends no SNI.
+    // Visitors who connect to a unix socket have no address, so HAProxy sends no SNI for them.
     let is_of_connection = expression.starts_with("dst") || expression.starts_with("src");
     if is_of_connection && visit.config.facts.unix_listener {
         return None;
@@ -133,7 +135,7 @@ pub(crate) fn of_header(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds an SNI that comes from visitors' own TLS in a backend that visitors without TLS reach, too.
+/// Finds an SNI that comes from visitors' own TLS, in a backend that visitors without TLS reach as well.
 pub(crate) fn of_plain_visitors(_: &Visit, watch: &Watch) -> Option<Finding> {
     let Sni::PerRequest(expression) = &watch.traffic.tls.as_ref()?.sni else {
         return None;
@@ -164,7 +166,8 @@ pub(crate) fn unset_header(visit: &Visit, expression: &str) -> Option<String> {
     (is_header && !visit.config.facts.headers.contains(&name)).then_some(name)
 }
 
-/// Returns true if the configuration says which SNI visitors' connections send, once their Host is known.
+/// Returns true if the configuration says which SNI visitors' connections send, or which SNI they send for a
+/// given Host.
 pub(crate) fn is_known(visit: &Visit, watch: &Watch) -> bool {
     match watch.traffic.tls.as_ref().map(|tls| &tls.sni) {
         Some(sni @ Sni::PerRequest(expression)) => {
@@ -206,7 +209,7 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
         }
         false => meant(sent).to_owned(),
     };
-    // If the variable in the right name isn't set, the name is empty, and HAProxy refuses it.
+    // If the right name is a variable that isn't set, its value is empty, and HAProxy refuses an empty name.
     let of_traffic = name_of_traffic(watch);
     let of_traffic = of_traffic.filter(|name| *name != right && Some(*name) != value.as_deref());
     let set = match (right.contains('$') && value.is_none(), of_traffic) {
@@ -236,14 +239,14 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(finding.at(&connection.place).write(write))
 }
 
-/// Returns the expression that the operator meant, if HAProxy refuses the words after `sni` on a server line:
-/// for example, `str(NAME)` for a name.
+/// If HAProxy refuses the words after `sni` on a server line, returns the expression that the operator most
+/// likely meant. For a name, this is `str(NAME)`.
 pub(crate) fn meant_sni(visit: &Visit, server: &Server) -> Option<String> {
     let At { value, place } = server.settings.get("sni")?;
     visit
         .alert_at(place)
         .filter(|alert| alert.contains("sni expression"))?;
-    // In a log-format, an expression is in %[…].
+    // The operator may have written the expression in %[…], as in a log-format.
     let inner = value.strip_prefix("%[");
     let text = inner.map_or(value.as_str(), |inner| inner.trim_end_matches(']'));
     if is_expression(text) {
@@ -254,7 +257,7 @@ pub(crate) fn meant_sni(visit: &Visit, server: &Server) -> Option<String> {
     (is_site(name) && is_name(name)).then(|| format!("str({name})"))
 }
 
-/// Returns a text with the values of its variables, if HAProxy has a value for each.
+/// Returns a text with the values of its variables. Returns `None` if HAProxy has no value for one of them.
 pub(crate) fn expanded(visit: &Visit, text: &str) -> Option<String> {
     let mut parts = text.split('$');
     let mut expanded = parts.next()?.to_owned();
@@ -287,8 +290,8 @@ fn valid_name(sni: &Sni) -> Option<&str> {
     }
 }
 
-/// Returns the name that the operator meant with `str(NAME)`, with a URL, or with a name that ends with a
-/// dot.
+/// Returns the name that the operator most likely meant by `str(NAME)`, by a URL, or by a name with a dot at
+/// its end.
 pub(crate) fn meant(name: &str) -> &str {
     match name.split_once('(') {
         Some((_, rest)) => bare(rest.trim_end_matches(')').trim_matches(['\'', '"'])),
@@ -296,7 +299,8 @@ pub(crate) fn meant(name: &str) -> &str {
     }
 }
 
-/// Returns the name without the spaces around it and the dots at its end. For a URL, returns the host's name.
+/// Returns the name without spaces around it and without dots at its end. For a URL, returns the name of the
+/// host.
 pub(crate) fn bare(name: &str) -> &str {
     match host_of_url(name.trim()).trim_end_matches('.') {
         "" => name,
@@ -316,7 +320,7 @@ pub(crate) fn is_literal(name: &str) -> bool {
     name.contains('$')
 }
 
-/// Returns true if a name is an expression whose value isn't constant. No host has such a name.
+/// Returns true if a name is an expression whose value isn't constant. No host name looks like this.
 fn is_expression(name: &str) -> bool {
     let fetch = name.split(['(', ',']).next().unwrap_or_default();
     let is_bare = [

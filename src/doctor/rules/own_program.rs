@@ -11,20 +11,20 @@ use super::advice::httpchk_in_place_of;
 use crate::doctor::finding::Finding;
 use crate::doctor::shell::shell;
 use crate::doctor::visit::jail::{Jail, Need};
-use crate::doctor::visit::path_options::{copy_into_chroot, has_options, is_ours};
+use crate::doctor::visit::path_options::{copy_into_chroot, is_ours};
 use crate::doctor::visit::{Visit, Watch, own_check};
 
-/// Where sni-check is in a chroot, according to the README.
+/// The path of sni-check inside a chroot, as in the README.
 pub(crate) const IN_CHROOT: &str = "/usr/local/bin/sni-check";
 
-/// Adds the advice to use sni-check as `external-check command`. If `external-check path` isn't for
-/// sni-check, the advice replaces this line, too. In a chroot, the advice copies the files that the check
-/// needs.
+/// Adds the advice to use sni-check as `external-check command`. If `external-check path` doesn't contain
+/// options of sni-check, the advice replaces this line as well. If HAProxy has a chroot, the advice contains
+/// commands that copy the necessary files into the chroot.
 pub(crate) fn with_sni_check(visit: &Visit, watch: &Watch, finding: Finding) -> Finding {
     let Check::External(check) = &watch.check else {
         return finding;
     };
-    let is_ours = has_options(check) || is_ours(check, visit.jail);
+    let is_ours = is_ours(check);
     if !is_ours && !speaks_tls(watch) {
         return finding.write(without_tls(visit, watch));
     }
@@ -67,7 +67,7 @@ fn without_tls(visit: &Visit, watch: &Watch) -> String {
 fn options(visit: &Visit, watch: &Watch) -> Options {
     let mut options = own_check::of_traffic(watch, &visit.config.global);
     if options.sni.is_none() && options.verify_host.is_none() {
-        let known = watch.backend.visitors.names.first();
+        let known = watch.backend.names().first();
         options.no_sni = false;
         options.sni = Some(known.map_or_else(|| "NAME".to_owned(), String::clone));
     }
@@ -75,13 +75,15 @@ fn options(visit: &Visit, watch: &Watch) -> Options {
         options.ca_file = vec!["FILE".to_owned()];
     }
     if visit.jail.is_chroot() {
-        // The chroot has no CA certificates of the system. sni-check contains Mozilla's.
+        // The chroot may have no CA certificates. Without `--ca-file`, sni-check uses Mozilla's roots, which
+        // are part of the program.
         options.ca_file.retain(|file| file != "@system-ca");
     }
     options
 }
 
-/// Returns the command that copies this program into the chroot, unless the chroot has a sni-check.
+/// Returns the command that copies this program into the chroot. Returns no command if the chroot already
+/// contains sni-check.
 fn own_copy(jail: &Jail) -> Vec<String> {
     match jail.find(IN_CHROOT, Need::Execute) {
         Ok(_) => Vec::new(),

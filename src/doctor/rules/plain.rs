@@ -5,14 +5,15 @@ use crate::haproxy::config::check::{Check, Protocol};
 use super::align::with_traffic;
 use super::dialogue::accepts;
 use super::difference::Pair;
+use super::shared::by_server_line;
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// What HAProxy shows for a check without TLS of a port that visitors reach with TLS.
+/// What HAProxy shows for a check without TLS if visitors use TLS on the same port.
 const IF_TLS: &str = "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR if the port speaks TLS, because it doesn't answer \
                       plain HTTP; UP if it speaks plain HTTP, while visitors fail";
 
-pub(crate) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(crate) fn traffic_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     if pair.traffic.tls.is_some() || pair.check.tls.is_none() || !watch.backend.gets_plain_bytes() {
         return None;
@@ -25,11 +26,14 @@ pub(crate) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (down, plain) = match watch.carrier() {
         Some(_) => (
             "DOWN with code 63 where the server speaks plain HTTP",
-            "use HAProxy's own check (option httpchk) in place of sni-check, which only checks TLS",
+            "use HAProxy's own check (option httpchk) in place of sni-check, which only checks TLS"
+                .to_owned(),
         ),
         None => (
             "DOWN with L6RSP where the server speaks plain HTTP",
-            "remove check-ssl, or ssl from the http-check connect line",
+            by_server_line(visit, watch, |one| one.tls.is_some(), "ssl", None).unwrap_or_else(
+                || "remove check-ssl, or ssl from the http-check connect line".to_owned(),
+            ),
         ),
     };
     Some(
@@ -44,7 +48,7 @@ pub(crate) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
                     traffic:
                         "write ssl verify required ca-file FILE sni str(NAME) on the server line"
                             .to_owned(),
-                    check: plain.to_owned(),
+                    check: plain,
                 },
             ),
     )
@@ -92,7 +96,8 @@ pub(crate) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
     })
 }
 
-/// Finds a plain HTTP check in `mode tcp`, where visitors may speak TLS to the server through HAProxy.
+/// Finds a check over plain HTTP in `mode tcp`. In this mode, visitors may speak TLS to the server through
+/// HAProxy.
 fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
     let backend = pair.watch.backend;
     if backend.gets_plain_bytes() || !protocol.sends_request() {

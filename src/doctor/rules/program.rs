@@ -9,7 +9,7 @@ use std::io::Read;
 pub(crate) enum Program {
     /// An ELF binary for this machine that needs no loader.
     Static,
-    /// An ELF binary for this machine, and the loader it needs.
+    /// An ELF binary for this machine, and the loader that it needs.
     Dynamic(String),
     /// An ELF binary for another machine.
     Foreign,
@@ -67,7 +67,7 @@ fn is_for_this_machine(bytes: &[u8]) -> bool {
         "aarch64" => [AARCH64, ARM],
         "arm" => [ARM, ARM],
         "riscv64" => [RISCV, RISCV],
-        // doctor doesn't know what other architectures run, so it accepts every binary.
+        // doctor doesn't know which binaries other architectures can run, so it accepts every binary.
         _ => return true,
     };
     bytes.get(5) == Some(&order) && machine.is_some_and(|machine| runs.contains(&machine))
@@ -82,8 +82,8 @@ fn loader(bytes: &[u8]) -> Option<String> {
         true => read(bytes, at).map(u64::from_ne_bytes),
         false => read(bytes, at).map(|four| u32::from_ne_bytes(four).into()),
     };
-    // The positions of three fields: the table's offset, the size and number of its entries, and a
-    // segment's offset.
+    // The positions of three fields: the offset of the program header table, the size of its entries (their
+    // number follows), and the offset of a segment within an entry.
     let (table, sizes, offset) = match is_64 {
         true => (32, 54, 8),
         false => (28, 42, 4),

@@ -27,7 +27,7 @@ pub(crate) enum Look {
     Comparison(fn(&Visit, &Watch) -> Option<Finding>),
     /// Each server of such a backend, checked or not.
     Server(fn(&Visit, &Watch) -> Option<Finding>),
-    /// The options of sni-check's checks. The program's own parser has already refused or accepted them.
+    /// The options of checks by sni-check. [`Watch::refusals`] already contains the findings about them.
     Options,
 }
 
@@ -53,7 +53,8 @@ impl Rule {
                     let Some(of_follower) = look(visit, &follower.watch) else {
                         continue;
                     };
-                    // Traffic to the followed server may differ from the check in the same way.
+                    // Traffic to the followed server may differ from the check in the same way. One finding
+                    // is then enough for both servers.
                     let is_shared = |known: &&mut Finding| {
                         known.what == of_follower.what && known.about.contains(&follower.followed)
                     };
@@ -117,8 +118,8 @@ fn for_follower(found: Finding, follower: &Follower) -> Finding {
     found.at(&track.place).write(write)
 }
 
-/// Adds the server's name to a finding that names nothing yet. If a finding names the backend, but HAProxy
-/// checks only some of its servers, names these servers.
+/// Adds the server's name to a finding without names. If a finding names only the backend, but HAProxy checks
+/// only some of its servers, replaces the backend's name with the names of these servers.
 fn with_names(mut found: Finding, visit: &Visit, watch: &Watch) -> Finding {
     match found.about.as_slice() {
         [] => found.about = vec![watch.name()],

@@ -28,13 +28,13 @@ const UNITS: [&str; 3] = [
     "/lib/systemd/system",
 ];
 
-/// How long a regular expression of a rule may take.
+/// The time limit for the regular expressions in HAProxy's rules.
 const LONGEST: Duration = Duration::from_secs(1);
 
 const ENABLE: &str = "systemctl enable --now sni-check.socket";
 
-/// Returns the finding that serve refuses HAProxy's requests. It's only a note if the check doesn't ask serve
-/// yet.
+/// Returns a finding which says that serve refuses HAProxy's requests. The finding is only a note if the
+/// check doesn't ask serve yet.
 fn refused(serve: &ServeCheck, what: impl Into<String>) -> Finding {
     // Without the rule that shows serve's code, HAProxy shows the status of the response.
     let code = if serve.shows_code() { 2 } else { 503 };
@@ -50,7 +50,7 @@ fn refused(serve: &ServeCheck, what: impl Into<String>) -> Finding {
         .about([serve.backend.name.clone()])
 }
 
-/// Returns the check, if `sni-check serve` makes the check of the server.
+/// Returns the server's http-check if it asks `sni-check serve`.
 fn served<'a>(watch: &'a Watch) -> Option<&'a ServeCheck<'a>> {
     match &watch.check {
         Check::Serve(serve) => Some(serve),
@@ -87,8 +87,8 @@ pub(crate) fn without_connect(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Returns the codes for failed checks whose answers HAProxy's rules accept. The second value is false if the
-/// rules refuse the answer for a healthy server.
+/// Returns the codes of failed checks for which HAProxy's rules accept serve's answer. The second value is
+/// false if the rules refuse serve's answer for a healthy server.
 fn accepted(serve: &ServeCheck) -> (Vec<Code>, bool) {
     let accepts = |code: Code| {
         let response = response(code, "");
@@ -105,9 +105,9 @@ fn accepted(serve: &ServeCheck) -> (Vec<Code>, bool) {
     (failed.collect(), accepts(Code::Healthy) != Some(false))
 }
 
-/// Finds `http-check expect` rules that refuse a healthy server or accept a failed check, and a check that
-/// doesn't show serve's code and reason. Without an `http-check expect` rule, a 503 from serve still turns
-/// the server DOWN.
+/// Finds `http-check expect` rules that refuse a healthy server or accept a failed check. Also finds a check
+/// for which HAProxy doesn't show serve's code and reason. Without an `http-check expect` rule, the server is
+/// still DOWN if serve answers 503.
 pub(crate) fn expects(_: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch).filter(|serve| serve.connect.is_some())?;
     let rules = &watch.backend.settings.rules.http;
@@ -162,7 +162,7 @@ fn socket_of(serve: &ServeCheck, visit: &Visit) -> Option<Finding> {
     Some(match jail.find(&path, Need::Connect).err()? {
         Obstacle::Missing => missing(serve, visit, &path, problem),
         Obstacle::NotRegular => problem(format!("{outside} is not a socket"))
-            .write("move it away, or write another path here; then start sni-check serve there:")
+            .write("write another path here; or move this file away, and start sni-check serve at its path:")
             .paste(call(serve, visit, &outside)),
         Obstacle::Forbidden(at) => forbidden(visit, &path, &outside, &at, problem),
         Obstacle::Hidden(_) => return None,
@@ -184,7 +184,7 @@ fn missing(
         ),
         false => format!("the socket {path} does not exist"),
     };
-    // The path may be the host's, but HAProxy needs the path inside the chroot.
+    // The operator may have written the host's path, but HAProxy needs the path inside the chroot.
     let root = jail.root.display().to_string();
     let inside = path.strip_prefix(root.trim_end_matches('/'));
     let inside = inside.filter(|inside| jail.is_chroot() && inside.starts_with('/'));
@@ -204,8 +204,8 @@ fn missing(
     }
 }
 
-/// Returns what to do. A shell command follows this text. `has_unit` is true if the package's unit listens at
-/// this path.
+/// Returns the text of the fix, which comes before a shell command. `has_unit` is true if the package's unit
+/// listens at this path.
 fn advice(has_unit: bool, needs: &Files) -> String {
     let files = needs.to_options();
     let files = shell(files.iter().map(String::as_str));
@@ -264,7 +264,7 @@ fn forbidden(
     let group = &visit.jail.group;
     problem(what)
         .write(format!(
-            "give the socket HAProxy's group; to keep it after a restart, start sni-check serve \
+            "give the socket HAProxy's group; to keep the group after a restart, start sni-check serve \
              with --group {group} and without --mode:"
         ))
         .paste(format!(
@@ -274,8 +274,9 @@ fn forbidden(
         ))
 }
 
-/// Without `--run`, finds files that serve possibly can't read: serve's command line allows or forbids them,
-/// and doctor doesn't know this command line. `--run` asks serve to find out.
+/// Finds files that serve may not be allowed to read. serve's command line decides which files it may read,
+/// and doctor doesn't know this command line. With `--run`, this rule finds nothing, because doctor then asks
+/// serve.
 pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch)?;
     let options = &watch.own.as_ref()?.options;
@@ -283,7 +284,7 @@ pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if visit.call.run || needs.folders.is_empty() || visit.serving.of(serve).is_some() {
         return None;
     }
-    // Another rule already advises starting serve, with these folders.
+    // The rule `serve-socket` already advises starting serve with these folders.
     if socket_of(serve, visit).is_some() {
         return None;
     }

@@ -40,7 +40,7 @@ impl Range {
     }
 }
 
-/// Returns the versions that traffic offers, and the line that last changes them, if there is such a line.
+/// Returns the versions that traffic offers, and the last line that changes them, if there is such a line.
 fn of_traffic<'a>(visit: &Visit<'a>, watch: &Watch<'a>) -> (Range, Option<&'a Place>) {
     let (mut range, mut place) = (Range::DEFAULT, None);
     for line in &visit.config.global.for_servers {
@@ -73,7 +73,7 @@ pub(crate) fn other_versions(visit: &Visit, watch: &Watch) -> Option<Finding> {
         highest: tls.max_version,
     };
     let (traffic, place) = of_traffic(visit, watch);
-    // A check without TLS 1.3 isn't a problem, because nearly every server speaks TLS 1.2.
+    // A check that doesn't offer TLS 1.3 isn't a problem, because nearly every server speaks TLS 1.2.
     let is_older = check.lowest == traffic.lowest && check.highest == TlsVersion::Tls12;
     if check == traffic || is_older {
         return None;
@@ -111,8 +111,8 @@ pub(crate) fn other_versions(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a cipher list of traffic that has no usual cipher for RSA certificates, for ECDSA certificates, or
-/// for both. The check offers ciphers for both kinds.
+/// Finds a cipher list for traffic without any usual cipher for RSA certificates or for ECDSA certificates.
+/// The check offers ciphers for both kinds of certificates.
 pub(crate) fn other_ciphers(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     watch.own.as_ref()?;

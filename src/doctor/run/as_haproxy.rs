@@ -1,6 +1,6 @@
-//! Starts a check exactly as HAProxy starts it. A process can't undo a chroot or a change of user, so this
-//! program runs itself once more, as an inner command. That process enters the chroot, changes its user,
-//! and then becomes the check.
+//! Starts a check exactly as HAProxy starts it. A process can't undo a chroot or a change of user. doctor
+//! therefore starts its own program a second time, with an inner command. This second process enters the
+//! chroot, changes its user, and then becomes the check.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -30,10 +30,10 @@ pub(crate) const INNER_COMMAND: &str = "--as-haproxy";
 /// The exit code of HAProxy's child process if it can't start the command.
 const NOT_RUN: i32 = 255;
 
-/// The path of the running program. It works even if the program's file has been replaced.
+/// The path of the running program. This path works even if the program's file has been replaced.
 pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// Starts a check as HAProxy would. It changes chroot and user only if `root` is true.
+/// Starts a check as HAProxy would. The check gets HAProxy's chroot and user only if `root` is true.
 ///
 /// # Errors
 /// The inner command can't be started.
@@ -45,15 +45,15 @@ pub(crate) fn start(check: &ExternalCheck, jail: &Jail, root: bool) -> io::Resul
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)));
     let running = RunningProgram::start(command)?;
-    // No argument and no variable contains a NUL. If the child exits before it has read everything,
-    // its exit status shows that.
+    // A NUL can separate the words, because no argument and no variable contains a NUL. An error needs no
+    // handling: if the child exits before it has read everything, its exit status shows that.
     _ = ours.write_all(words(check, jail, root).join("\0").as_bytes());
     _ = ours.shutdown(Shutdown::Write);
     Ok(running)
 }
 
-/// Returns what the inner command reads: chroot, user, group, command, four arguments, environment. If the
-/// chroot or the user is empty, the inner command doesn't change it.
+/// Returns the words that the inner command reads: chroot, user, group, command, four arguments, environment.
+/// If the word for the chroot or for the user is empty, the inner command skips this step.
 fn words(check: &ExternalCheck, jail: &Jail, root: bool) -> Vec<String> {
     let if_root = |word: String| if root { word } else { String::new() };
     let chroot = jail.root.display().to_string();
@@ -88,8 +88,8 @@ pub(crate) fn become_check() {
     process::exit(NOT_RUN)
 }
 
-/// Reads standard input, if it is a socket that the parent process made as the same user. Without this
-/// condition, a sudo rule that allows a user to run sni-check as root would allow every command.
+/// Reads standard input, if it's a socket that the parent process created as the same user. Without this
+/// condition, a user with a sudo rule for sni-check could run any command as root.
 fn words_from_doctor() -> Option<(Pid, String)> {
     let peer = socket_peercred(stdin()).ok()?;
     if Some(peer.pid) != getppid() || peer.uid != geteuid() {
@@ -102,7 +102,8 @@ fn words_from_doctor() -> Option<(Pid, String)> {
 }
 
 /// Enters the chroot, and then permanently sets the supplementary groups, the group and the user, in
-/// HAProxy's order. Descriptors 0 to 2 are open, as under systemd and in the official images.
+/// HAProxy's order. Opens /dev/null as standard input, so that descriptors 0 to 2 are open, as they are under
+/// systemd and in HAProxy's official images.
 fn enter(root: &str, uid: &str, gid: &str, doctor: Pid) -> io::Result<()> {
     let number = |text: &str| text.parse().map_err(io::Error::other);
     dup2_stdin(File::open("/dev/null")?)?;

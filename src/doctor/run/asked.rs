@@ -1,4 +1,5 @@
-//! `--run` for backends of `sni-check serve`: doctor sends serve the request of HAProxy's http-check.
+//! `--run` for backends that `sni-check serve` checks: doctor sends serve the request of HAProxy's
+//! http-check.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -129,7 +130,7 @@ fn ask(check: &ServeCheck, server: &Server, jail: &Jail) -> io::Result<Answered>
     })?;
     Ok(Answered {
         code,
-        // If only HAProxy understands a rule, the rule most likely accepts only a healthy answer.
+        // If sni-check doesn't understand a rule, the rule most likely accepts only a healthy answer.
         verdict: own_check::judge(check.backend, &answer, longest)
             .unwrap_or((code == 0).then_some(()).ok_or(Part::Header)),
         reason: field("X-Check-Reason").unwrap_or_default(),
@@ -143,7 +144,7 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<String> 
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// Returns the request of HAProxy's http-check, with only the headers that serve reads.
+/// Returns the request of HAProxy's http-check, but only with the headers that serve reads.
 fn request(check: &ServeCheck, server: &Server) -> String {
     let (address, port) = server.address();
     let options = check

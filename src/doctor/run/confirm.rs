@@ -9,7 +9,6 @@ use crate::doctor::finding::{Effect, Finding, LATE, SEEN};
 use crate::doctor::rules::difference::Pair;
 use crate::doctor::rules::names;
 use crate::doctor::rules::{self, dialogue};
-use crate::doctor::visit::path_options::is_ours;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
@@ -17,8 +16,8 @@ use crate::haproxy::config::place::Place;
 use crate::options::expect::Part;
 use crate::output::mark::Mark;
 
-/// Returns true if the check accepts this status. Returns `None` if the check also judges other parts of
-/// the response. The check may then be DOWN on purpose, while visitors get a page.
+/// Returns true if the check accepts this status. Returns `None` if the check also judges other parts of the
+/// response, because the operator may then want the check to be DOWN while visitors get a page.
 fn accepts(watch: &Watch, status: u16) -> Option<bool> {
     let Some((expectations, _)) = dialogue::expected(watch) else {
         return Some((200..400).contains(&status));
@@ -41,23 +40,29 @@ pub(crate) fn trap(
     }
 }
 
-/// Returns the contradiction if the check is UP.
+/// Returns the contradiction between a check that is UP and a visitor's request, if there is one.
 fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
     let is_served = matches!(visitor.root, Some(200..=399));
     let is_wanted = |status| dialogue::accepts(watch, status);
     let doubt = match visitor.status {
-        // The check expects this error from its page, and the server serves visitors of other pages.
+        // The check expects this error from its page, and the server serves visitors of `/`.
         Some(status @ 400..) if visitor.by_server && is_served && is_wanted(status) => return None,
         None if !visitor.connects => None,
         None | Some(502..=504) if reuses_session(visit, watch) => Some(Doubt::Session),
         None | Some(502..=504) => None,
-        // The server has the page for the check, but no page for the visitor.
-        Some(404) if gets_page(watch) && !is_served && !is_wanted(404) && has_host(watch) => {
+        // The server sends the page to the check, but a 404 to the visitor.
+        Some(404)
+            if gets_page(watch)
+                && visitor.is_usual
+                && !is_served
+                && !is_wanted(404)
+                && has_host(watch) =>
+        {
             Some(Doubt::Page)
         }
-        // A server may have its own reasons to answer visitors with these statuses.
+        // A working server may have a reason to answer this one visitor with such a status.
         Some(401 | 403 | 404 | 405 | 421 | 429) => return None,
-        // A check without a request expects no status at all.
+        // Only a check that sends a request can expect a status.
         Some(status @ 400..) if asks(watch) && accepts(watch, status) != Some(false) => {
             Some(Doubt::Expectation)
         }
@@ -65,13 +70,15 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         Some(_) => return None,
     };
     let is_guess = depends_on_host(watch, visitor) && !has_host(watch);
+    let doubt = doubt.or(is_guess.then_some(Doubt::Host));
+    let is_unusual = visitor.by_server && !visitor.is_usual;
     Some(Trap {
         effect: Effect::Up,
-        doubt: doubt.or(is_guess.then_some(Doubt::Host)),
+        doubt: doubt.or(is_unusual.then_some(Doubt::Page)),
     })
 }
 
-/// Returns the contradiction if the check isn't UP.
+/// Returns the contradiction between a check that isn't UP and a visitor's request, if there is one.
 fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Trap> {
     let asks = asks(watch);
     let accepted = visitor.status.filter(|_| asks);
@@ -84,14 +91,17 @@ fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Tr
         200..=399 if expires_soon(outcome) => Some(Doubt::Expectation),
         200..=399 if accepted == Some(true) || !judges_page => None,
         200..=399 => Some(Doubt::Expectation),
-        // Only the check's page is missing, because the server answers `/`.
+        // The server serves `/`, so only the check's page is missing.
         404 | 405 if matches!(visitor.root, Some(200..=399)) => None,
         // Visitors get a response, but the check fails before it gets one.
         401 | 403..=405 if !judges_page => None,
         _ => return None,
     };
-    let effect = Effect::Down;
-    Some(Trap { effect, doubt })
+    let is_unusual = judges_page && !visitor.is_usual;
+    Some(Trap {
+        effect: Effect::Down,
+        doubt: doubt.or(is_unusual.then_some(Doubt::Page)),
+    })
 }
 
 /// Returns true if a visitor with a different Host might get a different result.
@@ -101,14 +111,14 @@ fn depends_on_host(watch: &Watch, visitor: &Visitor) -> bool {
     visitor.connects && (visitor.by_server || visitor.status.is_none() || sends_host)
 }
 
-/// Returns true if the visitor's request failed, but proves nothing because its Host is only a guess. If the
-/// guess is the check's Host and this Host is wrong, the server refuses both requests.
+/// Returns true if the visitor's request failed, but proves nothing because doctor only guessed its Host. The
+/// guess may be the check's Host. If that Host is wrong, the server refuses both requests.
 pub(crate) fn proves_nothing(watch: &Watch, visitor: &Visitor) -> bool {
     !visitor.is_served() && depends_on_host(watch, visitor) && !knows_host(watch)
 }
 
-/// Returns true if HAProxy may resume the TLS session of its own check for visitors. Their connections then
-/// use the check's SNI. Before 3.2, HAProxy does this if traffic sends no SNI.
+/// Returns true if HAProxy may resume the TLS session of its own check for visitors. Visitors' connections
+/// then use the check's SNI. HAProxy before 3.2 does this if traffic sends no SNI.
 fn reuses_session(visit: &Visit, watch: &Watch) -> bool {
     let sni = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
     let has_none = match sni {
@@ -123,9 +133,9 @@ fn reuses_session(visit: &Visit, watch: &Watch) -> bool {
     has_none && is_own && can_resume && names::name_of_check(watch).is_some()
 }
 
-/// Returns true if doctor should look for the reason why a check failed. This is true if the check
-/// contradicts a visitor's request. It is also true if the check is DOWN with L7STS and its Host isn't its
-/// SNI name, because doctor's request may have failed with the same Host.
+/// Returns true if doctor should look for the reason why a check failed: the check contradicts a visitor's
+/// request, or it is DOWN with L7STS and its Host isn't its SNI name. In the second case, doctor's request
+/// may have failed only because it has the same wrong Host.
 pub(crate) fn is_to_explain(watch: &Watch, ran: &Ran) -> bool {
     let is_down = ran.trap.is_some_and(|trap| trap.effect == Effect::Down);
     let sni = names::name_of_check(watch);
@@ -136,7 +146,7 @@ pub(crate) fn is_to_explain(watch: &Watch, ran: &Ran) -> bool {
     !ran.outcome.is_up() && (is_down || is_refused)
 }
 
-/// Makes findings certain if the run shows what they predict, and removes findings that the run refutes. Adds
+/// Makes findings certain if the run shows what they predict. Removes findings that the run refutes. Adds
 /// findings about results that no finding predicts.
 pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     for ran in ran {
@@ -172,9 +182,9 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
                 return finding
                     .write("renew the server's certificate, or lower --min-cert-days");
             }
-            match own_fault(ran, visit, watch) {
+            match own_fault(ran, watch) {
                 Some(fault) => finding.write(format!("fix the check: {fault}")),
-                None if runs_other_program(visit, watch) => finding.write(
+                None if watch.runs_other_program => finding.write(
                     "find out what the program of external-check command checks, or write the path of sni-check \
                      there",
                 ),
@@ -186,31 +196,23 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     }
 }
 
-/// Returns true for an external check with a program other than sni-check. doctor can't know what such a
-/// program checks.
-fn runs_other_program(visit: &Visit, watch: &Watch) -> bool {
-    matches!(&watch.check, Check::External(check) if !is_ours(check, visit.jail))
-}
-
-/// Returns true if the check is DOWN because of `--min-cert-days`, which visitors don't notice.
+/// Returns true if the check is DOWN because of `--min-cert-days`. This option doesn't affect visitors.
 fn expires_soon(outcome: Outcome) -> bool {
     outcome.own_code() == Some(Code::CertificateExpiresSoon)
 }
 
-/// Returns why a check fails, if this reason has nothing to do with visitors' traffic: the check can't run,
-/// or a program other than sni-check reports a problem.
-fn own_fault<'a>(ran: &'a Ran, visit: &Visit, watch: &Watch) -> Option<&'a str> {
+/// Returns why a check fails, if the reason has nothing to do with visitors' traffic: the check can't run,
+/// the check ends without a verdict, or a program other than sni-check reports a problem.
+fn own_fault<'a>(ran: &'a Ran, watch: &Watch) -> Option<&'a str> {
     match ran.outcome {
         Outcome::Code(0) | Outcome::Served { .. } | Outcome::Own { .. } => None,
-        Outcome::Code(_) => {
-            (runs_other_program(visit, watch) && !ran.said.is_empty()).then_some(&ran.said)
-        }
+        Outcome::Code(_) => (watch.runs_other_program && !ran.said.is_empty()).then_some(&ran.said),
         _ => Some(&ran.meaning),
     }
 }
 
-/// Reports HAProxy's own check if it is UP although it took longer than `timeout check`. HAProxy 3.2 and
-/// later stop such a check when this limit is over.
+/// Reports HAProxy's own check if it is UP although it took longer than `timeout check`. Before 3.2, HAProxy
+/// often waits longer than this limit, but not always.
 fn in_time_by_chance(visit: &Visit, watch: &Watch, ran: &Ran) -> Option<Finding> {
     let is_own = matches!(ran.outcome, Outcome::Own { .. }) && ran.outcome.is_up();
     let limit = watch
@@ -233,14 +235,15 @@ fn in_time_by_chance(visit: &Visit, watch: &Watch, ran: &Ran) -> Option<Finding>
             .at(&limit.place)
             .about([watch.name()])
             .shows(
-                "L7OK or L7TOUT, if the response alone takes so long: before 3.2, HAProxy often waits longer than \
-                 timeout check; later versions don't",
+                "L7OK, or L7TOUT (DOWN) if the response itself takes that long; before 3.2, HAProxy often \
+                 waits longer than timeout check, but later versions don't",
             )
             .write(format!("timeout check {}s in the backend", LONGEST.as_secs())),
     )
 }
 
-/// Makes a finding certain if a trial with its fix was UP just now. Adds the finding if no rule found it.
+/// Uses a trial that made the check UP: makes the finding that the trial proves certain, or adds this finding
+/// if no rule made it.
 fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &Trial)) {
     let shows = match &ran.visitor {
         Some(visitor) => shows(ran.outcome, visitor),
@@ -275,7 +278,7 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
 
 /// Removes findings that this run refutes:
 /// - If HAProxy's own check is UP, no finding can be certain that this check is DOWN.
-/// - If the check is UP, the server doesn't choose HTTP/2, and it accepts the request.
+/// - If the check is UP, the server didn't choose HTTP/2, and it accepts the check's request.
 /// - If the server also serves a visitor, some differences do no harm: a Host that isn't the check's SNI
 ///   name, no Host if doctor knows the Host of visitors, different roots for check and traffic, and traffic
 ///   without SNI.
@@ -296,9 +299,9 @@ fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     });
 }
 
-/// Splits off this server from findings that it shares with other servers, if its check is UP but its
-/// visitors fail. The run saw this only for this server. If the findings stay equal, the report merges them
-/// again.
+/// If the server's check is UP but its visitors fail, gives the server its own copy of each finding that it
+/// shares with other servers. The run proved the fault only for this server, so only the copies may become
+/// certain. If a copy stays equal to its original, the report merges them again.
 fn separate(findings: &mut Vec<Finding>, visit: &Visit, watch: &Watch, ran: &Ran) {
     let name = watch.name();
     if ran.trap.is_none_or(|trap| trap.effect != Effect::Up) {
@@ -331,7 +334,8 @@ fn separate(findings: &mut Vec<Finding>, visit: &Visit, watch: &Watch, ran: &Ran
     findings.extend(own);
 }
 
-/// Returns true if it is certain that HAProxy shows the server DOWN, or if an agent takes it out of service.
+/// Returns true if a finding says that the server certainly is DOWN, or that an agent takes it out of
+/// service.
 fn is_down(findings: &[Finding], watch: &Watch) -> bool {
     let mut about = findings.iter().filter(|found| is_about(found, watch));
     about.any(|found| found.is_certainly_down() || found.id == "agent-down")
@@ -342,7 +346,7 @@ fn is_about(found: &Finding, watch: &Watch) -> bool {
     about.any(|about| *about == watch.name() || *about == watch.backend.name)
 }
 
-/// Returns true if a finding predicts this effect for the server's check, and this outcome.
+/// Returns true if a finding predicts both this effect and this outcome of the server's check.
 fn predicts(found: &Finding, watch: &Watch, effect: Effect, outcome: Outcome) -> bool {
     let is_same = found.effect == effect || found.effect == Effect::Either;
     let is_foretold = outcome.is_up() || outcome.is_foretold(found.foretold);
@@ -357,9 +361,9 @@ fn confirm_one(
     (ran, trap, visitor): (&Ran, Trap, &Visitor),
 ) -> Option<Finding> {
     let effect = trap.effect;
-    // The operator may have written the check's expectations to get this contradiction. And if check and
-    // visitors get the same status for this page, they don't fail because of how they connect. In both cases,
-    // only a finding about the expectations explains the contradiction.
+    // The operator may have intended this contradiction when writing the check's expectations. And if the
+    // check and visitors get the same status, a difference between their connections isn't the reason. In
+    // both cases, only a finding about the expectations explains the contradiction.
     let gets_the_same = visitor.status.is_some()
         && matches!(ran.outcome, Outcome::Own { code, .. } if code == visitor.status.map(u32::from));
     let is_wanted = matches!(trap.doubt, Some(Doubt::Expectation | Doubt::Drain));
@@ -367,7 +371,8 @@ fn confirm_one(
     // If visitors get HAProxy's own error page, the server hasn't seen their request.
     let is_about_request =
         |found: &Finding| matches!(found.id, "check-without-host" | "unused-rule");
-    // If the server accepts no connection from visitors, only the check's other port can explain that.
+    // If the server accepts no connection from visitors, only a finding about the check's different address
+    // or port can explain why the check is UP.
     let is_about_address = |found: &Finding| found.id == "check-other-port";
     let explains = |found: &Finding| match by_difference {
         _ if !visitor.connects => is_about_address(found),
@@ -376,8 +381,8 @@ fn confirm_one(
     };
     let is_predicted = |found: &Finding| match visitor.connects {
         true => predicts(found, watch, effect, ran.outcome),
-        // Without `--run`, this finding may be only a hint, because the other port may be a health service.
-        // So ignore its effect here.
+        // The rule may have made only a hint, because the check's port may belong to a health service. The
+        // run now proves the fault, so the effect that the rule predicted doesn't matter.
         false => is_about(found, watch),
     };
     let of_effect = |found: &&mut Finding| is_predicted(found) && explains(found);
@@ -388,7 +393,7 @@ fn confirm_one(
     }
     let shows = shows(ran.outcome, visitor);
     if predicted.iter().any(|found| found.mark == Mark::Problem) {
-        // The rule was certain of the fault, but not of its effect.
+        // A rule with two alternative fixes was certain of the fault, but not of its effect.
         predicted.retain(|found| found.mark == Mark::Problem && found.sides.is_some());
         predicted
             .into_iter()
@@ -413,15 +418,14 @@ fn confirm_one(
     Some(finding.shows(shows))
 }
 
-/// Reports a failed check if doctor doesn't know what visitors send, and if no finding explains the
-/// failure.
+/// Reports a failed check if no finding explains the failure and doctor doesn't know what visitors send.
 fn unknown_visitors(
     findings: &[Finding],
     visit: &Visit,
     (watch, ran): (&Watch, &Ran),
 ) -> Option<Finding> {
     let of_server = |code: Code| code.layer() > Layer::Connection;
-    // If the check's port is dead, visitors' port may still work.
+    // If nothing answers at the check's address and port, the server may still answer visitors at theirs.
     let is_elsewhere = !watch.connections.is_empty() && Pair::of(watch).is_none();
     let is_refused = ran
         .outcome
@@ -432,8 +436,8 @@ fn unknown_visitors(
     let is_guess = ran.visitor.is_none() && !knows_host(watch);
     let is_unknown = requests(watch, visit).is_empty() || has_own_sni || is_guess;
     let is_lost = watch.backend.visitors.lost.is_some();
-    let is_foreign = runs_other_program(visit, watch);
-    // The server also refuses doctor's own request or connection.
+    let is_foreign = watch.runs_other_program;
+    // The server also refuses the request or connection that doctor made as a visitor.
     let fails = |visitor: &Visitor| {
         !visitor.connects || (visitor.by_server && matches!(visitor.status, Some(400..)))
     };
@@ -457,11 +461,11 @@ fn unknown_visitors(
     )
 }
 
-/// Returns the server's state and what HAProxy shows about its check.
+/// Returns the server's state, and the status and code that HAProxy shows for its check.
 pub(crate) fn state(outcome: Outcome) -> String {
     let state = match (outcome.is_up(), outcome.status()) {
         (true, _) => "UP",
-        // `http-check disable-on-404`: the server keeps its visitors, and gets no new ones.
+        // With `http-check disable-on-404`, the server keeps its visitors, but gets no new visitors.
         (false, "L7OKC") => "NOLB",
         (false, _) => "DOWN",
     };

@@ -20,6 +20,7 @@ use crate::haproxy::config::backend_lines::{Rule, ServerLines};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::external::INTER;
+use crate::haproxy::config::route;
 
 /// The longest time for a check or a response. It's short, because an operator waits for the report.
 pub(crate) const LONGEST: Duration = Duration::from_secs(5);
@@ -27,8 +28,9 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 /// What a question asks about a server.
 enum About {
     Check,
-    /// What a visitor gets. The fields are the number and the description of the visitor's request.
-    Visitor(usize, String),
+    /// What a visitor gets. The fields are the number and the description of the visitor's request, and true
+    /// if visitors certainly reach the server with such a request.
+    Visitor(usize, String, bool),
     /// What a visitor of `/` gets, if the request with this number asks for a different page.
     Root(usize),
     /// A check that only connects to the address and port of visitors.
@@ -46,7 +48,7 @@ pub(crate) struct Observed {
 /// Asks HAProxy about these servers. Returns one answer for each server, in the same order.
 ///
 /// # Errors
-/// doctor can't ask HAProxy. The text says why.
+/// doctor can't ask HAProxy. The error says why.
 pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Observed>, String> {
     let mut questions = Vec::new();
     let (mut patience, mut global) = (Duration::from_secs(1), String::new());
@@ -67,8 +69,8 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             let lines = of_check(visit, watch, &lines);
             questions.push(Question::of_check((index, About::Check), lines, None));
         }
-        // In `mode tcp`, HAProxy passes a visitor's HTTP request through. A backend in `mode http` sends the
-        // server the same request.
+        // doctor sends an HTTP request as a visitor, so the question needs `mode http`. In `mode tcp`,
+        // HAProxy would pass the same request to the server.
         lines.is_http = true;
         let requests = requests(watch, visit);
         if requests.is_empty() && only_visitors_connect(watch) {
@@ -79,18 +81,25 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             .into_iter()
             .enumerate()
             .flat_map(|(number, request)| {
-                let root = (request.uri != "/").then(|| Request {
+                let routes = &watch.backend.visitors.routes;
+                let has_root = route::page(routes, request.host(), "/").uri == "/";
+                let root = (request.uri != "/" && has_root).then(|| Request {
                     uri: "/".to_owned(),
                     ..request.clone()
                 });
                 let root = root.map(|root| (About::Root(number), root));
-                let visitor = (About::Visitor(number, text_of(&request)), request);
-                iter::once(visitor).chain(root)
+                let text = text_of(&request);
+                let about = About::Visitor(number, text, is_usual(watch, &request));
+                iter::once((about, request)).chain(root)
             });
         questions.extend(asked.map(|(about, request)| Question {
             about: (index, about),
             lines: of_visitors(&lines, watch, watch.backend.settings.http),
-            fallback: of_visitors(&lines, watch, false),
+            // Without its rules, HAProxy wouldn't change the Host as it does for visitors.
+            fallback: match needs_rules(watch) {
+                true => String::new(),
+                false => of_visitors(&lines, watch, false),
+            },
             is_checked: false,
             visit: Some(request),
         }));
@@ -110,7 +119,8 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         ) else {
             continue;
         };
-        // In `mode tcp`, HAProxy sends no error page if the server doesn't answer. It closes the connection.
+        // In `mode tcp`, the real HAProxy only closes the connection if the server doesn't answer. So an
+        // error page of the HAProxy that doctor asks isn't a response.
         let is_http = watch.backend.settings.http;
         let visited = answered
             .visitor
@@ -123,6 +133,7 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
                 let visitor = Visitor {
                     request: format!("connection to {}", watch.traffic.endpoint),
                     connects: false,
+                    is_usual: true,
                     status: None,
                     root: None,
                     by_server: false,
@@ -131,10 +142,11 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
                 visitors.insert(0, visitor);
             }
             (About::Connection, _) => {}
-            (About::Visitor(number, request), _) => {
+            (About::Visitor(number, request, is_usual), _) => {
                 let visitor = Visitor {
                     request,
                     connects: true,
+                    is_usual,
                     status,
                     root: None,
                     by_server: visited.is_some_and(|visited| visited.by_server),
@@ -156,11 +168,11 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     Ok(observed)
 }
 
-/// Sends each server a visitor whose connection may resume the TLS session of HAProxy's own check. Returns
-/// the status that each visitor gets, or `None` if the server doesn't serve the visitor.
+/// Sends a visitor's request to each server, on a connection that may resume the TLS session of HAProxy's own
+/// check. Returns the status that each visitor gets, or `None` if the server doesn't serve the visitor.
 pub(crate) fn visit_after_check(visit: &Visit, watches: &[&Watch]) -> Vec<Option<u16>> {
     let mut statuses = vec![None; watches.len()];
-    // Each thread of HAProxy has its own sessions.
+    // Each thread of HAProxy has its own TLS sessions. So the check and the visitor must use the same thread.
     let mut global = "    nbthread 1\n".to_owned();
     let lines = watches.iter().map(|watch| by_hand::lines(visit, watch));
     let lines: Vec<ServerLines> = lines.collect();
@@ -183,8 +195,8 @@ pub(crate) fn visit_after_check(visit: &Visit, watches: &[&Watch]) -> Vec<Option
     statuses
 }
 
-/// Returns true if HAProxy checks the server itself. It also does so if the check should ask serve, but has
-/// no address of serve.
+/// Returns true if HAProxy's own check connects to the server. This is also the case if the check should ask
+/// `sni-check serve`, but haproxy.cfg doesn't contain the address of serve.
 pub(crate) fn is_own(watch: &Watch) -> bool {
     match &watch.check {
         Check::Own(_) => true,
@@ -223,16 +235,17 @@ fn with_sessions(lines: &ServerLines) -> String {
 fn checked(lines: &ServerLines, rules: Vec<&Rule>, word: &str) -> String {
     let words = lines.words.iter();
     let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
-    // `inter` limits the check. An `inter` in the server's words comes later and replaces this one.
+    // Without `timeout check`, `inter` limits the check. If the server's words contain `inter`, HAProxy uses
+    // that value, because it comes later.
     let inter = format!("{}us", INTER.as_micros());
     let before = [(word, ""), ("check", ""), ("inter", inter.as_str())];
     lines.backend(rules.into_iter(), before.into_iter().chain(words))
 }
 
-/// Returns a longer `timeout check`, if HAProxy before 3.2 may wait longer than the configured time. Such a
-/// HAProxy looks at `timeout check` only when the time limit of the connection is over. It looks earlier if
-/// the connection succeeds at once, as it sometimes does on loopback. The same check would then be UP or DOWN
-/// by chance.
+/// Returns a longer `timeout check` for HAProxy before 3.2, if `timeout check` is shorter than the time limit
+/// for connecting. This HAProxy looks at `timeout check` only after the limit for connecting. It looks
+/// earlier if the connection succeeds at once, as it sometimes does on loopback. With the configured time,
+/// the same check would therefore be UP or DOWN by chance.
 fn waits(visit: &Visit, watch: &Watch) -> Option<Rule> {
     let set = &watch.describes.settings;
     let check = set.timeout_check.as_ref()?;
@@ -248,8 +261,8 @@ fn waits(visit: &Visit, watch: &Watch) -> Option<Rule> {
     })
 }
 
-/// Returns the text of a backend for a visitor's request, without the check. `with_rules` keeps the rules
-/// that change requests.
+/// Returns the text of a backend for a visitor's request, without the check. The text contains the rules that
+/// change requests only if `with_rules` is true.
 fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     let sni = watch.traffic.tls.as_ref().and_then(|tls| match &tls.sni {
         Sni::Name(name) => Some(format!("str({name})")),
@@ -279,8 +292,13 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     format!("    retries 0\n{}", lines.backend(rules, words))
 }
 
-/// Returns true if visitors connect to a known address and port, and the check connects to a different one or
-/// doctor doesn't know where the check connects.
+/// Returns true if only the backend's rules can give the visitor's request the right Host.
+fn needs_rules(watch: &Watch) -> bool {
+    watch.backend.settings.host.is_computed() && watch.backend.knows_arriving_host()
+}
+
+/// Returns true if doctor knows where visitors connect, but knows no connection of the check to the same
+/// address and port.
 fn only_visitors_connect(watch: &Watch) -> bool {
     let backend = watch.backend;
     let is_stream = match &watch.traffic.endpoint {
@@ -301,7 +319,8 @@ fn of_connection(lines: &ServerLines) -> String {
         "socks4" => Some(vec![("socks4", value.as_str()), ("check-via-socks4", "")]),
         _ => None,
     });
-    // `timeout connect` ends the check only if `timeout check` is set. `inter` is longer than doctor waits.
+    // HAProxy applies `timeout connect` to a check only if `timeout check` is set. `inter` is longer than
+    // doctor waits, so it has no effect.
     let inter = format!("{}s", 2 * LONGEST.as_secs());
     let check = [("check", ""), ("inter", inter.as_str())];
     let limit = "    timeout check 1s\n";
@@ -312,12 +331,15 @@ fn of_connection(lines: &ServerLines) -> String {
         )
 }
 
-/// Returns the requests that visitors may send, the most likely first. They ask for the page of the check, or
-/// for `/`. Returns no request if visitors don't speak HTTP to the server, if doctor can't know what they
-/// send or which port they use, or if the check's method may change something on the server.
+/// Returns the requests that visitors may send, the most likely first. These requests ask for the page of the
+/// check, or for `/`. Returns no request in these cases:
+///
+/// - No visitor reaches the backend, or visitors don't speak HTTP to the server.
+/// - doctor can't know which SNI visitors' connections send, or which port they use.
+/// - The check's method may change something on the server.
 pub(crate) fn requests(watch: &Watch, visit: &Visit) -> Vec<Request> {
     let is_known = names::is_known(visit, watch) && watch.backend.visitors.lost.is_none();
-    // Without a port, HAProxy uses the port of the visitor's connection.
+    // If the server line has no port, HAProxy uses the port of the visitor's connection.
     let has_port = !matches!(watch.server.endpoint, Endpoint::Tcp(_, 0));
     let (method, uri) = page(watch);
     let is_harmless = ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
@@ -328,10 +350,9 @@ pub(crate) fn requests(watch: &Watch, visit: &Visit) -> Vec<Request> {
     if hosts.is_empty() {
         hosts.extend(any_host(watch));
     }
-    // Browsers send no fragment, and their path begins with a slash. They never ask for `*`.
-    let uri = uri.split('#').next().unwrap_or_default();
-    let uri = if uri.starts_with('/') { uri } else { "/" };
+    let routes = &watch.backend.visitors.routes;
     let request = |host: String| {
+        let uri = route::page(routes, &host, &uri).uri;
         // Some servers refuse requests without the fields that every browser sends.
         let headers = [
             ("Host", host.as_str()),
@@ -349,8 +370,8 @@ pub(crate) fn requests(watch: &Watch, visit: &Visit) -> Vec<Request> {
     hosts.into_iter().map(request).collect()
 }
 
-/// Returns the Host of a visitor if the configuration names no site: the server's address, or `localhost` for
-/// a Unix socket. Returns `None` if the server or HAProxy may need the right Host.
+/// Returns a Host for visitors' requests if the configuration names no site: the server's address, or
+/// `localhost` for a unix socket. Returns `None` if the server or HAProxy may need the right Host.
 fn any_host(watch: &Watch) -> Option<String> {
     let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
     // `hosts` found no name, so only HAProxy can evaluate the Host of the check.
@@ -388,9 +409,10 @@ pub(crate) fn gets_page(watch: &Watch) -> bool {
     asks(watch) && ["GET", "HEAD"].contains(&page(watch).0.as_str())
 }
 
-/// Returns the method and the page of the check, or GET and `/` if doctor doesn't know them.
+/// Returns the method and the page of the check, or GET and `/` if doctor doesn't know them. Browsers send no
+/// fragment, and their path begins with a slash. They never ask for `*`.
 fn page(watch: &Watch) -> (String, String) {
-    match (&watch.check, &watch.own) {
+    let (method, uri) = match (&watch.check, &watch.own) {
         (Check::Own(own), _) if own.protocol.sends_request() => {
             let (method, uri) = own_check::request(watch.describes);
             (method, uri.unwrap_or_else(|| "/".to_owned()))
@@ -402,10 +424,19 @@ fn page(watch: &Watch) -> (String, String) {
             (request.method.to_string(), uri.to_owned())
         }
         _ => ("GET".to_owned(), "/".to_owned()),
-    }
+    };
+    let uri = uri.split('#').next().unwrap_or_default();
+    let uri = if uri.starts_with('/') { uri } else { "/" };
+    (method, uri.to_owned())
 }
 
-/// Returns the Hosts that visitors may send, the most likely first:
+/// Returns true if visitors certainly reach the server with this request for the page of the check.
+fn is_usual(watch: &Watch, request: &Request) -> bool {
+    let (_, uri) = page(watch);
+    route::page(&watch.backend.visitors.routes, request.host(), &uri).is_wanted
+}
+
+/// Returns the Host headers that visitors may send, the most likely first:
 ///
 /// - one of the names that the frontends route to this backend, if they route only some names here,
 /// - otherwise the Host that a rule gives to every request, unless traffic's SNI comes from visitors' TLS,
@@ -438,7 +469,8 @@ fn hosts(watch: &Watch) -> Vec<String> {
         return vec![name.unwrap_or(first).clone()];
     }
     let is_of_tls = traffic.is_some_and(Sni::is_of_visitors_tls);
-    if let Some(given) = watch.backend.given_host().filter(|_| !is_of_tls) {
+    let given = watch.backend.given_host().or(visitors.host.as_ref());
+    if let Some(given) = given.filter(|_| !is_of_tls) {
         return vec![given.value.clone()];
     }
     let Some(fixed) = of_traffic.filter(|name| names::is_site(name)) else {
@@ -457,11 +489,11 @@ fn hosts(watch: &Watch) -> Vec<String> {
     }
 }
 
-/// Returns true if the configuration, apart from the check's lines, says which Host visitors send.
+/// Returns true if lines other than the check's lines say which Host visitors send.
 pub(crate) fn knows_host(watch: &Watch) -> bool {
     let backend = watch.backend;
-    let is_named = backend.only_host().is_some() || !backend.visitors.names.is_empty();
-    is_named || names::name_of_traffic(watch).is_some_and(names::is_site)
+    let is_named = backend.only_host().is_some() || backend.knows_arriving_host();
+    (is_named && !backend.hides_host()) || names::name_of_traffic(watch).is_some_and(names::is_site)
 }
 
 /// Returns true if the configuration says which Host visitors send, or if a check of the same address and
@@ -469,7 +501,8 @@ pub(crate) fn knows_host(watch: &Watch) -> bool {
 pub(crate) fn has_host(watch: &Watch) -> bool {
     let hosts = hosts(watch);
     let is_of_check = || hosts.iter().any(|host| names::is_site(host));
-    knows_host(watch) || (Pair::of(watch).is_some() && is_of_check())
+    let is_kept = !watch.backend.hides_host();
+    knows_host(watch) || (is_kept && Pair::of(watch).is_some() && is_of_check())
 }
 
 /// Returns the Host of the check's request, without its port. Browsers send no port with HTTPS.

@@ -22,13 +22,13 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// Returns true if a check ran, or if `limits` has more than the sentence that every run has.
+    /// Returns true if a check ran, or if `limits` contains more than the one sentence that every run adds.
     pub(crate) fn has_news(&self) -> bool {
         !self.checks.is_empty() || self.limits.len() > 1
     }
 
-    /// Returns the checks that fail. A check that only keeps new visitors away (NOLB) isn't a failure,
-    /// because its lines ask for that.
+    /// Returns the checks that fail. A check that only keeps new visitors away (NOLB) doesn't count, because
+    /// the configuration asks for this.
     pub(crate) fn failed(&self) -> impl Iterator<Item = &Ran> {
         self.checks.iter().filter(|ran| ran.outcome.is_down())
     }
@@ -37,19 +37,22 @@ impl Runs {
 /// A visitor's request to a server through HAProxy, and its result.
 #[derive(Clone, Debug)]
 pub(crate) struct Visitor {
-    /// The method, the path and the Host. If the server accepts no connection, `connection to` and the
-    /// address.
+    /// The method, the path and the Host. If the server accepts no connection, this is `connection to` and
+    /// the address.
     pub request: String,
     /// False if the server accepts no connection, whatever visitors send.
     pub connects: bool,
+    /// True if visitors certainly reach the server with such a request. False if doctor made up the path, or
+    /// if a frontend sends only some requests to the backend.
+    pub is_usual: bool,
     /// The status of the response. `None` if there was no response.
     pub status: Option<u16>,
     /// The status for `/`, if the request is for a different page.
     pub root: Option<u16>,
-    /// True if the server sent the response, and not HAProxy.
+    /// True if the server sent the response. False if HAProxy sent it, or if there was no response.
     pub by_server: bool,
-    /// The status of the response while HAProxy resumes the TLS session of its check for visitors, if the
-    /// server then serves them.
+    /// The status that a visitor gets while HAProxy resumes the TLS session of its check for visitors. `None`
+    /// if doctor didn't test this, or if the server doesn't serve the visitor then.
     pub resumed: Option<u16>,
 }
 
@@ -67,13 +70,14 @@ pub(crate) struct Trap {
 pub(crate) enum Doubt {
     /// The check has its own expectations, so the contradiction may be intended.
     Expectation,
-    /// The configuration doesn't say which Host visitors send.
+    /// The configuration doesn't say which Host visitors send, or a rule changes this Host for some visitors.
     Host,
     /// HAProxy may resume the check's TLS session for visitors. Their connections then use the check's SNI.
     Session,
-    /// A line of the check keeps new visitors away from the server on purpose.
+    /// A line of the check is meant to keep new visitors away from the server.
     Drain,
-    /// The visitor asked only for the check's page and for `/`, but the server may have other pages.
+    /// Visitors may send other requests: doctor asked only for the check's page and for `/`, or made up a
+    /// path.
     Page,
 }
 
@@ -84,12 +88,12 @@ impl Doubt {
             Doubt::Expectation => {
                 "this may be intended, because the check has its own expectations"
             }
-            Doubt::Host => "the configuration doesn't say which Host visitors send",
+            Doubt::Host => "the configuration doesn't say which Host reaches the server",
             Doubt::Session => {
                 "before HAProxy 3.2, visitors may be served while HAProxy resumes the TLS session of its check, with \
                  the check's SNI"
             }
-            Doubt::Page => "other pages of the server may still work for visitors",
+            Doubt::Page => "other requests of visitors may still work",
             Doubt::Drain => {
                 "this may be intended, because of http-check disable-on-404 or ok-status"
             }
@@ -97,15 +101,15 @@ impl Doubt {
     }
 }
 
-/// A change of HAProxy's own check, and what it would prove.
+/// A change to HAProxy's own check, and the finding that a success with this change would prove.
 #[derive(Clone, Debug)]
 pub(crate) struct Trial {
-    /// The ids of the findings that the change would prove. If doctor has no such finding, it adds a finding
+    /// The ids of the findings that a success would prove. If doctor has no such finding, it adds a finding
     /// with the first id.
     pub ids: &'static [&'static str],
     pub what: String,
     pub write: String,
-    /// The request that the check should send.
+    /// The request that the check should send. `None` if the change isn't about the request.
     pub request: Option<Request>,
 }
 
@@ -138,15 +142,15 @@ impl Visitor {
     }
 }
 
-/// The result of the check that decides about a server.
+/// A server, and the result of the check that decides its state.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub backend: String,
     pub server: String,
     pub outcome: Outcome,
     pub meaning: String,
-    /// What the check said: its DOWN line or else its last line, serve's reason, or HAProxy's explanation of
-    /// its own check. May be empty.
+    /// What the check said. For an external check, this is its DOWN line, or else its last line. For serve,
+    /// this is the reason. For HAProxy's own check, this is HAProxy's explanation. May be empty.
     pub said: String,
     /// The command that finds out why the check failed.
     pub diagnose: Option<String>,
@@ -214,7 +218,7 @@ pub(crate) enum Outcome {
     ServeLate,
     /// Nothing answers at the address of `sni-check serve`.
     NoServe {
-        /// HAProxy shows different statuses for a unix socket and for a port.
+        /// True if the address is a unix socket, for which HAProxy shows a different status.
         unix: bool,
     },
     /// Another program answers at the address of `sni-check serve`.
@@ -287,19 +291,19 @@ impl Outcome {
         )
     }
 
-    /// Returns true if the check takes the server DOWN. A check that only keeps new visitors away (NOLB) isn't
-    /// DOWN.
+    /// Returns true if the check takes the server DOWN. A check that only keeps new visitors away (NOLB)
+    /// isn't DOWN.
     pub(crate) fn is_down(self) -> bool {
         !self.is_up() && !self.is_drain()
     }
 
-    /// Returns true if the server keeps its visitors, and gets no new visitors (NOLB).
+    /// Returns true if the server keeps its visitors, but gets no new visitors (NOLB).
     pub(crate) fn is_drain(self) -> bool {
         !self.is_up() && self.status() == "L7OKC"
     }
 
-    /// Returns true if `foretold` contains this outcome of a check that is DOWN, or is empty.
-    /// `Finding::foretold` describes the texts in this list.
+    /// Returns true if `foretold` is empty, or contains a text for this outcome of a check that is DOWN.
+    /// `Finding::foretold` describes these texts.
     pub(crate) fn is_foretold(self, foretold: &[&str]) -> bool {
         let status = self.status();
         let own_code = match self {
@@ -339,8 +343,8 @@ impl Outcome {
         self == Outcome::Killed || failed.is_some_and(at_server)
     }
 
-    /// Returns the code of sni-check for this outcome. If another program made the check, its code may mean
-    /// something else.
+    /// Returns the code of sni-check for this outcome. For HAProxy's own check, this is the code closest to
+    /// HAProxy's status. If another program made the check, its code may have a different meaning.
     pub(crate) fn own_code(self) -> Option<Code> {
         match self {
             Outcome::Code(code) | Outcome::Served { code, .. } => Code::from_number(code),

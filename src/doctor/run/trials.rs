@@ -1,5 +1,5 @@
-//! Changes HAProxy's own check, and lets HAProxy try each change. The change that makes the check UP shows
-//! why the check fails although the server serves visitors.
+//! Changes HAProxy's own check in several ways, and lets HAProxy try each change. A change that makes the
+//! check UP shows why the check fails although the server serves visitors.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use crate::doctor::finding::{LATE, METHOD, REFUSED_REQUEST};
 use crate::doctor::rules::names::{bare, name_of_check};
 use crate::doctor::visit::{Visit, Watch, own_check};
 
-/// Returns, for each server, the first change that makes its check UP, or `None` if no change does. `failed`
-/// lists the servers for which HAProxy's own check failed.
+/// Explains why HAProxy's own check failed for these servers. Returns one value for each server: the first
+/// change that makes its check UP, or `None` if no change does.
 pub(crate) fn explain(visit: &Visit, failed: &[(&Watch, Outcome)]) -> Vec<Option<Trial>> {
     let mut explained: Vec<Option<Trial>> = failed.iter().map(|_| None).collect();
     let (mut questions, mut patience) = (Vec::new(), Duration::ZERO);
@@ -47,7 +47,7 @@ pub(crate) fn explain(visit: &Visit, failed: &[(&Watch, Outcome)]) -> Vec<Option
     explained
 }
 
-/// A change, and the backend and server with this change.
+/// A change, and a copy of the backend and of the server with this change.
 type Changed = (Trial, Backend, Server);
 
 /// Returns the changes to try, the most likely first.
@@ -56,8 +56,8 @@ fn trials(visit: &Visit, watch: &Watch, outcome: Outcome) -> Vec<Changed> {
     let rules = &watch.describes.settings.rules;
     let asks = matches!(&watch.check, Check::Own(own) if own.protocol.sends_request());
     let is_judged = ["L7STS", "L7RSP", "L7TOUT"].contains(&outcome.status());
-    // If the check sends several requests, or a request that HAProxy evaluates, doctor can't write the right
-    // line.
+    // doctor can't write the right line for a check that sends several requests, or for a request that only
+    // HAProxy can evaluate.
     let is_plain = rules.http.all("send").count() < 2 && !rules.sent().is_evaluated;
     if asks && is_judged && is_plain {
         for trial in of_request(watch, &observe::requests(watch, visit)) {
@@ -117,8 +117,8 @@ fn late(watch: &Watch, outcome: Outcome) -> Option<Changed> {
     Some((trial, backend, server))
 }
 
-/// Returns the requests to try. Most of them change one part of the check's request, such as the method or a
-/// field. The last request combines several of these changes.
+/// Returns the requests to try. Most of these requests change one part of the check's request, such as the
+/// method or a field. The last request combines several of these changes.
 fn of_request(watch: &Watch, visitors: &[Request]) -> Vec<Trial> {
     let sent = watch.describes.settings.rules.sent();
     let mut trials = Vec::new();
@@ -198,7 +198,7 @@ fn of_request(watch: &Watch, visitors: &[Request]) -> Vec<Trial> {
     trials
 }
 
-/// Returns the names to try as the check's Host, except the Host that it sends now.
+/// Returns the names to try as the check's Host, except the Host that the check sends now.
 fn hosts(watch: &Watch, visitors: &[Request]) -> Vec<String> {
     let sent = visitors
         .iter()

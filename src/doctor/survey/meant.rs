@@ -1,7 +1,7 @@
 //! Handles checks that sni-check can't make as they are written in haproxy.cfg. Examples are a name such as
 //! `str(www.example.com)`, a path without its first slash, options without a name, a connection without TLS,
-//! and a check without a request. This module finds the check that the operator most likely meant, or the part of
-//! the check that sni-check can make.
+//! and a check without a request. This module finds the check that the operator most likely meant, or the
+//! part of the check that sni-check can make.
 
 use std::net::IpAddr;
 
@@ -34,9 +34,9 @@ const LITERAL: [&str; 2] = ["check-sni-literal", "check-request"];
 /// The ids of findings about options that sni-check refuses.
 const OPTIONS: [&str; 2] = ["no-sni-name", "options"];
 
-/// Returns the check that the operator meant, if sni-check can't make the written check. `call` has the
-/// options of the written check, or the reason why sni-check can't make it. `restored` is the server with the
-/// request that its backend has replaced.
+/// Returns the check that the operator most likely meant, if sni-check can't make the written check. `call`
+/// contains the options of the written check, or the reason why sni-check can't make it. `restored` is the
+/// server with the request of `defaults` that the backend's http-check lines have replaced.
 pub(crate) fn of(
     visit: &Visit,
     watch: &Watch,
@@ -92,7 +92,7 @@ pub(crate) fn of(
 }
 
 /// Returns why sni-check can't make HAProxy's own check: the check sends no request, or connects without TLS.
-/// `repaired` is another mistake.
+/// `repaired` describes a further mistake in the check, if there is one.
 fn of_connection(watch: &Watch, repaired: Option<&str>) -> String {
     let tls = suggest::without_tls(watch);
     match (own_check::waits_without_request(watch), repaired) {
@@ -114,8 +114,8 @@ fn refusal(options: &Options) -> Option<anyhow::Error> {
     Plan::new(options, None, None, Output::default()).err()
 }
 
-/// Reduces HAProxy's own check, which sni-check can't make, to its TLS handshake. HAProxy itself tries the
-/// whole check. Returns `None` if sni-check refuses even these options.
+/// Reduces HAProxy's own check to its TLS handshake, because sni-check can't make the whole check. Returns
+/// `None` if sni-check can't make even this handshake.
 fn of_handshake(written: Options, refusal: &anyhow::Error) -> Option<Meant> {
     let mut options = written;
     options.retain(|row| !row.is_about_http() && !["--alpn", "--verify-host"].contains(&row.name));
@@ -152,8 +152,8 @@ const ADDRESS: &str = "An IP address can't be an SNI name (RFC 6066).";
 const NO_BODY: &str = "A response to HEAD has no body, so a check that expects text in the body always fails. \
                        It needs the method GET.";
 
-/// Corrects the names, the path and the method. Replaces an SNI name that is missing or an IP address.
-/// Returns what was wrong with the path or the method, or that the SNI name was an IP address.
+/// Corrects the names, the path and the method. Replaces an SNI name that is an IP address, and adds one if
+/// it's missing. Returns what was wrong with the path or the method, or that the SNI name was an IP address.
 fn repair(visit: &Visit, watch: &Watch, options: &mut Options) -> Option<&'static str> {
     let names = options.sni.iter_mut().chain(&mut options.target);
     for name in names.chain(&mut options.verify_host) {

@@ -9,11 +9,11 @@ use crate::options::Options;
 /// A step of a check with several `connect` rules.
 #[derive(Clone)]
 pub(crate) struct Step {
-    /// The options with which sni-check makes this step by hand, or why it can't make the step.
+    /// The options for making this step with sni-check by hand, or why sni-check can't make the step.
     pub call: Result<Box<Options>, String>,
-    /// The changes that the file itself suggests for this step.
+    /// The changes that haproxy.cfg itself suggests for this step.
     pub suggestions: Vec<Suggestion>,
-    /// Why this step should connect where visitors connect. `None` if it already does.
+    /// Why this step should connect where visitors connect. `None` if the step already does so.
     pub elsewhere: Option<String>,
     /// This step without `addr` and `port`, which then connects where visitors connect. `None` if the step
     /// has neither of these words.

@@ -1,5 +1,6 @@
-//! Changes that haproxy.cfg itself suggests. Examples are the correct form of a badly written name, a file
-//! that another server uses, and the removal of a word that limits connections. diagnose tries these changes.
+//! Finds changes that haproxy.cfg itself suggests. Examples are the correct form of a badly written name, a
+//! file that another server uses, and the removal of a word that limits connections. diagnose tries these
+//! changes.
 
 mod address;
 mod encryption;
@@ -19,7 +20,7 @@ use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::crt_store::ClientCertificate;
 use crate::haproxy::config::http_check::Request;
 
-/// A word with its new value. `None` removes the word. The value is empty if the word has no value. The word
+/// A word and its new value. `None` removes the word. An empty value sets a word that has no value. The word
 /// [`ADDRESS`] stands for the address of the server line.
 pub(crate) type Edit = (&'static str, Option<String>);
 
@@ -41,7 +42,7 @@ pub(crate) struct Suggestion {
     /// True if diagnose tries the change with sni-check first. HAProxy then tries it only if sni-check can't
     /// check the server.
     pub is_known: bool,
-    /// True if the request of HAProxy's own check needs HTTP/1.1 and a Host header.
+    /// True if the change adds HTTP/1.1 and a Host header to the request of HAProxy's own check.
     pub is_http11: bool,
     /// The new request of HAProxy's own check, if the change replaces the request.
     pub request: Option<Request>,
@@ -158,7 +159,8 @@ fn name(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     Some(suggestion)
 }
 
-/// Suggests the expression that the operator meant, if HAProxy refuses the `sni` of the server line.
+/// Suggests the expression that the operator most likely meant, if HAProxy refuses the `sni` of the server
+/// line.
 fn expression(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     let written = &watch.server.settings.get("sni")?.value;
     let expression = meant_sni(visit, watch.server)?;
@@ -205,8 +207,8 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests the request of `defaults`, if later lines have replaced it. Words of the later lines have
-/// priority.
+/// Suggests the request of `defaults`, if later lines have replaced it. Where both set a word, the suggestion
+/// keeps the word of the later lines.
 fn request(watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
@@ -404,7 +406,7 @@ fn verified_name(watch: &Watch, other: &Watch) -> Option<KnownValue> {
 fn of_requests(watch: &Watch) -> Vec<KnownValue> {
     let settings = &watch.backend.settings;
     let own = is_name(&watch.server.name).then_some((&watch.server.name, "the server's name"));
-    let given = settings.host.iter().map(|at| &at.value);
+    let given = settings.host.fixed().into_iter().map(|at| &at.value);
     let mentions = watch.backend.visitors.mentions.iter();
     let names = given.chain(hosts(watch)).chain(mentions);
     let names = names.filter(|name| is_name(name));
@@ -512,8 +514,8 @@ fn limits(watch: &Watch) -> Vec<Suggestion> {
     in_rule.chain(on_line).chain(proxy).collect()
 }
 
-/// Suggests `proto h2` if the server line has `ssl` and no word about the HTTP version. The server may speak
-/// only HTTP/2, but ignore ALPN.
+/// Suggests `proto h2` if the server line has `ssl` and no word about the HTTP version, because the server
+/// may speak only HTTP/2 and ignore ALPN.
 fn http2(watch: &Watch) -> Option<Suggestion> {
     let settings = &watch.server.settings;
     let is_set = ["alpn", "check-alpn", "proto", "check-proto"].map(|word| settings.has(word));
@@ -525,8 +527,8 @@ fn http2(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests words on the server line for each line of the `global` section that limits the connections to all
-/// servers. Skips words that the server line already has.
+/// Suggests words for the server line that override lines of the `global` section about the connections to
+/// all servers. Skips words that the server line already has.
 fn global_limits(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
     let mut found = Vec::new();
     for line in &visit.config.global.for_servers {
@@ -553,12 +555,13 @@ fn global_limits(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
     found
 }
 
-/// The suites of TLS 1.3 that OpenSSL offers by default.
+/// The cipher suites for TLS 1.3 that OpenSSL offers by default.
 const SUITES: &str = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
-/// The groups that most servers accept.
+/// The curves for key exchange that most servers accept.
 const CURVES: &str = "X25519:P-256:P-384:P-521";
 
-/// Returns the words, with their values, that remove a limit on the TLS versions.
+/// Returns the words of a server line, with their values, that lift the limits of these options on TLS
+/// versions.
 fn versions(options: &[&str]) -> Vec<(&'static str, &'static str)> {
     let has = |wanted: &[&str]| wanted.iter().any(|word| options.contains(word));
     let max = has(&[

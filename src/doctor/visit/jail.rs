@@ -17,7 +17,7 @@ use crate::plan::walk::{self, Bounds, Reached, walk};
 pub(crate) enum Obstacle {
     /// The file, or a folder above it, doesn't exist.
     Missing,
-    /// HAProxy's user may not use this file, or this folder above it.
+    /// HAProxy's user doesn't have the right to use this file, or to enter this folder above it.
     Forbidden(PathBuf),
     /// doctor's own user may not look at this path, so doctor doesn't know if HAProxy's user can use it.
     Hidden(PathBuf),
@@ -38,7 +38,7 @@ impl From<walk::Obstacle> for Obstacle {
 /// HAProxy's chroot and user.
 #[derive(Clone, Debug)]
 pub(crate) struct Jail {
-    /// Where the host's files are: `/`, or the folder of `--root`.
+    /// The folder with the host's files: `/`, or the folder of `--root`.
     pub base: PathBuf,
     /// The host's path of the chroot. `base` if HAProxy has no chroot.
     pub root: PathBuf,
@@ -59,7 +59,7 @@ pub(crate) enum Need {
 }
 
 impl Jail {
-    /// Returns the chroot and the user of `global`, and the lines that doctor doesn't understand.
+    /// Returns the chroot and the user that `global` sets, and the lines that doctor doesn't understand.
     pub(crate) fn new(global: &Global, base: &Path) -> (Jail, Vec<(Place, String)>) {
         let (user, unclear) = User::new(global, base);
         let chroot = global.chroot.as_ref();
@@ -79,7 +79,7 @@ impl Jail {
         (jail, unclear)
     }
 
-    /// Returns the path inside the chroot, if `path` is the host's path of a file in the chroot.
+    /// If `path` is the host's path of a file in the chroot, returns the path of this file inside the chroot.
     pub(crate) fn inside(&self, path: &str) -> Option<String> {
         let inside = Path::new(path).strip_prefix(&self.root).ok()?;
         let is_there = self.is_chroot() && self.base.join(path.trim_start_matches('/')).is_file();
@@ -92,7 +92,7 @@ impl Jail {
     }
 
     /// Returns the host's path of a path in the chroot. A relative path begins at the root of the chroot,
-    /// because this is HAProxy's working folder there.
+    /// because HAProxy's working folder is there.
     pub(crate) fn outside(&self, path: &str) -> String {
         let path = self.root.join(path.trim_start_matches('/'));
         path.display().to_string()
@@ -107,7 +107,7 @@ impl Jail {
         }
     }
 
-    /// Finds a file in the chroot, following symbolic links as a process in it would.
+    /// Finds a file in the chroot. Follows symbolic links as a process in the chroot would.
     ///
     /// # Errors
     /// HAProxy's user can't use the file.
@@ -130,7 +130,7 @@ impl Jail {
         }
     }
 
-    /// Returns access to the files that a process in the chroot finds.
+    /// Returns access to the files that a process in HAProxy's chroot can reach.
     pub(crate) fn files(&self) -> Files {
         match self.is_chroot() {
             true => Files::within(&self.root),
@@ -144,16 +144,16 @@ impl Jail {
 pub(crate) struct User {
     pub uid: u32,
     pub gid: u32,
-    /// The supplementary groups. HAProxy drops them when it changes its group.
+    /// The supplementary groups. Empty if `global` sets a group.
     pub groups: Vec<u32>,
-    /// The name in haproxy.cfg, or else the number.
+    /// The user's name in haproxy.cfg, or else the number.
     pub name: String,
 }
 
 impl User {
-    /// Returns the user of `global`, and the lines that doctor doesn't understand. A HAProxy that changes its
-    /// user or enters a chroot must start as root. doctor assumes that any other HAProxy runs as doctor's own
-    /// user.
+    /// Returns the user that `global` sets, and the lines that doctor doesn't understand. A HAProxy that
+    /// changes its user or enters a chroot must start as root. doctor assumes that any other HAProxy runs as
+    /// doctor's own user.
     pub(crate) fn new(global: &Global, base: &Path) -> (User, Vec<(Place, String)>) {
         let root = global.user.is_some() || global.uid.is_some() || global.chroot.is_some();
         let own = getgroups().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Translates HAProxy's own check into options of sni-check, so that diagnose can make the same check.
+//! Translates HAProxy's own check into options of sni-check, so that diagnose can make the same check. Also
+//! returns advice about the request of HAProxy's own check.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -81,9 +82,9 @@ fn time(backend: &Backend, server: &Server) -> Duration {
     check.map_or(inter, |check| check.value).min(LONGEST)
 }
 
-/// Returns how long HAProxy's own check may take. Without `timeout check`, the limit is `inter`. Otherwise
-/// the smaller of `inter` and `timeout connect` limits connection and handshake, and `timeout check` limits
-/// the rest.
+/// Returns how long HAProxy's own check may take. Without `timeout check`, the limit is `inter`. Otherwise,
+/// the smaller of `inter` and `timeout connect` limits the connection and the handshake, and `timeout check`
+/// limits the rest of the check.
 pub(crate) fn limit(backend: &Backend, server: &Server) -> Duration {
     let set = &backend.settings;
     let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
@@ -142,8 +143,8 @@ fn of_server(options: &mut Options, server: &Server) {
     options.ssl_max_ver = version("ssl-max-ver");
 }
 
-/// Returns the HTTP/1 protocols of an ALPN list, because sni-check doesn't speak HTTP/2. HAProxy itself tries
-/// each change with the whole list.
+/// Returns only the HTTP/1 protocols of an ALPN list, because sni-check doesn't speak HTTP/2. When diagnose
+/// lets HAProxy try changes, the check offers the whole list.
 fn http1(alpn: &str) -> Option<Alpn> {
     let names = alpn.split(',').filter(|name| name.starts_with("http/1"));
     names.collect::<Vec<_>>().join(",").parse().ok()
@@ -156,11 +157,11 @@ pub(crate) fn request(backend: &Backend) -> (String, Option<String>) {
     (method, request.uri)
 }
 
-/// Sets the request of the http-check.
+/// Sets the options that describe the request of the http-check.
 fn of_request(options: &mut Options, backend: &Backend) {
     let request = backend.settings.rules.sent();
     let headers = request.headers.iter();
-    // If only HAProxy can evaluate the Host field, sni-check sends the check's SNI name as Host.
+    // If only HAProxy can evaluate the Host field, leave it out. sni-check then sends its SNI name as Host.
     let headers =
         headers.filter(|(name, text)| !(name.eq_ignore_ascii_case("host") && is_evaluated(text)));
     options.header = headers
@@ -195,8 +196,8 @@ pub(crate) fn waits_without_request(watch: &Watch) -> bool {
     waits && !sends_request
 }
 
-/// Returns the backend with the request that its `http-check` lines have replaced. Returns `None` if they
-/// have replaced no request.
+/// Returns a copy of the backend that sends the request which its `http-check` lines have replaced. Returns
+/// `None` if these lines have replaced no request.
 pub(crate) fn with_replaced_request(backend: &Backend) -> Option<Backend> {
     let mut backend = backend.clone();
     let rules = &mut backend.settings.rules;
@@ -268,8 +269,8 @@ pub(crate) fn written(backend: &Backend) -> Written {
     written
 }
 
-/// Returns the advice to change the `http-check send` lines of a check. Each line keeps its page. The advice
-/// doesn't repeat the headers and the body, which may contain secrets.
+/// Returns the advice to change the existing `http-check send` lines. The advice doesn't repeat the headers
+/// and the body, which may contain secrets. If there are several lines, each line keeps its page.
 fn in_present_lines(request: &Request, written: &Written, sends: usize) -> String {
     let words = [
         ("meth", request.method.as_deref()),
@@ -286,9 +287,9 @@ fn in_present_lines(request: &Request, written: &Written, sends: usize) -> Strin
     }
 }
 
-/// Returns the advice to repeat the request and other http-check lines of `defaults` in the backend, because
-/// the backend's own http-check lines replace them. Without such lines in `defaults`, returns the advice to
-/// write `option httpchk`. The advice leaves out each kind of line that the backend already has.
+/// Returns the advice to repeat the request and the http-check lines of `defaults` in the backend, because
+/// the backend's own http-check lines replace them. The advice leaves out each kind of line that the backend
+/// already has. If the backend replaces no lines of `defaults`, returns the advice to write `option httpchk`.
 pub(crate) fn repeated(backend: &Backend) -> String {
     let (rules, written) = (&backend.settings.rules, written(backend));
     let Some(replaced) = &rules.replaced else {
@@ -316,7 +317,7 @@ pub(crate) fn repeated(backend: &Backend) -> String {
     )
 }
 
-/// The words of `http-check expect` that choose what HAProxy shows. Each has a value.
+/// The words of `http-check expect` that choose what HAProxy shows. Each of these words has a value.
 const OF_STATISTICS: [&str; 6] = [
     "ok-status",
     "error-status",
@@ -326,7 +327,7 @@ const OF_STATISTICS: [&str; 6] = [
     "status-code",
 ];
 
-/// Returns the expectations of the `http-check expect` lines, `None` for each line that sni-check doesn't
+/// Returns one expectation for each `http-check expect` line, or `None` for a line that sni-check doesn't
 /// understand.
 pub(crate) fn expectations(backend: &Backend) -> Vec<Option<Expectation>> {
     let rules = backend.settings.rules.http.all("expect");
@@ -345,8 +346,8 @@ pub(crate) fn expectations(backend: &Backend) -> Vec<Option<Expectation>> {
 }
 
 /// Judges a response without a body, as HAProxy's check does. An error is the part of the response that
-/// doesn't meet the first failed expectation. Returns `None` if only HAProxy knows the verdict, because
-/// sni-check doesn't understand a rule, or because a regular expression takes longer than `longest`.
+/// doesn't meet the first failed expectation. Returns `None` if only HAProxy knows the verdict: sni-check
+/// doesn't understand a rule, or a regular expression takes longer than `longest`.
 pub(crate) fn judge(
     backend: &Backend,
     response: &str,

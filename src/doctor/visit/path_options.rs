@@ -1,5 +1,5 @@
-//! Reads the options in `external-check path` with the program's own parser and plan. A refusal is
-//! therefore the sentence that the check itself would print.
+//! Reads the options in `external-check path` with the same parser and plan as the check itself. If they
+//! refuse the options, doctor therefore shows the sentence that the check would print.
 
 use std::env;
 use std::ffi::OsStr;
@@ -33,17 +33,17 @@ pub(crate) struct Accepted {
     pub plan: Plan,
 }
 
-/// Returns true if the command is sni-check: its name ends with `sni-check`, or `external-check path` begins
-/// with an option and the file isn't another program.
-pub(crate) fn is_ours(check: &ExternalCheck, jail: &Jail) -> bool {
-    check.command.value.ends_with(NAME)
-        || (has_options(check) && !is_other_program(&check.command.value, jail))
+/// Returns true if `external-check path` has options of sni-check, or if the command's name is sni-check.
+pub(crate) fn is_ours(check: &ExternalCheck) -> bool {
+    let path = check.variable("PATH").unwrap_or_default();
+    path.trim_start().starts_with('-') || check.command.value.ends_with(NAME)
 }
 
-/// Returns true if `external-check path` begins with an option, as only sni-check reads it.
-pub(crate) fn has_options(check: &ExternalCheck) -> bool {
-    let path = check.variable("PATH").unwrap_or_default();
-    path.trim_start().starts_with('-')
+/// Returns true if HAProxy runs a program other than sni-check. Such a program may ignore options in
+/// `external-check path`.
+pub(super) fn runs_other_program(check: &ExternalCheck, jail: &Jail) -> bool {
+    let command = &check.command.value;
+    !is_ours(check) || (!command.ends_with(NAME) && is_other_program(command, jail))
 }
 
 /// Returns true if this file can be read and doesn't contain the name `sni-check`. The program contains its
@@ -55,7 +55,8 @@ fn is_other_program(command: &str, jail: &Jail) -> bool {
     matches!(read, Ok(Ok(_))) && memmem::find(&bytes, NAME.as_bytes()).is_none()
 }
 
-/// Returns the options if the check would accept them, and what is wrong with them or their files.
+/// Returns the options if the check would accept them. Also returns what is wrong with the options or with
+/// their files.
 pub(crate) fn judge(
     check: &ExternalCheck,
     jail: &Jail,
@@ -83,8 +84,8 @@ pub(crate) fn judge(
 fn parse(check: &ExternalCheck) -> Result<Options> {
     let path = check.variable("PATH").unwrap_or_default();
     let mut arguments = check.arguments.clone();
-    // HAProxy resolves names itself and passes an address. With an SRV record it also looks up the port. The
-    // address and port don't matter here, so any valid values will do.
+    // HAProxy resolves a name itself, and passes an address to the check. With an SRV record, it also finds
+    // the port. Neither affects whether the options are valid, so any valid address and port will do.
     let endpoint = &check.server.endpoint;
     if endpoint.name().is_some() {
         "192.0.2.1".clone_into(&mut arguments[2]);
@@ -164,10 +165,12 @@ pub(crate) fn id_of(subject: &str) -> &'static str {
     }
 }
 
-/// What HAProxy shows for a check with a relative path, if doctor's own folder doesn't have the file.
+/// `Finding::foretold` for a relative path to a file that doctor's own folder doesn't have. [`judge`]
+/// recognizes these findings by this value.
 const NOT_HERE: &[&str] = &["2"];
 
-/// Where systems keep their CA certificates: the chroot needs one of these files for `@system-ca`.
+/// The files in which systems keep their CA certificates. For `@system-ca`, the chroot needs one of these
+/// files.
 const SYSTEM_CA: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -177,8 +180,8 @@ const SYSTEM_CA: &[&str] = &[
     "/etc/ssl/certs/ca-bundle.crt",
 ];
 
-/// Examines the files that the options name, and returns findings about them. Removes from the options each
-/// file that HAProxy's user can't read. Removes both the certificate and the key if either can't be read.
+/// Examines the files that the options name, and returns findings about them. If HAProxy's user can't read a
+/// file, removes this file from the options. If this file is the certificate or the key, removes both.
 fn files(
     options: &mut Options,
     check: &ExternalCheck,
@@ -214,7 +217,7 @@ fn files(
     files.findings
 }
 
-/// The files of a check, as HAProxy's user finds them.
+/// Examines the files of one check, as HAProxy's user finds them.
 struct OptionFiles<'a> {
     check: &'a ExternalCheck<'a>,
     jail: &'a Jail,
@@ -347,8 +350,8 @@ impl OptionFiles<'_> {
         self.problem(what).write(write)
     }
 
-    /// Returns the file of this host to copy into the chroot: the file with the same path, or the target of
-    /// the link in the chroot.
+    /// Returns the file of this host to copy into the chroot: the file with the same path, or the target of a
+    /// symbolic link at this path in the chroot.
     fn source(&self, file: &str) -> Option<String> {
         let link = fs::read_link(self.jail.outside(file)).ok();
         let link = link.map(|target| target.display().to_string());
@@ -404,7 +407,7 @@ pub(crate) fn copy_into_chroot(jail: &Jail, option: &str, source: &str, file: &s
     }
 }
 
-/// Returns the absolute path of a relative path, as HAProxy finds it if it starts in doctor's folder.
+/// Returns the absolute path that a relative path has if HAProxy starts in doctor's working folder.
 pub(crate) fn in_this_folder(path: &str) -> Option<String> {
     let folder = env::current_dir().ok()?;
     Some(folder.join(path).display().to_string())

@@ -18,7 +18,8 @@ use super::path_options::{Accepted, id_of};
 use super::serving::{Process, Serving};
 use crate::doctor::finding::{Effect, Finding};
 
-/// Returns the options if serve would accept them, and what is wrong with them or their files.
+/// Returns the options if serve would accept them. Also returns what is wrong with the options or with their
+/// files.
 pub(crate) fn judge(
     check: &ServeCheck,
     server: &Server,
@@ -101,8 +102,8 @@ fn plan(
     )
 }
 
-/// Reports a file that doctor can't read on this host. This is only a note, because a serve that runs
-/// elsewhere may have the file. If serve would refuse the options even with this file, reports that refusal
+/// Reports a file that doctor can't read on this host. This is only a note, because serve may run on another
+/// host that has the file. If serve would refuse the options even with this file, reports that refusal
 /// instead.
 fn without_files(
     check: &ServeCheck,

@@ -1,4 +1,4 @@
-//! The `sni-check serve` processes of this host, and what they were started with.
+//! The `sni-check serve` processes of this host, and their command lines.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::serve::{self, ServeCall};
 
 use super::jail::Jail;
 
-/// Where the Debian package's `sni-check.socket` listens.
+/// The sockets on which systemd listens for serve (packaging/systemd/sni-check.socket).
 pub(crate) const OF_UNIT: [&str; 2] = [
     "/run/sni-check/socket",
     "/var/lib/haproxy/run/sni-check/socket",
@@ -22,7 +22,7 @@ pub(crate) const OF_UNIT: [&str; 2] = [
 #[derive(Debug, Default)]
 pub(crate) struct Serving {
     processes: Vec<Process>,
-    /// The host's folder that is HAProxy's chroot.
+    /// The host's path of HAProxy's chroot.
     root: PathBuf,
 }
 
@@ -56,7 +56,7 @@ impl Serving {
         let path = check.socket()?;
         let path = self.outside(&path);
         let listens = |process: &&Process| match process.call.own.listen.as_slice() {
-            // Without --listen, systemd opened the socket.
+            // A process without --listen gets its sockets from systemd.
             [] => OF_UNIT.contains(&path.as_str()),
             addresses => addresses.iter().any(|address| {
                 let listening = address.strip_prefix("unix:").unwrap_or(address);
@@ -65,7 +65,7 @@ impl Serving {
         };
         let mut found = self.processes.iter().filter(listens);
         let first = found.next()?;
-        // If two processes listen there, doctor can't know which of them answers.
+        // If two processes listen at this path, doctor can't know which of them answers.
         found.next().is_none().then_some(first)
     }
 }

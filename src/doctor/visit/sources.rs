@@ -1,5 +1,5 @@
-//! Finds the files that HAProxy reads on this host. `-f`, HAProxy's unit, or the command line of the running
-//! HAProxy names them. If none of these does, doctor reads the usual file.
+//! Finds the files that HAProxy reads on this host. doctor takes them from `-f`, from HAProxy's unit, or from
+//! the command line of the running HAProxy. Otherwise, doctor reads the usual file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,14 +30,15 @@ pub(crate) struct Sources {
     pub environment: Vec<String>,
     /// The soft and the hard limit of open files with which HAProxy starts, if they are known.
     pub nofile: Option<(u64, u64)>,
-    /// How doctor knows the files, as the end of the sentence `Read FILES, as …`. Empty if `-f` names them,
-    /// or if doctor reads the usual file.
+    /// How doctor found the files, as the end of the sentence `Read FILES, as …`. Empty if `-f` names the
+    /// files, or if doctor reads the usual file.
     pub found_by: String,
 }
 
 impl Sources {
-    /// Returns the files of `-f`, or else the files of HAProxy's unit below `base`, of the running HAProxy,
-    /// or of the usual path.
+    /// Returns the first of these that exists: the files of `-f`, the files of HAProxy's unit below `base`,
+    /// the files of the running HAProxy, and the file at a usual path. The running HAProxy counts only if
+    /// `base` is `/`.
     ///
     /// # Errors
     /// There is no configuration.
@@ -82,7 +83,8 @@ fn are_same(files: &[String], others: &[String]) -> bool {
     files.iter().map(resolved).eq(others.iter().map(resolved))
 }
 
-/// Returns the files that haproxy.service passes to HAProxy, and the unit's environment.
+/// Returns the files that haproxy.service passes to HAProxy, and the unit's environment and limits. Returns
+/// `None` if the unit names no file, or a file that doesn't exist.
 fn of_unit(base: &Path) -> Option<Sources> {
     let below = |path: &str| base.join(path.trim_start_matches('/'));
     let units = UNITS.map(|folder| format!("{folder}/haproxy.service"));
@@ -180,7 +182,7 @@ impl Settings {
         let mut words = Vec::new();
         for word in shlex::split(start).unwrap_or_default() {
             match word.strip_prefix('$').filter(|name| !name.starts_with('{')) {
-                // A word that is only `$NAME` becomes as many words as the value has.
+                // systemd splits the value of a word that consists only of `$NAME` into several words.
                 Some(name) => {
                     let value = self.environment.get(name).map_or("", String::as_str);
                     words.extend(shlex::split(value).unwrap_or_default());
@@ -200,7 +202,7 @@ impl Settings {
     }
 }
 
-/// Reads a limit of a unit, or of /proc/PID/limits.
+/// Reads a limit from a unit or from /proc/PID/limits.
 fn limit(text: &str) -> Option<u64> {
     match text.trim() {
         "infinity" | "unlimited" => Some(u64::MAX),
@@ -217,7 +219,7 @@ fn nofile_of(folder: &Path) -> Option<(u64, u64)> {
     limit(words.next()?).zip(limit(words.next()?))
 }
 
-/// Returns the files in HAProxy's command line: each after `-f`, and everything after `--`.
+/// Returns the files in HAProxy's command line: the word after each `-f`, and all words after `--`.
 fn files_of(words: &[String]) -> Vec<String> {
     let mut files = Vec::new();
     let mut words = words.iter().skip(1);
@@ -232,7 +234,7 @@ fn files_of(words: &[String]) -> Vec<String> {
 }
 
 /// Returns the files of the running HAProxy. If a master has workers, only the master counts. Returns `None`
-/// if several HAProxy processes run, or if a file doesn't exist.
+/// if no HAProxy or more than one HAProxy runs, or if a file doesn't exist.
 fn of_process() -> Option<Sources> {
     let entries = fs::read_dir("/proc").ok()?.flatten();
     let folders = entries.map(|entry| entry.path());

@@ -50,7 +50,8 @@ impl<'a> Scanner<'a> {
         self.rest = self.rest.get(length..).unwrap_or_default();
     }
 
-    /// Returns the text before this mark, and its length including the mark.
+    /// Returns the text before `mark`, and the length of this text and `mark`. If `mark` doesn't occur,
+    /// returns the rest and its length.
     fn until(&self, mark: &str) -> (&'a str, usize) {
         match self.rest.split_once(mark) {
             Some((text, _)) => (text, text.len() + mark.len()),

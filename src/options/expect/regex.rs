@@ -3,7 +3,7 @@
 //! HAProxy uses PCRE2's just-in-time compiler, whose machine code has 32 kB of stack. If the stack
 //! is too small, HAProxy finds no match. An example is `^(.|\n)*ready` with a body of more than 1.4
 //! kB. The compiler would make this program five percent larger. We leave it out and limit the
-//! memory instead, with the same result for such patterns.
+//! memory instead, so that a check with such a pattern fails here, too.
 
 use std::error::Error;
 use std::fmt;
@@ -57,7 +57,7 @@ impl fmt::Debug for Regex {
     }
 }
 
-/// How long a match runs before it takes turns with other long matches. Nearly every match ends
+/// How long a match runs before it takes turns with other long matches. Nearly every match finishes
 /// sooner, and so never waits.
 const SLICE: Duration = Duration::from_millis(3);
 
@@ -89,7 +89,7 @@ pub enum GivenUp {
 impl fmt::Display for GivenUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            GivenUp::Time => "its regular expression runs longer than the check may",
+            GivenUp::Time => "its regular expression runs past the check's deadline",
             GivenUp::Matches => "its regular expression tries more than 10 million ways to match",
             GivenUp::Room => "all memory for bodies is in use by other checks of sni-check serve",
             GivenUp::Text => "its regular expression needs UTF-8 (*UTF), and the text is not UTF-8",
@@ -215,7 +215,8 @@ impl Turn {
         while state.taken
             && let Some(left) = deadline.remaining()
         {
-            // A woken match may leave because its time is over. So no match relies on being woken.
+            // A match that was woken may give up because of its deadline, without waking another match. So
+            // every match also wakes up by itself.
             let waited = self.free.wait_timeout(state, left.min(4 * SLICE));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

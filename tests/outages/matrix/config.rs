@@ -68,7 +68,7 @@ pub enum Trust {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tls {
     Normal,
-    /// Versions and ciphers that are no longer safe.
+    /// TLS that also allows versions and ciphers that are no longer safe.
     Old,
     Plain,
 }
@@ -178,7 +178,7 @@ impl Config {
         self.visitors.as_deref().unwrap_or(self)
     }
 
-    /// Returns the lines of a backend that affect visitors. `timeout connect` also limits the check.
+    /// Returns the backend's lines for visitors' connections. Its `timeout connect` also limits the check.
     fn rules_of_visitors(&self) -> String {
         let mut text = String::new();
         if self.forwarded {
@@ -286,7 +286,8 @@ impl Config {
         text + "\n"
     }
 
-    /// Returns the words for the SNI name of visitors' connections, or else for the name to verify.
+    /// Returns the keyword that sets the SNI name of visitors' connections. Without an SNI name, returns the
+    /// keyword that sets the name to verify.
     fn sni_words(&self) -> String {
         match self.sni.as_deref() {
             Some("") => String::new(),
@@ -353,7 +354,8 @@ impl Config {
         config
     }
 
-    /// Returns the check and visitors' connections as two configurations. `None` if they have the same settings.
+    /// Returns the check and visitors' connections as two configurations. Returns `None` if they have the
+    /// same settings.
     pub fn halves(&self) -> Option<[Config; 2]> {
         let line = self.visitors.as_deref()?;
         let check = Config {

@@ -1,6 +1,6 @@
-//! The truth about a scene, as a real HAProxy shows it. The oracle's judgement doesn't use sni-check. The
-//! oracle changes the operator's own configuration, and checks if the server is UP and if a visitor gets the
-//! page.
+//! The oracle finds out which changes fix a scene. It changes the operator's configuration, and then asks a
+//! real HAProxy if the server is UP, and if a visitor gets the page. Its judgement doesn't come from
+//! sni-check.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -23,7 +23,7 @@ pub struct Outcome {
     pub up: bool,
     /// True if a visitor gets the whole page.
     pub served: bool,
-    /// What HAProxy reports about the server, and the status that a visitor gets.
+    /// The result of the check in HAProxy's words, and the status that a visitor gets.
     pub seen: String,
 }
 
@@ -37,17 +37,18 @@ impl Outcome {
 pub struct Judgement {
     /// The outcome of the unchanged configuration.
     pub now: Outcome,
-    /// The price of the cheapest change with which the server is UP and serves visitors. `None` if
-    /// no tried change helps.
+    /// The price of the cheapest change with which the server is UP and serves visitors. `None` if the
+    /// oracle found no such change.
     pub price: Option<Price>,
-    /// Configurations that work. The cheapest changes come first, and then the smallest changes.
+    /// The changed configurations that work, sorted by the price of the change, and then by the number of
+    /// changed settings.
     pub cures: Vec<(Price, Config)>,
 }
 
-/// The requirements for a cure.
+/// The requirements for a changed configuration.
 struct Wanted<'a> {
     price: &'a dyn Fn(&Config) -> Price,
-    /// True if a cure must also serve visitors.
+    /// True if the configuration must also serve visitors.
     visitors: bool,
 }
 
@@ -90,7 +91,8 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Judges the check and visitors' connections separately. A cure must fix both.
+    /// Judges the check and visitors' connections separately. Combines the changes that fix one of them,
+    /// because both must work.
     fn judge_halves(&self, config: &Config, [check, line]: &[Config; 2]) -> Judgement {
         let cures = [(check, line), (line, check)].map(|(half, other)| {
             let wanted = Wanted {
@@ -205,7 +207,7 @@ impl<'a> Oracle<'a> {
                 seen.insert((*config).clone(), outcome);
             }
         }
-        // Two configurations may differ although their haproxy.cfg is the same.
+        // Two different configurations may have the same lines in haproxy.cfg.
         let mut seen = self.seen.borrow_mut();
         let mut by_lines: HashMap<(String, bool), Outcome> = HashMap::new();
         for (config, outcome) in seen.iter() {
@@ -239,7 +241,8 @@ impl<'a> Oracle<'a> {
         self.outcomes(&folder, &text, &names, checked)
     }
 
-    /// Returns the outcome of each block of lines for the backend `be`.
+    /// Runs one HAProxy with all these blocks of lines. Each block, printed for the backend `be`, becomes a
+    /// separate backend. Returns the outcome of each block.
     pub fn paste(&self, blocks: &[&str]) -> Vec<Outcome> {
         let folder = Folder::new();
         let mut text = self.front(&folder, false);
@@ -293,8 +296,8 @@ impl<'a> Oracle<'a> {
         )
     }
 
-    /// Runs HAProxy until it has checked this number of servers. Visits the servers that are UP, and returns the
-    /// outcomes.
+    /// Runs HAProxy until it has checked this number of servers. Visits the servers that are UP, and
+    /// returns the outcomes.
     fn outcomes(
         &self,
         folder: &Folder,
@@ -335,7 +338,7 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    /// Waits until HAProxy has checked `count` servers, but not forever. Returns all servers.
+    /// Waits until HAProxy has checked `count` servers, but only for a limited time. Returns all servers.
     fn checked(
         &self,
         haproxy: &Haproxy,
@@ -357,7 +360,8 @@ impl<'a> Oracle<'a> {
     }
 }
 
-/// Sends a visitor's request. Returns true if the visitor got the page, and a description of the response.
+/// Sends a visitor's request. The returned flag is true if the visitor got the page. The text describes the
+/// response.
 fn visit(staged: &Staged, socket: &str, candidate: &str) -> (bool, String) {
     let mut answer = Vec::new();
     let ask = || -> std::io::Result<UnixStream> {

@@ -186,7 +186,7 @@ impl Said {
         both.into_iter().flatten().collect()
     }
 
-    /// Returns the text from the backend on, with the changed lines.
+    /// Returns haproxy.cfg from the line `backend be` to the end, with the changes of the diff.
     fn changed(&self) -> Block {
         let mut lines: Vec<String> = self.file.lines().map(str::to_owned).collect();
         let hunks = self.json["diff"].as_array().cloned().unwrap_or_default();
@@ -310,14 +310,13 @@ impl Report<'_> {
         let code = check.expect("the program runs").status.code();
         if code != self.said.code {
             self.wrong(
-                "another code",
-                format!("the check {code:?}, diagnose {:?}", self.said.code),
+                "wrong exit code",
+                format!("check: {code:?}, diagnose: {:?}", self.said.code),
             );
         }
     }
 
-    /// Pastes every block, except the blocks that failed according to the report. Returns true if a block
-    /// works.
+    /// Pastes every block that didn't fail according to the report. Returns true if a block works.
     fn promises_are_kept(&mut self) -> bool {
         let (failing, offered): (Vec<Block>, Vec<Block>) = self
             .said
@@ -482,7 +481,7 @@ impl Report<'_> {
             if !self.is_healthy(&next) {
                 self.wrong(
                     "second run fails",
-                    "UP, but HAProxy or its visitors disagree",
+                    "diagnose reports UP, but the server is DOWN or visitors aren't served",
                 );
             }
             return;

@@ -391,14 +391,14 @@ pub const TCP: &[Change] = &[
     }),
 ];
 
-/// Replaces a `tcp-check connect` rule with this rule.
+/// Removes the `tcp-check connect` rules, and adds this rule.
 fn connect(case: &mut Case, rule: &str) {
     case.option
         .retain(|line| !line.starts_with("tcp-check connect"));
     case.option.push(rule.to_owned());
 }
 
-/// Replaces the script's request and its expected answer.
+/// Replaces the rules that send a request and expect an answer.
 fn request(case: &mut Case) {
     let is_script =
         |line: &String| line.starts_with("tcp-check send") || line.starts_with("tcp-check expect");
@@ -425,7 +425,7 @@ pub const AGENT: &[Change] = &[
     ),
 ];
 
-/// Adds a rule directly after the option.
+/// Adds a rule after the first line of the check, which is usually `option httpchk`.
 fn insert_rule(case: &mut Case, rule: String) {
     let at = case.option.len().min(1);
     case.option.insert(at, rule);

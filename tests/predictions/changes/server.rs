@@ -520,7 +520,7 @@ fn in_tcp(case: &mut Case) {
     case.remove("cookie");
 }
 
-/// Makes HAProxy pass visitors' own TLS through to the server.
+/// Makes HAProxy pass visitors' TLS connections through to the server.
 fn pass_tls(case: &mut Case) {
     in_tcp(case);
     for word in ["ssl", "verify", "ca-file", "sni", "check-sni"] {
@@ -528,8 +528,8 @@ fn pass_tls(case: &mut Case) {
     }
 }
 
-/// Gives the frontend a port that shows which protocol visitors speak. The test's own visitors use the
-/// frontend's socket.
+/// Makes the frontend also listen on port 80 or 443, which shows doctor if visitors use TLS. The test's
+/// visitors use the frontend's socket.
 fn listen(case: &mut Case, port: u16) {
     let [.., high, low] = case.number.to_be_bytes();
     case.front.push(format!("bind 127.9.{high}.{low}:{port}"));
@@ -539,7 +539,7 @@ fn is_single(case: &Case) -> bool {
     case.range.is_none() && case.servers.len() == 1
 }
 
-/// Makes HAProxy resolve the servers' names with the name server at this port.
+/// Makes HAProxy resolve the servers' names with the name server on this port.
 fn resolvers(case: &mut Case, port: u16) {
     let name = format!("{}-dns", case.prefix());
     case.set(&format!("resolvers {name}"));

@@ -17,8 +17,8 @@ pub struct Version {
     pub program: PathBuf,
 }
 
-/// The releases of HAProxy that `make setup` installs, each with its Debian release. sid has
-/// this release or a later one.
+/// The releases of HAProxy that `make setup` installs, each with the Debian release that contains
+/// it. Debian sid may contain a later release.
 pub const RELEASES: [(&str, &str); 3] = [("2.6", "bookworm"), ("3.0", "trixie"), ("3.2", SID)];
 
 const SID: &str = "sid";
@@ -30,8 +30,8 @@ pub fn installed() -> Version {
     versions()[0].clone()
 }
 
-/// Returns the HAProxy whose path is in the variable HAPROXY, otherwise this system's HAProxy.
-/// Tests that would take too long with every release use this function.
+/// Returns the HAProxy whose path is in the variable HAPROXY. If the variable isn't set, returns
+/// this system's HAProxy. Tests that would take too long with every release use this function.
 pub fn chosen() -> Version {
     match std::env::var_os("HAPROXY") {
         Some(program) => Version::of_program(Path::new(&program)),
@@ -45,7 +45,8 @@ pub fn versions() -> Vec<Version> {
     VERSIONS.clone()
 }
 
-/// Runs a test with every HAProxy at the same time, because the test mostly waits for checks.
+/// Runs a test with every HAProxy in parallel. This needs little processor time, because the test mostly
+/// waits for checks.
 pub fn with_every_haproxy(test: impl Fn(&Version) + Sync) {
     thread::scope(|scope| {
         for version in VERSIONS.iter() {
@@ -100,7 +101,7 @@ impl Version {
             .map_or(&self.number, |(release, _)| release)
     }
 
-    /// Returns true if this HAProxy has this release or a later one.
+    /// Returns true if this HAProxy's release is `release` or later.
     pub fn is_since(&self, release: &str) -> bool {
         let numbers = |text: &str| -> Vec<u32> {
             let parts = text.split('.');

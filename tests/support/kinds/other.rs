@@ -93,8 +93,8 @@ fn page() -> String {
 }
 
 impl Props {
-    /// Describes a server that sends no response. The time-out is short, because each check may
-    /// wait that long.
+    /// Describes a server that sends no response. The time-out is short, because a check may wait
+    /// until it expires.
     fn mute(&self, port: u16) -> Staged {
         Staged {
             timeout: Duration::from_secs(1),
@@ -135,7 +135,7 @@ impl Props {
         }
     }
 
-    /// Starts a server whose page has a cookie of `length` bytes.
+    /// Starts a server whose response sets a cookie of `length` bytes.
     fn head(&self, length: usize) -> Staged {
         let cookie = "a".repeat(length);
         let answer =

@@ -150,7 +150,7 @@ pub fn tomorrow(params: &mut rcgen::CertificateParams) {
 const OTHERS_PAGE: &str = "location = / { return 200 \"the other site\"; }";
 
 impl Props {
-    /// Starts nginx with these `server` blocks. nginx runs as long as the stage.
+    /// Starts nginx with these `server` blocks. nginx runs until the stage is dropped.
     fn nginx(&self, servers: impl FnOnce(&super::super::folder::Folder, u16) -> String) -> Staged {
         let nginx = Nginx::serve(servers);
         let staged = self.staged(nginx.port);
@@ -158,8 +158,8 @@ impl Props {
         staged
     }
 
-    /// Starts a server with a single site for every name. `listen` contains the words after the address,
-    /// and `more` contains directives.
+    /// Starts a server with a single site, which it serves under every name. `listen` contains
+    /// additional parameters of the `listen` directive, and `more` contains directives.
     pub fn site(&self, listen: &str, more: &str) -> Staged {
         self.nginx(|folder, port| site((folder, port), listen, NAME, (&self.stage.leaf, &[]), more))
     }
@@ -169,7 +169,8 @@ impl Props {
         self.nginx(|folder, port| site((folder, port), "", NAME, (leaf, issuers), ""))
     }
 
-    /// Starts a server with a single site that trusts the CA of client certificates.
+    /// Starts a server with a single site. The server trusts the CA that signs the accepted client
+    /// certificates.
     fn for_clients(&self, more: &str) -> Staged {
         self.nginx(|folder, port| {
             let clients = folder.file("clients", &self.clients.pem);
@@ -201,7 +202,7 @@ fn two_strict_sites(props: &Props) -> Staged {
     })
 }
 
-/// Starts a server with two sites that answers 421 if the Host header isn't the SNI name (RFC 9110,
+/// Starts a server for two sites. It answers 421 if the Host header isn't the SNI name (RFC 9110,
 /// section 15.5.20).
 fn misdirected(props: &Props) -> Staged {
     const SAME: &str = "if ($host != $ssl_server_name) { return 421; }";

@@ -1,5 +1,5 @@
-//! Moves a check to the address and port of visitors, if `addr` or `port` sends the check elsewhere. Also
-//! suggests other addresses for a server to which HAProxy can't connect.
+//! Suggests a check at the address and port that visitors use, if `addr` or `port` sends the check elsewhere.
+//! Also suggests other addresses for a server to which HAProxy can't connect.
 
 use super::{ADDRESS, Edit, Suggestion, has, rule};
 use crate::code::Layer;
@@ -74,8 +74,8 @@ pub(crate) fn at_visitors(
     })
 }
 
-/// Returns why the check should connect where visitors connect. Returns `None` if it already does, or if
-/// doctor doesn't know where the check connects.
+/// Returns why the check should connect where visitors connect. Returns `None` if the check already does so,
+/// or if doctor doesn't know where the check connects.
 pub(crate) fn elsewhere(watch: &Watch) -> Option<String> {
     let check = watch.connections.first()?.endpoint.to_string();
     let visitors = watch.server.endpoint.to_string();
@@ -84,7 +84,8 @@ pub(crate) fn elsewhere(watch: &Watch) -> Option<String> {
     })
 }
 
-/// The name and the addresses of this host. A service often listens on only one of the two addresses.
+/// The name and the loopback addresses of this host. A service often listens on only one of the two
+/// addresses.
 const THIS_HOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Suggests other addresses of the server, which may help if HAProxy can't connect. A name may have an IPv4
@@ -94,7 +95,7 @@ pub(super) fn other_addresses(watch: &Watch) -> Vec<Suggestion> {
     let Endpoint::Tcp(host, port) = &server.endpoint else {
         return Vec::new();
     };
-    // With `resolvers`, `resolve-prefer` decides.
+    // With `resolvers`, the word `resolve-prefer` chooses between IPv4 and IPv6.
     let is_found = server.settings.has("resolvers") || *port == 0 || elsewhere(watch).is_some();
     let others: &[&str] = match host.as_str() {
         _ if is_found => &[],

@@ -8,7 +8,8 @@ use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::{Sni, Tls, Verified, traffic};
 use crate::haproxy::config::server_line::Settings;
 
-/// The words about connections that diagnose suggests if a `default-server` line has them.
+/// The words about connections that diagnose suggests if a `default-server` line below the server line has
+/// them.
 const OF_DEFAULT_SERVER: [&str; 18] = [
     "addr",
     "alpn",
@@ -30,8 +31,8 @@ const OF_DEFAULT_SERVER: [&str; 18] = [
     "verifyhost",
 ];
 
-/// Suggests TLS for a check that connects without TLS. Also suggests the opposite, for a health page without TLS
-/// at another port.
+/// Suggests TLS for a check that connects without TLS. If a check with `check-ssl` connects to another
+/// address or port, suggests a check without TLS, because a health page there may not use TLS.
 pub(super) fn encryption(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
@@ -89,9 +90,9 @@ pub(super) fn encryption(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     Some(suggestion)
 }
 
-/// Returns the words that a server line without `ssl` needs for TLS, with the values of another server or
-/// with this host's CAs. Leaves out the words that the line already has. In mode tcp, visitors bring their
-/// own TLS, so the words add TLS only to the check.
+/// Returns the words that a server line without `ssl` needs for TLS. Their values come from another server,
+/// or are this host's CAs. Leaves out the words that the line already has. In `mode tcp`, visitors may use
+/// their own TLS, so the words add TLS only to the check.
 fn of_server_line(visit: &Visit, watch: &Watch, name: &Option<String>) -> Vec<Edit> {
     let own = &watch.server.settings;
     let other = encrypted(visit, watch).map(|other| &other.server.settings);
@@ -164,7 +165,7 @@ pub(crate) fn without_tls(watch: &Watch) -> String {
 /// Returns a server whose traffic or check verifies certificates with a CA file. Prefers a server of the same
 /// backend.
 fn encrypted<'v, 'a>(visit: &'v Visit<'a>, watch: &Watch) -> Option<&'v Watch<'a>> {
-    // In mode tcp, only the check of the other server may use HAProxy's TLS.
+    // In `mode tcp`, possibly only the other server's check uses HAProxy's TLS, and its traffic doesn't.
     let is_encrypted = |other: &&Watch| {
         let of_check = other.connections.iter().filter_map(|one| one.tls.as_ref());
         let mut all = other.traffic.tls.iter().chain(of_check);
@@ -176,8 +177,8 @@ fn encrypted<'v, 'a>(visit: &'v Visit<'a>, watch: &Watch) -> Option<&'v Watch<'a
     near.next().or_else(|| found().next())
 }
 
-/// Returns the name that a check of this server should send: the name of the server line's `sni`, or the check's
-/// Host.
+/// Returns the name that a check of this server should send: the name in the `sni` of the server line, or
+/// else the check's Host.
 fn check_name(visit: &Visit, watch: &Watch) -> Option<String> {
     let of_line = match own_tls(visit, watch)?.sni {
         Sni::Name(name) => Some(name),
@@ -188,7 +189,8 @@ fn check_name(visit: &Visit, watch: &Watch) -> Option<String> {
     (is_name(&name) && !name.contains(['%', '('])).then_some(name)
 }
 
-/// Returns the words of the server, and those of the `default-server` lines below it, which HAProxy ignores.
+/// Returns the words of the server, and the words of the `default-server` lines below it. HAProxy ignores
+/// those lines for this server.
 fn all_words(watch: &Watch) -> Settings {
     let all = &watch.backend.settings.server;
     watch.server.settings.with_defaults(all)
@@ -202,9 +204,9 @@ fn own_tls(visit: &Visit, watch: &Watch) -> Option<Tls> {
     traffic(visit.reading, watch.backend, &server).tls
 }
 
-/// Returns the TLS settings that the check of a server without `ssl` most likely needs. If the server line
-/// has a CA file or `verify none`, the settings are its own. Otherwise they are those of another server, if
-/// there is one. The SNI name always comes from the server itself.
+/// Returns the TLS settings that a check without TLS most likely needs. If the server's words contain a CA
+/// file or `verify none`, the settings come from these words. Otherwise, they come from another server with
+/// TLS, if there is one. The SNI name always comes from the server itself.
 pub(crate) fn meant_tls(visit: &Visit, watch: &Watch) -> Tls {
     let own = own_tls(visit, watch).unwrap_or_default();
     let other = || {
@@ -252,14 +254,16 @@ pub(super) fn below(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// If the backend has `option ssl-hello-chk`, returns `option tcp-check` as the line that replaces it.
+/// Returns the line `option tcp-check`, which replaces `option ssl-hello-chk`, if the backend has this
+/// option.
 fn tcp_check(watch: &Watch) -> Option<NewLine> {
     let kind = watch.backend.settings.check.as_ref()?;
     let is_hello = kind.value == "ssl-hello-chk";
     is_hello.then(|| new_line(&["option", "ssl-hello-chk"], ["option", "tcp-check"]))
 }
 
-/// Suggests a check of the TLS connection in place of `option ssl-hello-chk`.
+/// Suggests `option tcp-check` in place of `option ssl-hello-chk`, if the check uses TLS. HAProxy then checks
+/// the TLS connection itself.
 pub(super) fn without_hello(watch: &Watch) -> Option<Suggestion> {
     let tls = watch.connections.first()?.tls.as_ref();
     let line = tls.and_then(|_| tcp_check(watch))?;

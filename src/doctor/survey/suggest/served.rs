@@ -15,7 +15,7 @@ fn serve<'a>(watch: &'a Watch) -> Option<&'a ServeCheck<'a>> {
     }
 }
 
-/// Suggests that HAProxy should connect to serve without TLS, because serve speaks no TLS on its socket.
+/// Suggests that HAProxy connect to serve without TLS, because serve speaks no TLS on its socket.
 pub(super) fn without_tls(watch: &Watch) -> Option<Suggestion> {
     let mut rules = serve(watch)?.backend.settings.rules.http.all("connect");
     let rule = rules.next()?;
@@ -31,7 +31,7 @@ pub(super) fn without_tls(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// The largest edit distance between the header's name and a misspelt name.
+/// The largest edit distance at which a header's name counts as a misspelt `X-Check-Options`.
 const TYPOS: usize = 3;
 
 /// Suggests the right name of the header that contains the options, if the check's only request has a header
