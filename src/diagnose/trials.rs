@@ -340,7 +340,7 @@ fn first_of_two(
             let Ok(plan) = Plan::new(&first.options, None, None, Output::default()) else {
                 return;
             };
-            let facts = gather(plan, first.options.clone(), &facts.known_values, session);
+            let facts = gather(plan, first.options.clone(), &facts.origin, session);
             let mut next = changes(&facts);
             run(&facts, &mut next, session);
             *is_helpful = next.iter().any(|next| next.stage() == Stage::Healthy);

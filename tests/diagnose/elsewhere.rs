@@ -6,6 +6,8 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::servers::{CHECK, apply, assert_changed, config, nginx, object, running};
 use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::haproxy::{Haproxy, versions};
@@ -222,6 +224,30 @@ fn a_name_of_another_server_in_the_backend_is_tried() {
 fn other_site(stage: &Stage) -> Nginx {
     let leaf = stage.ca.leaf(&[OTHER], 30);
     Nginx::serve(|folder, port| refusal(port) + &site((folder, port), "", OTHER, (&leaf, &[]), ""))
+}
+
+/// Each of the two servers serves only its own name, and the check has one Host for both.
+#[test]
+fn no_further_change_follows_a_change_that_was_withdrawn() {
+    let stage = Stage::new();
+    let other = other_site(&stage);
+    let backend = format!(
+        "backend be\n{CHECK}    default-server check check-sni {NAME}\n    server s1 127.0.0.1:PORT TLS
+    server s2 127.0.0.1:{} ssl verify required ca-file CA sni str({OTHER})\n    \
+         http-request set-header Host {NAME}\n",
+        other.port
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s2"), "DOWN");
+    let output = run_by_hand(&["diagnose", "--json", "-f", &config]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+    let found = &report["servers"][0];
+    assert_eq!(found["server"], "s2", "{found:#}");
+    let diff = found["diff"].to_string();
+    assert!(
+        !diff.contains("set-header") && !diff.contains("hdr Host"),
+        "{found:#}"
+    );
 }
 
 /// Waits until HAProxy reports this server DOWN.

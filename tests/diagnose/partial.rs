@@ -1,10 +1,13 @@
 //! Servers with two faults. HAProxy proves a change for one fault, and the other fault needs a value that
 //! only the operator knows.
 
+use std::io::{Read, Write};
+
 use serde_json::Value;
 
 use crate::servers::{CHECK, assert_changed, config, nginx, running};
 use crate::support::check::{BINARY, run_by_hand, stdout};
+use crate::support::peer;
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
@@ -49,6 +52,29 @@ fn two_faults_of_one_check_are_fixed_together() {
         );
         let found = assert_changed(&stage, &backend, ("be", "s1"), new);
         assert_eq!(found["diff_visitors"], 200, "{found:#}");
+    }
+}
+
+#[test]
+fn the_step_of_a_tcp_check_that_fails_after_the_handshake_is_named() {
+    let stage = Stage::new();
+    let port = peer::tls(&stage.leaf, |stream| {
+        _ = stream.write_all(b"220 mail.example.test ESMTP\r\n");
+        _ = stream.read(&mut [0]);
+    });
+    let backend = format!(
+        "backend be\n    mode tcp\n    timeout check 500ms\n    option tcp-check\n    tcp-check connect ssl\n    \
+         tcp-check expect rstring ^220.*Postfix\n    server s1 127.0.0.1:{port} ssl verify none check\n"
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let output = run_by_hand(&["diagnose", "-f", &config]);
+    let text = stdout(&output);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let step = "doesn't meet step 2: `tcp-check expect rstring ^220.*Postfix`";
+    assert!(text.contains(step), "{text}");
+    for part in ["bundled roots", "verify none hides", "a setting that"] {
+        assert!(!text.contains(part), "{part}: {text}");
     }
 }
 
