@@ -55,6 +55,29 @@ fn two_faults_of_one_check_are_fixed_together() {
     }
 }
 
+/// The server speaks HTTP/1.0, and the change adds both HTTP/1.1 and the Host that the server requires.
+#[test]
+fn a_missing_host_is_not_called_a_refusal_of_http_1_0() {
+    let stage = Stage::new();
+    let rule = format!("if ($http_host != {NAME}) {{ return 403; }}");
+    let server = nginx(&stage, "", &rule);
+    let backend = format!(
+        "backend be\n    option httpchk GET /\n    http-check expect status 204\n    server s1 127.0.0.1:{} TLS check \
+         check-sni {NAME}\n",
+        server.port
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let output = run_by_hand(&["diagnose", "--json", "-f", &config]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+    let reason = report["servers"][0]["diff_reason"].to_string();
+    assert!(
+        reason.contains("HTTP/1.0 without a Host header"),
+        "{report:#}"
+    );
+    assert!(!reason.contains("refuses HTTP/1.0"), "{report:#}");
+}
+
 #[test]
 fn the_step_of_a_tcp_check_that_fails_after_the_handshake_is_named() {
     let stage = Stage::new();

@@ -141,9 +141,7 @@ fn try_settings(
     patience: Duration,
 ) {
     let works = |change: &TriedChange| change.block.is_up();
-    // A change that another server can't use is no base for a further change.
-    let is_open = subject.conflict.is_none() && !subject.change.as_ref().is_some_and(works);
-    if subject.works_in_haproxy() == Some(false) && is_open {
+    if subject.works_in_haproxy() == Some(false) && !subject.change.as_ref().is_some_and(works) {
         let base = base.filter(|base| !base.change.is_empty());
         let base = base.map(|base| (base.change, base.options, base.reason));
         let found = settings::find(subject, base, haproxy, patience);

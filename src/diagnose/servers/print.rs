@@ -8,6 +8,7 @@ use super::state::{Conflict, Diagnosis, State, Statistics, Subject, TriedChange}
 use super::verdict::{Partial, misread, step};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
+use crate::diagnose::lines::left_out;
 use crate::diagnose::report::{LIMITED, Report};
 use crate::doctor::survey::{CheckKind, REFUSED_OPTIONS, Remark, Remedy, Survey, UNVERIFIED};
 use crate::haproxy::config::backend_lines::Rule;
@@ -536,7 +537,16 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
         _ => false,
     };
     let checks_more = surveyed.lines.rules.iter().any(is_step);
-    if checks_more || surveyed.elsewhere.is_some() || is_passed_through || fails_later || works {
+    // The new backend has no place for secrets that the check sends.
+    let best = diagnosis.search.best();
+    let has_secrets = !left_out(&best.plan, &best.options).is_empty();
+    if has_secrets
+        || checks_more
+        || surveyed.elsewhere.is_some()
+        || is_passed_through
+        || fails_later
+        || works
+    {
         return;
     }
     let block = blocks

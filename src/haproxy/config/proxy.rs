@@ -296,11 +296,16 @@ impl ProxySettings {
             ["acl" | "http-send-name-header", ..] => self.for_visitors.push(owned(words, place)),
             ["http-request", action, ..] if rewrites(action) => {
                 self.host.add(words, place);
-                if let ["http-request", "set-header", name, value] = words
+                if let [
+                    "http-request",
+                    action @ ("set-header" | "add-header"),
+                    name,
+                    value,
+                ] = words
                     && !value.contains('%')
                     && !name.eq_ignore_ascii_case("host")
                 {
-                    let words = format!("http-request set-header {name}");
+                    let words = format!("http-request {action} {name}");
                     self.add_field(&format!("{name}: {value}"), &words);
                 }
                 self.for_visitors.push(owned(words, place));
