@@ -208,10 +208,13 @@ impl Subject<'_> {
     /// Returns the report about a diagnosis of this server. If HAProxy's check gets further after a change
     /// moves it to the address of visitors' connections, the report names the causes of sni-check's failure
     /// at that address. The report names no cause if nothing explains the failure of HAProxy's check, if only
-    /// TLS is missing on the server line, or if only sni-check's check fails.
+    /// TLS is missing on the server line, if only sni-check's check fails, or if HAProxy's tcp-check fails after
+    /// the handshake.
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
-        let is_without_cause =
-            self.is_unexplained() || self.lacks_only_tls() || self.is_up_only_in_haproxy();
+        let is_without_cause = self.is_unexplained()
+            || self.lacks_only_tls()
+            || self.is_up_only_in_haproxy()
+            || self.failed_step().is_some();
         let report =
             |diagnosis: &'d Diagnosis| Report::of_server(&diagnosis.search, &diagnosis.opinion);
         let partial = self.partial();

@@ -292,11 +292,16 @@ impl ProxySettings {
             }
             ["http-request", action, ..] if rewrites(action) => {
                 self.host.add(words, place);
-                if let ["http-request", "set-header", name, value] = words
+                if let [
+                    "http-request",
+                    action @ ("set-header" | "add-header"),
+                    name,
+                    value,
+                ] = words
                     && !value.contains('%')
                     && !name.eq_ignore_ascii_case("host")
                 {
-                    let words = format!("http-request set-header {name}");
+                    let words = format!("http-request {action} {name}");
                     self.add_field(&format!("{name}: {value}"), &words);
                 }
                 self.for_visitors.push(line());
