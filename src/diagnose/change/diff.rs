@@ -169,8 +169,8 @@ impl Change {
     fn hunks_of_words(&self, surveyed: &Surveyed, hunks: &mut Vec<Hunk>) {
         let mut places: Vec<&Place> = Vec::new();
         for (word, value) in &self.words {
-            // The server line can override the values of `default-server`, but it can't remove all of its
-            // words. A removal therefore changes the `default-server` line.
+            // The server line can override the values of `default-server`, but some `default-server` words
+            // can't be removed on the server line. A removal therefore changes the `default-server` line.
             let place = surveyed
                 .inherited_from(word)
                 .filter(|_| value.is_none() && !self.on_own_line);

@@ -87,7 +87,7 @@ pub(super) struct TriedChange {
 pub(super) enum State {
     Up,
     Down,
-    /// NOLB: the page of the check is missing, and `http-check disable-on-404` keeps new visitors away.
+    /// NOLB: the check got a 404, and `http-check disable-on-404` keeps new visitors away.
     Draining,
     /// DRAIN: `weight 0`, the agent of `agent-check`, or someone on the stats socket keeps new visitors away.
     Drained,

@@ -101,7 +101,7 @@ const PROXY: [&str; 4] = [
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'a> {
     pub config: &'a Configuration,
-    /// The variables at the end of the configuration.
+    /// The environment variables that HAProxy has when it reads the last line.
     pub variables: &'a Variables,
     /// True for HAProxy 3.3 and later, which send the Host as SNI by default.
     pub auto_sni: bool,
@@ -120,7 +120,8 @@ fn fixed(proto: Option<&str>) -> Option<Speaks> {
 }
 
 /// Returns the version of HTTP that the check speaks on a connection that offers the protocols in `alpn`.
-/// `own` is the list of protocols that only the check offers.
+/// `own` is the ALPN list that is set only for the check: `check-alpn`, or `alpn` of the rule. HAProxy before
+/// 3.2 speaks the chosen version only if this list is set.
 fn spoken(
     reading: Reading,
     backend: &Backend,
@@ -321,7 +322,7 @@ fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
 }
 
 /// Returns the connection of `http-check connect` or `tcp-check connect`. Without `default` in the rule, the
-/// check doesn't inherit TLS, SNI and PROXY header from the server line. It always inherits the source, the
+/// check doesn't inherit TLS, SNI or the PROXY header from the server line. It always inherits the source, the
 /// certificate files and `verify`. It inherits the address and the port if the rule doesn't set them.
 fn by_rule(
     reading: Reading,
@@ -344,7 +345,8 @@ fn by_rule(
     let settings = &server.settings;
     let of_rule = after("alpn").map(|alpn| At::new(alpn.to_owned(), &rule.place));
     let check_alpn = settings.get("check-alpn");
-    // Without `default`, the check doesn't offer check-alpn, but speaks the version that the server chooses.
+    // Without `default`, the check offers `alpn` of the server line, not `check-alpn`. If `check-alpn` is set,
+    // the check still speaks the version that the server chooses.
     let offered = check_alpn.filter(|_| default.is_some());
     let alpn = of_rule.as_ref().or(offered).or(settings.get("alpn"));
     let own_alpn = of_rule.as_ref().or(check_alpn);
