@@ -3,7 +3,7 @@
 //! where argh reads them.
 //!
 //! These rows are the source of the help, the manual, the completions, the defaults of serve, and
-//! the words that diagnose and doctor print. A field without a row doesn't compile.
+//! the options that diagnose and doctor print. A field without a row doesn't compile.
 
 use anyhow::{Error, Result};
 
@@ -229,8 +229,8 @@ impl Options {
             .collect()
     }
 
-    /// Returns the words for these options, without the target. [`super::parse`] reads the same
-    /// options from them.
+    /// Returns these options as arguments, without the target. [`super::parse`] reads the same options
+    /// from these arguments.
     pub fn to_words(&self) -> Vec<String> {
         let mut words = Vec::new();
         for row in ROWS.iter().filter(|row| row.is_given(self)) {

@@ -138,7 +138,7 @@ impl FromStr for Network {
     }
 }
 
-/// Reads the words that follow `serve`.
+/// Reads the arguments that follow `serve`.
 ///
 /// # Errors
 ///
@@ -167,7 +167,7 @@ pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     Ok(Parsed::Options(Box::new(ServeCall { own, defaults })))
 }
 
-/// Splits the words into the options in `flags`, with their values, and all other words.
+/// Splits the arguments into the options in `flags`, with their values, and all other arguments.
 fn part(words: &[String], flags: &[FlagInfo<'_>]) -> (Vec<String>, Vec<String>) {
     let (mut own, mut others) = (Vec::new(), Vec::new());
     let mut words = words.iter();
