@@ -146,7 +146,7 @@ impl Opinion {
 }
 
 /// Returns the first change with which HAProxy's own check is UP and visitors are served. Prefers
-/// changes that don't need old versions of TLS. If no change makes the check UP and serves visitors, returns the
+/// changes that don't need old TLS versions. If no change makes the check UP and serves visitors, returns the
 /// change from [`furthest`]. Returns `None` if a block of lines works without a change, or if no change
 /// helps.
 fn helpful(

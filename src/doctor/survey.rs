@@ -116,8 +116,8 @@ pub(crate) struct Surveyed {
     /// Why the check should connect where visitors connect. `None` if the check already does so, or if doctor
     /// doesn't know where the check connects.
     pub elsewhere: Option<String>,
-    /// HAProxy's own check without `addr` and `port`, which then connects where visitors connect. `None` if
-    /// the check has neither of these words.
+    /// HAProxy's own check with `addr` and `port` removed, so that it connects where visitors connect. `None`
+    /// if neither the rule nor the server line has one of these words.
     pub at_visitors: Option<AtVisitors>,
     /// True if HAProxy runs its external checks in a chroot.
     pub is_jailed: bool,

@@ -1,4 +1,4 @@
-//! Asks HAProxy itself about servers. sni-check starts the HAProxy program of this host, which checks the
+//! Asks HAProxy itself about servers. sni-check starts this host's HAProxy program, which checks the
 //! servers. HAProxy's statistics show the results.
 //!
 //! This HAProxy runs as the current user. Its configuration is never written to a disk, and no other process

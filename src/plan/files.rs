@@ -66,8 +66,8 @@ enum Scope {
 pub struct Allowed {
     /// Every file below these folders, unless a link leads out of its folder.
     pub folders: Vec<PathBuf>,
-    /// The paths on serve's own command line. Each path is a file, or a folder, which allows the files
-    /// directly in it.
+    /// The paths on serve's own command line. A file's path allows this file. A folder's path allows the
+    /// files directly in this folder.
     pub named: Vec<PathBuf>,
 }
 

@@ -49,7 +49,7 @@ pub(super) struct Subject<'a> {
     pub present: Option<Block>,
 }
 
-/// A change to a line that two servers share, which one of the servers can't use.
+/// A change to a line that two servers share. One of the servers can't use the change.
 pub(super) struct Conflict {
     /// The change in a few words.
     pub words: String,

@@ -13,7 +13,8 @@ pub(crate) struct Step {
     pub call: Result<Box<Options>, String>,
     /// The changes that haproxy.cfg itself suggests for this step.
     pub suggestions: Vec<Suggestion>,
-    /// Why this step should connect where visitors connect. `None` if the step already does so.
+    /// Why this step should connect where visitors connect. `None` if the step already does so, or if
+    /// doctor doesn't know where the step connects.
     pub elsewhere: Option<String>,
     /// The same step with `addr` and `port` removed, so that it connects where visitors connect. `None` if
     /// neither the rule nor the server line has one of these words.

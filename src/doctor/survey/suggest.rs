@@ -255,7 +255,7 @@ fn http11(watch: &Watch) -> Option<Suggestion> {
     let sent = watch.backend.settings.rules.sent();
     let what = match (sent.is_1_1(), sent.host()) {
         (false, _) => {
-            "HAProxy's own check sends a request of HTTP/1.0, because the line with the request has no HTTP/1.1 \
+            "HAProxy's own check sends an HTTP/1.0 request, because the line with the request has no HTTP/1.1 \
              (`ver HTTP/1.1` in http-check send). The server refuses HTTP/1.0."
         }
         (true, None) => {

@@ -1,4 +1,4 @@
-//! Translates HAProxy's own check into options of sni-check, so that diagnose can make the same check. Also
+//! Translates HAProxy's own check into sni-check's options, so that diagnose can make the same check. Also
 //! returns advice about the request of HAProxy's own check.
 
 use std::time::{Duration, Instant};

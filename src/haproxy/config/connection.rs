@@ -25,7 +25,7 @@ pub(crate) struct Connection {
     pub place: Place,
 }
 
-/// The version of HTTP on a connection.
+/// The HTTP version on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speaks {
     /// HTTP/1, even if the server chooses another protocol.
@@ -110,7 +110,7 @@ pub(crate) struct Reading<'a> {
     pub checks_follow_alpn: bool,
 }
 
-/// Returns the version of HTTP that `proto` requires, or `None` if `proto` is absent or unknown.
+/// Returns the HTTP version that `proto` requires, or `None` if `proto` is absent or unknown.
 fn fixed(proto: Option<&str>) -> Option<Speaks> {
     match proto? {
         "h1" => Some(Speaks::Http1),
@@ -119,7 +119,7 @@ fn fixed(proto: Option<&str>) -> Option<Speaks> {
     }
 }
 
-/// Returns the version of HTTP that the check speaks on a connection that offers the protocols in `alpn`.
+/// Returns the HTTP version that the check speaks on a connection that offers the protocols in `alpn`.
 /// `own` is the ALPN list that is set only for the check: `check-alpn`, or `alpn` of the rule. HAProxy before
 /// 3.2 speaks the chosen version only if this list is set.
 fn spoken(
@@ -322,8 +322,8 @@ fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
 }
 
 /// Returns the connection of `http-check connect` or `tcp-check connect`. Without `default` in the rule, the
-/// check doesn't inherit TLS, SNI or the PROXY header from the server line. It always inherits the source, the
-/// certificate files and `verify`. It inherits the address and the port if the rule doesn't set them.
+/// check doesn't inherit TLS, SNI or the PROXY header from the server line. It always inherits the source,
+/// the certificate files and `verify`. It inherits the address and the port if the rule doesn't set them.
 fn by_rule(
     reading: Reading,
     (backend, server): (&Backend, &Server),
@@ -345,8 +345,8 @@ fn by_rule(
     let settings = &server.settings;
     let of_rule = after("alpn").map(|alpn| At::new(alpn.to_owned(), &rule.place));
     let check_alpn = settings.get("check-alpn");
-    // Without `default`, the check offers `alpn` of the server line, not `check-alpn`. If `check-alpn` is set,
-    // the check still speaks the version that the server chooses.
+    // Without `default`, the check offers `alpn` of the server line, not `check-alpn`. If `check-alpn` is
+    // set, the check still speaks the version that the server chooses.
     let offered = check_alpn.filter(|_| default.is_some());
     let alpn = of_rule.as_ref().or(offered).or(settings.get("alpn"));
     let own_alpn = of_rule.as_ref().or(check_alpn);

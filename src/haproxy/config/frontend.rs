@@ -128,7 +128,7 @@ impl Frontend {
         self.plain_bind.as_ref().filter(|_| is_open)
     }
 
-    /// Returns the rules that change the requests of visitors. Returns no rules for a `listen`, because its
+    /// Returns the rules that change visitors' requests. Returns no rules for a `listen`, because its
     /// backend already has them.
     fn rules(&self) -> &[At<Vec<String>>] {
         match self.is_backend {
