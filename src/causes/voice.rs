@@ -4,7 +4,7 @@
 //! in [`WORDS`], the sentence has both in angle brackets: `<--uri /|uri / in http-check send>`. One of the
 //! two may be empty. `<--header>` keeps an option's name for both checks, for example in a command.
 
-/// Who makes the check, and therefore whose words the sentences use.
+/// Who runs the check, and therefore whose words the sentences use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Voice {
     /// sni-check, as external check or with serve: the sentences name its options.

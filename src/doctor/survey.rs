@@ -76,7 +76,7 @@ pub(crate) struct Surveyed {
     /// The unset variables that the lines about the server use.
     pub unset: Vec<String>,
     pub kind: CheckKind,
-    /// The options for making this check with sni-check by hand, or why sni-check can't make the check.
+    /// The options with which sni-check runs this check by hand, or why it can't.
     pub call: Result<Box<Options>, String>,
     /// True if HAProxy's own check waits for a response, but sends no request. The server is then always
     /// DOWN.
@@ -349,7 +349,7 @@ fn idle(watch: &Watch) -> Option<&'static str> {
     is_disabled.then_some("disabled").or(weight)
 }
 
-/// Returns the options for a check by hand, or why sni-check can't make the check.
+/// Returns the options with which sni-check runs the check by hand, or why it can't.
 fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, String> {
     if let [name, ..] = unset {
         let names: Vec<String> = unset.iter().map(|name| format!("${{{name}}}")).collect();

@@ -219,7 +219,7 @@ pub(crate) enum Outcome {
     },
     /// Another program answers at the address of `sni-check serve`.
     NotServe,
-    /// HAProxy made its own check.
+    /// HAProxy ran its own check.
     Own {
         up: bool,
         status: &'static str,
@@ -340,7 +340,7 @@ impl Outcome {
     }
 
     /// Returns the code of sni-check for this outcome. For HAProxy's own check, this is the code closest to
-    /// HAProxy's status. If another program made the check, its code may have a different meaning.
+    /// HAProxy's status. If another program ran the check, its code may have a different meaning.
     pub(crate) fn own_code(self) -> Option<Code> {
         match self {
             Outcome::Code(code) | Outcome::Served { code, .. } => Code::from_number(code),
