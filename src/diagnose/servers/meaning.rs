@@ -63,7 +63,7 @@ pub(super) fn drained(name: &str) -> String {
 
 pub(super) fn maintenance(name: &str) -> String {
     format!(
-        "Someone has put the server into maintenance, or its line has `disabled`. HAProxy neither checks it nor sends it \
-         visitors. `set server {name} state ready` on the stats socket ends the maintenance."
+        "HAProxy neither checks the server nor sends it visitors, because someone has put the server into maintenance, or \
+         its line has `disabled`. `set server {name} state ready` on the stats socket ends the maintenance."
     )
 }
