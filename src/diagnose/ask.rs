@@ -69,7 +69,7 @@ enum About {
     Row(usize),
     /// The block of lines with this kind and way.
     Lines(Kind, Way),
-    /// HAProxy's own check, made in this way and with the options of the change at this index.
+    /// HAProxy's own check, run in this way and with the options of the change at this index.
     Change(usize, Way),
 }
 

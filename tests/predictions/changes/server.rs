@@ -528,7 +528,7 @@ fn pass_tls(case: &mut Case) {
     }
 }
 
-/// Makes the frontend also listen on port 80 or 443, which shows doctor if visitors use TLS. The test's
+/// Makes the frontend also listen on port 80 or 443. This port shows doctor whether visitors use TLS. The test's
 /// visitors use the frontend's socket.
 fn listen(case: &mut Case, port: u16) {
     let [.., high, low] = case.number.to_be_bytes();
