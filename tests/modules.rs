@@ -235,10 +235,9 @@ fn has_sentence(text: &str) -> bool {
 
 /// The other modules that print whole sentences, each with the subject of its sentences. No sentence in
 /// these modules is about a cause.
-const OTHER_SENTENCES: [(&str, &str); 9] = [
+const OTHER_SENTENCES: [(&str, &str); 8] = [
     ("diagnose", "its --help"),
     ("diagnose/lines", "what to add to the printed lines"),
-    ("diagnose/own_words", "what HAProxy's own check leaves out"),
     (
         "diagnose/servers/meaning",
         "the state of a server in HAProxy",

@@ -30,7 +30,6 @@ use crate::haproxy::config::external::ExternalCheck;
 use self::outcome::{Doubt, Outcome, Ran, Runs, Trap, Visitor};
 use super::by_hand;
 use super::visit::jail::Jail;
-use super::visit::path_options::is_ours;
 use super::visit::{Visit, Watch};
 
 /// How many checks run in parallel.
@@ -402,7 +401,7 @@ fn one(watch: &Watch, visit: &Visit) -> Ran {
         }
         Check::External(check) => {
             let (outcome, said) = external(check, visit);
-            let ours = is_ours(check, visit.jail);
+            let ours = !watch.runs_other_program;
             (outcome, meaning(outcome, ours), said, ours)
         }
         _ => (Outcome::NotRun, String::new(), String::new(), false),

@@ -63,6 +63,9 @@ pub(crate) struct Watch<'a> {
     /// that it follows (`track`).
     pub describes: &'a Backend,
     pub check: Check<'a>,
+    /// True for an external check with a program other than sni-check. doctor can't know what such a program
+    /// checks.
+    pub runs_other_program: bool,
     pub traffic: Connection,
     /// How the check connects to the server. Empty if doctor doesn't know this.
     pub connections: Vec<Connection>,
@@ -125,9 +128,7 @@ impl<'a> Visit<'a> {
         let check = Check::of(self.reading, backend, server);
         let (own, refusals) = match &check {
             // An empty chroot contains no program and no files to examine.
-            Check::External(check)
-                if path_options::is_ours(check, self.jail) && !self.has_empty_chroot() =>
-            {
+            Check::External(check) if path_options::is_ours(check) && !self.has_empty_chroot() => {
                 path_options::judge(check, self.jail, &self.config.global)
             }
             Check::Serve(check) => serve_options::judge(check, server, self.serving),
@@ -139,13 +140,19 @@ impl<'a> Visit<'a> {
             backend,
             server,
             describes: backend,
+            runs_other_program: match &check {
+                Check::External(check) => path_options::runs_other_program(check, self.jail),
+                _ => false,
+            },
             check,
             own,
             refusals,
         };
         watch.connections = match (&watch.check, &watch.own) {
             (Check::Own(own), _) => own.connections.clone(),
-            (_, Some(accepted)) => vec![watch.connection_of(accepted)],
+            (_, Some(accepted)) if !watch.runs_other_program => {
+                vec![watch.connection_of(accepted)]
+            }
             _ => Vec::new(),
         };
         watch

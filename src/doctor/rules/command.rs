@@ -13,7 +13,7 @@ use super::program::Program;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::jail::{Jail, Need, Obstacle};
-use crate::doctor::visit::path_options::{has_options, in_this_folder, is_ours};
+use crate::doctor::visit::path_options::{in_this_folder, is_ours};
 use crate::doctor::visit::{Visit, Watch};
 
 /// What HAProxy shows if it can't start the program.
@@ -76,10 +76,7 @@ fn relative(command: &str, jail: &Jail) -> Option<Finding> {
 
 /// Finds sni-check's options for a program that isn't sni-check.
 pub(crate) fn other_program(visit: &Visit, watch: &Watch) -> Option<Finding> {
-    let Check::External(check) = &watch.check else {
-        return None;
-    };
-    if !has_options(check) || is_ours(check, visit.jail) || self::command(visit, watch).is_some() {
+    if !watch.runs_other_program || watch.own.is_none() || self::command(visit, watch).is_some() {
         return None;
     }
     of_check(visit, watch, |command| {
@@ -173,7 +170,7 @@ fn fault(visit: &Visit, watch: &Watch, command: &str) -> Option<Finding> {
 /// another architecture.
 fn unstartable(visit: &Visit, watch: &Watch, command: &str, program: Program) -> Option<Finding> {
     let jail = visit.jail;
-    let is_ours = matches!(&watch.check, Check::External(check) if is_ours(check, jail));
+    let is_ours = matches!(&watch.check, Check::External(check) if is_ours(check));
     let where_ = match jail.is_chroot() {
         true => format!("cannot be executed in the chroot {}", jail.root.display()),
         false => "cannot be executed".to_owned(),

@@ -11,7 +11,7 @@ use super::advice::httpchk_in_place_of;
 use crate::doctor::finding::Finding;
 use crate::doctor::shell::shell;
 use crate::doctor::visit::jail::{Jail, Need};
-use crate::doctor::visit::path_options::{copy_into_chroot, has_options, is_ours};
+use crate::doctor::visit::path_options::{copy_into_chroot, is_ours};
 use crate::doctor::visit::{Visit, Watch, own_check};
 
 /// The path of sni-check inside a chroot, as in the README.
@@ -24,7 +24,7 @@ pub(crate) fn with_sni_check(visit: &Visit, watch: &Watch, finding: Finding) -> 
     let Check::External(check) = &watch.check else {
         return finding;
     };
-    let is_ours = has_options(check) || is_ours(check, visit.jail);
+    let is_ours = is_ours(check);
     if !is_ours && !speaks_tls(watch) {
         return finding.write(without_tls(visit, watch));
     }
@@ -67,7 +67,7 @@ fn without_tls(visit: &Visit, watch: &Watch) -> String {
 fn options(visit: &Visit, watch: &Watch) -> Options {
     let mut options = own_check::of_traffic(watch, &visit.config.global);
     if options.sni.is_none() && options.verify_host.is_none() {
-        let known = watch.backend.visitors.names.first();
+        let known = watch.backend.names().first();
         options.no_sni = false;
         options.sni = Some(known.map_or_else(|| "NAME".to_owned(), String::clone));
     }

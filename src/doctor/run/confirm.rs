@@ -9,7 +9,6 @@ use crate::doctor::finding::{Effect, Finding, LATE, SEEN};
 use crate::doctor::rules::difference::Pair;
 use crate::doctor::rules::names;
 use crate::doctor::rules::{self, dialogue};
-use crate::doctor::visit::path_options::is_ours;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
@@ -52,7 +51,13 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         None | Some(502..=504) if reuses_session(visit, watch) => Some(Doubt::Session),
         None | Some(502..=504) => None,
         // The server sends the page to the check, but a 404 to the visitor.
-        Some(404) if gets_page(watch) && !is_served && !is_wanted(404) && has_host(watch) => {
+        Some(404)
+            if gets_page(watch)
+                && visitor.is_usual
+                && !is_served
+                && !is_wanted(404)
+                && has_host(watch) =>
+        {
             Some(Doubt::Page)
         }
         // A working server may have a reason to answer this one visitor with such a status.
@@ -65,9 +70,11 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         Some(_) => return None,
     };
     let is_guess = depends_on_host(watch, visitor) && !has_host(watch);
+    let doubt = doubt.or(is_guess.then_some(Doubt::Host));
+    let is_unusual = visitor.by_server && !visitor.is_usual;
     Some(Trap {
         effect: Effect::Up,
-        doubt: doubt.or(is_guess.then_some(Doubt::Host)),
+        doubt: doubt.or(is_unusual.then_some(Doubt::Page)),
     })
 }
 
@@ -90,8 +97,11 @@ fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Tr
         401 | 403..=405 if !judges_page => None,
         _ => return None,
     };
-    let effect = Effect::Down;
-    Some(Trap { effect, doubt })
+    let is_unusual = judges_page && !visitor.is_usual;
+    Some(Trap {
+        effect: Effect::Down,
+        doubt: doubt.or(is_unusual.then_some(Doubt::Page)),
+    })
 }
 
 /// Returns true if a visitor with a different Host might get a different result.
@@ -172,9 +182,9 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
                 return finding
                     .write("renew the server's certificate, or lower --min-cert-days");
             }
-            match own_fault(ran, visit, watch) {
+            match own_fault(ran, watch) {
                 Some(fault) => finding.write(format!("fix the check: {fault}")),
-                None if runs_other_program(visit, watch) => finding.write(
+                None if watch.runs_other_program => finding.write(
                     "find out what the program of external-check command checks, or write the path of sni-check \
                      there",
                 ),
@@ -186,12 +196,6 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     }
 }
 
-/// Returns true for an external check with a program other than sni-check. doctor can't know what such a
-/// program checks.
-fn runs_other_program(visit: &Visit, watch: &Watch) -> bool {
-    matches!(&watch.check, Check::External(check) if !is_ours(check, visit.jail))
-}
-
 /// Returns true if the check is DOWN because of `--min-cert-days`. This option doesn't affect visitors.
 fn expires_soon(outcome: Outcome) -> bool {
     outcome.own_code() == Some(Code::CertificateExpiresSoon)
@@ -199,12 +203,10 @@ fn expires_soon(outcome: Outcome) -> bool {
 
 /// Returns why a check fails, if the reason has nothing to do with visitors' traffic: the check can't run,
 /// the check ends without a verdict, or a program other than sni-check reports a problem.
-fn own_fault<'a>(ran: &'a Ran, visit: &Visit, watch: &Watch) -> Option<&'a str> {
+fn own_fault<'a>(ran: &'a Ran, watch: &Watch) -> Option<&'a str> {
     match ran.outcome {
         Outcome::Code(0) | Outcome::Served { .. } | Outcome::Own { .. } => None,
-        Outcome::Code(_) => {
-            (runs_other_program(visit, watch) && !ran.said.is_empty()).then_some(&ran.said)
-        }
+        Outcome::Code(_) => (watch.runs_other_program && !ran.said.is_empty()).then_some(&ran.said),
         _ => Some(&ran.meaning),
     }
 }
@@ -434,7 +436,7 @@ fn unknown_visitors(
     let is_guess = ran.visitor.is_none() && !knows_host(watch);
     let is_unknown = requests(watch, visit).is_empty() || has_own_sni || is_guess;
     let is_lost = watch.backend.visitors.lost.is_some();
-    let is_foreign = runs_other_program(visit, watch);
+    let is_foreign = watch.runs_other_program;
     // The server also refuses the request or connection that doctor made as a visitor.
     let fails = |visitor: &Visitor| {
         !visitor.connects || (visitor.by_server && matches!(visitor.status, Some(400..)))

@@ -33,17 +33,17 @@ pub(crate) struct Accepted {
     pub plan: Plan,
 }
 
-/// Returns true if the command is sni-check: its name ends with `sni-check`, or `external-check path` begins
-/// with an option and the file isn't another program.
-pub(crate) fn is_ours(check: &ExternalCheck, jail: &Jail) -> bool {
-    check.command.value.ends_with(NAME)
-        || (has_options(check) && !is_other_program(&check.command.value, jail))
+/// Returns true if `external-check path` has options of sni-check, or if the command's name is sni-check.
+pub(crate) fn is_ours(check: &ExternalCheck) -> bool {
+    let path = check.variable("PATH").unwrap_or_default();
+    path.trim_start().starts_with('-') || check.command.value.ends_with(NAME)
 }
 
-/// Returns true if `external-check path` begins with an option, as only sni-check reads it.
-pub(crate) fn has_options(check: &ExternalCheck) -> bool {
-    let path = check.variable("PATH").unwrap_or_default();
-    path.trim_start().starts_with('-')
+/// Returns true if HAProxy runs a program other than sni-check. Such a program may ignore options in
+/// `external-check path`.
+pub(super) fn runs_other_program(check: &ExternalCheck, jail: &Jail) -> bool {
+    let command = &check.command.value;
+    !is_ours(check) || (!command.ends_with(NAME) && is_other_program(command, jail))
 }
 
 /// Returns true if this file can be read and doesn't contain the name `sni-check`. The program contains its

@@ -7,6 +7,7 @@ use super::super::visit::HOST;
 use super::super::words;
 use super::address::Endpoint;
 use super::connection::{Reading, Verified, traffic};
+use super::host_rule::computes_host;
 use super::place::{At, Place};
 use super::proxy::Backend;
 use super::server_line::Server;
@@ -16,6 +17,8 @@ use super::server_line::Server;
 pub(crate) struct ServerLines {
     /// The lines of the `global` section that affect connections to servers.
     pub global: Vec<Rule>,
+    /// The lines of the `crt-store` sections.
+    stores: Vec<Vec<String>>,
     /// The first line of the backend.
     pub backend: Place,
     /// The server's name.
@@ -109,7 +112,7 @@ const OTHER_WORDS: [&str; 36] = [
 ];
 
 /// The actions of `http-request` that change the path or the query of a request.
-const PATH_ACTIONS: [&str; 7] = [
+pub(super) const PATH_ACTIONS: [&str; 7] = [
     "replace-path",
     "replace-pathq",
     "replace-uri",
@@ -151,6 +154,7 @@ impl ServerLines {
         });
         ServerLines {
             global: of_global.collect(),
+            stores: global.stores.lines.clone(),
             backend: backend.place.clone(),
             name: server.name.clone(),
             address: match &server.endpoint {
@@ -165,7 +169,9 @@ impl ServerLines {
             words: words.collect(),
             rules: rules(reading, backend),
             of_frontend: {
+                // The visitor of sni-check has the Host that these rules compute.
                 let rules = backend.visitors.rules.iter();
+                let rules = rules.filter(|line| !computes_host(&line.value));
                 rules.filter_map(|line| of_visitor(reading, line)).collect()
             },
             is_http: backend.settings.http,
@@ -195,11 +201,12 @@ impl ServerLines {
         self.backend(rules, check.into_iter().chain(words))
     }
 
-    /// Returns the lines of the `global` section as text.
+    /// Returns the lines of the `global` section as text, and then the `crt-store` sections.
     pub(crate) fn global_text(&self) -> String {
-        let lines = self.global.iter();
+        let lines = self.global.iter().map(|rule| &rule.words);
+        let lines = lines.chain(&self.stores);
         lines
-            .map(|rule| format!("    {}\n", joined(&rule.words)))
+            .map(|words| format!("    {}\n", joined(words)))
             .collect()
     }
 
@@ -311,7 +318,10 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     if let Some(source) = &settings.source {
         rules.push(rule(Some(&source.place), &["source", &source.value]));
     }
+    // If the Host of visitors is only a guess, it's the Host that the servers get, so no rule may change it.
+    let is_guess = !backend.knows_arriving_host();
     let of_visitors = settings.for_visitors.iter();
+    let of_visitors = of_visitors.filter(|line| !(is_guess && computes_host(&line.value)));
     rules.extend(of_visitors.filter_map(|line| of_visitor(reading, line)));
     rules
 }

@@ -45,6 +45,7 @@ enum Section {
     /// The last backend in the list.
     Backend,
     Resolvers,
+    CrtStore,
     /// A section that doesn't affect checks.
     #[default]
     Other,
@@ -224,6 +225,7 @@ impl Reader {
                 self.done.resolvers.push(statement.words.clone());
                 return;
             }
+            Section::CrtStore => return self.done.global.read_store(&words),
             Section::Other => return,
         };
         self.unclear(place, unclear);
@@ -283,7 +285,7 @@ impl Reader {
                     .into_iter()
                     .for_each(|backend| backend.settings.incomplete = true);
             }
-            Section::Global | Section::Resolvers | Section::Other => {}
+            Section::Global | Section::Resolvers | Section::CrtStore | Section::Other => {}
         }
     }
 
@@ -361,6 +363,10 @@ impl Reader {
                 let words = words.iter().map(|word| (*word).to_owned());
                 self.done.resolvers.push(words.collect());
                 Section::Resolvers
+            }
+            "crt-store" => {
+                self.done.global.open_store(words);
+                Section::CrtStore
             }
             _ => Section::Other,
         };
