@@ -267,8 +267,9 @@ fn is_cut(failure: &Failure) -> bool {
 const PAIRS: usize = 12;
 
 /// Tries two changes at once, because one fault may hide another. For example, a wrong Host and a wrong path
-/// both cause 404. Begins with changes that have an effect: the check fails in another way with them. Returns the first pair with which the check succeeds. Returns `None` if no pair helps, if
-/// the server is slow or limits requests, or if no address answers.
+/// both cause 404. Begins with changes that have an effect: the check fails in another way with them. Returns
+/// the first pair with which the check succeeds. Returns `None` if no pair helps, if the server is slow or
+/// limits requests, or if no address answers.
 fn two_at_once(
     facts: &Facts,
     failure: &Failure,
@@ -298,8 +299,8 @@ fn two_at_once(
     pairs.find(|pair| pair.attempt.result.is_ok())
 }
 
-/// Returns both changes as one. Returns `None` if they share a cause or change the same option or header field
-/// differently, if the options contradict each other, or if diagnose isn't allowed to send the request.
+/// Returns both changes as one. Returns `None` if they share a cause or change the same option or header
+/// field differently, if the options contradict each other, or if diagnose isn't allowed to send the request.
 fn together(facts: &Facts, first: &Candidate, second: &Candidate) -> Option<Candidate> {
     let same_cause = first
         .causes

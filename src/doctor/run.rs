@@ -369,7 +369,8 @@ fn not_run(unresolved: &[&Watch]) -> Vec<String> {
             }
             None => format!("this host finds no address for {name}"),
         };
-        // With `resolvers`, HAProxy adds `none` to its default methods (`srv_iterate_initaddr` in its source).
+        // With `resolvers`, HAProxy adds `none` to its default methods (`srv_iterate_initaddr` in its
+        // source).
         let is_default = !watch.server.settings.has("init-addr");
         let is_optional = watch.server.init_addr().any(|method| method == "none");
         let haproxy = match is_optional || (is_default && resolvers.is_some()) {

@@ -223,7 +223,8 @@ impl Options {
         Some(merged)
     }
 
-    /// Returns the names of the fields in `--header` whose values differ from those in `others`, in lower case.
+    /// Returns the names of the fields in `--header` whose values differ from those in `others`, in lower
+    /// case.
     fn changed_fields(&self, others: &Options) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for field in self.header.iter().chain(&others.header) {

@@ -301,7 +301,8 @@ impl Subject<'_> {
         Some(&diagnosis.search)
     }
 
-    /// Returns what sni-check's checks have found at the address to which the check connects after the change.
+    /// Returns what sni-check's checks have found at the address to which the check connects after the
+    /// change.
     pub fn search_of(&self, change: &Change) -> Option<&Search> {
         let there = self.at_visitors.as_ref().filter(|_| change.is_move());
         there.map(|there| &there.search).or(self.search())

@@ -93,7 +93,7 @@ impl Doubt {
                 "before HAProxy 3.2, visitors may be served while HAProxy resumes the TLS session of its check, with \
                  the check's SNI"
             }
-            Doubt::Page => "other requests of visitors may still work",
+            Doubt::Page => "visitors' other requests may still work",
             Doubt::Drain => {
                 "this may be intended, because of http-check disable-on-404 or ok-status"
             }

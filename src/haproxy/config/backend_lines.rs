@@ -318,7 +318,7 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     if let Some(source) = &settings.source {
         rules.push(rule(Some(&source.place), &["source", &source.value]));
     }
-    // If the Host of visitors is only a guess, it's the Host that the servers get, so no rule may change it.
+    // If visitors' Host is only a guess, it's the Host that the servers get, so no rule may change it.
     let is_guess = !backend.knows_arriving_host();
     let of_visitors = settings.for_visitors.iter();
     let of_visitors = of_visitors.filter(|line| !(is_guess && computes_host(&line.value)));

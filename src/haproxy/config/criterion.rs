@@ -1,4 +1,5 @@
-//! The criteria of conditions that compare the Host or the SNI of visitors (configuration manual, section 7.1).
+//! The criteria of conditions that compare the Host or the SNI of visitors (configuration manual, section
+//! 7.1).
 
 use super::address::without_port;
 

@@ -70,12 +70,12 @@ pub(crate) struct ProxySettings {
     pub for_visitors: Vec<At<Vec<String>>>,
     /// `source` of the whole proxy.
     pub source: Option<At<String>>,
-    /// What `http-request` rules do with the Host of visitors.
+    /// What `http-request` rules do with visitors' Host.
     pub host: HostChange,
     /// True if `use-server` rules choose servers for visitors.
     pub chooses_servers: bool,
-    /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes with
-    /// the beginning of the line in haproxy.cfg that adds it.
+    /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes
+    /// with the beginning of the line in haproxy.cfg that adds it.
     pub fields: Vec<(String, String)>,
     /// `mode http`.
     pub http: bool,
