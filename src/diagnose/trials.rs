@@ -142,7 +142,7 @@ impl Candidate {
         })
     }
 
-    /// Returns this change, but with GET instead of a method that may change something at the server. The new
+    /// Returns this change, but with GET instead of a method that may change something on the server. The new
     /// change proves its causes only if the check succeeds.
     fn with_get(self) -> Option<Candidate> {
         let mut options = self.options;
@@ -381,7 +381,7 @@ fn end_of_loop(facts: &Facts, session: &Session) -> Option<(Vec<Finding>, Facts)
 }
 
 /// Returns the changes that the possible causes propose. diagnose never sends a changed request that may
-/// change something at the server. If the check's own request has reached the server, or if no address
+/// change something on the server. If the check's own request has reached the server, or if no address
 /// accepted a connection, GET replaces the method of such a request. Otherwise, diagnose tries only the
 /// handshake.
 fn changes(facts: &Facts) -> Vec<Candidate> {

@@ -140,7 +140,7 @@ fn log(output: &Output, line: &str, after: Duration) -> Vec<Text> {
     text.into_iter().collect()
 }
 
-/// Returns the text with the JSON object, which has everything that the check has seen so far.
+/// Returns the JSON object as text. The object has everything that the check has seen so far.
 fn object(to: Channel, plan: &Plan, timed_out: Failure, seen: &mut Seen) -> Text {
     /// A placeholder for the total time, which is known only at the end.
     const LATER: Duration = Duration::from_millis(u32::MAX as u64);

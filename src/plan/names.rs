@@ -143,7 +143,7 @@ fn sent_name(text: &str) -> Result<DnsName<'static>> {
     }
 }
 
-/// Adds a remark to a refusal, which says that HAProxy accepts the value.
+/// Adds a remark to a refusal: HAProxy accepts the value.
 fn limit(error: Error) -> Error {
     match error.downcast::<Refusal>() {
         Ok(refusal) if refusal.what.contains("limit of sni-check") => refusal.into(),

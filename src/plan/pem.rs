@@ -68,9 +68,8 @@ pub(super) fn lists(subject: &str, mut text: Vec<u8>) -> Result<(Vec<u8>, Vec<Ra
     Ok((text, places))
 }
 
-/// Decodes the base64 (RFC 4648, section 4) in `body` and writes the result into the same buffer,
-/// starting at `end`, which must not be after the start of `body`. Returns the position where the
-/// result ends.
+/// Decodes the base64 (RFC 4648, section 4) in `body` and writes the result into the same buffer, from `end`
+/// on. `end` must not be after the start of `body`. Returns the position where the result ends.
 fn decode_in_place(
     subject: &str,
     text: &mut [u8],

@@ -131,7 +131,7 @@ impl FromStr for Network {
     }
 }
 
-/// Reads the words that follow `serve`.
+/// Reads the arguments that follow `serve`.
 ///
 /// # Errors
 ///

@@ -368,7 +368,7 @@ fn remedy(text: &mut String, remedy: &Remedy) {
     }
 }
 
-/// Explains that the server line has no `check`, and what to do. `why` is the reason why sni-check can't make
+/// Explains that the server line has no `check`, and what to do. `why` is the reason why sni-check can't run
 /// the check that the lines describe.
 fn without_check(text: &mut String, subject: &Subject<'_>, why: &str) {
     paragraph(text, "  why      ", WITHOUT_CHECK);

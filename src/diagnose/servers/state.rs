@@ -56,7 +56,7 @@ pub(super) struct Subject<'a> {
     pub present: Option<Block>,
 }
 
-/// A change to a line that two servers share, which one of the servers can't use.
+/// A change to a line that two servers share. One of the servers can't use the change.
 pub(super) struct Conflict {
     /// The change in a few words.
     pub words: String,
@@ -94,7 +94,7 @@ pub(super) struct TriedChange {
 pub(super) enum State {
     Up,
     Down,
-    /// NOLB: the page of the check is missing, and `http-check disable-on-404` keeps new visitors away.
+    /// NOLB: the check got a 404, and `http-check disable-on-404` keeps new visitors away.
     Draining,
     /// DRAIN: `weight 0`, the agent of `agent-check`, or someone on the stats socket keeps new visitors away.
     Drained,
@@ -304,7 +304,8 @@ impl Subject<'_> {
         Some(&diagnosis.search)
     }
 
-    /// Returns what sni-check's checks have found at the address to which the check connects after the change.
+    /// Returns what sni-check's checks have found at the address to which the check connects after the
+    /// change.
     pub fn search_of(&self, change: &Change) -> Option<&Search> {
         let there = self.at_visitors.as_ref().filter(|_| change.is_move());
         there.map(|there| &there.search).or(self.search())

@@ -225,7 +225,7 @@ fn in_one_word(keyword: &str, words: &[String]) -> String {
         (_, true) => format!("put the text in double quotes: external-check path \"{text}\""),
         (_, false) => {
             "put the whole text in one pair of double quotes; within it write \\\" for a \
-                       double quote and \\$ for a dollar"
+                       double quote and \\$ for a literal $"
                 .to_owned()
         }
     }

@@ -155,7 +155,7 @@ impl Frontend {
         host.filter(|_| self.settings.http && !self.is_backend)
     }
 
-    /// Returns true if a rule computes the Host of visitors before HAProxy chooses the backend. Returns false
+    /// Returns true if a rule computes visitors' Host before HAProxy chooses the backend. Returns false
     /// for a `listen`, because its backend already has this rule.
     pub fn computes_host(&self) -> bool {
         self.settings.http && !self.is_backend && self.settings.host.is_computed()
@@ -216,7 +216,7 @@ impl Frontend {
         Some(names)
     }
 
-    /// Returns the value and the condition of each rule that changes the Host of visitors before HAProxy
+    /// Returns the value and the condition of each rule that changes visitors' Host before HAProxy
     /// chooses the backend. The value is `None` if the rule doesn't set a fixed value. Returns no rules in
     /// `mode tcp`. Returns no rules for a `listen` either, because its backend already has these rules.
     fn rules_of_host(&self) -> impl DoubleEndedIterator<Item = (Option<At<&str>>, &[String])> {

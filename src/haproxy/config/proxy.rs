@@ -73,7 +73,7 @@ pub(crate) struct ProxySettings {
     pub allows_some: bool,
     /// `source` of the whole proxy.
     pub source: Option<At<String>>,
-    /// What `http-request` rules do with the Host of visitors.
+    /// What `http-request` rules do with visitors' Host.
     pub host: HostChange,
     /// True if `use-server` rules choose servers for visitors.
     pub chooses_servers: bool,
