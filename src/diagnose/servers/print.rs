@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::call::ServersCall;
 use super::meaning::{WITHOUT_CHECK, drained, idle, maintenance, meaning};
-use super::state::{Conflict, Diagnosis, State, Statistics, Subject, TriedChange};
+use super::state::{Conflict, Contradiction, Diagnosis, State, Statistics, Subject, TriedChange};
 use super::verdict::{Partial, misread};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
@@ -479,18 +479,23 @@ pub(super) fn sentence(
         words,
         other,
         is_inherited,
-        needs_other_words,
+        why,
     }: &Conflict,
 ) -> String {
     let remedy = match is_inherited {
         true => "Move the words from default-server to the lines of the servers that need them.",
         false => &format!("{name} needs its own backend."),
     };
-    let why = match needs_other_words {
-        true => "is DOWN, too. It needs another change of that line.".to_owned(),
-        false => format!(
+    let why = match why {
+        Contradiction::OtherWords => "is DOWN, too. It needs another change of that line.".to_owned(),
+        Contradiction::Down => format!(
             "doesn't work with the change: HAProxy reports {other} UP with the present line, and DOWN with the change."
         ),
+        Contradiction::FailsVisitors => {
+            "doesn't work with the change: its visitors are served with the present line, and get an error with the \
+             change."
+                .to_owned()
+        }
     };
     format!("{words}: this helps {name}, but {other} shares the changed line, and {why} {remedy}")
 }
