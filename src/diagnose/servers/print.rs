@@ -193,6 +193,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         remedy(text, &Remedy { write, paste });
     } else if misread.is_none() && is_healthy_here {
         let note = match &subject.change {
+            _ if !surveyed.refused.is_empty() => {
+                "sni-check finds the server healthy, but HAProxy doesn't start with the present lines."
+            }
             Some(change) if change.reason.is_some() => {
                 "sni-check finds the server healthy, because its check doesn't have all of HAProxy's settings. \
                  HAProxy has tried the change below."
@@ -200,9 +203,6 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             Some(_) => {
                 "sni-check finds the server healthy. Its check sends a Host header different from that of HAProxy's \
                  own check. HAProxy has tried its own check with sni-check's Host: see the change below."
-            }
-            None if surveyed.is_refused => {
-                "sni-check finds the server healthy, but HAProxy doesn't start with this server line."
             }
             None if subject.partial().is_some() => {
                 "sni-check finds the server healthy, because its check doesn't have all of HAProxy's settings and rules."
@@ -285,7 +285,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         && !subject.is_up_only_in_haproxy()
         && !subject.lacks_only_tls()
         && subject.obstacle().is_none()
-        && !surveyed.is_refused;
+        && surveyed.refused.is_empty();
     match is_one {
         true if is_alike => report.print_details(text),
         true if diagnosis.search.asked.options.verbose => report.print_steps(text),

@@ -491,7 +491,9 @@ impl Subject<'_> {
         };
         match (own, self.shown) {
             (Code::Healthy, Some(shown)) if self.state == State::Down => code_of(shown),
-            (Code::Healthy, None) if self.obstacle().is_some() || self.surveyed.is_refused => {
+            (Code::Healthy, None)
+                if self.obstacle().is_some() || !self.surveyed.refused.is_empty() =>
+            {
                 Code::Refused
             }
             (Code::Healthy, None) if self.surveyed.waits_without_request => Code::ResponseTimeout,
