@@ -303,7 +303,7 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
 /// - If HAProxy's own check is UP, no finding can be certain that this check is DOWN.
 /// - If the check is UP, the server didn't choose HTTP/2, and it accepts the check's request.
 /// - If the server also serves a visitor, some differences do no harm: a Host that isn't the check's SNI
-///   name, no Host if doctor knows the Host of visitors, different roots for check and traffic, and traffic
+///   name, no Host if doctor knows visitors' Host, different roots for check and traffic, and traffic
 ///   without SNI.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
