@@ -108,10 +108,8 @@ impl<'a> Phases<'a> {
     /// Starts a phase. `timed_out` is the failure of the check if its time ends in this phase.
     pub fn enter(&mut self, timed_out: Failure, seen: &mut Seen) {
         let output = &self.plan.output;
-        if let Some(address) = seen
-            .address
-            .as_ref()
-            .filter(|dialled| **dialled != self.address)
+        if let Some(address) = &seen.address
+            && *address != self.address
         {
             self.about = line::about(self.plan, Some(address));
             self.address.clone_from(address);

@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use super::call::ServersCall;
 use super::meaning::{WITHOUT_CHECK, by_agent, drained, idle, maintenance, meaning};
-use super::state::{Conflict, Diagnosis, State, Statistics, Subject, TriedChange};
-use super::verdict::{Partial, misread};
+use super::state::{Conflict, Contradiction, Diagnosis, State, Statistics, Subject, TriedChange};
+use super::verdict::{Partial, misread, step};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
+use crate::diagnose::lines::left_out;
 use crate::diagnose::report::{LIMITED, Report};
 use crate::doctor::survey::{CheckKind, REFUSED_OPTIONS, Remark, Remedy, Survey, UNVERIFIED};
+use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::statistics::Shown;
 use crate::output::escape::{pasted, printable};
 use crate::output::mark::paint;
@@ -197,6 +199,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         remedy(text, &Remedy { write, paste });
     } else if misread.is_none() && is_healthy_here {
         let note = match &subject.change {
+            _ if !surveyed.refused.is_empty() => {
+                "sni-check finds the server healthy, but HAProxy doesn't start with the present lines."
+            }
             Some(change) if change.reason.is_some() => {
                 "sni-check finds the server healthy, because its check doesn't have all of HAProxy's settings. \
                  HAProxy has tried the change below."
@@ -204,9 +209,6 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             Some(_) => {
                 "sni-check finds the server healthy. Its check sends a Host header different from that of HAProxy's \
                  own check. HAProxy has tried its own check with sni-check's Host: see the change below."
-            }
-            None if surveyed.is_refused => {
-                "sni-check finds the server healthy, but HAProxy doesn't start with this server line."
             }
             None if subject.partial().is_some() => {
                 "sni-check finds the server healthy, because its check doesn't have all of HAProxy's settings and rules."
@@ -289,7 +291,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         && !subject.is_up_only_in_haproxy()
         && !subject.lacks_only_tls()
         && subject.obstacle().is_none()
-        && !surveyed.is_refused;
+        && surveyed.refused.is_empty();
     match is_one {
         true if is_alike => report.print_details(text),
         true if diagnosis.search.asked.options.verbose => report.print_steps(text),
@@ -398,7 +400,11 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
             true => format!(
                 "{words}: with this change the check is UP, but visitors fail ({tried}). It is not the fix."
             ),
-            false => format!("{words}: this change is not enough ({tried})"),
+            false => {
+                let step = step(subject.surveyed, &tried);
+                let step = step.map_or(String::new(), |step| format!(". HAProxy fails at {step}"));
+                format!("{words}: this change is not enough ({tried}){step}")
+            }
         };
         paragraph(text, "  note     ", &printable(&sentence));
         return failed.block.fails_visitors();
@@ -490,18 +496,23 @@ pub(super) fn sentence(
         words,
         other,
         is_inherited,
-        needs_other_words,
+        why,
     }: &Conflict,
 ) -> String {
     let remedy = match is_inherited {
         true => "Move the words from default-server to the lines of the servers that need them.",
         false => &format!("{name} needs its own backend."),
     };
-    let why = match needs_other_words {
-        true => "is DOWN, too. It needs another change of that line.".to_owned(),
-        false => format!(
+    let why = match why {
+        Contradiction::OtherWords => "is DOWN, too. It needs another change of that line.".to_owned(),
+        Contradiction::Down => format!(
             "doesn't work with the change: HAProxy reports {other} UP with the present line, and DOWN with the change."
         ),
+        Contradiction::FailsVisitors => {
+            "doesn't work with the change: its visitors are served with the present line, and get an error with the \
+             change."
+                .to_owned()
+        }
     };
     format!("{words}: this helps {name}, but {other} shares the changed line, and {why} {remedy}")
 }
@@ -523,7 +534,24 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
     // handshake, so it isn't a fix.
     let fails_later = subject.fails_later().is_some();
     let works = subject.is_up_only_in_haproxy();
-    if surveyed.elsewhere.is_some() || is_passed_through || fails_later || works {
+    // The new backend would check only the handshake.
+    let is_step = |rule: &Rule| match rule.words.as_slice() {
+        [first, action, ..] => {
+            first == "tcp-check" && ["send", "expect"].contains(&action.as_str())
+        }
+        _ => false,
+    };
+    let checks_more = surveyed.lines.rules.iter().any(is_step);
+    // The new backend has no place for secrets that the check sends.
+    let best = diagnosis.search.best();
+    let has_secrets = !left_out(&best.plan, &best.options).is_empty();
+    if has_secrets
+        || checks_more
+        || surveyed.elsewhere.is_some()
+        || is_passed_through
+        || fails_later
+        || works
+    {
         return;
     }
     let block = blocks

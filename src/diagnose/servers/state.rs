@@ -64,8 +64,18 @@ pub(super) struct Conflict {
     pub other: String,
     /// True if the shared line is a `default-server` line.
     pub is_inherited: bool,
-    /// True if that server is DOWN, too, and needs different words in the same line.
-    pub needs_other_words: bool,
+    pub why: Contradiction,
+}
+
+/// Why another server can't use a change of a shared line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contradiction {
+    /// The other server is DOWN, too, and needs different words in the same line.
+    OtherWords,
+    /// The check of the other server is UP with the present line, and DOWN with the change.
+    Down,
+    /// Visitors of the other server get an error only with the change.
+    FailsVisitors,
 }
 
 /// The facts that diagnose has found out about a server, and HAProxy's answers.
@@ -182,6 +192,27 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+impl<'a> Subject<'a> {
+    /// Returns a server of which nothing is known but its lines.
+    pub fn new(surveyed: &'a Surveyed) -> Subject<'a> {
+        Subject {
+            surveyed,
+            shown: None,
+            agent: None,
+            state: State::Unknown,
+            is_wanted: false,
+            diagnosis: Err("not diagnosed".to_owned()),
+            change: None,
+            failed: None,
+            conflict: None,
+            visitor: None,
+            at_visitors: None,
+            speaks_plain_http: false,
+            present: None,
+        }
+    }
+}
+
 impl Subject<'_> {
     /// Returns HAProxy's answer about the lines of haproxy.cfg after a change, as a block.
     pub fn block(&self, answered: Option<&Answered<usize>>, change: &Change) -> Block {
@@ -208,10 +239,13 @@ impl Subject<'_> {
     /// Returns the report about a diagnosis of this server. If HAProxy's check gets further after a change
     /// moves it to the address of visitors' connections, the report names the causes of sni-check's failure
     /// at that address. The report names no cause if nothing explains the failure of HAProxy's check, if only
-    /// TLS is missing on the server line, or if only sni-check's check fails.
+    /// TLS is missing on the server line, if only sni-check's check fails, or if HAProxy's tcp-check fails after
+    /// the handshake.
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
-        let is_without_cause =
-            self.is_unexplained() || self.lacks_only_tls() || self.is_up_only_in_haproxy();
+        let is_without_cause = self.is_unexplained()
+            || self.lacks_only_tls()
+            || self.is_up_only_in_haproxy()
+            || self.failed_step().is_some();
         let report =
             |diagnosis: &'d Diagnosis| Report::of_server(&diagnosis.search, &diagnosis.opinion);
         let partial = self.partial();
@@ -485,7 +519,9 @@ impl Subject<'_> {
         };
         match (own, self.shown) {
             (Code::Healthy, Some(shown)) if self.state == State::Down => code_of(shown),
-            (Code::Healthy, None) if self.obstacle().is_some() || self.surveyed.is_refused => {
+            (Code::Healthy, None)
+                if self.obstacle().is_some() || !self.surveyed.refused.is_empty() =>
+            {
                 Code::Refused
             }
             (Code::Healthy, None) if self.surveyed.waits_without_request => Code::ResponseTimeout,
@@ -524,21 +560,12 @@ pub(super) fn subjects<'a>(
             (None, None) => State::Unknown,
         };
         Subject {
-            surveyed,
             shown,
             state,
-            agent: None,
             is_wanted: (matches!(state, State::Down | State::Draining)
                 && surveyed.tracks.is_none())
                 || one.is_some(),
-            diagnosis: Err("not diagnosed".to_owned()),
-            change: None,
-            failed: None,
-            conflict: None,
-            visitor: None,
-            at_visitors: None,
-            speaks_plain_http: false,
-            present: None,
+            ..Subject::new(surveyed)
         }
     };
     servers.into_iter().zip(own).map(subject).collect()

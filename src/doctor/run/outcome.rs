@@ -27,6 +27,11 @@ impl Runs {
         !self.checks.is_empty() || self.limits.len() > 1
     }
 
+    /// Returns true if no check ran, and if the reason isn't the servers' names.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.checks.is_empty() && self.unresolved == 0
+    }
+
     /// Returns the checks that fail. A check that only keeps new visitors away (NOLB) doesn't count, because
     /// the configuration asks for this.
     pub(crate) fn failed(&self) -> impl Iterator<Item = &Ran> {

@@ -94,6 +94,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(name(visit, watch));
         found.extend(verified_address(watch));
         found.extend(encryption(visit, watch));
+        found.extend(old_form(visit, watch));
         found.extend(request(watch));
         found.extend(without_hello(watch));
         found.extend(http11(watch));
@@ -207,6 +208,22 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
+/// Suggests `http-check send` for the request of an `option httpchk` that HAProxy refuses because of its old
+/// form.
+fn old_form(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
+    let settings = &watch.backend.settings;
+    let place = &settings.check.as_ref()?.place;
+    let is_refused = settings.rules.has_old_headers() && visit.alert_at(place).is_some();
+    is_refused.then(|| Suggestion {
+        request: Some(settings.rules.sent()),
+        what: format!(
+            "HAProxy doesn't start with `option httpchk` at {place}: since HAProxy 3.0, this line can't contain \
+             headers. `http-check send` sends the same request."
+        ),
+        ..Suggestion::default()
+    })
+}
+
 /// Suggests the request of `defaults`, if later lines have replaced it. Where both set a word, the suggestion
 /// keeps the word of the later lines.
 fn request(watch: &Watch) -> Option<Suggestion> {
@@ -255,8 +272,13 @@ fn http11(watch: &Watch) -> Option<Suggestion> {
     };
     let sent = watch.backend.settings.rules.sent();
     let what = match (sent.is_1_1(), sent.host()) {
-        (false, _) => {
-            "HAProxy's own check sends an HTTP/1.0 request, because the line with the request has no HTTP/1.1 \
+        (false, None) => {
+            "HAProxy's own check sends a request of HTTP/1.0 without a Host header, because the line with the request has \
+             neither HTTP/1.1 nor a Host header (`ver HTTP/1.1` and `hdr Host` in http-check send). The server refuses the \
+             request without them."
+        }
+        (false, Some(_)) => {
+            "HAProxy's own check sends a request of HTTP/1.0, because the line with the request has no HTTP/1.1 \
              (`ver HTTP/1.1` in http-check send). The server refuses HTTP/1.0."
         }
         (true, None) => {
