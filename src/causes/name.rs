@@ -106,7 +106,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "{sni} is the wrong name: the server serves {meant}.",
         confirm: "sni-check diagnose tries other names from the options, haproxy.cfg and the certificate.",
-        change: "Send {meant} as SNI: <--sni {meant}, and |>sni and check-sni on the server line.",
+        change: "Send {meant} as SNI{and-host}: <--sni {meant}, and |>sni and check-sni on the server line.",
         weigh: |facts| Weight::Possible.when(!other_names(facts).is_empty()),
         trials: other_names,
         ..Cause::BASE
@@ -368,9 +368,19 @@ fn other_names(facts: &Facts) -> Vec<Trial> {
     }
     names.retain(|name| is_name(name) && !name.eq_ignore_ascii_case(sent));
     names.dedup();
+    // If the server refuses the request, and the check's Host is the same name, Host is wrong, too.
+    let is_http = facts.code().layer() == Layer::Http;
+    let is_host = is_http && without_port(facts.host()).eq_ignore_ascii_case(sent);
     let trial = |name: String| {
-        let trial = Trial::new(facts, |options| send(options, &name));
-        trial.counting_progress().with("meant", name)
+        let trial = Trial::new(facts, |options| {
+            send(options, &name);
+            if is_host {
+                options.remove_header("host");
+            }
+        });
+        let and_host = if is_host { " and Host" } else { "" };
+        let trial = trial.counting_progress().with("and-host", and_host);
+        trial.with("meant", name)
     };
     names.into_iter().map(trial).collect()
 }

@@ -135,10 +135,15 @@ fn one<'a>(survey: &'a Survey, name: &str, is_file_given: bool) -> Result<&'a Su
 }
 
 /// Diagnoses the wanted servers, several at a time, and tries changes to haproxy.cfg.
-fn diagnose(subjects: &mut [Subject<'_>], survey: &Survey, verbose: bool, session: &Session) {
+fn diagnose<'a>(
+    subjects: &mut [Subject<'a>],
+    survey: &'a Survey,
+    verbose: bool,
+    session: &Session,
+) {
     let checked = survey.servers.iter().filter(|server| server.is_checked);
-    let checked: Vec<&Surveyed> = checked.collect();
-    let mut wanted: Vec<&mut Subject<'_>> = subjects
+    let checked: Vec<&'a Surveyed> = checked.collect();
+    let mut wanted: Vec<&mut Subject<'a>> = subjects
         .iter_mut()
         .filter(|subject| subject.is_wanted)
         .collect();
@@ -183,7 +188,7 @@ fn diagnosis(
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
     let facts = gather(plan, options, &origin(surveyed), session);
-    // If the server speaks no TLS, a check without TLS is right. sni-check can't make such a check.
+    // If the server speaks no TLS, a check without TLS is right. sni-check can't run such a check.
     let tls = facts.tls.as_ref();
     let speaks_tls = tls.is_none_or(Handshakes::is_answered_in_tls);
     let is_right = subject.meant().is_some_and(|meant| meant.is_plain) && !speaks_tls;

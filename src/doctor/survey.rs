@@ -4,6 +4,7 @@ pub(crate) mod meant;
 pub(crate) mod steps;
 pub(crate) mod suggest;
 
+use std::iter;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -72,12 +73,12 @@ pub(crate) struct Surveyed {
     /// The server whose check decides the state of this server, if this server has `track`. If servers track
     /// each other in a chain, this is the last server of the chain.
     pub tracks: Option<String>,
-    /// True if HAProxy refuses the server line.
-    pub is_refused: bool,
+    /// The places of the server line and of the check's lines that HAProxy refuses.
+    pub refused: Vec<Place>,
     /// The unset variables that the lines about the server use.
     pub unset: Vec<String>,
     pub kind: CheckKind,
-    /// The options for making this check with sni-check by hand, or why sni-check can't make the check.
+    /// The options with which sni-check runs this check by hand, or why it can't.
     pub call: Result<Box<Options>, String>,
     /// True if HAProxy's own check waits for a response, but sends no request. The server is then always
     /// DOWN.
@@ -119,8 +120,8 @@ pub(crate) struct Surveyed {
     /// Why the check should connect where visitors connect. `None` if the check already does so, or if doctor
     /// doesn't know where the check connects.
     pub elsewhere: Option<String>,
-    /// HAProxy's own check without `addr` and `port`, which then connects where visitors connect. `None` if
-    /// the check has neither of these words.
+    /// HAProxy's own check with `addr` and `port` removed, so that it connects where visitors connect. `None`
+    /// if neither the rule nor the server line has one of these words.
     pub at_visitors: Option<AtVisitors>,
     /// True if HAProxy runs its external checks in a chroot.
     pub is_jailed: bool,
@@ -137,7 +138,7 @@ impl Surveyed {
 
     /// Returns true if the check fails whatever the server does.
     pub(crate) fn is_always_down(&self) -> bool {
-        self.is_refused || self.waits_without_request || self.obstacle().is_some()
+        !self.refused.is_empty() || self.waits_without_request || self.obstacle().is_some()
     }
 
     /// Returns the finding about a mistake that keeps a check by `sni-check serve` DOWN.
@@ -245,7 +246,7 @@ fn surveyed(
         place: watch.server.place.clone(),
         address: watch.server.endpoint.to_string(),
         is_checked: watch.is_active(),
-        is_refused: visit.alert_at(&watch.server.place).is_some(),
+        refused: refused(visit, watch, &lines),
         tracks: visit.followed(watch).map(Watch::name),
         kind,
         call,
@@ -333,6 +334,15 @@ fn unset(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<String> {
     names
 }
 
+/// Returns the places of the server line and of the check's lines that HAProxy refuses.
+fn refused(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<Place> {
+    let of_check = lines.rules.iter().filter(|rule| rule.is_of_check());
+    let of_check = of_check.filter_map(|rule| rule.place.as_ref());
+    let places = iter::once(&watch.server.place).chain(of_check);
+    let refused = places.filter(|place| visit.alert_at(place).is_some());
+    refused.cloned().collect()
+}
+
 /// Returns the server's words that come from a `default-server` line, each with the place of this line.
 fn inherited(watch: &Watch, lines: &ServerLines) -> Vec<(String, Place)> {
     let words = lines.words.iter().map(|(word, _)| word.as_str());
@@ -353,7 +363,7 @@ fn idle(watch: &Watch) -> Option<&'static str> {
     is_disabled.then_some("disabled").or(weight)
 }
 
-/// Returns the options for a check by hand, or why sni-check can't make the check.
+/// Returns the options with which sni-check runs the check by hand, or why it can't.
 fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, String> {
     if let [name, ..] = unset {
         let names: Vec<String> = unset.iter().map(|name| format!("${{{name}}}")).collect();

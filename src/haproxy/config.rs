@@ -6,13 +6,13 @@
 
 pub(crate) mod address;
 pub(crate) mod backend_lines;
+mod blocks;
 pub(crate) mod check;
 mod condition;
 pub(crate) mod connection;
-mod criterion;
 pub(crate) mod crt_store;
 pub(crate) mod external;
-pub(crate) mod frontend;
+mod frontend;
 pub(crate) mod host_rule;
 pub(crate) mod http_check;
 pub(crate) mod place;
@@ -22,6 +22,7 @@ pub(crate) mod section;
 pub(crate) mod serve;
 pub(crate) mod server_line;
 pub(crate) mod statement;
+mod visitors;
 pub(crate) mod written;
 
 use std::fs;

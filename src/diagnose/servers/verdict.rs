@@ -26,7 +26,7 @@ impl Subject<'_> {
     }
 
     /// Returns true if HAProxy's own check connects without TLS, and is UP with the present lines or with the
-    /// proposed change. sni-check's failure is then about a check that HAProxy doesn't make.
+    /// proposed change. sni-check's failure is then about a check that HAProxy doesn't run.
     pub fn lacks_only_tls(&self) -> bool {
         let change = self.change.as_ref();
         let is_fixed = change.is_some_and(|change| change.block.is_up());

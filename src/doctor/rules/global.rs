@@ -7,8 +7,7 @@ use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::Visit;
 use crate::haproxy::config::place::Place;
-use crate::haproxy::config::proxy::Backend;
-use crate::haproxy::config::section::Idle;
+use crate::haproxy::config::proxy::{Backend, UnusedLine};
 use crate::haproxy::program::{place_in, text_of};
 
 use super::names::meant_sni;
@@ -95,15 +94,15 @@ pub(crate) fn idle_lines(visit: &Visit) -> Vec<Finding> {
         .filter(lacks_option)
         .map(|backend| backend.name.clone())
         .collect();
-    let finding = |idle: &Idle| {
-        let what = match idle.is_frontend {
-            true => format!("HAProxy ignores `{}` in a frontend", idle.text),
+    let finding = |line: &UnusedLine| {
+        let what = match line.is_frontend {
+            true => format!("HAProxy ignores `{}` in a frontend", line.text),
             false => format!(
                 "no backend uses this defaults section, so HAProxy ignores its `{}`",
-                idle.text
+                line.text
             ),
         };
-        let write = match idle.is_frontend {
+        let write = match line.is_frontend {
             true => "write that line in the backend, or in its defaults",
             false => {
                 "write that line in the last defaults section before the backend; or give this section a name, and \
@@ -117,10 +116,10 @@ pub(crate) fn idle_lines(visit: &Visit) -> Vec<Finding> {
                  works, even if visitors get errors",
             ),
         }
-        .at(&idle.place)
+        .at(&line.place)
         .write(write)
     };
-    visit.config.idle.iter().map(finding).collect()
+    visit.config.unused_lines.iter().map(finding).collect()
 }
 
 /// Finds a chroot that doesn't exist. HAProxy enters its chroot even without external checks. `haproxy -c`
@@ -226,7 +225,7 @@ fn in_one_word(keyword: &str, words: &[String]) -> String {
         (_, true) => format!("put the text in double quotes: external-check path \"{text}\""),
         (_, false) => {
             "put the whole text in one pair of double quotes; within it write \\\" for a \
-                       double quote and \\$ for a dollar"
+                       double quote and \\$ for a literal $"
                 .to_owned()
         }
     }

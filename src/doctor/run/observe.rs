@@ -284,11 +284,17 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     });
     let words = words.filter(|(word, _)| !is_of_check(word));
     let of_frontend = lines.of_frontend.iter().filter(|_| with_rules);
+    // HAProxy evaluates the frontend's rules about responses last.
+    let (of_responses, of_frontend): (Vec<&Rule>, Vec<&Rule>) = of_frontend.partition(|rule| {
+        rule.words
+            .first()
+            .is_some_and(|word| word == "http-response")
+    });
     let rules = lines.rules.iter().filter(|rule| match with_rules {
         true => !rule.is_of_check(),
         false => !rule.is_of_check() && !rule.is_of_visitors(),
     });
-    let rules = of_frontend.chain(rules);
+    let rules = of_frontend.into_iter().chain(rules).chain(of_responses);
     format!("    retries 0\n{}", lines.backend(rules, words))
 }
 
@@ -461,7 +467,16 @@ fn hosts(watch: &Watch) -> Vec<String> {
                 && names::name_of_check(watch)
                     .is_none_or(|name| bare(name).eq_ignore_ascii_case(host)))
     };
-    let own = host_of_check(watch).filter(is_of_visitors);
+    // With `track`, the check may be the check of another site.
+    let tracked = watch.tracked();
+    let tracked = tracked
+        .as_deref()
+        .and_then(|tracked| tracked.split('/').next());
+    let is_of_site = tracked.is_none_or(|backend| backend == watch.backend.name);
+    let sni = sni.filter(|_| is_of_site);
+    let own = host_of_check(watch)
+        .filter(|_| is_of_site)
+        .filter(is_of_visitors);
     if let Some(first) = visitors.names.first() {
         let likely = [&own, &sni, &of_traffic].into_iter().flatten().next();
         let is_likely = |name: &&String| likely.is_some_and(|host| name.eq_ignore_ascii_case(host));

@@ -8,8 +8,9 @@ use super::super::words;
 use super::address::Endpoint;
 use super::connection::{Reading, Verified, traffic};
 use super::host_rule::computes_host;
-use super::place::{At, Place};
+use super::place::{At, Place, owned};
 use super::proxy::Backend;
+use super::route::PATH_ACTIONS;
 use super::server_line::Server;
 
 /// The lines about one server and its check.
@@ -36,7 +37,7 @@ pub(crate) struct ServerLines {
     pub is_http: bool,
     /// True if HAProxy doesn't verify the server's certificate. `server_line` then writes `verify none`, even
     /// if haproxy.cfg only has `ssl-server-verify none`.
-    is_lax: bool,
+    is_unverified: bool,
 }
 
 /// A line of haproxy.cfg that affects a server. It is in the backend, in the `defaults` section from which
@@ -51,82 +52,41 @@ pub(crate) struct Rule {
 impl Rule {
     /// Returns true if the line affects only visitors.
     pub(crate) fn is_of_visitors(&self) -> bool {
-        let first = self.words.first().map(String::as_str);
-        match first {
-            Some("acl" | "http-request") => true,
-            Some("timeout") => self.words.get(1).is_some_and(|word| word == "server"),
+        match self.first_words() {
+            ("acl" | "http-request" | "http-response", _) | ("timeout", "server") => true,
             _ => false,
         }
     }
 
     /// Returns true if the line affects only checks.
     pub(crate) fn is_of_check(&self) -> bool {
-        let first = self.words.first().map(String::as_str);
-        match first {
-            Some("timeout") => self.words.get(1).is_some_and(|word| word == "check"),
-            Some("source" | "http-send-name-header") => false,
+        match self.first_words() {
+            ("timeout", kind) => kind == "check",
+            ("source" | "http-send-name-header", _) => false,
             _ => !self.is_of_visitors(),
         }
+    }
+
+    fn first_words(&self) -> (&str, &str) {
+        let word = |at: usize| self.words.get(at).map_or("", String::as_str);
+        (word(0), word(1))
     }
 }
 
 /// The words of a server line that [`ServerLines::words`] leaves out. Most of them decide when HAProxy checks
 /// or uses the server.
-const OTHER_WORDS: [&str; 36] = [
-    "agent-addr",
-    "agent-check",
-    "agent-inter",
-    "agent-port",
-    "agent-send",
-    "backup",
-    "check",
-    "cookie",
-    "disabled",
-    "downinter",
-    "enabled",
-    "error-limit",
-    "fall",
-    "fastinter",
-    "guid",
-    "hash-key",
-    "healthcheck",
-    "id",
-    "init-addr",
-    "init-state",
-    "interface",
-    "log-proto",
-    "maxconn",
-    "maxqueue",
-    "minconn",
-    "observe",
-    "on-error",
-    "on-marked-down",
-    "on-marked-up",
-    "redir",
-    "resolvers",
-    "rise",
-    "slowstart",
-    "track",
-    "usesrc",
-    "weight",
-];
-
-/// The actions of `http-request` that change the path or the query of a request.
-pub(super) const PATH_ACTIONS: [&str; 7] = [
-    "replace-path",
-    "replace-pathq",
-    "replace-uri",
-    "set-path",
-    "set-pathq",
-    "set-query",
-    "set-uri",
-];
+const OTHER_WORDS: &str = "\
+    agent-addr agent-check agent-inter agent-port agent-send backup check cookie disabled \
+    downinter enabled error-limit fall fastinter guid hash-key healthcheck id init-addr \
+    init-state interface log-proto maxconn maxqueue minconn observe on-error on-marked-down \
+    on-marked-up redir resolvers rise slowstart track usesrc weight";
 
 /// Returns true if [`ServerLines::words`] contains this word of a server line.
 fn is_of_connection(word: &str) -> bool {
     let bare = word.strip_prefix("no-").unwrap_or(word);
     let groups = ["pool-", "resolve-", "check-pool-"];
-    !OTHER_WORDS.contains(&bare) && !groups.iter().any(|group| bare.starts_with(group))
+    let is_other = OTHER_WORDS.split(' ').any(|known| known == bare);
+    !is_other && !groups.iter().any(|group| bare.starts_with(group))
 }
 
 impl ServerLines {
@@ -175,7 +135,7 @@ impl ServerLines {
                 rules.filter_map(|line| of_visitor(reading, line)).collect()
             },
             is_http: backend.settings.http,
-            is_lax: tls.is_some_and(|tls| tls.verified == Verified::Nothing),
+            is_unverified: tls.is_some_and(|tls| tls.verified == Verified::Nothing),
         }
     }
 
@@ -186,9 +146,11 @@ impl ServerLines {
         words: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> String {
         let mode = if self.is_http { "http" } else { "tcp" };
-        let rules = rules.map(|rule| format!("    {}\n", joined(&rule.words)));
-        let rules: String = rules.collect();
-        format!("    mode {mode}\n{rules}{}", self.server_line(words))
+        format!(
+            "    mode {mode}\n{}{}",
+            text_of(rules),
+            self.server_line(words)
+        )
     }
 
     /// Returns all lines of the backend as text, with or without the check.
@@ -225,7 +187,7 @@ impl ServerLines {
                 text += &format!(" {}", words::quote(value));
             }
         }
-        if self.is_lax && !verifies {
+        if self.is_unverified && !verifies {
             text += " verify none";
         }
         text + "\n"
@@ -243,7 +205,9 @@ impl ServerLines {
                     "set-path" | "set-pathq" | "set-uri" | "set-query",
                     fixed,
                 ] => fixed.contains('%'),
-                ["http-request", action, ..] => PATH_ACTIONS.contains(action),
+                ["http-request", action, ..] => {
+                    PATH_ACTIONS.split(' ').any(|known| known == *action)
+                }
                 _ => false,
             }
         };
@@ -254,6 +218,11 @@ impl ServerLines {
     pub(crate) fn is_own(&self, place: &Place) -> bool {
         place.is_in(&self.backend)
     }
+}
+
+fn text_of<'a>(rules: impl Iterator<Item = &'a Rule>) -> String {
+    let lines = rules.map(|rule| format!("    {}\n", joined(&rule.words)));
+    lines.collect()
 }
 
 /// Joins words into a line of haproxy.cfg.
@@ -267,25 +236,24 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     let settings = &backend.settings;
-    let rule = |place: Option<&Place>, words: &[&str]| Rule {
-        place: place.cloned(),
-        words: words.iter().map(|word| (*word).to_owned()).collect(),
+    let rule = |place: &Place, words: &[&str]| Rule {
+        place: Some(place.clone()),
+        words: owned(words),
     };
     let mut rules = Vec::new();
-    let kind = settings.check.as_ref();
-    if let Some(check) = kind {
-        let mut words = vec!["option", check.value.as_str()];
-        let arguments = match check.value.as_str() {
+    let mut list = &settings.rules.http;
+    if let Some(At { value: kind, place }) = &settings.check {
+        let arguments = match kind.as_str() {
             "httpchk" => settings.rules.request.as_deref().unwrap_or_default(),
             _ => &settings.check_arguments,
         };
-        words.extend(arguments.iter().map(String::as_str));
-        rules.push(rule(Some(&check.place), &words));
+        let arguments = arguments.iter().map(String::as_str);
+        let words: Vec<&str> = ["option", kind].into_iter().chain(arguments).collect();
+        rules.push(rule(place, &words));
+        if kind == "tcp-check" {
+            list = &settings.rules.tcp;
+        }
     }
-    let list = match kind.map(|check| check.value.as_str()) {
-        Some("tcp-check") => &settings.rules.tcp,
-        _ => &settings.rules.http,
-    };
     rules.extend(list.lines.iter().map(|line| Rule {
         place: Some(line.place.clone()),
         words: line.value.clone(),
@@ -294,15 +262,11 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
         ("send-state", &settings.rules.send_state),
         ("disable-on-404", &settings.rules.disable_on_404),
     ] {
-        if let Some(place) = place {
-            rules.push(rule(Some(place), &["http-check", word]));
-        }
+        rules.extend(place.iter().map(|place| rule(place, &["http-check", word])));
     }
     for (name, at) in [("command", &settings.command), ("path", &settings.path)] {
-        if let Some(at) = at {
-            let words = ["external-check", name, &at.value];
-            rules.push(rule(Some(&at.place), &words));
-        }
+        let words = |at: &At<String>| rule(&at.place, &["external-check", name, &at.value]);
+        rules.extend(at.as_ref().map(words));
     }
     let server = settings.timeout_server.as_ref();
     for (name, at) in [
@@ -312,12 +276,11 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     ] {
         if let Some(at) = at {
             let time = format!("{}us", at.value.as_micros());
-            rules.push(rule(Some(&at.place), &["timeout", name, &time]));
+            rules.push(rule(&at.place, &["timeout", name, &time]));
         }
     }
-    if let Some(source) = &settings.source {
-        rules.push(rule(Some(&source.place), &["source", &source.value]));
-    }
+    let source = settings.source.iter();
+    rules.extend(source.map(|source| rule(&source.place, &["source", &source.value])));
     // If the Host of visitors is only a guess, it's the Host that the servers get, so no rule may change it.
     let is_guess = !backend.knows_arriving_host();
     let of_visitors = settings.for_visitors.iter();
