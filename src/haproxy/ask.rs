@@ -7,7 +7,9 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -44,8 +46,11 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// If a check takes longer than this, the visitor's request doesn't wait for its result.
 const EARLY: Duration = Duration::from_millis(500);
 /// How many configurations sni-check tries. Each new configuration leaves out the lines that HAProxy refused
-/// before.
-const ROUNDS: usize = 6;
+/// before. HAProxy often reports only the first bad line.
+const ROUNDS: usize = 12;
+/// How many questions one HAProxy gets. It makes all its checks at the same time, so many more checks would be
+/// late, because they share the processors of this host.
+const AT_ONCE: usize = 60;
 /// The prefix of a question's backend name. The question's number and a dash follow the prefix.
 const PREFIX: &str = "sni-check-asks-";
 
@@ -108,11 +113,14 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(1100);
 pub(crate) fn ask<K>(
     haproxy: &Haproxy,
     global: &str,
-    mut asked: Vec<Question<K>>,
+    mut questions: Vec<Question<K>>,
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
     let bursts = &haproxy.bursts;
-    let mut results = at_once(haproxy, global, &mut asked, patience, Duration::ZERO)?;
+    let mut results = Vec::with_capacity(questions.len());
+    for some in questions.chunks_mut(AT_ONCE) {
+        results.extend(in_parts(haproxy, global, some, patience, Duration::ZERO)?);
+    }
     let has_status = results.iter().any(|result| is_limited(result, false));
     let is_burst = has_status || bursts.is_limited.load(Relaxed);
     let limited = (0..results.len()).filter(|at| is_burst && is_limited(&results[*at], true));
@@ -124,8 +132,8 @@ pub(crate) fn ask<K>(
             break;
         }
         thread::sleep(PAUSE);
-        let question = &mut asked[at..=at];
-        let again = at_once(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
+        let question = &mut questions[at..=at];
+        let again = in_parts(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
         // The server still answers 429, so our burst isn't the reason.
         if is_limited(&again, false) {
             break;
@@ -137,9 +145,9 @@ pub(crate) fn ask<K>(
         were_limited[at] = true;
         results[at] = again;
     }
-    let results = asked.into_iter().zip(results).zip(were_limited);
-    let answered = results.map(|((asked, (answer, visitor)), was_limited)| Answered {
-        about: asked.about,
+    let results = questions.into_iter().zip(results).zip(were_limited);
+    let answered = results.map(|((question, (answer, visitor)), was_limited)| Answered {
+        about: question.about,
         answer,
         visitor,
         was_limited,
@@ -150,7 +158,7 @@ pub(crate) fn ask<K>(
 /// Returns true if the server answered 429 to the check or to the visitor. HAProxy shows only the exit code
 /// of an external check, not the status. If `with_external` is true, the exit code for an unexpected status
 /// therefore counts as a 429.
-fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool) -> bool {
+fn is_limited((answer, visitor): &Answers, with_external: bool) -> bool {
     let external = Code::Status.number().to_string();
     let of_check = match answer {
         Answer::Checked(checked) if !checked.up => {
@@ -161,62 +169,83 @@ fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool
     of_check || visitor.is_some_and(|visitor| visitor.status == 429)
 }
 
-/// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors' requests.
-fn at_once<K>(
+/// HAProxy's answer to a question, and the response to the visitor of the question.
+type Answers = (Answer, Option<Visited>);
+
+/// Asks HAProxy all questions together. If HAProxy refuses too many of their lines, asks it the first and the
+/// second half of the questions separately.
+fn in_parts<K>(
     haproxy: &Haproxy,
-    mut global: &str,
-    asked: &mut [Question<K>],
+    global: &str,
+    questions: &mut [Question<K>],
     patience: Duration,
     pause: Duration,
-) -> Result<Vec<(Answer, Option<Visited>)>> {
+) -> Result<Vec<Answers>> {
+    if let Some(results) = ask_together(haproxy, global, questions, patience, pause)? {
+        return Ok(results);
+    }
+    if questions.len() < 2 {
+        let refused = Answer::Refused("HAProxy refuses too many of the lines".to_owned());
+        return Ok(questions.iter().map(|_| (refused.clone(), None)).collect());
+    }
+    let (first, second) = questions.split_at_mut(questions.len() / 2);
+    let mut results = in_parts(haproxy, global, first, patience, pause)?;
+    results.extend(in_parts(haproxy, global, second, patience, pause)?);
+    Ok(results)
+}
+
+/// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors' requests.
+/// Returns `None` if HAProxy refuses too many of the lines.
+fn ask_together<K>(
+    haproxy: &Haproxy,
+    mut global: &str,
+    questions: &mut [Question<K>],
+    patience: Duration,
+    pause: Duration,
+) -> Result<Option<Vec<Answers>>> {
     let binary = haproxy
         .binary()
         .context("no HAProxy was found; use --haproxy FILE")?;
-    let mut answers = vec![Answer::None; asked.len()];
-    let mut visitors = vec![None; asked.len()];
+    let mut answers = vec![Answer::None; questions.len()];
+    let mut visitors = vec![None; questions.len()];
     // One bad line makes HAProxy refuse the whole configuration. The next round therefore leaves out the
     // questions with bad lines, or uses their fallback.
     for _ in 0..ROUNDS {
-        let mut run = Run::prepare(asked.len())?;
-        let config = Config::new(global, asked, &answers, patience, &run.visits);
+        let mut run = Run::prepare(questions.len())?;
+        let config = Config::new(global, questions, &answers, patience, &run.visits);
         run.start(binary, &config.text)?;
         let early = pause.is_zero().then_some(EARLY);
-        match run.watch(asked, &mut answers, patience + MARGIN, early) {
-            Ok(()) => {
-                let is_wanted = |number: usize| {
-                    let (asked, answer): (&Question<K>, &Answer) =
-                        (&asked[number], &answers[number]);
-                    let is_free = !asked.is_checked && *answer == Answer::None;
-                    asked.visit.is_some() && (is_free || answer.is_up())
-                };
-                let wanted = (0..asked.len()).filter(|number| is_wanted(*number));
-                let wanted: Vec<usize> = wanted.collect();
-                if !wanted.is_empty() {
-                    thread::sleep(pause);
-                }
-                run.send(asked, &wanted);
-                run.visits.read(patience, &wanted, &mut visitors);
-                return Ok(answers.into_iter().zip(visitors).collect());
+        let watched = run.watch(questions, &mut answers, patience + MARGIN, early);
+        let Err(error) = watched else {
+            let is_wanted = |number: &usize| {
+                let (question, answer) = (&questions[*number], &answers[*number]);
+                let is_free = !question.is_checked && *answer == Answer::None;
+                question.visit.is_some() && (is_free || answer.is_up())
+            };
+            let wanted: Vec<usize> = (0..questions.len()).filter(is_wanted).collect();
+            if !wanted.is_empty() {
+                thread::sleep(pause);
             }
-            Err(error) => {
-                let said = run.says();
-                let is_blamed = config.blame(&said, &mut answers);
-                for (asked, answer) in asked.iter_mut().zip(&mut answers) {
-                    if matches!(answer, Answer::Refused(_)) && !asked.fallback.is_empty() {
-                        (asked.lines, *answer) =
-                            (std::mem::take(&mut asked.fallback), Answer::None);
-                    }
-                }
-                if !is_blamed && !global.is_empty() {
-                    global = "";
-                } else if !is_blamed {
-                    let first = said.lines().find(|line| line.contains("[ALERT]"));
-                    bail!("{}", first.map_or_else(|| error.to_string(), words));
-                }
+            run.send(questions, &wanted);
+            run.visits.read(patience, &wanted, &mut visitors);
+            return Ok(Some(answers.into_iter().zip(visitors).collect()));
+        };
+        let messages = run.messages();
+        let is_blamed = config.blame(&messages, questions, &mut answers);
+        for (question, answer) in questions.iter_mut().zip(&mut answers) {
+            if matches!(answer, Answer::Refused(_)) && !question.fallback.is_empty() {
+                question.lines = std::mem::take(&mut question.fallback);
+                *answer = Answer::None;
             }
         }
+        if !is_blamed && !global.is_empty() {
+            global = "";
+        } else if !is_blamed {
+            let first = messages.lines().find(|line| line.contains("[ALERT]"));
+            bail!("{}", first.map_or_else(|| error.to_string(), words));
+        }
     }
-    bail!("HAProxy refuses too many of the lines")
+    Ok(None)
 }
 
 impl Answer {
@@ -265,11 +294,12 @@ impl Config {
         Config { text, begins }
     }
 
-    /// Reads HAProxy's alerts. If an alert refers to an unanswered question, marks the question as refused.
-    /// Returns false if the alerts refer to no question.
-    fn blame(&self, said: &str, answers: &mut [Answer]) -> bool {
+    /// Reads HAProxy's alerts. If an alert refers to an unanswered question, marks the question as refused. Also
+    /// marks the other visitors whose lines contain the refused line. Returns false if the alerts refer to no
+    /// question.
+    fn blame<K>(&self, messages: &str, questions: &[Question<K>], answers: &mut [Answer]) -> bool {
         let mut found = false;
-        for line in said.lines().filter(|line| line.contains("[ALERT]")) {
+        for line in messages.lines().filter(|line| line.contains("[ALERT]")) {
             let named = line.split_once(PREFIX).and_then(|(_, rest)| number(rest));
             let at = line.split_once("[/dev/stdin:");
             let at = at.and_then(|(_, rest)| number(rest));
@@ -286,6 +316,15 @@ impl Config {
                     // The operator doesn't know the names of the questions.
                     let prefix = format!("{}/", backend(number));
                     *answer = Answer::Refused(words(line).replace(&prefix, ""));
+                }
+            }
+            if let Some(refused) = at.and_then(|at| self.text.lines().nth(at.checked_sub(1)?)) {
+                let has_line = |lines: &str| lines.lines().any(|line| line == refused);
+                for (question, answer) in questions.iter().zip(answers.iter_mut()) {
+                    if *answer == Answer::None && !question.is_checked && has_line(&question.lines)
+                    {
+                        *answer = Answer::Refused(words(line));
+                    }
                 }
             }
         }
@@ -366,9 +405,9 @@ impl Run {
     }
 
     /// Sends the requests of these questions' visitors.
-    fn send<K>(&mut self, asked: &[Question<K>], numbers: &[usize]) {
+    fn send<K>(&mut self, questions: &[Question<K>], numbers: &[usize]) {
         for number in numbers {
-            if let Some(visit) = &asked[*number].visit {
+            if let Some(visit) = &questions[*number].visit {
                 self.visits.send(*number, &backend(*number), visit);
             }
         }
@@ -378,7 +417,7 @@ impl Run {
     /// visitors' requests of all questions that have no result yet.
     fn watch<K>(
         &mut self,
-        asked: &[Question<K>],
+        questions: &[Question<K>],
         answers: &mut [Answer],
         longest: Duration,
         early: Option<Duration>,
@@ -397,16 +436,17 @@ impl Run {
                     *answer = Answer::Checked(checked);
                 }
             }
-            let mut both = asked.iter().zip(answers.iter());
-            let waits = both.any(|(asked, answer)| asked.is_checked && *answer == Answer::None);
-            if !waits || Instant::now() >= end {
+            let mut both = questions.iter().zip(answers.iter());
+            let is_open =
+                both.any(|(question, answer)| question.is_checked && *answer == Answer::None);
+            if !is_open || Instant::now() >= end {
                 return Ok(());
             }
             if early.is_some_and(|early| start.elapsed() >= early) {
                 let open = answers.iter().enumerate();
                 let open = open.filter(|(_, answer)| **answer == Answer::None);
                 let open: Vec<usize> = open.map(|(number, _)| number).collect();
-                self.send(asked, &open);
+                self.send(questions, &open);
             }
             thread::sleep(POLL);
         }
@@ -439,19 +479,14 @@ impl Run {
     }
 
     /// Stops HAProxy, and returns its messages about the configuration.
-    fn says(&mut self) -> String {
+    fn messages(&mut self) -> String {
         // The messages are complete only after HAProxy has ended.
         self.end();
         let mut text = Vec::new();
-        let read = io::Seek::rewind(&mut self.log).and_then(|()| self.log.read_to_end(&mut text));
-        read.map_or_else(
-            |_| String::new(),
-            |_| String::from_utf8_lossy(&text).into_owned(),
-        )
+        _ = io::Seek::rewind(&mut self.log).and_then(|()| self.log.read_to_end(&mut text));
+        String::from_utf8_lossy(&text).into_owned()
     }
-}
 
-impl Run {
     fn end(&mut self) {
         if let Some(child) = &mut self.child {
             _ = child.kill();
@@ -475,11 +510,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> io::Result<Folder> {
-        use std::os::unix::fs::DirBuilderExt;
-        let random = std::hash::BuildHasher::hash_one(
-            &std::collections::hash_map::RandomState::new(),
-            std::process::id(),
-        );
+        let random = RandomState::new().hash_one(std::process::id());
         let path = std::env::temp_dir().join(format!("sni-check-{random:x}"));
         fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Folder(path))

@@ -6,19 +6,23 @@
 
 pub(crate) mod address;
 pub(crate) mod backend_lines;
+mod blocks;
 pub(crate) mod check;
 mod condition;
 pub(crate) mod connection;
-mod criterion;
+pub(crate) mod crt_store;
 pub(crate) mod external;
 pub(crate) mod frontend;
+pub(crate) mod host_rule;
 pub(crate) mod http_check;
 pub(crate) mod place;
 pub(crate) mod proxy;
+pub(crate) mod route;
 pub(crate) mod section;
 pub(crate) mod serve;
 pub(crate) mod server_line;
 pub(crate) mod statement;
+mod visitors;
 pub(crate) mod written;
 
 use std::fs;

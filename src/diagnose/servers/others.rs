@@ -126,7 +126,7 @@ fn contradiction(shared: &Shared<'_>, answers: &[Answered<usize>]) -> Option<Con
         present.is_none_or(|present| present.is_some_and(is))
     };
     let other = Subject::new(shared.other);
-    let is_served = |visitor| other.is_served(visitor);
+    let is_served = |visitor| other.is_served(visitor, &Change::default());
     if !changed.answer.is_up() && was(&|present| present.answer.is_up()) {
         return Some(Contradiction::Down);
     }

@@ -51,7 +51,13 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         None | Some(502..=504) if reuses_session(visit, watch) => Some(Doubt::Session),
         None | Some(502..=504) => None,
         // The server sends the page to the check, but a 404 to the visitor.
-        Some(404) if gets_page(watch) && !is_served && !is_wanted(404) && has_host(watch) => {
+        Some(404)
+            if gets_page(watch)
+                && visitor.is_usual
+                && !is_served
+                && !is_wanted(404)
+                && has_host(watch) =>
+        {
             Some(Doubt::Page)
         }
         // A working server may have a reason to answer this one visitor with such a status.
@@ -64,9 +70,11 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         Some(_) => return None,
     };
     let is_guess = depends_on_host(watch, visitor) && !has_host(watch);
+    let doubt = doubt.or(is_guess.then_some(Doubt::Host));
+    let is_unusual = visitor.by_server && !visitor.is_usual;
     Some(Trap {
         effect: Effect::Up,
-        doubt: doubt.or(is_guess.then_some(Doubt::Host)),
+        doubt: doubt.or(is_unusual.then_some(Doubt::Page)),
     })
 }
 
@@ -89,8 +97,11 @@ fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Tr
         401 | 403..=405 if !judges_page => None,
         _ => return None,
     };
-    let effect = Effect::Down;
-    Some(Trap { effect, doubt })
+    let is_unusual = judges_page && !visitor.is_usual;
+    Some(Trap {
+        effect: Effect::Down,
+        doubt: doubt.or(is_unusual.then_some(Doubt::Page)),
+    })
 }
 
 /// Returns true if a visitor with a different Host might get a different result.
@@ -280,7 +291,10 @@ fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
         let is_refuted = match found.id {
             id if is_own && is_up && found.is_certainly_down() && rules::is_about_check(id) => true,
             "check-alpn" | "check-request" => is_up,
-            "check-other-site" | "traffic-other-roots" | "traffic-without-sni" => is_served,
+            "check-other-site"
+            | "haproxy-answers"
+            | "traffic-other-roots"
+            | "traffic-without-sni" => is_served,
             "check-without-host" => is_served && knows_host(watch),
             _ => false,
         };
@@ -374,7 +388,12 @@ fn confirm_one(
         // run now proves the fault, so the effect that the rule predicted doesn't matter.
         false => is_about(found, watch),
     };
-    let of_effect = |found: &&mut Finding| is_predicted(found) && explains(found);
+    // Without `--run`, this finding is only a hint.
+    let tracks_another = |found: &Finding| {
+        found.id == "tracks-another" && effect == Effect::Up && is_about(found, watch)
+    };
+    let of_effect =
+        |found: &&mut Finding| (is_predicted(found) && explains(found)) || tracks_another(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
     // doctor saw only its own request, which proves nothing about other visitors.
     if !is_wanted && trap.doubt.is_some() && !predicted.is_empty() {
@@ -388,6 +407,10 @@ fn confirm_one(
             .into_iter()
             .for_each(|found| found.confirm(effect, &shows));
         return None;
+    }
+    // If a rule of HAProxy answers visitors, the failure proves nothing about the connection to the server.
+    if predicted.iter().any(|found| found.id == "haproxy-answers") {
+        predicted.retain(|found| found.id == "haproxy-answers");
     }
     for found in &mut predicted {
         found.confirm(effect, &shows);

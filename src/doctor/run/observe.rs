@@ -20,6 +20,7 @@ use crate::haproxy::config::backend_lines::{Rule, ServerLines};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::external::INTER;
+use crate::haproxy::config::route;
 
 /// The longest time for a check or a response. It's short, because an operator waits for the report.
 pub(crate) const LONGEST: Duration = Duration::from_secs(5);
@@ -27,8 +28,9 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 /// What a question asks about a server.
 enum About {
     Check,
-    /// What a visitor gets. The fields are the number and the description of the visitor's request.
-    Visitor(usize, String),
+    /// What a visitor gets. The fields are the number and the description of the visitor's request, and true
+    /// if visitors certainly reach the server with such a request.
+    Visitor(usize, String, bool),
     /// What a visitor of `/` gets, if the request with this number asks for a different page.
     Root(usize),
     /// A check that only connects to the address and port of visitors.
@@ -79,18 +81,25 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             .into_iter()
             .enumerate()
             .flat_map(|(number, request)| {
-                let root = (request.uri != "/").then(|| Request {
+                let routes = &watch.backend.visitors.routes;
+                let has_root = route::page(routes, request.host(), "/").uri == "/";
+                let root = (request.uri != "/" && has_root).then(|| Request {
                     uri: "/".to_owned(),
                     ..request.clone()
                 });
                 let root = root.map(|root| (About::Root(number), root));
-                let visitor = (About::Visitor(number, text_of(&request)), request);
-                iter::once(visitor).chain(root)
+                let text = text_of(&request);
+                let about = About::Visitor(number, text, is_usual(watch, &request));
+                iter::once((about, request)).chain(root)
             });
         questions.extend(asked.map(|(about, request)| Question {
             about: (index, about),
             lines: of_visitors(&lines, watch, watch.backend.settings.http),
-            fallback: of_visitors(&lines, watch, false),
+            // Without its rules, HAProxy wouldn't change the Host as it does for visitors.
+            fallback: match needs_rules(watch) {
+                true => String::new(),
+                false => of_visitors(&lines, watch, false),
+            },
             is_checked: false,
             visit: Some(request),
         }));
@@ -124,6 +133,7 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
                 let visitor = Visitor {
                     request: format!("connection to {}", watch.traffic.endpoint),
                     connects: false,
+                    is_usual: true,
                     status: None,
                     root: None,
                     by_server: false,
@@ -132,10 +142,11 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
                 visitors.insert(0, visitor);
             }
             (About::Connection, _) => {}
-            (About::Visitor(number, request), _) => {
+            (About::Visitor(number, request, is_usual), _) => {
                 let visitor = Visitor {
                     request,
                     connects: true,
+                    is_usual,
                     status,
                     root: None,
                     by_server: visited.is_some_and(|visited| visited.by_server),
@@ -273,12 +284,23 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     });
     let words = words.filter(|(word, _)| !is_of_check(word));
     let of_frontend = lines.of_frontend.iter().filter(|_| with_rules);
+    // HAProxy evaluates the frontend's rules about responses last.
+    let (of_responses, of_frontend): (Vec<&Rule>, Vec<&Rule>) = of_frontend.partition(|rule| {
+        rule.words
+            .first()
+            .is_some_and(|word| word == "http-response")
+    });
     let rules = lines.rules.iter().filter(|rule| match with_rules {
         true => !rule.is_of_check(),
         false => !rule.is_of_check() && !rule.is_of_visitors(),
     });
-    let rules = of_frontend.chain(rules);
+    let rules = of_frontend.into_iter().chain(rules).chain(of_responses);
     format!("    retries 0\n{}", lines.backend(rules, words))
+}
+
+/// Returns true if only the backend's rules can give the visitor's request the right Host.
+fn needs_rules(watch: &Watch) -> bool {
+    watch.backend.settings.host.is_computed() && watch.backend.knows_arriving_host()
 }
 
 /// Returns true if doctor knows where visitors connect, but knows no connection of the check to the same
@@ -334,10 +356,9 @@ pub(crate) fn requests(watch: &Watch, visit: &Visit) -> Vec<Request> {
     if hosts.is_empty() {
         hosts.extend(any_host(watch));
     }
-    // Browsers send no fragment, and their path begins with a slash. They never ask for `*`.
-    let uri = uri.split('#').next().unwrap_or_default();
-    let uri = if uri.starts_with('/') { uri } else { "/" };
+    let routes = &watch.backend.visitors.routes;
     let request = |host: String| {
+        let uri = route::page(routes, &host, &uri).uri;
         // Some servers refuse requests without the fields that every browser sends.
         let headers = [
             ("Host", host.as_str()),
@@ -394,9 +415,10 @@ pub(crate) fn gets_page(watch: &Watch) -> bool {
     asks(watch) && ["GET", "HEAD"].contains(&page(watch).0.as_str())
 }
 
-/// Returns the method and the page of the check, or GET and `/` if doctor doesn't know them.
+/// Returns the method and the page of the check, or GET and `/` if doctor doesn't know them. Browsers send no
+/// fragment, and their path begins with a slash. They never ask for `*`.
 fn page(watch: &Watch) -> (String, String) {
-    match (&watch.check, &watch.own) {
+    let (method, uri) = match (&watch.check, &watch.own) {
         (Check::Own(own), _) if own.protocol.sends_request() => {
             let (method, uri) = own_check::request(watch.describes);
             (method, uri.unwrap_or_else(|| "/".to_owned()))
@@ -408,7 +430,16 @@ fn page(watch: &Watch) -> (String, String) {
             (request.method.to_string(), uri.to_owned())
         }
         _ => ("GET".to_owned(), "/".to_owned()),
-    }
+    };
+    let uri = uri.split('#').next().unwrap_or_default();
+    let uri = if uri.starts_with('/') { uri } else { "/" };
+    (method, uri.to_owned())
+}
+
+/// Returns true if visitors certainly reach the server with this request for the page of the check.
+fn is_usual(watch: &Watch, request: &Request) -> bool {
+    let (_, uri) = page(watch);
+    route::page(&watch.backend.visitors.routes, request.host(), &uri).is_wanted
 }
 
 /// Returns the Host headers that visitors may send, the most likely first:
@@ -436,7 +467,16 @@ fn hosts(watch: &Watch) -> Vec<String> {
                 && names::name_of_check(watch)
                     .is_none_or(|name| bare(name).eq_ignore_ascii_case(host)))
     };
-    let own = host_of_check(watch).filter(is_of_visitors);
+    // With `track`, the check may be the check of another site.
+    let tracked = watch.tracked();
+    let tracked = tracked
+        .as_deref()
+        .and_then(|tracked| tracked.split('/').next());
+    let is_of_site = tracked.is_none_or(|backend| backend == watch.backend.name);
+    let sni = sni.filter(|_| is_of_site);
+    let own = host_of_check(watch)
+        .filter(|_| is_of_site)
+        .filter(is_of_visitors);
     if let Some(first) = visitors.names.first() {
         let likely = [&own, &sni, &of_traffic].into_iter().flatten().next();
         let is_likely = |name: &&String| likely.is_some_and(|host| name.eq_ignore_ascii_case(host));
@@ -444,7 +484,8 @@ fn hosts(watch: &Watch) -> Vec<String> {
         return vec![name.unwrap_or(first).clone()];
     }
     let is_of_tls = traffic.is_some_and(Sni::is_of_visitors_tls);
-    if let Some(given) = watch.backend.given_host().filter(|_| !is_of_tls) {
+    let given = watch.backend.given_host().or(visitors.host.as_ref());
+    if let Some(given) = given.filter(|_| !is_of_tls) {
         return vec![given.value.clone()];
     }
     let Some(fixed) = of_traffic.filter(|name| names::is_site(name)) else {
@@ -466,8 +507,8 @@ fn hosts(watch: &Watch) -> Vec<String> {
 /// Returns true if lines other than the check's lines say which Host visitors send.
 pub(crate) fn knows_host(watch: &Watch) -> bool {
     let backend = watch.backend;
-    let is_named = backend.only_host().is_some() || !backend.visitors.names.is_empty();
-    is_named || names::name_of_traffic(watch).is_some_and(names::is_site)
+    let is_named = backend.only_host().is_some() || backend.knows_arriving_host();
+    (is_named && !backend.hides_host()) || names::name_of_traffic(watch).is_some_and(names::is_site)
 }
 
 /// Returns true if the configuration says which Host visitors send, or if a check of the same address and
@@ -475,7 +516,8 @@ pub(crate) fn knows_host(watch: &Watch) -> bool {
 pub(crate) fn has_host(watch: &Watch) -> bool {
     let hosts = hosts(watch);
     let is_of_check = || hosts.iter().any(|host| names::is_site(host));
-    knows_host(watch) || (Pair::of(watch).is_some() && is_of_check())
+    let is_kept = !watch.backend.hides_host();
+    knows_host(watch) || (is_kept && Pair::of(watch).is_some() && is_of_check())
 }
 
 /// Returns the Host of the check's request, without its port. Browsers send no port with HTTPS.

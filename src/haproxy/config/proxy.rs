@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use crate::haproxy::time::Time;
 
+use super::crt_store::{Stores, below};
+use super::host_rule::HostChange;
 use super::http_check::Rules;
-use super::place::{At, Place};
+use super::place::{At, Place, owned, word_after};
 use super::server_line::{Server, Settings};
+use super::visitors::Visitors;
 
 /// The `global` section.
 #[derive(Debug, Default)]
@@ -31,9 +34,12 @@ pub(crate) struct Global {
     pub stats_sockets: Vec<At<String>>,
     pub pidfile: Option<At<String>>,
     /// The folder of relative `ca-file` paths.
-    pub ca_base: Option<At<String>>,
+    pub ca_base: Option<String>,
     /// The folder of relative `crt` paths.
-    pub crt_base: Option<At<String>>,
+    pub crt_base: Option<String>,
+    /// The folder of relative `key` paths in `crt-store` sections.
+    pub key_base: Option<String>,
+    pub stores: Stores,
     /// `ssl-server-verify none`.
     pub verify_none: Option<Place>,
     /// The lines that affect the connections to all servers.
@@ -60,12 +66,15 @@ pub(crate) struct ProxySettings {
     pub timeout_connect: Option<At<Duration>>,
     pub timeout_check: Option<At<Duration>>,
     pub timeout_server: Option<At<Duration>>,
-    /// The rules that change visitors' requests, and the lines `acl` and `http-send-name-header`.
+    /// The rules that change visitors' requests or responses, the rules that answer every request, and the
+    /// lines `acl` and `http-send-name-header`.
     pub for_visitors: Vec<At<Vec<String>>>,
+    /// True if a condition exempts some requests from the rules that follow it (`http-request allow`).
+    pub allows_some: bool,
     /// `source` of the whole proxy.
     pub source: Option<At<String>>,
-    /// The Host that `http-request set-header` gives to every request.
-    pub host: Option<At<String>>,
+    /// What `http-request` rules do with the Host of visitors.
+    pub host: HostChange,
     /// True if `use-server` rules choose servers for visitors.
     pub chooses_servers: bool,
     /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes with
@@ -92,48 +101,16 @@ pub(crate) struct Backend {
     pub visitors: Visitors,
 }
 
-/// What sni-check learns from the frontends about the visitors of a backend.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Visitors {
-    /// The names that visitors ask for, by Host or SNI. Empty if visitors may ask for any name.
-    pub names: Vec<String>,
-    /// The names that the conditions of the frontends contain, also in comparisons with a part of a name.
-    pub mentions: Vec<String>,
-    /// The Host that all of these frontends give to every request with `http-request set-header`.
-    pub host: Option<At<String>>,
-    /// The line that keeps all visitors from this backend. The line changes the Host, and the frontend
-    /// chooses this backend only for other Hosts.
-    pub lost: Option<At<String>>,
-    /// The `http-request` rules and `acl` lines of a frontend that sends visitors to this backend.
-    pub rules: Vec<At<Vec<String>>>,
-    /// The `bind` line without TLS of a frontend that also has a `bind` line with TLS, if the frontend sends
-    /// the visitors of both to this backend.
-    pub plain_bind: Option<Place>,
-    /// The header fields that all of these frontends add to visitors' requests, as in [`ProxySettings`].
-    pub fields: Vec<(String, String)>,
-    /// True if visitors' bytes arrive here as TLS, false if they arrive without TLS, `None` if this is
-    /// unknown. This matters in `mode tcp`.
-    pub speak_tls: Option<bool>,
-}
-
 impl Global {
     /// Returns the path of a CA file or of a revocation list. A relative path starts in `ca-base`.
     pub(crate) fn ca_path(&self, file: &str) -> String {
         below(self.ca_base.as_ref(), file)
     }
 
-    /// Returns the path of a client certificate. A relative path starts in `crt-base`.
+    /// Returns the path of a client certificate, or its name in a `crt-store`. A relative path starts in
+    /// `crt-base`.
     pub(crate) fn crt_path(&self, file: &str) -> String {
         below(self.crt_base.as_ref(), file)
-    }
-}
-
-fn below(folder: Option<&At<String>>, file: &str) -> String {
-    match folder {
-        Some(folder) if !file.starts_with(['/', '@']) => {
-            format!("{}/{file}", folder.value.trim_end_matches('/'))
-        }
-        _ => file.to_owned(),
     }
 }
 
@@ -145,7 +122,7 @@ impl Backend {
 
     /// Returns the Host of visitors' requests, if all of them reach the servers with the same Host.
     pub(crate) fn only_host(&self) -> Option<&str> {
-        match (self.given_host(), self.visitors.names.as_slice()) {
+        match (self.given_host(), self.names()) {
             (Some(host), _) => Some(&host.value),
             (None, [name]) => Some(name),
             _ => None,
@@ -154,7 +131,35 @@ impl Backend {
 
     /// Returns the Host that `http-request set-header` gives to every request.
     pub(crate) fn given_host(&self) -> Option<&At<String>> {
-        self.settings.host.as_ref().or(self.visitors.host.as_ref())
+        match &self.settings.host {
+            HostChange::Kept => self.visitors.host.as_ref(),
+            change => change.fixed(),
+        }
+    }
+
+    /// Returns the names with which visitors reach the servers, as far as the frontends restrict them. Empty
+    /// if visitors may have any name, or if only HAProxy can compute their Host in this backend.
+    pub(crate) fn names(&self) -> &[String] {
+        match self.settings.host.is_computed() {
+            true => &[],
+            false => &self.visitors.names,
+        }
+    }
+
+    /// Returns true if the configuration says with which Host visitors' requests arrive in this backend,
+    /// before a rule of the backend changes it.
+    pub(crate) fn knows_arriving_host(&self) -> bool {
+        !self.visitors.names.is_empty() || self.visitors.host.is_some()
+    }
+
+    /// Returns true if a rule computes the Host of visitors' requests, and doctor can't know the result.
+    pub(crate) fn hides_host(&self) -> bool {
+        match &self.settings.host {
+            HostChange::Set(_) => false,
+            HostChange::Conditional => true,
+            HostChange::Computed => !self.knows_arriving_host(),
+            HostChange::Kept => self.visitors.computes_host && !self.knows_arriving_host(),
+        }
     }
 
     /// Returns true if visitors' requests or bytes arrive here without TLS. Then only the server line can add
@@ -172,31 +177,10 @@ impl Backend {
 
 /// Returns true if this action of `http-request` changes a request and lets it pass.
 fn rewrites(action: &str) -> bool {
-    let starts = [
-        "set-",
-        "add-",
-        "del-",
-        "replace-",
-        "unset-var",
-        "normalize-uri",
-    ];
+    let mut starts = "set- add- del- replace- unset-var normalize-uri".split(' ');
     // These actions need maps, or change something other than the request.
-    let other = [
-        "-map",
-        "-acl",
-        "set-log",
-        "set-nice",
-        "set-priority",
-        "set-src",
-        "set-dst",
-    ];
-    let has = |part: &&str| action.contains(*part);
-    starts.iter().any(|start| action.starts_with(start)) && !other.iter().any(has)
-}
-
-fn owned(words: &[&str], place: &Place) -> At<Vec<String>> {
-    let words = words.iter().map(|word| (*word).to_owned());
-    At::new(words.collect(), place)
+    let mut other = "-map -acl set-log set-nice set-priority set-src set-dst".split(' ');
+    starts.any(|start| action.starts_with(start)) && !other.any(|part| action.contains(part))
 }
 
 impl ProxySettings {
@@ -204,6 +188,7 @@ impl ProxySettings {
     /// text for the report.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
+        let line = || At::new(owned(words), place);
         match words {
             ["option", kind, more @ ..] if kind.ends_with("check") || kind.ends_with("chk") => {
                 let before = self.check.take();
@@ -213,15 +198,14 @@ impl ProxySettings {
                     self.replaced = None;
                 }
                 self.check = text(kind);
-                self.check_arguments = more.iter().map(|word| (*word).to_owned()).collect();
+                self.check_arguments = owned(more);
                 if *kind == "httpchk" {
                     self.rules.set_request(more);
                 }
             }
             ["http-check" | "tcp-check", ..] => self.rules.add(words, place),
             ["option", "forwardfor", more @ ..] => {
-                let mut pairs = more.windows(2).filter(|pair| pair[0] == "header");
-                let name = pairs.next().map_or("X-Forwarded-For", |pair| pair[1]);
+                let name = word_after(more, "header").unwrap_or(&"X-Forwarded-For");
                 self.add_field(&format!("{name}: 127.0.0.1"), FORWARDED_FOR);
             }
             ["no", "option", "forwardfor", ..] => {
@@ -232,7 +216,7 @@ impl ProxySettings {
             ["external-check", "command", command] => self.command = text(command),
             ["external-check", "path", path] => self.path = text(path),
             ["external-check", "command" | "path", _, _, ..] => {
-                self.too_many = words.get(1..).map(|words| owned(words, place));
+                self.too_many = Some(At::new(owned(&words[1..]), place));
             }
             ["external-check", ..] => return vec![words.join(" ")],
             [
@@ -253,27 +237,30 @@ impl ProxySettings {
                     _ => self.timeout_check = time,
                 }
             }
-            ["acl" | "http-send-name-header", ..] => self.for_visitors.push(owned(words, place)),
+            ["acl" | "http-send-name-header", ..] => self.for_visitors.push(line()),
+            ["http-request", "allow", "if" | "unless", ..] => self.allows_some = true,
+            [
+                "http-request",
+                "deny" | "return" | "reject" | "silent-drop",
+                more @ ..,
+            ] if !self.allows_some && !more.iter().any(|word| ["if", "unless"].contains(word)) => {
+                self.for_visitors.push(line());
+            }
+            ["http-response", action, ..]
+                if rewrites(action) || ["deny", "return"].contains(action) =>
+            {
+                self.for_visitors.push(line());
+            }
             ["http-request", action, ..] if rewrites(action) => {
-                if let ["http-request", action, name, value @ ..] = words
-                    && ["-header", "-value"]
-                        .iter()
-                        .any(|end| action.ends_with(end))
-                    && name.eq_ignore_ascii_case("host")
-                {
-                    // An expression may have a different value for each request, and a condition may hold for
-                    // only some requests.
-                    self.host = match (*action, value) {
-                        ("set-header", [value]) if !value.contains('%') => text(value),
-                        _ => None,
-                    };
-                } else if let ["http-request", "set-header", name, value] = words
+                self.host.add(words, place);
+                if let ["http-request", "set-header", name, value] = words
                     && !value.contains('%')
+                    && !name.eq_ignore_ascii_case("host")
                 {
                     let words = format!("http-request set-header {name}");
                     self.add_field(&format!("{name}: {value}"), &words);
                 }
-                self.for_visitors.push(owned(words, place));
+                self.for_visitors.push(line());
             }
             ["mode", mode, ..] => {
                 self.http = *mode == "http";
@@ -282,8 +269,7 @@ impl ProxySettings {
             ["disabled", ..] => self.disabled = true,
             ["enabled", ..] => self.disabled = false,
             ["default-server", more @ ..] => {
-                let more: Vec<String> = more.iter().map(|word| (*word).to_owned()).collect();
-                return self.server.read(&more, place);
+                return self.server.read(&owned(more), place);
             }
             _ => {}
         }
@@ -314,47 +300,21 @@ impl ProxySettings {
 
 /// Returns true if a line of `global` with this first word affects connections to servers.
 fn is_for_servers(word: &str) -> bool {
-    let starts = [
-        "ssl-default-server-",
-        "ssl-load-extra-",
-        "tune.ssl.",
-        "tune.h2.be.",
-        "ssl-prov",
-    ];
-    let words = [
-        "ca-base",
-        "crt-base",
-        "ssl-propquery",
-        "ssl-security-level",
-        "ssl-server-verify",
-        "tune.bufsize",
-        "tune.http.maxhdr",
-        "tune.maxrewrite",
-    ];
-    starts.iter().any(|start| word.starts_with(start)) || words.contains(&word)
+    let mut starts =
+        "ssl-default-server- ssl-load-extra- tune.ssl. tune.h2.be. ssl-prov".split(' ');
+    let mut words = "ca-base crt-base expose-experimental-directives key-base ssl-propquery ssl-security-level \
+                     ssl-server-verify tune.bufsize tune.http.maxhdr tune.maxrewrite"
+        .split(' ');
+    starts.any(|start| word.starts_with(start)) || words.any(|known| known == word)
 }
 
 impl Global {
-    /// Returns true if an earlier line has this setting, and HAProxy ignores any further line with it.
-    fn has(&self, word: &str) -> bool {
-        match word {
-            "chroot" => self.chroot.is_some(),
-            "user" | "uid" => self.user.is_some() || self.uid.is_some(),
-            "group" | "gid" => self.group.is_some() || self.gid.is_some(),
-            "ulimit-n" => self.ulimit_n.is_some(),
-            "maxconn" => self.maxconn.is_some(),
-            "fd-hard-limit" => self.fd_hard_limit.is_some(),
-            "pidfile" => self.pidfile.is_some(),
-            _ => false,
-        }
-    }
-
     /// Reads a line. Returns what sni-check doesn't understand in the line, as text for the report.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let here = Some(place.clone());
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
         if words.first().is_some_and(|word| is_for_servers(word)) {
-            self.for_servers.push(owned(words, place));
+            self.for_servers.push(At::new(owned(words), place));
         }
         match words {
             ["external-check", more @ ..] => {
@@ -364,12 +324,14 @@ impl Global {
             ["insecure-fork-wanted", ..] => self.insecure_fork = here,
             ["no", "insecure-fork-wanted", ..] => self.insecure_fork = None,
             // HAProxy keeps the first of these lines, and reports the others.
-            [word, ..] if self.has(word) => {}
-            ["chroot", value, ..] => self.chroot = text(value),
+            ["user" | "uid", ..] if self.user.is_some() || self.uid.is_some() => {}
+            ["group" | "gid", ..] if self.group.is_some() || self.gid.is_some() => {}
             ["user", value, ..] => self.user = text(value),
             ["group", value, ..] => self.group = text(value),
             ["uid", value, ..] => self.uid = text(value),
             ["gid", value, ..] => self.gid = text(value),
+            ["chroot", value, ..] => set_once(&mut self.chroot, text(value)),
+            ["pidfile", value, ..] => set_once(&mut self.pidfile, text(value)),
             ["no", "strict-limits", ..] => self.lax_limits = true,
             ["stats", "socket", address, more @ ..] => {
                 self.stats_sockets.extend(text(address));
@@ -377,9 +339,9 @@ impl Global {
                     self.admin_socket = here;
                 }
             }
-            ["pidfile", value, ..] => self.pidfile = text(value),
-            ["ca-base", value, ..] => self.ca_base = text(value),
-            ["crt-base", value, ..] => self.crt_base = text(value),
+            ["ca-base", value, ..] => self.ca_base = Some((*value).to_owned()),
+            ["crt-base", value, ..] => self.crt_base = Some((*value).to_owned()),
+            ["key-base", value, ..] => self.key_base = Some((*value).to_owned()),
             ["ssl-server-verify", value, ..] => {
                 self.verify_none = here.filter(|_| *value == "none");
             }
@@ -388,16 +350,21 @@ impl Global {
                     return vec![format!("{name} {value}")];
                 };
                 let number = Some(At::new(number, place));
-                match *name {
-                    "ulimit-n" => self.ulimit_n = number,
-                    "maxconn" => self.maxconn = number,
-                    _ => self.fd_hard_limit = number,
-                }
+                let field = match *name {
+                    "ulimit-n" => &mut self.ulimit_n,
+                    "maxconn" => &mut self.maxconn,
+                    _ => &mut self.fd_hard_limit,
+                };
+                set_once(field, number);
             }
             _ => {}
         }
         Vec::new()
     }
+}
+
+fn set_once<T>(field: &mut Option<T>, value: Option<T>) {
+    *field = field.take().or(value);
 }
 
 #[cfg(test)]
