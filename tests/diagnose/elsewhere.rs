@@ -276,14 +276,16 @@ fn other_site(stage: &Stage) -> Nginx {
 #[test]
 fn no_new_backend_is_printed_that_lacks_a_secret_of_the_check() {
     let stage = Stage::new();
-    let leaf = stage.ca.leaf(&[OTHER], 30);
-    let rule = format!("if ($http_host != {OTHER}) {{ return 404; }}");
-    let other = Nginx::serve(|folder, port| site((folder, port), "", OTHER, (&leaf, &[]), &rule));
+    let [first, second] = [NAME, OTHER].map(|name| {
+        let leaf = stage.ca.leaf(&[name], 30);
+        let rule = format!("if ($http_host != {name}) {{ return 404; }}");
+        Nginx::serve(|folder, port| site((folder, port), "", name, (&leaf, &[]), &rule))
+    });
     let check = CHECK.replace("hdr Host", "hdr X-Api-Key k1 hdr Host");
     let backend = format!(
-        "backend be\n{check}    server s1 127.0.0.1:PORT TLS check check-sni {NAME}
+        "backend be\n{check}    server s1 127.0.0.1:{} TLS check check-sni {NAME}
     server s2 127.0.0.1:{} ssl verify required ca-file CA sni str({OTHER}) check check-sni {OTHER}\n",
-        other.port
+        first.port, second.port
     );
     let config = config(&stage, &backend);
     let _haproxy = running(&config, ("be", "s2"), "DOWN");

@@ -37,6 +37,8 @@ enum Effect {
     /// The numbers of two trials. The first trial is about the server's present lines, and `None` if they
     /// don't matter. The second trial is about the server's lines with the change.
     Asked(Option<usize>, usize),
+    /// The change replaces the kind of check. The number is that of the trial of the server's present lines.
+    OtherCheck(usize),
 }
 
 /// Lines of a server that HAProxy must try.
@@ -115,11 +117,15 @@ pub(super) fn spare<'a>(
 
 /// Returns why the other server can't use the change. Returns `None` if HAProxy's answers show no reason.
 fn contradiction(shared: &Shared<'_>, answers: &[Answered<usize>]) -> Option<Contradiction> {
+    let answered = |wanted: usize| answers.iter().find(|answered| answered.about == wanted);
     let (present, changed) = match shared.effect {
         Effect::Contradicts => return Some(Contradiction::OtherWords),
         Effect::Asked(present, changed) => (present, changed),
+        Effect::OtherCheck(present) => {
+            let present = answered(present)?;
+            return present.answer.is_up().then_some(Contradiction::OtherCheck);
+        }
     };
-    let answered = |wanted: usize| answers.iter().find(|answered| answered.about == wanted);
     let changed = answered(changed)?;
     let present = present.map(answered);
     let was = |is: &dyn Fn(&Answered<usize>) -> bool| {
@@ -207,6 +213,9 @@ fn shared<'a>(
             let present = number(other, &|with_rules| {
                 present.lines(other, options, with_rules)
             })?;
+            if part.replaces_check() {
+                return Some(Effect::OtherCheck(present));
+            }
             let changed = number(other, &|with_rules| {
                 joined.lines(&after, &changed, with_rules)
             })?;

@@ -186,15 +186,12 @@ impl Frontend {
         };
         let before = self.routes.iter().take_while(is_before);
         let others = before.filter(|(to, condition)| to != backend && !condition.is_empty());
-        let names = others.flat_map(|(_, words)| {
-            let condition = self.condition(words);
-            let alternatives = condition.alternatives.iter();
-            // A second term may hold for only some of these visitors.
-            let whole = alternatives.filter(|terms| terms.len() == 1 && !condition.is_unless);
-            let names = whole.filter_map(|terms| names_of(terms, |one| self.names_in(one)));
-            names.flatten().collect::<Vec<_>>()
-        });
-        names.collect()
+        let conditions = others.map(|(_, condition)| self.condition(condition));
+        let conditions = conditions.filter(|condition| !condition.is_unless);
+        let alternatives = conditions.flat_map(|condition| condition.alternatives);
+        let alternatives = alternatives.filter(|terms| terms.len() == 1);
+        let names = |terms: Vec<Term<'_>>| names_of(&terms, |criterion| self.names_in(criterion));
+        alternatives.filter_map(names).flatten().collect()
     }
 
     /// Returns what the alternatives of the open routes to this backend require of a request.

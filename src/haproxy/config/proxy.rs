@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::haproxy::time::Time;
 
+use super::condition::is_same;
 use super::crt_store::{Stores, below};
 use super::host_rule::HostChange;
 use super::http_check::Rules;
@@ -152,6 +153,13 @@ impl Global {
     /// `crt-base`.
     pub(crate) fn crt_path(&self, file: &str) -> String {
         below(self.crt_base.as_ref(), file)
+    }
+}
+
+impl Visitors {
+    /// Returns true if visitors with this Host may reach the backend.
+    pub(crate) fn may_have(&self, host: &str) -> bool {
+        !self.taken.iter().any(|taken| is_same(taken, host))
     }
 }
 

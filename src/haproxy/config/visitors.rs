@@ -1,6 +1,6 @@
 //! What the frontends say about the visitors of a backend.
 
-use super::condition::{is_same, join};
+use super::condition::join;
 use super::frontend::Frontend;
 use super::place::At;
 use super::proxy::Visitors;
@@ -66,9 +66,5 @@ impl Visitors {
                 first.filter(|_| fronts().all(|front| front.speak_tls() == first))
             },
         }
-    }
-    /// Returns true if visitors with this Host may reach the backend.
-    pub(crate) fn may_have(&self, host: &str) -> bool {
-        !self.taken.iter().any(|taken| is_same(taken, host))
     }
 }
