@@ -34,6 +34,8 @@ pub(super) struct Bind {
     pub address: At<String>,
     /// True if the line has `ssl`.
     pub has_tls: bool,
+    /// True if HAProxy may listen on an address that the host doesn't have (`transparent`).
+    pub is_transparent: bool,
 }
 
 /// The actions of `http-request` and `tcp-request content` after which no backend gets the request.
@@ -76,6 +78,7 @@ impl Frontend {
                 self.binds.extend(addresses.split(',').map(|address| Bind {
                     address: At::new(address.to_owned(), place),
                     has_tls,
+                    is_transparent: more.contains(&"transparent"),
                 }));
             }
             ["acl", name, criterion @ ..] => {
