@@ -510,12 +510,12 @@ fn pasted(oracle: &Oracle<'_>, blocks: &[Block]) -> Vec<Outcome> {
     }
 }
 
-/// Returns the values that the advice asks for.
+/// Returns the values that the advice asks for, in the words of sni-check or of HAProxy.
 fn asked_for(advice: &str) -> Vec<Value> {
     let signs: [(Value, &[&str]); 7] = [
-        (Value::Ca, &["--ca-file"]),
-        (Value::ClientCertificate, &["--crt"]),
-        (Value::Lists, &["--crl-file"]),
+        (Value::Ca, &["--ca-file", "ca-file FILE"]),
+        (Value::ClientCertificate, &["--crt", "crt FILE"]),
+        (Value::Lists, &["--crl-file", "with crl-file"]),
         (Value::Name, &["--sni", "name"]),
         (Value::Page, &["--uri", "page", "path"]),
         (Value::Expectation, &["--expect", "expect"]),
