@@ -240,7 +240,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::NotHttp, 10),
         ],
         place: Place::Config,
-        what: "The check's Host is {host}, but its SNI name is {name}. Visitors use {name}, too, and haproxy.cfg doesn't use {host} anywhere else.",
+        what: "The check's Host is {host}, but its SNI name is {name}. Visitors use {name}, too, and no other line about this backend uses {host}.",
         confirm: "Compare the check's Host with sni and check-sni on the server line, and with the names in the frontend's conditions.",
         change: "Send the name that visitors use in Host, too: <--header 'Host: {name}'|hdr Host {name} in http-check send>.",
         weigh: |_| Weight::RuledOut,

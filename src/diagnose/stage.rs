@@ -116,14 +116,19 @@ impl Stage {
         let Answer::Checked(checked) = answer else {
             return Stage::Call;
         };
-        let by_content = checked.why.contains("HTTP content check did not match");
+        const NOT_MET: [&str; 2] = [
+            "HTTP content check did not match",
+            "could not find a response body",
+        ];
+        let by_content = NOT_MET.iter().any(|words| checked.why.contains(words));
         let by_status = || {
             let status = checked.code.parse();
             status.map_or(Stage::Content, Stage::of_status)
         };
         match checked.status.as_str() {
             _ if checked.up => Stage::Healthy,
-            "L7STS" => by_status(),
+            // With L7OKC, the page is missing (`http-check disable-on-404`).
+            "L7STS" | "L7OKC" => by_status(),
             "L7RSP" if by_content => by_status(),
             status if status.starts_with("L7") => Stage::Response,
             "PROCERR" => {

@@ -215,6 +215,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
                 "sni-check finds the server healthy, and so does HAProxy with these lines. If you have changed haproxy.cfg \
                  or a file that it names, reload HAProxy. HAProxy reports UP after `rise` checks."
             }
+            None if report.explains_haproxy() => {
+                "sni-check finds the server healthy, but HAProxy's own check doesn't. The cause below explains why."
+            }
             None if subject.works_in_haproxy() == Some(false) => {
                 "sni-check finds the server healthy, but HAProxy doesn't. haproxy.cfg has a setting that sni-check's check \
                  doesn't have. Run sni-check diagnose HOST:PORT, and compare the lines that it prints with haproxy.cfg."
@@ -531,7 +534,12 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
     // handshake, so it isn't a fix.
     let fails_later = subject.fails_later().is_some();
     let works = subject.is_up_only_in_haproxy();
-    if surveyed.elsewhere.is_some() || is_passed_through || fails_later || works {
+    // The new backend wouldn't have the steps of tcp-check after the connection.
+    let has_steps = surveyed.rules().any(|rule| match rule.words.as_slice() {
+        [first, action, ..] => first == "tcp-check" && action != "connect",
+        _ => false,
+    });
+    if surveyed.elsewhere.is_some() || is_passed_through || fails_later || works || has_steps {
         return;
     }
     let block = blocks
