@@ -84,7 +84,7 @@ impl<'a> Setup<'a> {
         given.or_else(of_target)
     }
 
-    /// Returns this setup with a different [`Way`] of making HAProxy's own check.
+    /// Returns this setup with a different [`Way`] of running HAProxy's own check.
     pub fn by(&self, way: Way) -> Setup<'a> {
         Setup {
             way,

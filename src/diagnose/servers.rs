@@ -192,7 +192,7 @@ fn diagnosis(
         format!("sni-check can't run this check: {why}")
     })?;
     let facts = gather(plan, options, &origin, session);
-    // If the server speaks no TLS, a check without TLS is right. sni-check can't make such a check.
+    // If the server speaks no TLS, a check without TLS is right. sni-check can't run such a check.
     let tls = facts.tls.as_ref();
     let speaks_tls = tls.is_none_or(Handshakes::is_answered_in_tls);
     let is_right = subject.meant().is_some_and(|meant| meant.is_plain) && !speaks_tls;

@@ -103,7 +103,7 @@ impl Report {
         if hints > 0 {
             parts.push(many(hints, "hint"));
         }
-        let mut text = parts.join(", ");
+        let mut text = parts.join("; ");
         match failed {
             0 => {}
             1 => text += "; 1 check below fails",

@@ -43,8 +43,8 @@ fn meaning(outcome: Outcome, ours: bool) -> String {
             None => format!("exit code {code} of the command"),
         },
         Outcome::Signal(number) => format!("killed by {}", signal(number)),
-        Outcome::Killed => "took too long, so HAProxy kills it; ignore the check_code next to \
-                            PROCTOUT, which is from an earlier check"
+        Outcome::Killed => "takes too long, so HAProxy kills it and shows PROCTOUT; ignore its \
+                            check_code, which is from an earlier check"
             .to_owned(),
         Outcome::NoFork => "HAProxy can't start it: insecure-fork-wanted is missing".to_owned(),
         _ => "HAProxy can't start the command".to_owned(),
@@ -83,7 +83,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
         jobs().partition(|watch| watch.server.endpoint.name().is_none() || has_address(watch));
     let jobs = || jobs.iter().copied();
     let external = jobs().filter(|watch| matches!(watch.check, Check::External(_)));
-    // If the check has no address of serve, HAProxy connects to the server itself.
+    // If no rule gives serve's address, HAProxy's check connects to the server, not to serve.
     let asks = |check: &Check| matches!(check, Check::Serve(serve) if serve.connect.is_some());
     let served = jobs().filter(|watch| asks(&watch.check));
     let jobs: Vec<&Watch> = external.chain(served).collect();
@@ -111,7 +111,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
         Check::External(check) => Some(check),
         _ => None,
     });
-    let mut limits = limits(&checks.collect::<Vec<_>>(), exact, &unresolved);
+    let mut limits = limits(&checks.collect::<Vec<_>>(), visit.jail, &unresolved);
     limits.extend(asked.unwrap_or_else(|why| {
         vec![format!(
             "doctor can't ask HAProxy about its own checks and visitors: {why}."
@@ -152,30 +152,37 @@ fn with_haproxy(
     let watches = visit.followers.iter().map(|follower| &follower.watch);
     let watches = visit.active().chain(watches).filter(is_asked);
     // A check sends no request if http-check lines replace the `option httpchk` of another section. doctor
-    // writes all lines into one section, where this option always sends a request. So doctor can't repeat
-    // such a check.
+    // writes all lines into one section, where this option always sends a request. So doctor can't
+    // reproduce such a check.
     let (silent, watches): (Vec<&Watch>, Vec<&Watch>) = watches.partition(|watch| {
         matches!(&watch.check, Check::Own(own) if matches!(own.protocol, Protocol::Http { sends_request: false, .. }))
     });
     let silent = silent.into_iter().filter(|watch| watch.is_active());
     let silent = silent.map(|watch| {
-        let why = "its check sends no request, which doctor can't repeat";
-        format!("{} was not run: {why}.", watch.name())
+        format!(
+            "The check of {} was not run: doctor can't reproduce a check that sends no request.",
+            watch.name()
+        )
     });
     let mut limits: Vec<String> = silent.collect();
     let start = Instant::now();
     let observed = observe::ask_haproxy(visit, &watches)?;
     let time = start.elapsed();
     for (watch, observed) in watches.iter().copied().zip(observed) {
-        let failed = match &observed.check {
+        let name = watch.name();
+        limits.extend(match &observed.check {
             Some(Answer::Refused(why)) => {
                 let why = why.trim_end_matches(['.', ' ']);
-                Some(format!("HAProxy refuses its lines on their own: {why}"))
+                Some(format!(
+                    "The check of {name} was not run, because HAProxy refuses the server's lines outside of \
+                     the full configuration: {why}."
+                ))
             }
-            Some(Answer::None) => Some("its check had no result after a few seconds".to_owned()),
+            Some(Answer::None) => Some(format!(
+                "The check of {name} had no result after a few seconds."
+            )),
             _ => None,
-        };
-        limits.extend(failed.map(|why| format!("{} was not run: {why}.", watch.name())));
+        });
         if let Some(Answer::Checked(checked)) = observed.check
             && let Some(outcome) = Outcome::own(checked.up, &checked.status, &checked.code)
         {
@@ -211,8 +218,8 @@ fn with_haproxy(
     Ok(limits)
 }
 
-/// Finds out if the server still serves visitors while HAProxy resumes the TLS session of its check for them.
-/// If it doesn't, it is certain that visitors fail.
+/// Tests whether visitors are served when HAProxy resumes the check's TLS session on their connections. If
+/// they aren't, the trap is certain.
 fn settle_sessions(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     let doubted = done.iter_mut().filter_map(|ran| {
         let watch = watches.iter().copied().find(|watch| ran.is_of(watch))?;
@@ -231,7 +238,7 @@ fn settle_sessions(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     }
 }
 
-/// Looks for changes that make HAProxy's own failed checks UP. Does this only for a check that contradicts
+/// Looks for changes with which HAProxy's own failed checks pass. Does this only for a check that contradicts
 /// what visitors get, or whose Host may be wrong. Stores the change in the result of the check.
 fn explain(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     let down = done.iter_mut().filter_map(|ran| {
@@ -309,14 +316,16 @@ fn has_address(watch: &Watch) -> bool {
 
 /// Returns sentences about checks that didn't run, and about how the other checks ran differently from
 /// HAProxy's checks.
-fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<String> {
+fn limits(checks: &[&ExternalCheck], jail: &Jail, unresolved: &[&Watch]) -> Vec<String> {
     let mut limits = not_run(unresolved);
-    if !exact {
-        limits.push(
-            "The checks ran as this user and outside of the chroot: only root can run checks exactly \
-             as HAProxy does."
-                .to_owned(),
-        );
+    if !is_exact(jail) {
+        let outside = match jail.is_chroot() {
+            true => " and outside of HAProxy's chroot",
+            false => "",
+        };
+        limits.push(format!(
+            "The checks ran as this user{outside}, because only root can run them as HAProxy does."
+        ));
     }
     limits.push(
         "The checks ran without the limits of HAProxy's unit or container, such as LimitNPROC, \
@@ -343,15 +352,16 @@ fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<
     limits
 }
 
-/// Returns one sentence for each reason why checks didn't run, with the names of the servers. HAProxy doesn't
-/// check a server without an address, so doctor doesn't either.
+/// Returns a text for each reason why checks didn't run, with the names of the servers and what HAProxy does
+/// in this case. HAProxy doesn't check a server without an address, so doctor doesn't either.
 fn not_run(unresolved: &[&Watch]) -> Vec<String> {
     let mut reasons = BTreeMap::<String, Vec<String>>::new();
     for watch in unresolved {
         let name = watch.server.endpoint.name().unwrap_or_default();
-        let why = match watch.server.settings.get("resolvers") {
+        let resolvers = watch.server.settings.get("resolvers");
+        let why = match resolvers {
             Some(resolvers) => format!(
-                "HAProxy's section `resolvers {}` finds no address for {name}",
+                "the name servers of HAProxy's section `resolvers {}` give no address for {name}",
                 resolvers.value
             ),
             None if watch.server.init_addr().next() == Some("none") => {
@@ -359,12 +369,26 @@ fn not_run(unresolved: &[&Watch]) -> Vec<String> {
             }
             None => format!("this host finds no address for {name}"),
         };
-        let reason = format!("{why}. HAProxy then shows MAINT (resolution) and runs no check.");
+        // With `resolvers`, HAProxy adds `none` to its default methods (`srv_iterate_initaddr` in its
+        // source).
+        let is_default = !watch.server.settings.has("init-addr");
+        let is_optional = watch.server.init_addr().any(|method| method == "none");
+        let haproxy = match is_optional || (is_default && resolvers.is_some()) {
+            true => "HAProxy then shows MAINT (resolution) and runs no check",
+            false => "HAProxy does not start if it finds no address either",
+        };
+        let reason = format!("{why}. {haproxy}.");
         reasons.entry(reason).or_default().push(watch.name());
     }
     let sentence = |(reason, names): (String, Vec<String>)| {
-        let were = if names.len() == 1 { "was" } else { "were" };
-        format!("{} {were} not run: {reason}", names.join(", "))
+        let (checks, were) = match names.len() {
+            1 => ("check", "was"),
+            _ => ("checks", "were"),
+        };
+        format!(
+            "The {checks} of {} {were} not run: {reason}",
+            names.join(", ")
+        )
     };
     reasons.into_iter().map(sentence).collect()
 }

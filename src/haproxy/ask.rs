@@ -1,4 +1,4 @@
-//! Asks HAProxy itself about servers. sni-check starts the HAProxy program of this host, which checks the
+//! Asks HAProxy itself about servers. sni-check starts this host's HAProxy program, which checks the
 //! servers. HAProxy's statistics show the results.
 //!
 //! This HAProxy runs as the current user. Its configuration is never written to a disk, and no other process
@@ -41,7 +41,7 @@ pub(crate) enum Answer {
 
 /// The pause before sni-check asks HAProxy again for results.
 pub(super) const POLL: Duration = Duration::from_millis(30);
-/// How long HAProxy may take in addition to its checks, for its start for example.
+/// Extra time for HAProxy, for example for its start.
 const MARGIN: Duration = Duration::from_secs(2);
 /// If a check takes longer than this, the visitor's request doesn't wait for its result.
 const EARLY: Duration = Duration::from_millis(500);

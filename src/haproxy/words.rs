@@ -153,15 +153,9 @@ impl<'a> Splitter<'a> {
                 let byte = digits
                     .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
                     .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-                match byte {
-                    Some(byte) => self.take(byte, 4),
-                    None => {
-                        return Err(Misfit::new(
-                            "has \\x without two hexadecimal digits after it",
-                            "write \\\\x for a backslash and an x",
-                        ));
-                    }
-                }
+                let what = "has \\x without two hexadecimal digits after it";
+                let write = "write \\\\x for a backslash and an x";
+                self.take(byte.ok_or_else(|| Misfit::new(what, write))?, 4);
             }
             // Any other backslash is a literal backslash.
             _ => self.take(b'\\', 1),
@@ -180,7 +174,7 @@ impl<'a> Splitter<'a> {
         if length == 0 {
             return Err(Misfit::new(
                 "has a $ in double quotes without a variable's name after it",
-                "write \\$ for a dollar",
+                "write \\$ for a literal $",
             ));
         }
         let (name, mut text) = text.split_at(length);
@@ -188,7 +182,7 @@ impl<'a> Splitter<'a> {
         let Some(look_up) = self.variable else {
             return Err(Misfit::new(
                 format!("has ${name} in double quotes, which would be a variable"),
-                "write \\$ for a dollar, or use single quotes",
+                "write \\$ for a literal $, or use single quotes",
             ));
         };
         let mut value = look_up(&name);

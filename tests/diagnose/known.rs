@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::net::TcpStream;
 use std::thread;
 
+use crate::repairs::{Broken, own};
 use crate::servers::{CHECK, assert_changed, config, nginx, object, running};
 use crate::support::NAME;
 use crate::support::check::{BINARY, run_by_hand, stdout};
@@ -62,19 +63,27 @@ fn the_check_verifies_the_name_in_verifyhost() {
 #[test]
 fn the_check_gets_the_headers_of_visitors_requests() {
     let stage = Stage::new();
-    for (condition, rule, field) in [
+    for (condition, status, rule, field) in [
         (
             "$http_x_forwarded_for = ''",
+            400,
             "option forwardfor",
             "X-Forwarded-For 127.0.0.1",
         ),
         (
             "$http_x_tenant != shop",
+            400,
             "http-request set-header X-Tenant shop",
             "X-Tenant shop",
         ),
+        (
+            "$http_x_auth_token != abc",
+            401,
+            "http-request add-header X-Auth-Token abc",
+            "X-Auth-Token abc",
+        ),
     ] {
-        let page = format!("if ({condition}) {{ return 400; }}");
+        let page = format!("if ({condition}) {{ return {status}; }}");
         let server = nginx(&stage, "", &page);
         let backend = format!(
             "backend be\n    {rule}\n{CHECK}    server s1 127.0.0.1:{} TLS check check-sni {NAME}\n",
@@ -215,14 +224,13 @@ backend be\n{check}    server s1 127.0.0.1:{} ssl verify required ca-file CA sni
 fn a_missing_proxy_header_and_a_wrong_tls_version_are_fixed_together() {
     let stage = Stage::new();
     let server = nginx(&stage, "proxy_protocol", "ssl_protocols TLSv1.3;");
-    let backend = format!(
-        "backend be\n{CHECK}    server s1 127.0.0.1:{} TLS check check-sni {NAME} ssl-max-ver TLSv1.2\n",
-        server.port
-    );
-    let found = assert_changed(&stage, &backend, ("be", "s1"), "send-proxy");
-    assert_eq!(found["diff_visitors"], 200, "{found:#}");
-    let new = found["diff"][0]["new"].to_string();
-    assert!(!new.contains("ssl-max-ver"), "{new}");
+    let end = format!("check-sni {NAME} ssl-max-ver TLSv1.2");
+    let port = stage.nginx().port.to_string();
+    let backend = own(&stage, "/", &end).replace(&port, &server.port.to_string());
+    let broken = Broken::new(&stage, "", &backend);
+    let fixed = broken.assert_repaired_by(&broken.diagnose());
+    assert!(fixed.contains("send-proxy"), "{fixed}");
+    assert!(!fixed.contains("ssl-max-ver"), "{fixed}");
 }
 
 #[test]

@@ -132,7 +132,8 @@ fn contradiction(shared: &Shared<'_>, answers: &[Answered<usize>]) -> Option<Con
         present.is_none_or(|present| present.is_some_and(is))
     };
     let other = Subject::new(shared.other);
-    let is_served = |visitor| other.is_served(visitor, &Change::default());
+    let unchanged = Change::default();
+    let is_served = |visitor| other.is_served(visitor, &unchanged);
     if !changed.answer.is_up() && was(&|present| present.answer.is_up()) {
         return Some(Contradiction::Down);
     }

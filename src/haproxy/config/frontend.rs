@@ -5,9 +5,8 @@ use super::address::Endpoint;
 use super::condition::{Acls, Condition, Term, is_of_host, is_same, join, names_in, names_of};
 use super::host_rule::HostRule;
 use super::place::{At, Place, owned};
-use super::proxy::ProxySettings;
+use super::proxy::{ProxySettings, UnusedLine};
 use super::route::{PATH_ACTIONS, Route};
-use super::visitors::Visitors;
 
 /// A `frontend`, or a `listen`, which is also a backend.
 #[derive(Debug)]
@@ -35,17 +34,6 @@ pub(super) struct Bind {
     pub address: At<String>,
     /// True if the line has `ssl`.
     pub has_tls: bool,
-}
-
-/// Lines about checks in a section where they have no effect.
-#[derive(Clone, Debug)]
-pub(crate) struct UnusedLine {
-    /// The first of these lines.
-    pub place: Place,
-    /// The first words of that line.
-    pub text: String,
-    /// True in a `frontend`, false in a `defaults` section from which no backend inherits.
-    pub is_frontend: bool,
 }
 
 /// The actions of `http-request` and `tcp-request content` after which no backend gets the request.
@@ -141,8 +129,8 @@ impl Frontend {
         exits.filter_map(|exit| self.condition(exit).opposite())
     }
 
-    /// Returns the `bind` line without TLS, if the frontend also has one with TLS and sends the visitors of both
-    /// to the backend.
+    /// Returns the `bind` line without TLS, if the frontend also has one with TLS and sends the visitors of
+    /// both to the backend.
     pub fn plain_bind(&self, backend: &str) -> Option<&Place> {
         let has_tls = self.binds.iter().any(|bind| bind.has_tls);
         let mut routes = self.open_routes(backend);
@@ -167,7 +155,7 @@ impl Frontend {
         host.filter(|_| self.settings.http && !self.is_backend)
     }
 
-    /// Returns true if a rule computes the Host of visitors before HAProxy chooses the backend. Returns false
+    /// Returns true if a rule computes visitors' Host before HAProxy chooses the backend. Returns false
     /// for a `listen`, because its backend already has this rule.
     pub fn computes_host(&self) -> bool {
         self.settings.http && !self.is_backend && self.settings.host.is_computed()
@@ -183,12 +171,27 @@ impl Frontend {
     }
 
     /// Returns the names in the conditions that lead to this backend and compare visitors' Host or SNI.
-    /// Includes names that a condition compares with only a part of the Host or SNI. Visitors may ask for other
-    /// names, too.
+    /// Includes names that a condition compares with only a part of the Host or SNI. Visitors may ask for
+    /// other names, too.
     pub fn mentions(&self, backend: &str) -> Vec<String> {
         let conditions = self.open_routes(backend).chain(self.passing_conditions());
         let names = conditions.map(|condition| condition.mentions().collect::<Vec<_>>());
         names.flatten().collect()
+    }
+
+    /// Returns the names whose visitors an earlier `use_backend` rule always sends to another backend.
+    pub fn taken(&self, backend: &str) -> Vec<String> {
+        let is_before = |(to, condition): &&(String, Vec<String>)| {
+            (to != backend && !to.contains("%[")) || condition.is_empty()
+        };
+        let before = self.routes.iter().take_while(is_before);
+        let others = before.filter(|(to, condition)| to != backend && !condition.is_empty());
+        let conditions = others.map(|(_, condition)| self.condition(condition));
+        let conditions = conditions.filter(|condition| !condition.is_unless);
+        let alternatives = conditions.flat_map(|condition| condition.alternatives);
+        let alternatives = alternatives.filter(|terms| terms.len() == 1);
+        let names = |terms: Vec<Term<'_>>| names_of(&terms, |criterion| self.names_in(criterion));
+        alternatives.filter_map(names).flatten().collect()
     }
 
     /// Returns what the alternatives of the open routes to this backend require of a request.
@@ -228,7 +231,7 @@ impl Frontend {
         Some(names)
     }
 
-    /// Returns the value and the condition of each rule that changes the Host of visitors before HAProxy
+    /// Returns the value and the condition of each rule that changes visitors' Host before HAProxy
     /// chooses the backend. The value is `None` if the rule doesn't set a fixed value. Returns no rules in
     /// `mode tcp`. Returns no rules for a `listen` either, because its backend already has these rules.
     fn rules_of_host(&self) -> impl DoubleEndedIterator<Item = (Option<At<&str>>, &[String])> {
@@ -279,64 +282,6 @@ impl Frontend {
     }
 }
 
-/// Returns the visitors that these frontends lead to the backend with this name.
-pub(super) fn visitors(backend: &str, frontends: &[Frontend]) -> Visitors {
-    let leads = |front: &&Frontend| front.open_routes(backend).next().is_some();
-    let leading: Vec<&Frontend> = frontends.iter().filter(leads).collect();
-    let fronts = || leading.iter();
-    let names = join(fronts().map(|front| front.names(backend)));
-    Visitors {
-        names: names.unwrap_or_default(),
-        routes: fronts()
-            .flat_map(|front| front.requirements(backend))
-            .collect(),
-        mentions: fronts().flat_map(|front| front.mentions(backend)).collect(),
-        host: {
-            let first = leading.first().and_then(|front| front.host());
-            let value = |host: Option<&At<String>>| host.map(|at| at.value.clone());
-            let is_everywhere = fronts().all(|front| value(front.host()) == value(first));
-            first.filter(|_| is_everywhere).cloned()
-        },
-        computes_host: fronts().any(|front| front.computes_host()),
-        lost: {
-            let mut fronts = frontends.iter();
-            let has_route = |front: &&Frontend| front.routes(backend).next().is_some();
-            let host = fronts
-                .by_ref()
-                .filter(has_route)
-                .find_map(Frontend::last_host);
-            host.filter(|_| leading.is_empty())
-        },
-        // With several frontends, doctor's visitor comes through the first frontend that changes
-        // requests.
-        rules: {
-            let rules = fronts()
-                .map(|front| front.rules())
-                .find(|rules| !rules.is_empty());
-            rules.unwrap_or_default().to_vec()
-        },
-        plain_bind: fronts()
-            .find_map(|front| front.plain_bind(backend))
-            .cloned(),
-        fields: {
-            let fields = leading.first().map(|front| &front.settings.fields);
-            let is_everywhere = |field: &&(String, String)| {
-                fronts().all(|front| front.settings.fields.contains(field))
-            };
-            fields
-                .into_iter()
-                .flatten()
-                .filter(is_everywhere)
-                .cloned()
-                .collect()
-        },
-        speak_tls: {
-            let first = leading.first().and_then(|front| front.speak_tls());
-            first.filter(|_| fronts().all(|front| front.speak_tls() == first))
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Frontend, Place, ProxySettings};
@@ -379,22 +324,17 @@ mod tests {
 
     #[test]
     fn conditions_mention_names_that_they_compare_partially() {
-        for (lines, expected) in [
-            (
-                "use_backend b if { hdr_dom(host) -i a.b } { path_beg /x.y }",
-                "a.b",
-            ),
-            ("acl x hdr(host) -m end .a.b;use_backend b if x", "a.b"),
-            ("use_backend b if { hdr_reg(Host) -i ^a\\.b$ }", "a.b"),
-            ("use_backend b unless { hdr_dom(host) a.b }", ""),
-            ("acl x hdr_dom(host) a.b;use_backend b if !x", ""),
-            ("use_backend b if ! { hdr_dom(host) a.b }", ""),
-            (
-                "use_backend b if { req.ssl_sni -m sub a.b } or { hdr_beg(host) c. }",
-                "a.b",
-            ),
-            ("use_backend c if { hdr(host) a.b }", ""),
+        for case in [
+            "use_backend b if { hdr_dom(host) -i a.b } { path_beg /x.y } => a.b",
+            "acl x hdr(host) -m end .a.b;use_backend b if x => a.b",
+            "use_backend b if { hdr_reg(Host) -i ^a\\.b$ } => a.b",
+            "use_backend b unless { hdr_dom(host) a.b } => ",
+            "acl x hdr_dom(host) a.b;use_backend b if !x => ",
+            "use_backend b if ! { hdr_dom(host) a.b } => ",
+            "use_backend b if { req.ssl_sni -m sub a.b } or { hdr_beg(host) c. } => a.b",
+            "use_backend c if { hdr(host) a.b } => ",
         ] {
+            let (lines, expected) = case.split_once(" => ").expect(case);
             assert_eq!(front(lines).mentions("b").join(" "), expected, "{lines}");
         }
     }
@@ -447,81 +387,50 @@ mod tests {
 
     #[test]
     fn exits_restrict_the_names_that_visitors_ask_for() {
-        for (rule, expected) in [
-            ("http-request deny unless { hdr(host) -i A B }", Some("A B")),
-            ("http-request deny if !{ hdr(host) -i A }", Some("A")),
-            ("http-request deny if ! { hdr(host) -i A }", Some("A")),
-            ("acl x hdr(host) A;http-request deny if !x", Some("A")),
-            (
-                "acl x hdr(host) A;http-request redirect prefix https://A unless x",
-                Some("A"),
-            ),
-            (
-                "acl x hdr(host) A;tcp-request content reject unless x",
-                Some("A"),
-            ),
-            ("http-request deny if { hdr(host) A }", None),
-            ("acl x hdr(host) A;http-request deny if !x { src B }", None),
-            (
-                "http-request deny unless { hdr(host) A } or { src B }",
-                None,
-            ),
-            ("acl x hdr(host) A;http-request set-header x y if !x", None),
+        for case in [
+            "http-request deny unless { hdr(host) -i A B } => A B",
+            "http-request deny if !{ hdr(host) -i A } => A",
+            "http-request deny if ! { hdr(host) -i A } => A",
+            "acl x hdr(host) A;http-request deny if !x => A",
+            "acl x hdr(host) A;http-request redirect prefix https://A unless x => A",
+            "acl x hdr(host) A;tcp-request content reject unless x => A",
+            "http-request deny if { hdr(host) A } => any name",
+            "acl x hdr(host) A;http-request deny if !x { src B } => any name",
+            "http-request deny unless { hdr(host) A } or { src B } => any name",
+            "acl x hdr(host) A;http-request set-header x y if !x => any name",
         ] {
+            let (rule, expected) = case.split_once(" => ").expect(case);
             let lines = format!("{rule};default_backend b");
             let names = front(&lines).names("b").map(|names| names.join(" "));
-            assert_eq!(names.as_deref(), expected, "{rule}");
+            assert_eq!(names.as_deref().unwrap_or("any name"), expected, "{rule}");
         }
     }
 
     #[test]
     fn conditions_name_the_hosts_of_a_backend() {
-        for (lines, expected) in [
-            ("use_backend b if { hdr(host) -i A B }", Some("A B")),
-            (
-                "use_backend b if { req.hdr(Host),lower -m str A } { ssl_fc }",
-                Some("A"),
-            ),
-            (
-                "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y or x",
-                None,
-            ),
-            (
-                "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y x",
-                Some("A B"),
-            ),
-            (
-                "acl x hdr(host) A;use_backend b if x || { hdr(host) B }",
-                Some("A B"),
-            ),
-            ("acl x hdr(host) A;use_backend b if !x", None),
-            ("use_backend b if !{ hdr(host) A }", None),
-            ("use_backend b if ! { hdr(host) A }", None),
-            ("use_backend b unless { hdr(host) A }", None),
-            ("use_backend b if { hdr_end(host) A }", None),
-            ("use_backend b if { hdr(host) -m end A }", None),
-            ("use_backend b if { hdr(host) -f names }", None),
-            ("use_backend b if { hdr(host) A };default_backend b", None),
-            (
-                "use_backend b if { hdr(host) A };use_backend %[req.hdr(x)]",
-                None,
-            ),
-            ("use_backend b if { hdr(host) A } { hdr(host) }", Some("A")),
-            (
-                "http-request set-header Host A;use_backend b if { hdr(host) A }",
-                None,
-            ),
-            (
-                "http-request set-header Host A;use_backend b if { ssl_fc_sni B }",
-                Some("B"),
-            ),
-            (
-                "http-request set-header Host A;use_backend b if { hdr(host) B } or { ssl_fc_sni C }",
-                Some("C"),
-            ),
+        for case in [
+            "use_backend b if { hdr(host) -i A B } => A B",
+            "use_backend b if { req.hdr(Host),lower -m str A } { ssl_fc } => A",
+            "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y or x => any name",
+            "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y x => A B",
+            "acl x hdr(host) A;use_backend b if x || { hdr(host) B } => A B",
+            "acl x hdr(host) A;use_backend b if !x => any name",
+            "use_backend b if !{ hdr(host) A } => any name",
+            "use_backend b if ! { hdr(host) A } => any name",
+            "use_backend b unless { hdr(host) A } => any name",
+            "use_backend b if { hdr_end(host) A } => any name",
+            "use_backend b if { hdr(host) -m end A } => any name",
+            "use_backend b if { hdr(host) -f names } => any name",
+            "use_backend b if { hdr(host) A };default_backend b => any name",
+            "use_backend b if { hdr(host) A };use_backend %[req.hdr(x)] => any name",
+            "use_backend b if { hdr(host) A } { hdr(host) } => A",
+            "http-request set-header Host A;use_backend b if { hdr(host) A } => any name",
+            "http-request set-header Host A;use_backend b if { ssl_fc_sni B } => B",
+            "http-request set-header Host A;use_backend b if { hdr(host) B } or { ssl_fc_sni C } => C",
         ] {
+            let (lines, expected) = case.split_once(" => ").expect(case);
             let names = front(lines).names("b").map(|names| names.join(" "));
-            assert_eq!(names.as_deref(), expected, "{lines}");
+            assert_eq!(names.as_deref().unwrap_or("any name"), expected, "{lines}");
         }
     }
 }
