@@ -252,3 +252,19 @@ fn a_client_certificate_without_a_key_is_reported_in_haproxys_words() {
     );
     assert!(!text.contains("--key"), "{text}");
 }
+
+/// With `port`, the check has neither TLS nor the PROXY header, so sni-check can't run it.
+#[test]
+fn a_check_without_host_keeps_its_request_if_only_haproxy_can_run_it() {
+    let stage = Stage::new();
+    let rule = format!("if ($http_host != {NAME}) {{ return 421; }}");
+    let server = nginx(&stage, "proxy_protocol", &rule);
+    let port = server.port;
+    let backend = format!(
+        "backend be\n    option httpchk HEAD /requests\n    http-request set-header Host {NAME}
+    server s1 127.0.0.1:{port} TLS send-proxy check port {port} check-sni {NAME}\n"
+    );
+    let new = format!("meth HEAD uri /requests ver HTTP/1.1 hdr Host {NAME}");
+    let found = assert_changed(&stage, &backend, ("be", "s1"), &new);
+    assert_eq!(found["diff_visitors"], 200, "{found:#}");
+}
