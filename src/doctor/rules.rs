@@ -3,7 +3,8 @@
 pub(crate) mod advice;
 pub(crate) mod align;
 mod answers;
-pub(crate) mod certificates;
+pub(crate) mod binds;
+mod certificates;
 pub(crate) mod command;
 pub(crate) mod coverage;
 pub(crate) mod descriptors;
@@ -41,6 +42,7 @@ const RULES: &[Rule] = &[
     whole("refused", global::refused),
     whole("no-chroot", global::no_chroot),
     whole("no-folder", folders::missing),
+    whole("bind-address", binds::foreign_address),
     whole("no-external-check", global::no_external_check),
     backend("no-command", coverage::no_command),
     whole("ulimit-n", descriptors::too_many),

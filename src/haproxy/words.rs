@@ -204,6 +204,14 @@ impl<'a> Splitter<'a> {
                 Some((b'-', default)) => {
                     value = value.or_else(|| Some(String::from_utf8_lossy(default).into_owned()));
                 }
+                Some((b':', _)) => {
+                    return Err(Misfit::new(
+                        format!(
+                            "has ${{{name}:…}}, but HAProxy only knows defaults of the form ${{{name}-DEFAULT}}"
+                        ),
+                        format!("write ${{{name}-DEFAULT}}"),
+                    ));
+                }
                 Some(_) => return Err(unclosed()),
             }
             text = &text[end + 1..];
@@ -339,6 +347,7 @@ mod tests {
             ("a \"b", "quote"),
             ("\"${NAME\"", "brace"),
             ("\"${NAME/x}\"", "brace"),
+            ("\"${NAME:-x}\"", "write ${NAME-DEFAULT}"),
             ("\"$1\"", "variable's name"),
             ("\"$\"", "variable's name"),
             (r"\xg0", "hexadecimal"),

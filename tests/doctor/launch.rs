@@ -5,9 +5,9 @@ use std::fs;
 use crate::configuration::{
     PLAIN, checked, configure, finding, foretells, found, in_chroot, jail, json, refuses, shows,
 };
-use crate::support::NAME;
 use crate::support::check::BINARY;
 use crate::support::stage::Stage;
+use crate::support::{NAME, free_port};
 
 const PROBLEM: &str = "problem";
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 500ms";
@@ -170,6 +170,24 @@ fn doctor_finds_a_chroot_that_does_not_exist() {
     assert_eq!(report["haproxy"]["accepts"], true);
     finding(&report, "no-chroot");
     assert!(refuses(&config).contains("chroot"));
+}
+
+/// `haproxy -c` doesn't listen.
+#[test]
+fn doctor_finds_that_the_host_lacks_an_address_of_a_listener() {
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), SERVER);
+    let write = |words: &str| {
+        let front = format!("frontend g\n bind 192.0.2.1:{} {words}\n", free_port());
+        in_chroot(&stage, &format!("{backend}\n{front}"))
+    };
+    let config = write("");
+    let (report, code) = json(&["-f", &config]);
+    let note = ("bind-address".to_owned(), "note".to_owned());
+    assert_eq!((found(&report), code), (vec![note], 0), "{report}");
+    assert!(refuses(&config).contains("Cannot assign requested address"));
+    let (report, _) = json(&["-f", &write("transparent")]);
+    assert_eq!(found(&report), [], "{report}");
 }
 
 /// `haproxy -c` doesn't create the files that HAProxy creates when it starts.

@@ -60,7 +60,7 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     }
     // HTTP/1.1 requires a Host. In `mode http`, or with TLS, visitors' requests have a Host, and the server
     // may have several sites.
-    let has_sites = pair.tls().is_some() || watch.backend.settings.http;
+    let has_sites = pair.check.tls.is_some() || watch.backend.settings.http;
     let shows = match (has_sites, sent.is_1_1()) {
         (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
         (true, false) => {

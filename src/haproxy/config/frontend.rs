@@ -3,7 +3,7 @@
 
 use super::address::Endpoint;
 use super::condition::{Acls, Condition, Term, is_of_host, is_same, join, names_in, names_of};
-use super::host_rule::HostRule;
+use super::host_rule::{HostChange, HostRule};
 use super::place::{At, Place, owned};
 use super::proxy::{ProxySettings, UnusedLine};
 use super::route::{PATH_ACTIONS, Route};
@@ -34,6 +34,8 @@ pub(super) struct Bind {
     pub address: At<String>,
     /// True if the line has `ssl`.
     pub has_tls: bool,
+    /// True if HAProxy may listen on an address that the host doesn't have (`transparent`).
+    pub is_transparent: bool,
 }
 
 /// The actions of `http-request` and `tcp-request content` after which no backend gets the request.
@@ -76,6 +78,7 @@ impl Frontend {
                 self.binds.extend(addresses.split(',').map(|address| Bind {
                     address: At::new(address.to_owned(), place),
                     has_tls,
+                    is_transparent: more.contains(&"transparent"),
                 }));
             }
             ["acl", name, criterion @ ..] => {
@@ -227,6 +230,9 @@ impl Frontend {
                 return None;
             }
             names.retain(|name| self.can_have_host(name));
+        } else if self.computes_host() && matches!(self.settings.host, HostChange::Computed) {
+            // The SNI says nothing about the Host that HAProxy computes.
+            return None;
         }
         Some(names)
     }

@@ -47,7 +47,7 @@ pub(crate) struct Facts {
     pub tls_listener: bool,
     /// True if a `bind` line has a unix socket, where visitors have no address.
     pub unix_listener: bool,
-    /// The addresses on which frontends listen, unless they are disabled.
+    /// The addresses on which frontends listen. Leaves out disabled frontends and `transparent` addresses.
     pub binds: Vec<At<String>>,
     /// The prefix that HAProxy adds to the path of each unix socket of a `bind` line (`unix-bind prefix`).
     pub unix_prefix: String,
@@ -147,6 +147,7 @@ pub(super) fn read(statements: &[Statement]) -> Configuration {
         backend.visitors = Visitors::of(&backend.name, &reader.frontends);
     }
     let binds = reader.frontends.iter().flat_map(Frontend::binds);
+    let binds = binds.filter(|bind| !bind.is_transparent);
     done.facts.binds = binds.map(|bind| bind.address.clone()).collect();
     let in_frontends = reader.frontends.into_iter().map(|front| front.check_line);
     let unused = reader

@@ -330,7 +330,7 @@ mod tests {
             ("string a on-error x", "HAProxy's own check"),
             ("string a comment", "no pattern after `comment`"),
         ] {
-            let error = parse(rule).err().expect(rule).of("--expect").to_string();
+            let error = parse(rule).expect_err(rule).of("--expect").to_string();
             assert!(error.contains(part), "{rule}: {error}");
         }
     }
