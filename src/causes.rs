@@ -16,7 +16,7 @@ mod host;
 mod http;
 pub mod mixed;
 mod name;
-mod own_check;
+pub mod own_check;
 mod revocation;
 mod starttls;
 mod tls;

@@ -23,7 +23,11 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "expectation-in-other-case",
-        shows_as: &[at(Code::Body, 9), at(Code::Header, 6)],
+        shows_as: &[
+            at(Code::Body, 9),
+            at(Code::Header, 6),
+            at(Code::ResponseClosed, 17),
+        ],
         place: Place::Config,
         what: "The response contains what --expect looks for, but with different upper and lower case.",
         confirm: "Request the page and read it: {curl} --include URL",
@@ -152,12 +156,17 @@ fn is_cut_short(facts: &Facts) -> bool {
 /// Returns a trial in which the expectation that isn't met ignores upper and lower case. `None` if the check
 /// failed for another reason, or if the expectation can't ignore case.
 fn in_any_case(facts: &Facts) -> Option<Trial> {
-    let (Failure::Body { expected, .. } | Failure::Header { expected, .. }) = facts.failure()?
-    else {
-        return None;
-    };
     let mut rules = facts.options.expect.iter();
-    let at = rules.position(|rule| rule.to_string() == *expected)?;
+    let at = match facts.failure()? {
+        Failure::Body { expected, .. } | Failure::Header { expected, .. } => {
+            rules.position(|rule| rule.to_string() == *expected)?
+        }
+        // The connection ended before the check found the text.
+        _ if facts.code() == Code::ResponseClosed => {
+            rules.position(|rule| rule.part() == Part::Body)?
+        }
+        _ => return None,
+    };
     let rule = facts.options.expect.get(at)?.in_any_case()?;
     let text = format!("http-check expect {rule}");
     let trial = Trial::new(facts, |options| options.expect[at] = rule);

@@ -333,6 +333,8 @@ pub struct HaproxyFacts {
     pub refused_response: Option<String>,
     /// The status of the response in `refused_response`, if the check didn't expect this status.
     pub refused_status: Option<u16>,
+    /// The status of an interim response (1xx) that HAProxy's own check takes for the response.
+    pub interim: Option<u16>,
 }
 
 impl Facts {

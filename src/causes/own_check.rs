@@ -5,6 +5,14 @@ use super::facts::{Facts, Handshakes, Refused, SniNeed, Way};
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
 
+/// The causes that explain why HAProxy's own check fails although sni-check's check succeeds.
+pub const EXPLANATIONS: [&str; 4] = [
+    "interim-response",
+    "own-check-ignores-verifyhost",
+    "own-check-without-agent",
+    "text-beyond-buffer",
+];
+
 pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "limit-of-sni-check",
@@ -100,6 +108,18 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "interim-response",
+        shows_as: &[at(Code::Healthy, 18)],
+        what: "The server sends an interim response (status {interim}) before the final response. HAProxy's own check takes the interim response for the final one (L7STS). sni-check waits for the final response.",
+        confirm: "curl -v --http1.1 shows both responses.",
+        change: "Let the server send no interim response to checks. Or check the server with sni-check (option external-check).",
+        weigh: |facts| {
+            let haproxy = facts.haproxy.as_ref();
+            Weight::Proved.when(haproxy.is_some_and(|haproxy| haproxy.interim.is_some()))
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "own-check-differs",
         shows_as: &[at(Code::Healthy, 7)],
         what: "sni-check is UP, but HAProxy's own check is not ({own-check}).",
@@ -109,6 +129,9 @@ pub(super) const CAUSES: &[Cause] = &[
             let down = facts.own_check_is_up() == Some(false);
             let explained = facts.is_reached_by(Way::WithAgent) || is_beyond_buffer(facts);
             let explained = explained || is_name_ignored(facts);
+            let haproxy = facts.haproxy.as_ref();
+            let interim = haproxy.and_then(|haproxy| haproxy.interim);
+            let explained = explained || interim.is_some();
             Weight::Proved.when(down && !explained)
         },
         ..Cause::BASE

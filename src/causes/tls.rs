@@ -283,7 +283,11 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "versions-excluded",
-        shows_as: &[at(Code::NothingInCommon, 5)],
+        shows_as: &[
+            at(Code::NothingInCommon, 5),
+            at(Code::HandshakeClosed, 19),
+            at(Code::HandshakeRefused, 14),
+        ],
         place: Place::Config,
         what: "--ssl-min-ver or --ssl-max-ver excludes the TLS version that the server speaks.",
         confirm: "Run the check without both options.",

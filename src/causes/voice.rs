@@ -16,7 +16,7 @@ pub enum Voice {
 
 /// Options of sni-check, and the words of haproxy.cfg that replace them. An option that contains another
 /// option comes first, such as `--send-proxy-v2` before `--send-proxy`.
-const WORDS: [(&str, &str); 24] = [
+const WORDS: [(&str, &str); 25] = [
     ("--expect", "http-check expect"),
     ("--uri", "http-check send uri"),
     ("--method", "http-check send meth"),
@@ -26,6 +26,10 @@ const WORDS: [(&str, &str); 24] = [
     ("--ca-file", "ca-file"),
     ("--crl-file", "crl-file"),
     ("--crt", "crt"),
+    (
+        "with --key FILE",
+        "in the same file, or in a file with the same name and `.key` at its end",
+    ),
     ("--no-sni", "no check-sni"),
     ("--sni", "check-sni"),
     ("--verify-host", "verifyhost"),

@@ -37,6 +37,7 @@ const GENERAL: &[(&str, &str)] = &[
     ("handshakes-answered", "some handshakes"),
     ("head", "31744"),
     ("host", "HOST"),
+    ("interim", "103, for example"),
     ("issuer", "ISSUER"),
     ("left-out", "NAME"),
     (
@@ -178,6 +179,7 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         "handshakes-alike" => tls::alike(facts)?,
         "handshakes-answered" => tls::answered(facts),
         "host" => facts.host().to_owned(),
+        "interim" => facts.haproxy.as_ref()?.interim?.to_string(),
         "issuer" => issuer()?.issuer.to_owned(),
         "lines" => "the lines below".to_owned(),
         "lists" => revocation::problems(facts)?,

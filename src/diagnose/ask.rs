@@ -129,6 +129,7 @@ impl Opinion {
             failed_visitor: failed.map(|visitor| (visitor.status, visitor.complete)),
             way,
             traffic: None,
+            interim: answers.unwrap_or_default().iter().find_map(interim),
             refused_status: refused_response.as_ref().and_then(refused_status),
             refused_response: refused_response.and_then(|checked| result(&checked).err()),
         });
@@ -425,6 +426,19 @@ fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<Checked> {
 fn refused_status(checked: &Checked) -> Option<u16> {
     let status = checked.code.parse().ok()?;
     (checked.status == "L7STS" || status >= 400).then_some(status)
+}
+
+/// Returns the status of an interim response (1xx) that HAProxy's own check refuses.
+fn interim(answered: &Answered<About>) -> Option<u16> {
+    let Answer::Checked(checked) = &answered.answer else {
+        return None;
+    };
+    let status = checked
+        .code
+        .parse()
+        .ok()
+        .filter(|_| checked.status == "L7STS");
+    status.filter(|status| (100..200).contains(status))
 }
 
 /// Returns true if HAProxy's http-check could not connect to `sni-check serve`.

@@ -5,6 +5,7 @@ use super::lines::left_out;
 use super::steps::{Step, steps};
 use super::trials::Search;
 use crate::causes::facts::{Facts, Way};
+use crate::causes::own_check::EXPLANATIONS;
 use crate::causes::voice::Voice;
 use crate::causes::{Finding, Place, Weight, weigh};
 use crate::certificate::CertificateFailure;
@@ -121,6 +122,12 @@ impl<'a> Report<'a> {
             return None;
         }
         Some(self.voice().words(&failure))
+    }
+
+    /// Returns true if a cause explains why HAProxy's own check fails although sni-check's check succeeds.
+    pub fn explains_haproxy(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|finding| EXPLANATIONS.contains(&finding.cause.id))
     }
 
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because the

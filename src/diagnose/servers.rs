@@ -186,8 +186,12 @@ fn diagnosis(
     };
     options.verbose = verbose;
     let plan = Plan::new(&options, None, None, Output::default());
-    let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
-    let facts = gather(plan, options, &origin(surveyed), session);
+    let origin = origin(surveyed);
+    let plan = plan.map_err(|error| {
+        let why = origin.voice.words(&format!("{error:#}"));
+        format!("sni-check can't run this check: {why}")
+    })?;
+    let facts = gather(plan, options, &origin, session);
     // If the server speaks no TLS, a check without TLS is right. sni-check can't run such a check.
     let tls = facts.tls.as_ref();
     let speaks_tls = tls.is_none_or(Handshakes::is_answered_in_tls);

@@ -117,7 +117,7 @@ fn the_report_says_that_only_haproxy_rejects_the_server() {
     );
     let report = diagnose(&ca, port, NAME, &[]);
     assert_eq!(report.code, 0);
-    report.advises("sni-check is UP, but HAProxy's own check is not (L7STS");
+    report.advises("HAProxy's own check takes the interim response for the final one (L7STS)");
 }
 
 /// Starts serve on this socket. Requests may name files in this folder.

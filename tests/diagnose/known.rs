@@ -1,13 +1,15 @@
 //! diagnose uses what haproxy.cfg already contains: names and headers of visitors' requests, verifyhost,
 //! PROXY headers, source addresses, and keywords that keep visitors away from a server.
 
+use std::fs;
 use std::io::{self, Read};
 use std::net::TcpStream;
 use std::thread;
 
+use crate::repairs::{Broken, own};
 use crate::servers::{CHECK, assert_changed, config, nginx, object, running};
 use crate::support::NAME;
-use crate::support::check::BINARY;
+use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::nginx::{Nginx, site};
 use crate::support::peer;
 use crate::support::stage::Stage;
@@ -216,4 +218,53 @@ backend be\n{check}    server s1 127.0.0.1:{} ssl verify required ca-file CA sni
         change.contains(&format!("Send {NAME} as SNI and Host")),
         "{change}"
     );
+}
+
+#[test]
+fn a_missing_proxy_header_and_a_wrong_tls_version_are_fixed_together() {
+    let stage = Stage::new();
+    let server = nginx(&stage, "proxy_protocol", "ssl_protocols TLSv1.3;");
+    let end = format!("check-sni {NAME} ssl-max-ver TLSv1.2");
+    let port = stage.nginx().port.to_string();
+    let backend = own(&stage, "/", &end).replace(&port, &server.port.to_string());
+    let broken = Broken::new(&stage, "", &backend);
+    let fixed = broken.assert_repaired_by(&broken.diagnose());
+    assert!(fixed.contains("send-proxy"), "{fixed}");
+    assert!(!fixed.contains("ssl-max-ver"), "{fixed}");
+}
+
+#[test]
+fn a_client_certificate_without_a_key_is_reported_in_haproxys_words() {
+    let stage = Stage::new();
+    let crt = stage.folder.join("leaf.crt");
+    fs::copy(&crt, stage.folder.join("alone.pem")).expect("copied");
+    let crt = stage.folder.join("alone.pem");
+    let backend = format!(
+        "backend be\n{CHECK}    server s1 127.0.0.1:PORT TLS crt {crt} check check-sni {NAME}\n"
+    );
+    let output = run_by_hand(&["diagnose", "-f", &config(&stage, &backend)]);
+    let text = stdout(&output);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    assert!(
+        text.contains("in a file with the same name and `.key`"),
+        "{text}"
+    );
+    assert!(!text.contains("--key"), "{text}");
+}
+
+/// With `port`, the check has neither TLS nor the PROXY header, so sni-check can't run it.
+#[test]
+fn a_check_without_host_keeps_its_request_if_only_haproxy_can_run_it() {
+    let stage = Stage::new();
+    let rule = format!("if ($http_host != {NAME}) {{ return 421; }}");
+    let server = nginx(&stage, "proxy_protocol", &rule);
+    let port = server.port;
+    let backend = format!(
+        "backend be\n    option httpchk HEAD /requests\n    http-request set-header Host {NAME}
+    server s1 127.0.0.1:{port} TLS send-proxy check port {port} check-sni {NAME}\n"
+    );
+    let new = format!("meth HEAD uri /requests ver HTTP/1.1 hdr Host {NAME}");
+    let found = assert_changed(&stage, &backend, ("be", "s1"), &new);
+    assert_eq!(found["diff_visitors"], 200, "{found:#}");
 }

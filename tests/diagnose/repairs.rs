@@ -2,6 +2,7 @@
 //! several faults at once. The tests apply the printed diff, as an operator would.
 
 use std::fs;
+use std::io::Write;
 
 use serde_json::Value;
 
@@ -520,4 +521,20 @@ fn a_regular_expression_ignores_upper_and_lower_case_if_that_helps() {
     let broken = Broken::new(&stage, "", &format!("{before}\n{rule}{line}"));
     let fixed = broken.assert_repaired_by(&broken.diagnose());
     assert!(fixed.contains("rstring \"(?i)^ACTIVE"), "{fixed}");
+}
+
+/// The server ends the connection without close_notify, so the body may be incomplete.
+#[test]
+fn upper_and_lower_case_are_tried_even_if_the_end_of_the_body_is_unknown() {
+    let stage = Stage::new();
+    let port = peer::tls(&stage.leaf, |stream| {
+        _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nstatus: GREEN\n");
+    });
+    let web = stage.nginx().port.to_string();
+    let page = own(&stage, "/", &format!("check-sni {NAME}")).replace(&web, &port.to_string());
+    let (before, line) = page.rsplit_once("\n").expect("lines");
+    let rule = "    http-check expect string green\n";
+    let broken = Broken::new(&stage, "", &format!("{before}\n{rule}{line}"));
+    let fixed = broken.assert_repaired_by(&broken.diagnose());
+    assert!(fixed.contains("rstring (?i)green"), "{fixed}");
 }

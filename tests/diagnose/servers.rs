@@ -731,6 +731,47 @@ fn a_second_fault_of_a_slow_page_is_found_in_the_late_response() {
 }
 
 #[test]
+fn an_interim_response_explains_why_only_haproxys_own_check_is_down() {
+    let stage = Stage::new();
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
+    let port = peer::answer(&stage.leaf, &format!("{hints}{}", peer::OK));
+    let backend =
+        format!("backend be\n{CHECK}    server s1 127.0.0.1:{port} TLS check check-sni {NAME}\n");
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let text = stdout(&run_by_hand(&["diagnose", "-f", &config]));
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    assert!(text.contains("interim response (status 103)"), "{text}");
+    assert!(
+        !text.contains("a setting that sni-check's check doesn't have"),
+        "{text}"
+    );
+}
+
+/// Both checks fail because of the same response, so HAProxy's check doesn't fail earlier.
+#[test]
+fn a_response_without_body_and_a_missing_page_fail_alike_in_both_checks() {
+    let stage = Stage::new();
+    for (response, rule) in [
+        (
+            "302 Found\r\nLocation: https://login.test/",
+            "expect rstring ^Status",
+        ),
+        ("404 Not Found", "disable-on-404"),
+    ] {
+        let response = format!("HTTP/1.1 {response}\r\nContent-Length: 0\r\n\r\n");
+        let port = peer::answer(&stage.leaf, &response);
+        let backend = format!(
+            "backend be\n{CHECK}    http-check {rule}\n    server s1 127.0.0.1:{port} TLS check check-sni {NAME}\n"
+        );
+        let config = config(&stage, &backend);
+        let text = stdout(&run_by_hand(&["diagnose", "-f", &config, "be/s1"]));
+        assert!(!text.contains("fails earlier"), "{text}");
+    }
+}
+
+#[test]
 fn an_sni_name_that_visitors_send_is_not_called_missing() {
     let stage = Stage::new();
     let port = peer::tls_with_head(&stage.leaf, &[], |head, stream| {

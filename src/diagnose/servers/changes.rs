@@ -446,10 +446,12 @@ fn suggested(
                 .with_edits(&suggestion.words, &suggestion.connect)
                 .with_lines(&suggestion.lines)
                 .with_renamed(suggestion.renamed.as_ref());
-            match (&suggestion.request, suggestion.is_http11) {
-                (Some(request), _) => change.with_request(request),
-                (None, true) => change.with_http11(surveyed, options),
-                (None, false) => change,
+            match &suggestion.request {
+                _ if suggestion.is_http11 && search.is_some() => {
+                    change.with_http11(surveyed, options)
+                }
+                Some(request) => change.with_request(request),
+                None => change,
             }
         });
         found.extend(change.map(|change| Candidate {

@@ -217,6 +217,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
                 "sni-check finds the server healthy, and so does HAProxy with these lines. If you have changed haproxy.cfg \
                  or a file that it names, reload HAProxy. HAProxy reports UP after `rise` checks."
             }
+            None if report.explains_haproxy() => {
+                "sni-check finds the server healthy, but HAProxy's own check doesn't. The cause below explains why."
+            }
             None if subject.works_in_haproxy() == Some(false) => {
                 "sni-check finds the server healthy, but HAProxy doesn't. haproxy.cfg has a setting that sni-check's check \
                  doesn't have. Run sni-check diagnose HOST:PORT, and compare the lines that it prints with haproxy.cfg."

@@ -61,7 +61,8 @@ pub(crate) struct Suggestion {
     pub is_known: bool,
     /// True if the change adds HTTP/1.1 and a Host header to the request of HAProxy's own check.
     pub is_http11: bool,
-    /// The new request of HAProxy's own check, if the change replaces the request.
+    /// The new request of HAProxy's own check, if the change replaces the request. With `is_http11`, this
+    /// request counts only if sni-check has no options for the check.
     pub request: Option<Request>,
     /// The new lines of the backend.
     pub lines: Vec<NewLine>,
@@ -358,8 +359,16 @@ fn http11(watch: &Watch) -> Option<Suggestion> {
         }
         (true, Some(_)) => return None,
     };
+    let mut request = sent;
+    request.version = Some("HTTP/1.1".to_owned());
+    if request.host().is_none()
+        && let Some(name) = traffic_name(watch)
+    {
+        request.set_header("Host", &name);
+    }
     check.protocol.sends_request().then(|| Suggestion {
         is_http11: true,
+        request: Some(request),
         what: what.to_owned(),
         ..Suggestion::default()
     })
