@@ -163,6 +163,7 @@ fn with_haproxy(
         format!("{} was not run: {why}.", watch.name())
     });
     let mut limits: Vec<String> = silent.collect();
+    let mut left_out = BTreeMap::<String, Vec<String>>::new();
     let start = Instant::now();
     let observed = observe::ask_haproxy(visit, &watches)?;
     let time = start.elapsed();
@@ -176,6 +177,9 @@ fn with_haproxy(
             _ => None,
         };
         limits.extend(failed.map(|why| format!("{} was not run: {why}.", watch.name())));
+        for rule in observed.left_out {
+            left_out.entry(rule).or_default().push(watch.name());
+        }
         if let Some(Answer::Checked(checked)) = observed.check
             && let Some(outcome) = Outcome::own(checked.up, &checked.status, &checked.code)
         {
@@ -206,6 +210,12 @@ fn with_haproxy(
             ran.visitor = observed.visitor.filter(is_shown);
         }
     }
+    limits.extend(left_out.iter().map(|(rule, names)| {
+        format!(
+            "doctor's visitors of {} were sent without `{rule}`, which HAProxy refuses outside of haproxy.cfg.",
+            names.join(", ")
+        )
+    }));
     settle_sessions(visit, &watches, done);
     explain(visit, &watches, done);
     Ok(limits)

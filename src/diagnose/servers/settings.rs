@@ -76,7 +76,6 @@ pub(super) fn find(
             Some(Question {
                 about,
                 lines: changed.unwrap_or_else(|| Some(setting.lines.all(is_checked)))?,
-                fallback: String::new(),
                 is_checked,
                 visit: match &base {
                     Some((change, ..)) => subject.visit(change),

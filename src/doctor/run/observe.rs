@@ -1,7 +1,7 @@
 //! Asks HAProxy for the results of its own checks, and for the status that a visitor gets from each server
 //! (`--run`). doctor starts one HAProxy, with a backend for each question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(crate) struct Observed {
     /// The result of HAProxy's own check.
     pub check: Option<Answer>,
     pub visitor: Option<Visitor>,
+    /// The rules for visitors that HAProxy refused, so that doctor's visitor passed without them.
+    pub left_out: BTreeSet<String>,
 }
 
 /// Asks HAProxy about these servers. Returns one answer for each server, in the same order.
@@ -90,7 +92,6 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         questions.extend(asked.map(|(about, request)| Question {
             about: (index, about),
             lines: of_visitors(&lines, watch, watch.backend.settings.http),
-            fallback: of_visitors(&lines, watch, false),
             is_checked: false,
             visit: Some(request),
         }));
@@ -117,9 +118,12 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             .visitor
             .filter(|visited| visited.by_server || is_http);
         let status = visited.map(|visited| visited.status);
+        slot.left_out.extend(answered.left_out.iter().cloned());
         match (about, &answered.answer) {
             (About::Check, _) => slot.check = Some(answered.answer),
             (_, Answer::Refused(_)) => {}
+            // Real visitors may be served, because of the rules that HAProxy refused here.
+            _ if !proves_anything(&answered.left_out, status) => {}
             (About::Connection, Answer::Checked(checked)) if !checked.up => {
                 let visitor = Visitor {
                     request: format!("connection to {}", watch.traffic.endpoint),
@@ -155,6 +159,14 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         slot.visitor = served.next().or(visitors.values().next()).cloned();
     }
     Ok(observed)
+}
+
+/// Returns true if the status of doctor's visitor says what real visitors get, although HAProxy left out these
+/// rules.
+fn proves_anything(left_out: &[String], status: Option<u16>) -> bool {
+    let mut rules = left_out.iter();
+    let is_served = matches!(status, Some(200..=399));
+    left_out.is_empty() || (is_served && !rules.any(|rule| rule.to_lowercase().contains("host")))
 }
 
 /// Sends a visitor's request to each server, on a connection that may resume the TLS session of HAProxy's own

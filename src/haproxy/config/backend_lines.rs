@@ -16,6 +16,8 @@ use super::server_line::Server;
 pub(crate) struct ServerLines {
     /// The lines of the `global` section that affect connections to servers.
     pub global: Vec<Rule>,
+    /// The lines of the sections to which lines of a backend refer.
+    sections: Vec<Vec<String>>,
     /// The first line of the backend.
     pub backend: Place,
     /// The server's name.
@@ -61,7 +63,7 @@ impl Rule {
         let first = self.words.first().map(String::as_str);
         match first {
             Some("timeout") => self.words.get(1).is_some_and(|word| word == "check"),
-            Some("source" | "http-send-name-header") => false,
+            Some("source" | "http-send-name-header" | "use-fcgi-app") => false,
             _ => !self.is_of_visitors(),
         }
     }
@@ -151,6 +153,7 @@ impl ServerLines {
         });
         ServerLines {
             global: of_global.collect(),
+            sections: global.sections.clone(),
             backend: backend.place.clone(),
             name: server.name.clone(),
             address: match &server.endpoint {
@@ -166,7 +169,8 @@ impl ServerLines {
             rules: rules(reading, backend),
             of_frontend: {
                 let rules = backend.visitors.rules.iter();
-                rules.filter_map(|line| of_visitor(reading, line)).collect()
+                let rules = rules.map(|line| of_visitor(reading, line));
+                apart(rules.collect(), &backend.settings.for_visitors)
             },
             is_http: backend.settings.http,
             is_lax: tls.is_some_and(|tls| tls.verified == Verified::Nothing),
@@ -195,11 +199,13 @@ impl ServerLines {
         self.backend(rules, check.into_iter().chain(words))
     }
 
-    /// Returns the lines of the `global` section as text.
+    /// Returns the lines of the `global` section as text, and then the sections to which lines of a backend
+    /// refer.
     pub(crate) fn global_text(&self) -> String {
-        let lines = self.global.iter();
+        let lines = self.global.iter().map(|rule| &rule.words);
+        let lines = lines.chain(&self.sections);
         lines
-            .map(|rule| format!("    {}\n", joined(&rule.words)))
+            .map(|words| format!("    {}\n", joined(words)))
             .collect()
     }
 
@@ -247,6 +253,35 @@ impl ServerLines {
     pub(crate) fn is_own(&self, place: &Place) -> bool {
         place.is_in(&self.backend)
     }
+}
+
+/// Gives the ACLs in these rules of a frontend other names than the ACLs of the backend have. All these lines
+/// come into one section, where two ACLs with the same name would be one.
+fn apart(mut rules: Vec<Rule>, of_backend: &[At<Vec<String>>]) -> Vec<Rule> {
+    let acls = of_backend.iter().filter(|line| line.value[0] == "acl");
+    let names: Vec<&String> = acls.filter_map(|line| line.value.get(1)).collect();
+    let is_named = |word: &str| {
+        names
+            .iter()
+            .any(|name| *name == word.trim_start_matches('!'))
+    };
+    for words in rules.iter_mut().map(|rule| &mut rule.words) {
+        let condition = words
+            .iter()
+            .position(|word| word == "if" || word == "unless");
+        let (start, end) = match words[0].as_str() {
+            "acl" => (1, 2),
+            _ => (condition.unwrap_or(words.len()), words.len()),
+        };
+        let mut is_outside = true;
+        for word in words.get_mut(start..end).unwrap_or_default() {
+            is_outside = !word.ends_with('{') && (is_outside || word == "}");
+            if is_outside && is_named(word) {
+                word.push_str("-of-frontend");
+            }
+        }
+    }
+    rules
 }
 
 /// Joins words into a line of haproxy.cfg.
@@ -312,29 +347,23 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
         rules.push(rule(Some(&source.place), &["source", &source.value]));
     }
     let of_visitors = settings.for_visitors.iter();
-    rules.extend(of_visitors.filter_map(|line| of_visitor(reading, line)));
+    rules.extend(of_visitors.map(|line| of_visitor(reading, line)));
     rules
 }
 
 /// Adapts a line to sni-check's own visitor, which connects without TLS although real visitors use
-/// TLS. Returns `None` if the line doesn't apply to visitors with TLS.
-fn of_visitor(reading: Reading, line: &At<Vec<String>>) -> Option<Rule> {
+/// TLS.
+fn of_visitor(reading: Reading, line: &At<Vec<String>>) -> Rule {
     let mut words = line.value.clone();
-    let comes_with_tls = reading.config.facts.tls_listener;
-    let end = words
-        .iter()
-        .position(|word| word == "if" || word == "unless");
-    let end = end.filter(|_| comes_with_tls && words[0] != "acl");
-    if let Some(end) = end {
-        let condition = words[end..].concat().replace(['{', '}', ' '], "");
-        match condition.as_str() {
-            "ifssl_fc" | "unless!ssl_fc" => words.truncate(end),
-            "if!ssl_fc" | "unlessssl_fc" => return None,
-            _ => {}
+    let is_acl = words[0] == "acl";
+    for at in 1..words.len() {
+        let begins_criterion = words[at - 1].ends_with('{') || (is_acl && at == 2);
+        if begins_criterion && words[at] == "ssl_fc" && reading.config.facts.tls_listener {
+            "always_true".clone_into(&mut words[at]);
         }
     }
-    Some(Rule {
+    Rule {
         place: Some(line.place.clone()),
         words,
-    })
+    }
 }

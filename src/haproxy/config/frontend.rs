@@ -24,6 +24,7 @@ pub(super) struct Frontend {
     sees_hello: bool,
     /// The names and the criteria of the `acl` lines.
     acls: Vec<(String, Vec<String>)>,
+    acl_lines: Vec<At<Vec<String>>>,
     /// The backends to which rules lead, each with the rule's condition: `if` or `unless`, and the terms. The
     /// condition may be empty.
     routes: Vec<(String, Vec<String>)>,
@@ -56,6 +57,7 @@ impl Frontend {
             redirects: false,
             sees_hello: false,
             acls: Vec::new(),
+            acl_lines: Vec::new(),
             routes: itself.into_iter().collect(),
             exits: Vec::new(),
         }
@@ -95,7 +97,10 @@ impl Frontend {
                 self.binds
                     .extend(addresses.map(|address| At::new(address, place)));
             }
-            ["acl", name, criterion @ ..] => self.acls.push(((*name).to_owned(), owned(criterion))),
+            ["acl", name, criterion @ ..] => {
+                self.acls.push(((*name).to_owned(), owned(criterion)));
+                self.acl_lines.push(At::new(owned(words), place));
+            }
             ["use_backend" | "default_backend", backend, condition @ ..] => {
                 self.routes.push(((*backend).to_owned(), owned(condition)));
             }
@@ -135,6 +140,21 @@ impl Frontend {
             true => &[],
             false => &self.settings.for_visitors,
         }
+    }
+
+    /// Returns the rules that change the requests of visitors, after the `acl` lines that they use.
+    fn rules_with_acls(&self) -> Vec<At<Vec<String>>> {
+        let rules = self.rules();
+        let is_used = |acl: &&At<Vec<String>>| {
+            let mut words = rules.iter().flat_map(|rule| &rule.value);
+            words.any(|word| {
+                acl.value
+                    .get(1)
+                    .is_some_and(|name| word.trim_start_matches('!') == name)
+            })
+        };
+        let acls = self.acl_lines.iter().filter(is_used);
+        acls.chain(rules).cloned().collect()
     }
 
     /// Returns the Host that a rule gives to every request, before HAProxy chooses the backend. Returns
@@ -397,9 +417,8 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
             // With several frontends, doctor's visitor comes through the first frontend that changes
             // requests.
             rules: {
-                let mut rules = leading.iter().map(|front| front.rules());
-                let rules = rules.find(|rules| !rules.is_empty());
-                rules.unwrap_or_default().to_vec()
+                let mut rules = leading.iter().map(|front| front.rules_with_acls());
+                rules.find(|rules| !rules.is_empty()).unwrap_or_default()
             },
             plain_bind: {
                 let mut binds = leading.iter().filter_map(|front| front.plain_bind(name));

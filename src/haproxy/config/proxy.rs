@@ -38,6 +38,8 @@ pub(crate) struct Global {
     pub verify_none: Option<Place>,
     /// The lines that affect the connections to all servers.
     pub for_servers: Vec<At<Vec<String>>>,
+    /// The lines of the sections to which lines of a backend refer: `fcgi-app`.
+    pub sections: Vec<Vec<String>>,
 }
 
 /// The settings of a proxy, or of `defaults`.
@@ -253,7 +255,9 @@ impl ProxySettings {
                     _ => self.timeout_check = time,
                 }
             }
-            ["acl" | "http-send-name-header", ..] => self.for_visitors.push(owned(words, place)),
+            ["acl" | "http-send-name-header" | "use-fcgi-app", ..] => {
+                self.for_visitors.push(owned(words, place));
+            }
             ["http-request", action, ..] if rewrites(action) => {
                 if let ["http-request", action, name, value @ ..] = words
                     && ["-header", "-value"]
@@ -324,6 +328,7 @@ fn is_for_servers(word: &str) -> bool {
     let words = [
         "ca-base",
         "crt-base",
+        "expose-experimental-directives",
         "ssl-propquery",
         "ssl-security-level",
         "ssl-server-verify",

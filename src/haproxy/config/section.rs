@@ -45,6 +45,8 @@ enum Section {
     /// The last backend in the list.
     Backend,
     Resolvers,
+    /// A section to which lines of a backend refer.
+    Referred,
     /// A section that doesn't affect checks.
     #[default]
     Other,
@@ -224,6 +226,10 @@ impl Reader {
                 self.done.resolvers.push(statement.words.clone());
                 return;
             }
+            Section::Referred => {
+                self.done.global.sections.push(statement.words.clone());
+                return;
+            }
             Section::Other => return,
         };
         self.unclear(place, unclear);
@@ -283,7 +289,7 @@ impl Reader {
                     .into_iter()
                     .for_each(|backend| backend.settings.incomplete = true);
             }
-            Section::Global | Section::Resolvers | Section::Other => {}
+            Section::Global | Section::Resolvers | Section::Referred | Section::Other => {}
         }
     }
 
@@ -361,6 +367,11 @@ impl Reader {
                 let words = words.iter().map(|word| (*word).to_owned());
                 self.done.resolvers.push(words.collect());
                 Section::Resolvers
+            }
+            "fcgi-app" => {
+                let words = words.iter().map(|word| (*word).to_owned());
+                self.done.global.sections.push(words.collect());
+                Section::Referred
             }
             _ => Section::Other,
         };
