@@ -2,6 +2,7 @@
 //! this host.
 
 mod account;
+pub(crate) mod agent;
 pub(crate) mod ask;
 pub mod call;
 pub(crate) mod child;

@@ -73,6 +73,10 @@ pub struct KnownValue {
     /// sni-check's option for this value.
     pub option: &'static str,
     pub value: String,
+    /// The value as haproxy.cfg writes it, for example the name of a client certificate in a `crt-store`.
+    pub word: String,
+    /// The file with the private key of a client certificate, if the key isn't in the file `value`.
+    pub key: Option<String>,
     /// Where the value comes from, for messages: a server (`be/s2`), a phrase such as `visitors'
     /// connections`, or the start of the line in haproxy.cfg that adds a header.
     pub of: String,

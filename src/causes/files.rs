@@ -62,7 +62,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server requires a client certificate. It accepts the certificate of {other}.",
         confirm: "Run the check with --crt {meant-file}.",
-        change: "Use <--crt {meant-file}, and |>crt {meant-file} on the server line.",
+        change: "Use <--crt {meant-file}, and |>crt {meant-word} on the server line.",
         weigh: |_| Weight::RuledOut,
         trials: |facts| {
             let files = facts
@@ -71,7 +71,7 @@ pub(super) const CAUSES: &[Cause] = &[
             let trial = |known: &KnownValue| {
                 let trial = Trial::new(facts, |options| {
                     options.crt = Some(known.value.clone());
-                    options.key = None;
+                    options.key.clone_from(&known.key);
                 });
                 of_file(trial, known)
             };
@@ -84,11 +84,12 @@ pub(super) const CAUSES: &[Cause] = &[
 /// Sets the placeholders about a file, and makes the trial count progress. A wrong name or page may keep the
 /// check DOWN even with the right file.
 fn of_file(trial: Trial, known: &KnownValue) -> Trial {
-    let other = format!("{} ({})", known.of, known.value);
+    let other = format!("{} ({})", known.of, known.word);
     let trial = trial.counting_progress();
     trial
         .with("other", other)
         .with("meant-file", known.value.clone())
+        .with("meant-word", known.word.clone())
 }
 
 /// Returns trials with the CAs of this host, with Mozilla's, and with each `ca-file` that haproxy.cfg names

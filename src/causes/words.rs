@@ -51,6 +51,7 @@ const GENERAL: &[(&str, &str)] = &[
     ("meant-method", "GET"),
     ("meant-roots", "@system-ca or @bundled"),
     ("meant-value", "*/*"),
+    ("meant-word", "FILE"),
     ("method", "METHOD"),
     ("mixed-bad", "sometimes it fails"),
     ("mixed-good", "sometimes the server is healthy"),

@@ -86,11 +86,21 @@ impl Change {
     /// Returns the change that gives the check the options `best` instead of `asked`. Returns `None` if the
     /// options don't differ, or if haproxy.cfg can't express the change.
     pub fn new(surveyed: &Surveyed, asked: &Options, best: &Options) -> Option<Change> {
+        match asked.changes(best).is_empty() {
+            true => None,
+            false => Change::of_options(surveyed, (asked, best), false),
+        }
+    }
+
+    /// Returns the change from the options `asked` to the options `best`. If `is_moved` is true, the change
+    /// also removes the address and port from sni-check's options in haproxy.cfg.
+    fn of_options(
+        surveyed: &Surveyed,
+        (asked, best): (&Options, &Options),
+        is_moved: bool,
+    ) -> Option<Change> {
         let changed = asked.changes(best);
         let names: Vec<&'static str> = changed.iter().map(|row| row.name).collect();
-        if names.is_empty() {
-            return None;
-        }
         let mut change = Change::default();
         match surveyed.kind {
             CheckKind::Own => {
@@ -100,8 +110,13 @@ impl Change {
             }
             CheckKind::External | CheckKind::Served => {
                 let (carrier, text) = carried(surveyed)?;
-                let mut given = *handed::options(carrier, text.as_ref()).ok()?;
+                let written = *handed::options(carrier, text.as_ref()).ok()?;
+                let mut given = written.clone();
                 given.copy(&changed, best);
+                if is_moved {
+                    (given.connect, given.port) = (None, None);
+                }
+                let changed = written.changes(&given);
                 if names.contains(&"--timeout") {
                     change.set_time(surveyed, best)?;
                 }
@@ -136,22 +151,25 @@ impl Change {
         }
     }
 
-    /// Returns a change that removes the address and port from the check's options, so that sni-check
-    /// connects to the address of visitors' connections. Also returns the reason, as text for the report.
-    /// Returns `None` if the check already connects there, or if sni-check's options in haproxy.cfg have no
-    /// address or port.
-    pub fn without_address(surveyed: &Surveyed) -> Option<(Change, String)> {
-        let reason = surveyed.elsewhere.clone()?;
+    /// Returns the change with which the check connects to the address of visitors' connections, and which
+    /// sets the options `best` in place of `asked`. Returns `None` if the check already connects there, or if
+    /// haproxy.cfg can't express the change.
+    pub fn moved(surveyed: &Surveyed, (asked, best): (&Options, &Options)) -> Option<Change> {
+        if let Some(there) = &surveyed.at_visitors {
+            let moved = Change::default().with_edits(&there.words, &there.connect);
+            let mut surveyed = surveyed.clone();
+            let is_gone = |word: &str| there.words.iter().any(|(gone, _)| *gone == word);
+            surveyed.lines.words.retain(|(word, _)| !is_gone(word));
+            return match asked.changes(best).is_empty() {
+                true => Some(moved),
+                false => Some(moved.with(Change::new(&surveyed, asked, best)?)),
+            };
+        }
+        surveyed.elsewhere.as_ref()?;
         let (carrier, text) = carried(surveyed)?;
         let written = *handed::options(carrier, text.as_ref()).ok()?;
-        let mut given = written.clone();
-        (given.connect, given.port) = (None, None);
-        let changed = written.changes(&given);
-        let change = Change {
-            options: Some(Carried::new(surveyed, &changed, &given)?),
-            ..Change::default()
-        };
-        (!changed.is_empty()).then_some((change, reason))
+        let has_address = written.connect.is_some() || written.port.is_some();
+        has_address.then(|| Change::of_options(surveyed, (asked, best), true))?
     }
 
     /// Returns the change that removes this word from the server line.
@@ -164,11 +182,11 @@ impl Change {
 
     /// Returns true if the change removes the check's own address or port, so that the check connects to the
     /// address of visitors' connections.
-    pub fn is_move(&self, surveyed: &Surveyed) -> bool {
+    pub fn is_move(&self) -> bool {
         let mut edits = self.words.iter().chain(&self.connect);
         let is_address = |(word, value): &Edit| ["addr", "port"].contains(word) && value.is_none();
-        let moved = Change::without_address(surveyed);
-        edits.any(is_address) || moved.is_some_and(|(moved, _)| moved.options == self.options)
+        let options = self.options.as_ref();
+        edits.any(is_address) || options.is_some_and(|options| options.is_moved)
     }
 
     /// Returns true if the change makes the check connect with TLS.

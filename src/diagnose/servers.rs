@@ -64,6 +64,7 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let statistics = Statistics::read(&survey);
     let (text, code) = show_phase(&session, || {
         let mut subjects = state::subjects(&survey, &statistics, one, session.haproxy.as_ref());
+        state::ask_agents(&mut subjects);
         diagnose(&mut subjects, &survey, call.verbose, &session);
         let code = match code(&subjects, one.is_some()) {
             Code::Healthy if survey.refusal.is_some() => Code::Refused,

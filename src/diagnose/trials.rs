@@ -267,7 +267,7 @@ fn is_cut(failure: &Failure) -> bool {
 const PAIRS: usize = 12;
 
 /// Tries two changes at once, because one fault may hide another. For example, a wrong Host and a wrong path
-/// both cause 404. Returns the first pair with which the check succeeds. Returns `None` if no pair helps, if
+/// both cause 404. Begins with changes that have an effect: the check fails in another way with them. Returns the first pair with which the check succeeds. Returns `None` if no pair helps, if
 /// the server is slow or limits requests, or if no address answers.
 fn two_at_once(
     facts: &Facts,
@@ -282,6 +282,12 @@ fn two_at_once(
     if is_slow || facts.status() == Some(429) || facts.reached.is_none() {
         return None;
     }
+    let has_effect = |tried: &Candidate| {
+        let other = tried.attempt.result.as_ref().err();
+        other.is_some_and(|other| other.to_string() != failure.to_string())
+    };
+    let mut tried: Vec<&Candidate> = tried.iter().collect();
+    tried.sort_by_key(|tried| !has_effect(tried));
     let pairs = tried.iter().enumerate().flat_map(|(at, first)| {
         let others = tried[at + 1..].iter();
         others.filter_map(move |second| together(facts, first, second))
@@ -292,23 +298,17 @@ fn two_at_once(
     pairs.find(|pair| pair.attempt.result.is_ok())
 }
 
-/// Returns both changes as one. Returns `None` if they share a cause or an option, if the options contradict
-/// each other, or if diagnose isn't allowed to send the request.
+/// Returns both changes as one. Returns `None` if they share a cause or change the same option or header field
+/// differently, if the options contradict each other, or if diagnose isn't allowed to send the request.
 fn together(facts: &Facts, first: &Candidate, second: &Candidate) -> Option<Candidate> {
-    let changed = facts.options.changes(&first.options);
-    let others = facts.options.changes(&second.options);
     let same_cause = first
         .causes
         .iter()
         .any(|(cause, _)| second.is_about(cause.id));
-    let same_option = others
-        .iter()
-        .any(|row| changed.iter().any(|own| own.name == row.name));
-    if same_cause || same_option {
+    if same_cause {
         return None;
     }
-    let mut options = first.options.clone();
-    options.copy(&others, &second.options);
+    let options = facts.options.merged(&first.options, &second.options)?;
     let causes = [&first.causes[..], &second.causes].concat();
     Candidate::new(causes, false, options).filter(|pair| facts.may_send(&pair.plan))
 }

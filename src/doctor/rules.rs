@@ -23,6 +23,7 @@ pub(crate) mod requests;
 pub(crate) mod rule;
 pub(crate) mod serve_files;
 mod serve_rules;
+pub(crate) mod shared;
 pub(crate) mod tls_versions;
 
 use self::rule::{Look, Rule};

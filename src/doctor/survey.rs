@@ -23,6 +23,7 @@ use super::visit::own_check;
 pub(crate) use super::visit::own_check::is_evaluated;
 use super::visit::{Visit, Watch};
 use crate::causes::facts::KnownValue;
+use crate::haproxy::agent::Agent;
 use crate::haproxy::config::backend_lines::{Rule, ServerLines};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::{Sni, Verified};
@@ -103,6 +104,8 @@ pub(crate) struct Surveyed {
     pub written: Arc<Written>,
     /// The variables of HAProxy's environment.
     pub variables: Arc<Variables>,
+    /// The agent of `agent-check`.
+    pub agent: Option<Agent>,
     /// The steps of a check with several `connect` rules. Empty for any other check.
     pub steps: Vec<Step>,
     /// The places of the rules that belong to other steps than the step that `call` makes.
@@ -261,6 +264,7 @@ fn surveyed(
         hosts: suggest::hosts(watch).cloned().collect(),
         inherited: inherited(watch, &lines),
         idle: idle(watch),
+        agent: Agent::of(watch.server),
         written: Arc::new(own_check::written(watch.backend)),
         variables: Arc::clone(variables),
         suggestions: suggest::of(visit, restored),

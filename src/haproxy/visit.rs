@@ -17,6 +17,15 @@ pub(crate) struct Visit {
     pub headers: Vec<(String, String)>,
 }
 
+impl Visit {
+    /// Returns the Host, or an empty text if the request has none.
+    pub(crate) fn host(&self) -> &str {
+        let mut headers = self.headers.iter();
+        let host = headers.find(|(name, _)| name == "Host");
+        host.map_or("", |(_, host)| host)
+    }
+}
+
 /// The response to a visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Visited {

@@ -197,6 +197,49 @@ impl Options {
             .collect()
     }
 
+    /// Returns these options with the changes to `first` and with the changes to `second`. Returns `None` if
+    /// both change the same option or the same field of `--header`.
+    pub(crate) fn merged(&self, first: &Options, second: &Options) -> Option<Options> {
+        let (changed, mut others) = (self.changes(first), self.changes(second));
+        let is_of_both = |row: &Row| changed.iter().any(|own| own.name == row.name);
+        if others
+            .iter()
+            .any(|row| is_of_both(row) && row.name != "--header")
+        {
+            return None;
+        }
+        let mut merged = first.clone();
+        let (fields, added) = (self.changed_fields(first), self.changed_fields(second));
+        if added.iter().any(|name| fields.contains(name)) {
+            return None;
+        }
+        for name in added {
+            merged.remove_header(&name);
+            let fields = second.header.iter().filter(|field| is_named(field, &name));
+            merged.header.extend(fields.cloned());
+        }
+        others.retain(|row| row.name != "--header");
+        merged.copy(&others, second);
+        Some(merged)
+    }
+
+    /// Returns the names of the fields in `--header` whose values differ from those in `others`, in lower case.
+    fn changed_fields(&self, others: &Options) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for field in self.header.iter().chain(&others.header) {
+            let name = field.split(':').next().unwrap_or_default().trim();
+            let of = |options: &Options| -> Vec<String> {
+                let fields = options.header.iter().filter(|field| is_named(field, name));
+                fields.cloned().collect()
+            };
+            let name = name.to_ascii_lowercase();
+            if of(self) != of(others) && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// Returns true if `--header` gives a field with this name. Fields in files don't count.
     pub(crate) fn has_header(&self, name: &str) -> bool {
         self.header.iter().any(|field| is_named(field, name))

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crate::servers::{CHECK, apply, assert_changed, config, nginx, object, running};
 use crate::support::check::{BINARY, run_by_hand, stdout};
-use crate::support::haproxy::Haproxy;
+use crate::support::haproxy::{Haproxy, versions};
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::peer;
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
-use crate::support::{NAME, Running, wait_for};
+use crate::support::{NAME, Running, dead_port, wait_for};
 
 #[test]
 fn a_value_that_another_server_has_is_tried_before_the_operator_is_asked() {
@@ -99,6 +99,98 @@ backend other\n{CHECK}    server s2 127.0.0.1:{port} {line} crt {crt}\n"
             assert_eq!(cause["id"], "client-certificate-elsewhere", "{found:#}");
             assert_eq!(found["diff_visitors"], 200, "{found:#}");
         }
+    }
+}
+
+/// The name of a certificate in a `crt-store` isn't a path, and its key is in another file.
+#[test]
+fn a_client_certificate_of_a_crt_store_keeps_its_name_in_the_change() {
+    let stage = Stage::new();
+    let leaf = |ca: &Ca, name: &str| {
+        let leaf = ca.leaf(&["client"], 30);
+        stage.folder.file(&format!("{name}.crt"), &leaf.crt_pem);
+        stage.folder.file(&format!("{name}.key"), &leaf.key_pem);
+    };
+    leaf(&Ca::new(), "old");
+    leaf(&stage.ca, "new");
+    let (ca, folder) = (&stage.ca_file, stage.folder.join(""));
+    let rule = format!("ssl_client_certificate {ca}; ssl_verify_client on;");
+    let server = nginx(&stage, "", &rule);
+    let line = format!("127.0.0.1:{} TLS check check-sni {NAME} crt", server.port);
+    let backends = format!(
+        "crt-store lb
+    crt-base {folder}
+    key-base {folder}
+    load crt old.crt key old.key alias old
+    load crt new.crt key new.key
+backend be\n{CHECK}    server s1 {line} @lb/old\nbackend other\n{CHECK}    server s1 {line} @lb/new.crt\n"
+    );
+    let config = config(&stage, &backends);
+    let versions = versions().into_iter();
+    for version in versions.filter(|version| version.is_since("3.0")) {
+        let program = version.program.to_string_lossy().into_owned();
+        let report = object(&["--haproxy", &program, "-f", &config, "be/s1"], 71);
+        let found = &report["servers"][0];
+        let diff = found["diff"].to_string();
+        assert!(diff.contains("crt @lb/new.crt"), "{found:#}");
+        assert_eq!(found["diff_visitors"], 200, "{found:#}");
+    }
+}
+
+/// HAProxy reads the key from `FILE.key` if FILE has no key.
+#[test]
+fn the_key_of_a_client_certificate_may_be_in_a_file_of_its_own() {
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&["client"], 30);
+    let crt = stage.folder.file("client.crt", &leaf.crt_pem);
+    stage.folder.file("client.crt.key", &leaf.key_pem);
+    let rule = format!(
+        "ssl_client_certificate {}; ssl_verify_client on;",
+        stage.ca_file
+    );
+    let server = nginx(&stage, "", &rule);
+    let line = format!("127.0.0.1:{} TLS check check-sni wrong.test", server.port);
+    let backend = format!("backend be\n{CHECK}    server s1 {line} crt {crt}\n");
+    let new = format!("check check-sni {NAME} crt {crt}");
+    assert_changed(&stage, &backend, ("be", "s1"), &new);
+}
+
+/// Nothing listens at the check's own port, so the second fault shows only at visitors' port.
+#[test]
+fn a_second_fault_at_the_port_of_visitors_is_fixed_together_with_the_port() {
+    let stage = Stage::new();
+    let dead = dead_port();
+    let external = |options: &str| {
+        format!(
+            "    option external-check\n    external-check command {BINARY}\n    external-check path \
+             \"--ca-file CA {options} --port {dead}\"\n    server s1 127.0.0.1:PORT TLS check"
+        )
+    };
+    let send = CHECK.replace("meth GET uri /", "meth GET uri /missing");
+    for (backend, new) in [
+        (external(&format!("--sni {NAME} --uri /missing")), "--uri /"),
+        (external("--sni wrong.test"), "--sni www.example.test"),
+        (
+            send.replace(
+                "    http-check send",
+                &format!("    http-check connect ssl sni {NAME} port {dead}\n    http-check send"),
+            ) + "    server s1 127.0.0.1:PORT TLS check",
+            "meth GET uri / ver",
+        ),
+        (
+            format!("{send}    server s1 127.0.0.1:PORT TLS check-sni {NAME} port {dead} check"),
+            "meth GET uri / ver",
+        ),
+    ] {
+        let backend = format!("backend be\n{backend}\n");
+        let found = assert_changed(&stage, &backend, ("be", "s1"), new);
+        assert_eq!(found["diff_visitors"], 200, "{found:#}");
+        let diff = found["diff"].as_array().expect("a diff").iter();
+        let mut new = diff.filter_map(|hunk| hunk["new"].as_str());
+        assert!(
+            new.all(|new| !new.contains(" port ") && !new.contains("--port")),
+            "{found:#}"
+        );
     }
 }
 

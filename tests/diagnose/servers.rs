@@ -625,9 +625,11 @@ fn the_diff_keeps_variables_and_the_report_names_unset_variables() {
 #[test]
 fn a_state_that_the_check_does_not_decide_is_explained() {
     let stage = Stage::new();
-    let agent = peer::tcp(|mut stream| _ = stream.write_all(b"down\n"));
+    let [agent, away] = ["down\n", "maint\n"]
+        .map(|answer| peer::tcp(move |mut stream| _ = stream.write_all(answer.as_bytes())));
     let backend = format!(
         "backend be\n{CHECK}    http-check disable-on-404
+    server away 127.0.0.1:PORT TLS check check-sni {NAME} agent-check agent-port {away} agent-inter 200ms
     server agent 127.0.0.1:PORT TLS check check-sni {NAME} agent-check agent-port {agent} agent-inter 200ms
     server off 127.0.0.1:PORT TLS check check-sni {NAME} disabled\n"
     );
@@ -640,7 +642,9 @@ fn a_state_that_the_check_does_not_decide_is_explained() {
         .join(" ");
     assert_eq!(output.status.code(), Some(71), "{text}");
     for part in [
-        "The agent of `agent-check` has set the server DOWN",
+        "answers `down`, so HAProxy sets the server DOWN",
+        "answers `maint`, so HAProxy puts the server into maintenance",
+        "The server comes back when the agent answers `ready`.",
         "`set server be/off state ready` on the stats socket",
     ] {
         assert!(text.contains(part), "{part}: {text}");
@@ -653,8 +657,23 @@ fn a_state_that_the_check_does_not_decide_is_explained() {
     fs::write(&config, text).expect("written");
     let _haproxy = running(&config, ("be", "agent"), "NOLB");
     let report = object(&["-f", &config], 71);
-    assert_eq!(report["servers"][0]["state"], "NOLB", "{report:#}");
-    assert_eq!(report["servers"][0]["diff_visitors"], 200, "{report:#}");
+    assert_eq!(report["servers"][1]["state"], "NOLB", "{report:#}");
+    assert_eq!(report["servers"][1]["diff_visitors"], 200, "{report:#}");
+}
+
+#[test]
+fn an_agent_that_keeps_visitors_away_is_named_even_if_the_check_is_down() {
+    let stage = Stage::new();
+    let agent = peer::tcp(|mut stream| _ = stream.write_all(b"drain\n"));
+    let backend = format!(
+        "backend be\n{CHECK}    server s1 127.0.0.1:PORT TLS check agent-check agent-port {agent}\n"
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let output = run_by_hand(&["diagnose", "-f", &config]);
+    let text = stdout(&output);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("answers `drain`, so HAProxy sends"), "{text}");
 }
 
 #[test]

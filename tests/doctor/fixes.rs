@@ -439,3 +439,102 @@ fn a_run_describes_the_status_that_a_rule_sets() {
     assert_eq!(run["meaning"], meaning);
     shows(&config, "s", "L6RSP", "");
 }
+
+/// All servers of a backend share the `connect` line. The fix for one server keeps the others UP.
+#[test]
+fn the_fix_of_a_shared_connect_line_suits_every_server() {
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&[NAME, "b.test"], 30);
+    let behind =
+        Nginx::serve(|folder, port| site((folder, port), "proxy_protocol", NAME, (&leaf, &[]), ""));
+    let direct = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&leaf, &[]), ""));
+    let tls = direct.port;
+    let verified = format!("ssl verify required ca-file {}/ca.pem", stage.chroot());
+    let plain = Nginx::plain();
+    for (connect, servers, server, id, expected) in [
+        (
+            "connect ssl sni NAME",
+            [
+                format!("a 127.0.0.1:{tls} {verified} sni str(NAME)"),
+                format!(
+                    "b 127.0.0.1:{} {verified} sni str(NAME) send-proxy",
+                    behind.port
+                ),
+            ],
+            "b",
+            "traffic-other-proxy",
+            "connect default ssl sni NAME",
+        ),
+        (
+            "connect ssl sni NAME send-proxy",
+            [
+                format!("a 127.0.0.1:{tls} {verified} sni str(NAME)"),
+                format!(
+                    "b 127.0.0.1:{} {verified} sni str(NAME) send-proxy",
+                    behind.port
+                ),
+            ],
+            "a",
+            "traffic-other-proxy",
+            "connect default ssl sni NAME",
+        ),
+        (
+            "connect ssl sni NAME",
+            [
+                format!("a 127.0.0.1:{tls} {verified} sni str(NAME)"),
+                format!("b 127.0.0.1:{} verify none", plain.port),
+            ],
+            "b",
+            "traffic-without-tls",
+            "connect default sni NAME",
+        ),
+        (
+            "connect ssl sni NAME",
+            [
+                format!("a 127.0.0.1:{tls} {verified} sni str(NAME)"),
+                format!("b 127.0.0.1:{tls} {verified} sni str(b.test)"),
+            ],
+            "b",
+            "traffic-other-sni",
+            "connect default ssl; and check-sni b.test on the server line; and check-sni NAME on the server line of a",
+        ),
+    ] {
+        let config = |connect: &str, words: [&str; 2]| {
+            let servers = servers.iter().zip(words);
+            let servers = servers
+                .map(|(server, words)| format!(" server {server} check inter 500ms {words}\n"));
+            let backend = format!(
+                " mode http\n option httpchk GET /\n http-check {connect}\n \
+                 http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME\n{}",
+                servers.collect::<String>()
+            );
+            in_chroot(&stage, &backend.replace("NAME", NAME))
+        };
+        let (report, _) = json(&["-f", &config(connect, ["", ""])]);
+        let findings = report["findings"].as_array().expect("findings").iter();
+        let name = format!("b/{server}");
+        let mut found =
+            findings.filter(|found| found["id"] == id && found["about"][0] == name.as_str());
+        let found = found
+            .next()
+            .unwrap_or_else(|| panic!("no {id}: {report:#}"));
+        let written = found["write"].as_str().expect("text");
+        let expected = format!("in place of that connect line, write http-check {expected}");
+        let expected = expected.replace("NAME", NAME);
+        assert!(written.ends_with(&expected), "{written}");
+        let mut steps = expected.split("; and ");
+        let line = steps.next().and_then(|line| line.split_once("http-check "));
+        let name = |step: &str| step.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        let [own, other] =
+            [steps.next().map(name), steps.next().map(name)].map(Option::unwrap_or_default);
+        let words = if server == "a" {
+            [&own, &other]
+        } else {
+            [&other, &own]
+        };
+        let fixed = config(line.expect("a line").1, words.map(String::as_str));
+        for server in ["a", "b"] {
+            shows(&fixed, server, "L7OK", "200");
+        }
+    }
+}

@@ -433,6 +433,140 @@ fn a_rule_that_changes_the_host_does_not_change_the_sni_of_visitors() {
     }
 }
 
+/// The name of the check is the Host after HAProxy has changed it. doctor lets HAProxy change a Host that it
+/// knows, and sends a Host that it guesses unchanged.
+#[test]
+fn rules_may_compute_the_host_of_visitors() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let map = stage
+        .folder
+        .file("hosts.map", &format!("alpha.test {NAME}\n"));
+    let compute = format!("http-request set-header Host %[req.hdr(host),lower,map({map})]");
+    let all = "default_backend b";
+    let one = "use_backend b if { hdr(host) alpha.test }";
+    for (of_frontend, route, of_backend, mark) in [
+        (compute.as_str(), all, "", None),
+        ("", all, compute.as_str(), None),
+        (
+            &format!(
+                "http-request set-var(txn.a) str({NAME})\n http-request set-header Host %[var(txn.a)]"
+            ),
+            all,
+            "",
+            None,
+        ),
+        (
+            &compute,
+            &format!("use_backend b if {{ hdr(host) {NAME} }}"),
+            "",
+            None,
+        ),
+        (
+            "",
+            one,
+            &format!("http-request replace-header Host ^alpha.test {NAME}"),
+            None,
+        ),
+        (
+            "",
+            one,
+            &format!("http-request set-uri http://{NAME}%[path]"),
+            None,
+        ),
+        (
+            "",
+            one,
+            &format!("http-request del-header Host\n http-request add-header Host {NAME}"),
+            None,
+        ),
+        (
+            "",
+            one,
+            &format!("http-request set-header Host {NAME} if {{ path_beg / }}"),
+            None,
+        ),
+        // Only HAProxy knows if the condition holds for real visitors.
+        (
+            "",
+            one,
+            &format!("http-request set-header Host {NAME} if {{ src 127.0.0.1 }}"),
+            Some("note"),
+        ),
+        (
+            "",
+            one,
+            "http-request replace-header Host ^alpha beta",
+            Some("problem"),
+        ),
+    ] {
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{}\n {of_frontend}\n {route}\nbackend b\n {of_backend}\n \
+             server s 127.0.0.1:{port} ssl sni req.hdr(host) verify required ca-file {}/ca.pem check-sni {NAME}\n",
+            defaults(""),
+            free_port(),
+            stage.chroot()
+        );
+        let file = stage.folder.file("haproxy.cfg", &text);
+        let (report, _) = json(&["-f", &file]);
+        assert_eq!(found(&report), [], "{text}: {report:#}");
+        let (report, code) = json(&["-f", &file, "--run"]);
+        let expected = mark.map(|mark| ("seen".to_owned(), mark.to_owned()));
+        assert_eq!(
+            found(&report),
+            Vec::from_iter(expected),
+            "{text}: {report:#}"
+        );
+        assert_eq!(code, if mark == Some("problem") { 2 } else { 0 }, "{text}");
+        let served = report["runs"]["checks"][0]["visitor"]["status"] == 200;
+        assert_eq!(served, mark.is_none(), "{text}: {report:#}");
+    }
+}
+
+/// doctor asks for a page with which visitors reach the backend. If it knows no such page, it isn't certain.
+#[test]
+fn visitors_reach_a_backend_with_some_paths_only() {
+    let nginx = Nginx::serve(|_, port| {
+        format!(
+            "server {{ listen 127.0.0.1:{port}; location = /health {{ return 200; }} location / {{ return 503; }} }}"
+        )
+    });
+    let stage = Stage::new();
+    for (condition, mark) in [
+        ("if { hdr(host) a.test }", Some("problem")),
+        ("if { hdr(host) a.test } { path_beg /health }", None),
+        ("if { hdr(host) a.test } { path /health }", None),
+        (
+            "if { hdr(host) a.test } !{ path_beg /api }",
+            Some("problem"),
+        ),
+        ("if { hdr(host) a.test } METH_POST", Some("note")),
+        (
+            "if { hdr(host) a.test } { req.cook(beta) -m found }",
+            Some("note"),
+        ),
+        (
+            "if { hdr(host) a.test } { path_beg /health/ }",
+            Some("note"),
+        ),
+    ] {
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{}\n use_backend b {condition}\nbackend b\n server s 127.0.0.1:{}\n",
+            defaults(""),
+            free_port(),
+            nginx.port
+        );
+        let (report, code) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+        let expected = mark.map(|mark| ("seen".to_owned(), mark.to_owned()));
+        assert_eq!(
+            found(&report),
+            Vec::from_iter(expected),
+            "{text}: {report:#}"
+        );
+        assert_eq!(code, if mark == Some("problem") { 2 } else { 0 }, "{text}");
+    }
+}
+
 /// HAProxy with `strict-sni` refuses a resumed session without SNI. The server OLD of
 /// `a_run_reports_no_problem_if_haproxy_serves_visitors` accepts such a session.
 #[test]

@@ -18,6 +18,9 @@ pub(super) struct Carried {
     pub shown: String,
     /// The word as the diff prints it: with variables, and quoted if HAProxy requires quotes.
     pub written: String,
+    /// True if the change removes the address or port from the options, so that the check connects to the
+    /// address of visitors' connections.
+    pub is_moved: bool,
 }
 
 impl Carried {
@@ -52,6 +55,8 @@ impl Carried {
             ),
             written: marked.written(&as_word(surveyed.kind, &text), true),
             shown: marked.written(&text, false),
+            is_moved: (&old.connect, &old.port) != (&None, &None)
+                && (&given.connect, &given.port) == (&None, &None),
         })
     }
 }

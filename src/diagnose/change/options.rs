@@ -52,12 +52,12 @@ impl Change {
                             self.word(word, None);
                         }
                     }
-                    false => self.set_word(name, best)?,
+                    false => self.set_word(surveyed, name, best)?,
                 }
                 // The server line decides which version of the header HAProxy sends.
                 let mut versions = ["send-proxy", "send-proxy-v2"].into_iter();
                 if best.send_proxy_v2 && !versions.any(|word| surveyed.has_word(word)) {
-                    self.set_word("--send-proxy-v2", best)?;
+                    self.set_word(surveyed, "--send-proxy-v2", best)?;
                 }
             }
             "--alpn" => {
@@ -84,14 +84,19 @@ impl Change {
                 let rules: Option<Vec<Vec<String>>> = rules.collect();
                 self.set_lines(EXPECT, rules?);
             }
-            _ => self.set_word(name, best)?,
+            _ => self.set_word(surveyed, name, best)?,
         }
         Some(())
     }
 
     /// Sets an option with a word of the server line that applies to the check and to visitors. Returns
     /// `None` if the server line has no word for the option.
-    pub(super) fn set_word(&mut self, name: &str, best: &Options) -> Option<()> {
+    pub(super) fn set_word(
+        &mut self,
+        surveyed: &Surveyed,
+        name: &str,
+        best: &Options,
+    ) -> Option<()> {
         let switch = |is_set: bool| is_set.then(String::new);
         let version = |version: Option<TlsVersion>| version.map(|version| version.to_string());
         match name {
@@ -101,7 +106,15 @@ impl Change {
                 self.word("ca-file", Some(file.to_owned()));
             }
             "--crl-file" => self.word("crl-file", best.crl_file.first().cloned()),
-            "--crt" => self.word("crt", best.crt.clone()),
+            "--crt" => {
+                let mut known = surveyed.known_values.iter();
+                let known = known
+                    .find(|known| known.option == name && best.crt.as_ref() == Some(&known.value));
+                let word = known.map(|known| known.word.clone());
+                self.word("crt", word.or(best.crt.clone()));
+            }
+            // The server line has no word for the key: the certificate's file or a `crt-store` names it.
+            "--key" => {}
             "--source" => {
                 self.word("source", best.source.as_ref().map(ToString::to_string));
                 // Without `source` on the server line, HAProxy uses the backend's `source` line, so remove

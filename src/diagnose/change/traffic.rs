@@ -177,9 +177,9 @@ impl Change {
                 for word in FORCED_VERSIONS {
                     self.word(word, None);
                 }
-                _ = self.set_word(name, options);
+                _ = self.set_word(surveyed, name, options);
             }
-            _ => _ = self.set_word(name, options),
+            _ => _ = self.set_word(surveyed, name, options),
         }
     }
 }

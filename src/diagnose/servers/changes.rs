@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::state::{Diagnosis, State, Subject, TriedChange};
+use super::state::{State, Subject, TriedChange};
 use super::{others, settings};
 use crate::causes::facts::{Refused, Way};
 use crate::causes::{self, Finding, Weight};
@@ -215,9 +215,8 @@ fn furthest(
     // A TLS server may answer a request without TLS with an error page, which is no progress. A change that
     // moves the check to the address of visitors' connections makes the check use the server line's `ssl`.
     let surveyed = subject.surveyed;
-    let has_tls = |change: &Change| {
-        change.adds_tls() || (surveyed.has_word("ssl") && change.is_move(surveyed))
-    };
+    let has_tls =
+        |change: &Change| change.adds_tls() || (surveyed.has_word("ssl") && change.is_move());
     let limit = |tried: &TriedChange| match subject.lacks_tls() && !has_tls(&tried.change) {
         true => Stage::Connection,
         false => Stage::Healthy,
@@ -436,7 +435,7 @@ fn suggested(
 }
 
 /// If the check gets no response, returns the changes that make it connect to the address of visitors'
-/// connections. The first change affects only the address and port. A second change also sets the options
+/// connections. The first change affects only the address and port. The second change also sets the options
 /// that help at that address.
 fn where_visitors_connect(
     subject: &Subject<'_>,
@@ -451,27 +450,23 @@ fn where_visitors_connect(
         is_suggested: true,
         ..base.with(change, options, Some(reason))
     };
-    if let Some((change, reason)) = Change::without_address(surveyed) {
-        return vec![suggested(change, best, &reason)];
-    }
-    let Some(there) = &surveyed.at_visitors else {
+    let there = surveyed.at_visitors.as_ref().map(|there| &there.what);
+    let Some(reason) = surveyed.elsewhere.as_ref().or(there) else {
         return Vec::new();
     };
-    let moved = Change::default().with_edits(&there.words, &there.connect);
-    let reason = surveyed.elsewhere.as_ref().unwrap_or(&there.what);
-    let mut found = vec![suggested(moved.clone(), best, reason)];
-    if let Some(Diagnosis { search, .. }) = &subject.at_visitors {
-        let mut surveyed = surveyed.clone();
-        let is_gone = |word: &str| there.words.iter().any(|(gone, _)| *gone == word);
-        surveyed.lines.words.retain(|(word, _)| !is_gone(word));
-        let options = &search.best().options;
-        let change = Change::new(&surveyed, &search.asked.options, options);
+    let search = subject.at_visitors.as_ref().map(|there| &there.search);
+    let changed = search.and_then(|search| Some((search, &search.changed.as_ref()?.options)));
+    // Without the second change, a page there may redirect to itself, although the check is UP.
+    let is_needed = changed.is_some_and(|(search, _)| search.asked.failure().is_none());
+    let first = Change::moved(surveyed, (best, best)).filter(|_| !is_needed);
+    let first = first.map(|change| suggested(change, best, reason));
+    let second = changed.and_then(|(search, options)| {
+        let change = Change::moved(surveyed, (&search.asked.options, options))?;
         let causes = search.proved.iter().map(|finding| finding.what.as_str());
-        let reasons: Vec<&str> = [there.what.as_str()].into_iter().chain(causes).collect();
-        let change = change.map(|change| moved.with(change));
-        found.extend(change.map(|change| suggested(change, options, &reasons.join(" "))));
-    }
-    found
+        let reasons: Vec<&str> = [reason.as_str()].into_iter().chain(causes).collect();
+        Some(suggested(change, options, &reasons.join(" ")))
+    });
+    first.into_iter().chain(second).collect()
 }
 
 /// Returns the changes that set the helpful options. The smallest change comes first. An empty change means
@@ -517,7 +512,7 @@ fn tried(
     candidate: &Candidate,
     answered: Option<(&Answered<usize>, Option<&str>)>,
 ) -> TriedChange {
-    let block = subject.block(answered.map(|(answered, _)| answered));
+    let block = subject.block(answered.map(|(answered, _)| answered), &candidate.change);
     let version = answered.and_then(|(_, version)| version);
     TriedChange {
         words: candidate.change.words(),

@@ -2,6 +2,7 @@
 //! MAINT, and DOWN because of an agent or `observe`. Also explains NOLB.
 
 use super::state::{State, Subject};
+use crate::haproxy::agent::Effect;
 
 /// Explains what a server line without `check` means for visitors.
 pub(super) const WITHOUT_CHECK: &str =
@@ -16,6 +17,9 @@ pub(super) fn meaning(subject: &Subject<'_>) -> Option<String> {
     }
     if subject.has_no_check() {
         return Some(WITHOUT_CHECK.to_owned());
+    }
+    if subject.is_as_agent_says() {
+        return by_agent(subject);
     }
     let shown = subject.shown?;
     Some(match subject.state {
@@ -36,6 +40,29 @@ pub(super) fn meaning(subject: &Subject<'_>) -> Option<String> {
         State::Maintenance => maintenance(&name),
         _ => return None,
     })
+}
+
+/// Explains what the agent's answer does to the server. Returns `None` if the agent doesn't answer, or leaves
+/// the server in service.
+pub(super) fn by_agent(subject: &Subject<'_>) -> Option<String> {
+    let (answer, effect) = subject.agent.as_ref()?;
+    let (name, agent) = (subject.surveyed.name(), subject.surveyed.agent.as_ref()?);
+    let (does, back) = match effect {
+        Effect::Down => ("HAProxy sets the server DOWN", "up"),
+        Effect::Maintenance => (
+            "HAProxy puts the server into maintenance: it neither checks it nor sends it visitors",
+            "ready",
+        ),
+        Effect::Drain => ("HAProxy sends the server no new visitors", "ready"),
+    };
+    let by_hand = match effect {
+        Effect::Down => format!("`set server {name} agent up`"),
+        Effect::Maintenance | Effect::Drain => format!("`set server {name} state ready`"),
+    };
+    Some(format!(
+        "The agent of `agent-check` at {agent} answers `{answer}`, so {does}, whatever the check says. The server comes back when \
+         the agent answers `{back}`. {by_hand} on the stats socket helps only until the agent answers again."
+    ))
 }
 
 /// Explains `disabled` or `weight 0`, if the server has one of these words in haproxy.cfg.

@@ -60,6 +60,7 @@ fn server(subject: &Subject<'_>) -> Value {
         "haproxy_check": shown.map(|shown| &shown.check),
         "haproxy_check_code": shown.map(|shown| &shown.code),
         "haproxy_last_check": shown.map(|shown| &shown.why),
+        "agent": subject.agent.as_ref().map(|(answer, _)| answer),
         "not_diagnosed": subject.diagnosis.as_ref().err(),
         "traffic": surveyed.traffic,
         "doctor": surveyed.findings.iter().map(remark).collect::<Vec<_>>(),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::call::ServersCall;
-use super::meaning::{WITHOUT_CHECK, drained, idle, maintenance, meaning};
+use super::meaning::{WITHOUT_CHECK, by_agent, drained, idle, maintenance, meaning};
 use super::state::{Conflict, Diagnosis, State, Statistics, Subject, TriedChange};
 use super::verdict::{Partial, misread};
 use crate::diagnose::ask::Kind;
@@ -112,6 +112,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             let head = format!("{state}  {} {}", surveyed.name(), surveyed.address);
             paragraph(text, "", &printable(&head));
             shown(text, subject.shown);
+            agent(text, subject);
             for obstacle in subject.obstacles() {
                 let place = obstacle.place.as_ref();
                 let place = place.map_or(String::new(), |place| format!(" ({place})"));
@@ -179,6 +180,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     let own_words = |text: &str| printable(&report.voice().words(text));
     paragraph(text, "  why      ", &own_words(&why));
     let obstacle = subject.obstacle();
+    if !subject.is_as_agent_says() {
+        agent(text, subject);
+    }
     if let Some(note) = meaning(subject) {
         paragraph(text, "  note     ", &printable(&note));
     } else if let Some(obstacle) = obstacle {
@@ -309,6 +313,13 @@ fn shown(text: &mut String, shown: Option<&Shown>) {
     };
     let line = format!("{}{check}{why}", shown.status);
     paragraph(text, "  HAProxy  ", &printable(&line));
+}
+
+/// Appends what the server's agent does to the server, whatever its check says.
+fn agent(text: &mut String, subject: &Subject<'_>) {
+    if let Some(note) = by_agent(subject) {
+        paragraph(text, "  note     ", &printable(&note));
+    }
 }
 
 /// Appends doctor's first finding about the server, and the number of further findings. Leaves out findings
@@ -536,8 +547,9 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
 /// Appends a line about a server without a diagnosis, if its state needs an explanation.
 fn listed(text: &mut String, subject: &Subject<'_>) {
     let name = subject.surveyed.name();
-    let idle = idle(subject);
+    let (idle, by_agent) = (idle(subject), by_agent(subject));
     let sentence = match subject.state {
+        _ if subject.is_as_agent_says() => by_agent.as_deref().unwrap_or_default(),
         State::Unresolved => {
             "its name has no address, so HAProxy runs no check. Look at the `resolvers` section and at \
              the name."

@@ -60,6 +60,8 @@ pub(super) fn find(
     // sni-check has already run the external check. HAProxy needn't run it again, and sends only a visitor's
     // request.
     let is_checked = subject.surveyed.kind == CheckKind::Own;
+    let unchanged = Change::default();
+    let first = base.as_ref().map_or(&unchanged, |(change, ..)| change);
     let find = |settings: Vec<Setting>| {
         let global = settings.first()?.lines.global_text();
         let question = |(about, setting): (usize, &Setting)| {
@@ -77,15 +79,14 @@ pub(super) fn find(
                 about,
                 lines: changed.unwrap_or_else(|| Some(setting.lines.all(is_checked)))?,
                 is_checked,
-                visit: match &base {
-                    Some((change, ..)) => subject.visit(change),
-                    None => subject.visit(&Change::default()),
-                },
+                visit: subject.visit(first),
             })
         };
         let questions = settings.iter().enumerate().filter_map(question).collect();
         let answers = ask(haproxy, &global, questions, patience).ok()?;
-        let blocks = answers.iter().map(|answered| subject.block(Some(answered)));
+        let blocks = answers
+            .iter()
+            .map(|answered| subject.block(Some(answered), first));
         let mut tried = answers.iter().zip(blocks);
         let (answered, block) = tried.find(|(_, block)| block.is_up())?;
         let setting = &settings[answered.about];
@@ -102,9 +103,7 @@ pub(super) fn find(
             reason: Some(reasons.join(" ")),
             version: haproxy.version_text.clone(),
             block,
-            change: base
-                .as_ref()
-                .map_or_else(Change::default, |(change, ..)| change.clone()),
+            change: first.clone(),
         })
     };
     let of_global = of_global(lines).into_iter().map(|setting| vec![setting]);

@@ -9,11 +9,13 @@ use super::own_checks;
 use crate::causes::facts::Way;
 use crate::code::{Code, Layer};
 use crate::diagnose::ask::{Block, Kind, Opinion, missed_serve};
+use crate::diagnose::attempts::in_parallel;
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::change::{Change, is_command};
 use crate::diagnose::report::Report;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Meant, Remark, Step, Survey, Surveyed};
+use crate::haproxy::agent::Effect;
 use crate::haproxy::ask::{Answer, Answered, Visited};
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::program::Haproxy;
@@ -22,11 +24,16 @@ use crate::options::Options;
 use crate::plan::{Output, Plan};
 use crate::probe;
 
+/// The number of servers or agents that diagnose asks at the same time.
+const AT_ONCE: usize = 16;
+
 /// Everything known about a server.
 pub(super) struct Subject<'a> {
     pub surveyed: &'a Surveyed,
     pub shown: Option<&'a Shown>,
     pub state: State,
+    /// The answer of the server's agent, if this answer takes the server out of service.
+    pub agent: Option<(String, Effect)>,
     /// True if the server needs a diagnosis.
     pub is_wanted: bool,
     /// The diagnosis, or why the server wasn't diagnosed.
@@ -176,8 +183,8 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl Subject<'_> {
-    /// Returns HAProxy's answer about lines of haproxy.cfg, as a block.
-    pub fn block(&self, answered: Option<&Answered<usize>>) -> Block {
+    /// Returns HAProxy's answer about the lines of haproxy.cfg after a change, as a block.
+    pub fn block(&self, answered: Option<&Answered<usize>>, change: &Change) -> Block {
         // Without `sni-check serve`, HAProxy's answer says nothing about the change.
         let is_without_serve = |answered: &Answered<usize>| match &answered.answer {
             Answer::Checked(checked) => missed_serve(checked),
@@ -194,7 +201,7 @@ impl Subject<'_> {
             // If the lines have no check, only the visitor's response counts.
             tried: tried.filter(|answer| *answer != Answer::None || visitor.is_none()),
             visitor,
-            serves: visitor.is_none_or(|visitor| self.is_served(visitor)),
+            serves: visitor.is_none_or(|visitor| self.is_served(visitor, change)),
         }
     }
 
@@ -208,7 +215,7 @@ impl Subject<'_> {
         let report =
             |diagnosis: &'d Diagnosis| Report::of_server(&diagnosis.search, &diagnosis.opinion);
         let partial = self.partial();
-        let is_moved = partial.is_some_and(|partial| partial.change.is_move(self.surveyed));
+        let is_moved = partial.is_some_and(|partial| partial.change.is_move());
         let there = self.at_visitors.as_ref().filter(|there| {
             let fails = there.search.asked.failure().is_some();
             is_moved && fails
@@ -228,6 +235,16 @@ impl Subject<'_> {
             },
             None => here,
         }
+    }
+
+    /// Returns true if the server's state is the one that its agent has asked for.
+    pub fn is_as_agent_says(&self) -> bool {
+        let is_by_agent = self.shown.is_some_and(|it| it.status.contains("(agent)"));
+        self.agent.as_ref().is_some_and(|(_, effect)| match effect {
+            Effect::Down => self.state == State::Down && is_by_agent,
+            Effect::Maintenance => self.state == State::Maintenance,
+            Effect::Drain => self.state == State::Drained,
+        })
     }
 
     /// Returns HAProxy's word for the result of its check. The word comes from the statistics, or else from
@@ -282,6 +299,12 @@ impl Subject<'_> {
     pub fn search(&self) -> Option<&Search> {
         let diagnosis = self.diagnosis.as_ref().ok()?;
         Some(&diagnosis.search)
+    }
+
+    /// Returns what sni-check's checks have found at the address to which the check connects after the change.
+    pub fn search_of(&self, change: &Change) -> Option<&Search> {
+        let there = self.at_visitors.as_ref().filter(|_| change.is_move());
+        there.map(|there| &there.search).or(self.search())
     }
 
     /// Returns the layer at which sni-check's check fails, or `None` if the check succeeds. Without a
@@ -503,6 +526,7 @@ pub(super) fn subjects<'a>(
             surveyed,
             shown,
             state,
+            agent: None,
             is_wanted: (matches!(state, State::Down | State::Draining)
                 && surveyed.tracks.is_none())
                 || one.is_some(),
@@ -531,6 +555,23 @@ fn of_shown(shown: &Shown) -> State {
     }
 }
 
+/// Asks the agents of the servers that are out of service or need a diagnosis, several at a time.
+pub(super) fn ask_agents(subjects: &mut [Subject<'_>]) {
+    let is_asked = |subject: &&mut Subject<'_>| {
+        let is_out = matches!(subject.state, State::Drained | State::Maintenance);
+        subject.is_wanted || is_out
+    };
+    let agents = subjects.iter_mut().filter(is_asked).filter_map(|subject| {
+        let agent = subject.surveyed.agent.as_ref()?;
+        Some((agent, &mut subject.agent))
+    });
+    let mut agents: Vec<_> = agents.collect();
+    for some in agents.chunks_mut(AT_ONCE) {
+        let jobs = some.iter_mut();
+        in_parallel(jobs.map(|(agent, answer)| || **answer = agent.asked()));
+    }
+}
+
 /// Runs each step of a check with sni-check, and chooses the first step that fails. If no step fails, chooses
 /// the first step that sni-check can't run, because the fault may be in that step. If sni-check can run all
 /// steps, chooses the last step.
@@ -555,7 +596,6 @@ pub(super) fn choose_steps(survey: &mut Survey) {
 /// `None` for a server without a check or with a check that can't be run. A check counts as failed if
 /// sni-check refuses its options.
 fn check_once(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<Option<bool>> {
-    const AT_ONCE: usize = 16;
     let mut healthy = own_checks::verdicts(servers, haproxy);
     let jobs = servers.iter().zip(&mut healthy);
     let is_open = |(surveyed, known): &(&&Surveyed, &mut Option<bool>)| {

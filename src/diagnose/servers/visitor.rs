@@ -22,7 +22,7 @@ impl Subject<'_> {
         let host = self.host_of_visitors(change);
         let knows_sni = surveyed.knows_sni || change.sni().is_some();
         let host = host.filter(|_| surveyed.lines.is_http && knows_sni)?;
-        let of_check = self.search();
+        let of_check = self.search_of(change);
         let of_check = of_check.and_then(|search| visit(host, &search.best().plan));
         of_check
             .filter(|_| !surveyed.lines.rewrites_paths())
@@ -47,7 +47,8 @@ impl Subject<'_> {
     fn host_of_visitors<'a>(&'a self, change: &'a Change) -> Option<&'a str> {
         let surveyed = self.surveyed;
         let fixed = change.sni().or(surveyed.sni.as_deref());
-        let best = self.search().map(Search::best);
+        let search = self.search_of(change);
+        let best = search.map(Search::best);
         let likely = [best.map(|best| without_port(best.host())), fixed];
         let mut hosts = surveyed.hosts.iter().map(String::as_str);
         let host = hosts.clone().find(|host| likely.contains(&Some(host)));
@@ -63,7 +64,7 @@ impl Subject<'_> {
         let is_site = match fixed {
             // The operator wrote visitors' SNI name and a different Host into the check, so this Host is the
             // site's name.
-            Some(_) if self.asks_with_sni_of_visitors() => true,
+            Some(_) if search.is_some_and(|search| self.asks_with_sni_of_visitors(search)) => true,
             // If the check's Host equals the check's SNI name, the Host proves nothing. In this case, the SNI
             // name of visitors' connections is the site's name.
             Some(_) => best.sni() != Some(host),
@@ -77,22 +78,19 @@ impl Subject<'_> {
 
     /// Returns true if the operator wrote the SNI name of visitors' connections and a different Host into the
     /// check, and no change has replaced this Host.
-    fn asks_with_sni_of_visitors(&self) -> bool {
-        self.search().is_some_and(|search| {
-            let asked = &search.asked;
-            let is_other = asked.sni() != Some(without_port(asked.host()));
-            let is_kept = asked.host() == search.best().host();
-            let is_of_visitors =
-                asked.sni().is_some() && asked.sni() == self.surveyed.sni.as_deref();
-            is_other && is_kept && is_of_visitors
-        })
+    fn asks_with_sni_of_visitors(&self, search: &Search) -> bool {
+        let asked = &search.asked;
+        let is_other = asked.sni() != Some(without_port(asked.host()));
+        let is_kept = asked.host() == search.best().host();
+        let is_of_visitors = asked.sni().is_some() && asked.sni() == self.surveyed.sni.as_deref();
+        is_other && is_kept && is_of_visitors
     }
 
-    /// Returns true if this response means that the visitor was served. If haproxy.cfg rewrites paths,
+    /// Returns true if this response to a visitor after the change means that the visitor was served. If haproxy.cfg rewrites paths,
     /// visitors get other pages than the check, so their responses needn't match the check's response.
-    pub fn is_served(&self, visitor: Visited) -> bool {
+    pub fn is_served(&self, visitor: Visited, change: &Change) -> bool {
         let rewrites = self.surveyed.lines.rewrites_paths();
-        match self.search().map(Search::best) {
+        match self.search_of(change).map(Search::best) {
             Some(best) if !best.plan.handshake_only && !rewrites => serves(best, visitor),
             _ => {
                 let of_page = rewrites && visitor.by_server && visitor.status != 421;

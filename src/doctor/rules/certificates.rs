@@ -158,7 +158,7 @@ fn keys(trust: &Trust) -> impl Iterator<Item = &[u8]> {
 
 /// Finds a check and traffic that verify different names. Leaves out names that differ only because check and
 /// traffic send different SNI names.
-pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(crate) fn other_name(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;
     let Verified::Name(verified) = &check.verified else {
@@ -203,7 +203,7 @@ pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
             (_, Some(carrier)) => {
                 format!("--verify-host NAME in {carrier}, where NAME is a name in the certificate")
             }
-            (Verified::Name(name), None) => pair.send(bare(name)),
+            (Verified::Name(name), None) => pair.send(visit, bare(name)),
             (_, None) => "remove verifyhost from the line of the checked server".to_owned(),
         },
     };

@@ -1,9 +1,6 @@
 //! Rules about the kind of check that a backend has, and about the servers that this check judges.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
-
+use crate::haproxy::agent::{self, Agent};
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::place::{At, Place};
@@ -320,15 +317,15 @@ pub(crate) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
     }
     let what = "`agent-check` without `check`: only the agent judges this server";
     let is_described = describes_check(watch.backend) && !shares_with_others(visit, watch.backend);
-    let finding = match agent(watch).filter(|_| visit.call.run) {
+    let finding = match Agent::of(watch.server).filter(|_| visit.call.run) {
         _ if is_described => Finding::problem(
             Effect::Unchecked,
             format!("{what}, and the check that this backend describes never runs"),
         ),
-        Some(agent) if accepts(&agent) => Finding::hint(what),
-        Some((host, port)) => Finding::problem(
+        Some(agent) if agent.accepts() => Finding::hint(what),
+        Some(agent) => Finding::problem(
             Effect::Unchecked,
-            format!("{what}, and no agent answers at {host}:{port}"),
+            format!("{what}, and no agent answers at {agent}"),
         ),
         None => Finding::note(Effect::Unchecked, what),
     };
@@ -349,68 +346,23 @@ pub(crate) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
 
 /// With `--run`, finds an agent that takes the server out of service, whatever the check says.
 pub(crate) fn agent_down(visit: &Visit, watch: &Watch) -> Option<Finding> {
-    if !visit.call.run || !watch.server.settings.has("agent-check") {
+    if !visit.call.run {
         return None;
     }
-    let (host, port) = agent(watch)?;
-    let answer = answer_of(&(host.clone(), port), watch)?;
-    let mut words = answer.split(|c: char| c.is_whitespace() || c == ',');
-    let (state, is_down) = words.find_map(|word| match word {
-        "down" | "stopped" | "fail" => Some(("DOWN (agent)", true)),
-        "maint" => Some(("MAINT (agent)", false)),
-        "drain" => Some(("DRAIN (agent)", false)),
-        _ => None,
-    })?;
-    let what = format!("the agent at {host}:{port} answers `{answer}`");
-    let finding = match is_down {
-        true => Finding::problem(Effect::Down, what),
-        false => Finding::note(Effect::Down, what),
+    let agent = Agent::of(watch.server)?;
+    let (answer, effect) = agent.asked()?;
+    let what = format!("the agent at {agent} answers `{answer}`");
+    let finding = match effect {
+        agent::Effect::Down => Finding::problem(Effect::Down, what),
+        agent::Effect::Maintenance | agent::Effect::Drain => Finding::note(Effect::Down, what),
     };
     let place = watch.server.settings.place("agent-check");
     Some(
         finding
             .at(place.unwrap_or(&watch.server.place))
-            .shows(format!("{state}, whatever the check says (seen just now)"))
+            .shows(format!("{effect}, whatever the check says (seen just now)"))
             .write("find out why the agent says so; or remove agent-check from the server line"),
     )
-}
-
-/// Returns the first line of the agent's answer, or `None` if it doesn't answer within a second.
-fn answer_of(agent: &(String, u16), watch: &Watch) -> Option<String> {
-    let address = agent.to_socket_addrs().ok()?.next()?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    if let Some(text) = watch.server.settings.get("agent-send") {
-        stream.write_all(text.value.as_bytes()).ok()?;
-    }
-    let mut line = String::new();
-    let mut start = BufReader::new(stream.take(LONGEST));
-    start.read_line(&mut line).ok()?;
-    Some(line.trim().to_owned())
-}
-
-/// The largest part of an agent's answer that doctor reads, in bytes.
-const LONGEST: u64 = 1024;
-
-/// How long doctor waits for a connection to an agent, and for the agent's answer.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Returns the address and port of the server's agent.
-fn agent(watch: &Watch) -> Option<(String, u16)> {
-    let set = &watch.server.settings;
-    let port = set.get("agent-port")?.value.parse().ok()?;
-    let host = match set.get("agent-addr") {
-        Some(address) => address.value.clone(),
-        None => watch.server.address().0,
-    };
-    Some((host, port))
-}
-
-/// Returns true if something accepts connections at this address.
-fn accepts((host, port): &(String, u16)) -> bool {
-    let addresses = (host.as_str(), *port).to_socket_addrs();
-    let mut addresses = addresses.into_iter().flatten();
-    addresses.any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok())
 }
 
 /// Finds a server whose name never gets an address, because neither libc nor a name server resolves it.

@@ -9,6 +9,7 @@ use crate::haproxy::config::server_line::Settings;
 
 use super::align::with_traffic;
 use super::names::{bare, is_address, is_literal, meant, misspelt};
+use super::shared::{by_server_line, others_differ, sni};
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
@@ -39,7 +40,11 @@ impl<'a> Pair<'a> {
     }
 
     /// Returns the advice to send this name as the check's SNI.
-    pub(crate) fn send(&self, name: &str) -> String {
+    pub(crate) fn send(&self, visit: &Visit, name: &str) -> String {
+        let own = Some(format!("check-sni {name}"));
+        if let Some(advice) = by_server_line(visit, self.watch, sni, "sni", own) {
+            return advice;
+        }
         match (self.watch.carrier(), self.watch.connect_rule()) {
             (Some(carrier), _) => format!("--sni {name} in {carrier}"),
             (None, Some(_)) => format!("in that connect line, write sni {name}"),
@@ -48,7 +53,13 @@ impl<'a> Pair<'a> {
     }
 
     /// Returns the advice to send no SNI in the check.
-    fn send_none(&self) -> String {
+    fn send_none(&self, visit: &Visit) -> String {
+        let has_own = self.settings().has("check-sni");
+        if let Some(advice) =
+            by_server_line(visit, self.watch, sni, "sni", None).filter(|_| !has_own)
+        {
+            return advice;
+        }
         let Some(carrier) = self.watch.carrier() else {
             let of_line = match self.settings().has("check-sni") {
                 true => "remove `check-sni` from the server line",
@@ -118,8 +129,14 @@ fn same_endpoint(check: &Connection, traffic: &Connection) -> bool {
 
 /// Finds a PROXY header that only the check or only traffic sends. A server either waits for this header or
 /// doesn't understand it.
-pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(crate) fn proxy(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
+    let sends_header = |connection: &Connection| connection.proxy.is_some();
+    let moved = |change: &str| {
+        let carrier = watch.carrier()?;
+        let differ = others_differ(visit, watch, sends_header);
+        differ.then(|| format!("move this server to its own backend, {change} in {carrier}"))
+    };
     let (what, place, sides) = match (&pair.traffic.proxy, &pair.check.proxy) {
         (Some(sent), None) => {
             let option = match sent.value.as_str() {
@@ -130,24 +147,37 @@ pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
                 "traffic starts with a PROXY header (`{}`), but the check does not",
                 sent.value
             );
+            // `connect default` inherits the header of the server line, unless that line has `port` or `addr`.
+            let is_elsewhere = ["port", "addr"]
+                .iter()
+                .any(|word| pair.settings().has(word));
+            let own = is_elsewhere.then(|| "check-send-proxy".to_owned());
+            let shared = by_server_line(visit, watch, sends_header, "", own);
+            let shared = shared.or_else(|| moved(&format!("with {option}")));
             let sides = Sides {
                 traffic: format!("remove `{}` from the server line", sent.value),
-                check: match watch.connect_rule() {
-                    Some(_) => {
+                check: match (watch.connect_rule(), shared) {
+                    (_, Some(shared)) => shared,
+                    (Some(_), None) => {
                         "add send-proxy to that http-check or tcp-check connect line".to_owned()
                     }
-                    None => pair.write(option, "check-send-proxy"),
+                    (None, None) => pair.write(option, "check-send-proxy"),
                 },
             };
             (what, pair.place_or(&sent.place), sides)
         }
         (None, Some(sent)) => {
             let what = "the check starts with a PROXY header, but traffic does not".to_owned();
+            let is_in_rule = watch.connect_rule().is_some() && sent.place == pair.check.place;
+            let shared = by_server_line(visit, watch, sends_header, "send-proxy", None);
+            let shared = shared.filter(|_| is_in_rule);
+            let shared = shared.or_else(|| moved(&format!("without `{}`", sent.value)));
             let sides = Sides {
                 traffic: "send-proxy on the server line".to_owned(),
-                check: match (watch.carrier(), watch.connect_rule()) {
-                    (Some(carrier), _) => format!("remove `{}` from {carrier}", sent.value),
-                    (None, Some(_)) if sent.place == pair.check.place => {
+                check: match (watch.carrier(), shared) {
+                    (_, Some(shared)) => shared,
+                    (Some(carrier), None) => format!("remove `{}` from {carrier}", sent.value),
+                    (None, None) if is_in_rule => {
                         format!("remove `{}` from that connect line", sent.value)
                     }
                     _ => format!("remove `{}` from the server line", sent.value),
@@ -184,7 +214,7 @@ pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
     Some(finding.at(place).write_for(waits, sides))
 }
 
-pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(crate) fn traffic_without_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;
     let (Sni::Name(sent), Sni::Absent) = (&check.sni, &traffic.sni) else {
@@ -227,7 +257,7 @@ pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
             ),
             None => format!("{sni} on the server line{ignored}"),
         },
-        check: pair.send_none(),
+        check: pair.send_none(visit),
     };
     let name = meant(sent);
     Some(
@@ -257,13 +287,13 @@ fn request_variable(expression: &str) -> Option<&str> {
 }
 
 /// Finds HAProxy's own check if it sends no SNI although traffic sends SNI.
-pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(crate) fn check_without_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let check = pair.check.tls.as_ref()?;
     if pair.is_ours() || check.sni != Sni::Absent {
         return None;
     }
-    let names = &watch.backend.visitors.names;
+    let names = watch.backend.names();
     let (sends, name) = match pair.traffic.tls.as_ref().map(|traffic| &traffic.sni) {
         Some(Sni::Absent) => return None,
         Some(Sni::Name(name)) if misspelt(name).is_none() => {
@@ -289,14 +319,14 @@ pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
              the check is UP with another site's certificate, even while visitors get 503",
         )
         .foretells(&["L6RSP", "L7STS 421"])
-        .write(pair.send(name)),
+        .write(pair.send(visit, name)),
     )
 }
 
 pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     if pair.traffic.tls.is_none() {
-        return other_than_visitors(&pair);
+        return other_than_visitors(visit, &pair);
     }
     let (check, traffic) = pair.tls()?;
     let Sni::Name(wanted) = &traffic.sni else {
@@ -316,7 +346,7 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if is_literal(wanted) || is_address(wanted) {
         return None;
     }
-    let mut write = pair.send(named);
+    let mut write = pair.send(visit, named);
     let options = watch.own.as_ref().map(|own| &own.options);
     let verified = options.and_then(|options| options.verify_host.as_ref());
     if options.is_some_and(|options| options.no_sni) {
@@ -324,7 +354,7 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     } else if let Some(other) = verified.filter(|name| !name.eq_ignore_ascii_case(named)) {
         write += &format!(", in place of --verify-host {other}");
     }
-    let write = match watch.carrier().is_some() && others_send_another(visit, watch) {
+    let write = match watch.carrier().is_some() && others_differ(visit, watch, sni) {
         true => format!("move this server to its own backend, with {write}"),
         false => write,
     };
@@ -361,9 +391,9 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
 }
 
 /// Finds a check that sends a different name from visitors, in a backend that passes visitors' TLS through.
-fn other_than_visitors(pair: &Pair) -> Option<Finding> {
+fn other_than_visitors(visit: &Visit, pair: &Pair) -> Option<Finding> {
     let backend = pair.watch.backend;
-    let names = &backend.visitors.names;
+    let names = backend.names();
     let Sni::Name(sent) = &pair.check.tls.as_ref()?.sni else {
         return None;
     };
@@ -387,18 +417,8 @@ fn other_than_visitors(pair: &Pair) -> Option<Finding> {
                 pair.down("54, 61, 65 or 71", "L6RSP or L7STS")
             ))
             .foretells(&["54", "61", "65", "71", "L6RSP", "L7STS"])
-            .write(pair.send(name)),
+            .write(pair.send(visit, name)),
     )
-}
-
-/// Returns true if traffic to another checked server of the backend sends a different SNI. All servers of a
-/// backend share the check's options.
-fn others_send_another(visit: &Visit, watch: &Watch) -> bool {
-    let sni = |watch: &Watch| watch.traffic.tls.as_ref().map(|tls| tls.sni.clone());
-    let mut others = visit
-        .watches_of(watch.backend)
-        .filter(|other| other.is_active());
-    others.any(|other| sni(other) != sni(watch))
 }
 
 /// Finds a check that connects to a different address or port from visitors.

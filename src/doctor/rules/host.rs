@@ -35,7 +35,7 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     });
     let of_visitors = watch.backend.only_host();
     let name = of_visitors.or_else(|| names.into_iter().flatten().next());
-    let asked = watch.backend.visitors.names.first();
+    let asked = watch.backend.names().first();
     let name = name.or(asked.map(String::as_str)).unwrap_or("NAME");
     let own = match &watch.check {
         Check::Own(own) => own,
@@ -375,7 +375,7 @@ pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let label = label(watch, &sent);
     let host = label.map_or_else(|| sent.clone(), str::to_owned);
     let given = watch.backend.given_host();
-    let names = &watch.backend.visitors.names;
+    let names = watch.backend.names();
     let in_quotes = format!("\"{host}\"");
     let has_variables = expanded(visit, &host).is_some();
     let url = host
@@ -471,14 +471,16 @@ pub(crate) fn other_site(visit: &Visit, watch: &Watch) -> Option<Finding> {
     }
     // Report nothing if visitors' requests have the same SNI and the same Host as the check.
     let given = watch.backend.given_host().map(|at| &at.value);
-    let mut visitors = watch.backend.visitors.names.iter().chain(given);
+    let mut visitors = watch.backend.names().iter().chain(given);
     if name_of_traffic(watch) == Some(sni) && visitors.any(|visitor| is_same(visitor)) {
         return None;
     }
     let change = match watch.carrier() {
         Some(carrier) => format!("--sni {name} in {carrier}"),
-        None if watch.connect_rule().is_some() => format!("sni {name} in that connect line"),
-        None => format!("check-sni {name} on the server line"),
+        None => match Pair::of(watch) {
+            Some(pair) => pair.send(visit, name),
+            None => format!("check-sni {name} on the server line"),
+        },
     };
     let what = format!("the check sends SNI {sni}, but Host {host}");
     Some(

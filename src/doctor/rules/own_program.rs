@@ -67,7 +67,7 @@ fn without_tls(visit: &Visit, watch: &Watch) -> String {
 fn options(visit: &Visit, watch: &Watch) -> Options {
     let mut options = own_check::of_traffic(watch, &visit.config.global);
     if options.sni.is_none() && options.verify_host.is_none() {
-        let known = watch.backend.visitors.names.first();
+        let known = watch.backend.names().first();
         options.no_sni = false;
         options.sni = Some(known.map_or_else(|| "NAME".to_owned(), String::clone));
     }

@@ -5,6 +5,7 @@ use crate::haproxy::config::check::{Check, Protocol};
 use super::align::with_traffic;
 use super::dialogue::accepts;
 use super::difference::Pair;
+use super::shared::by_server_line;
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
@@ -12,7 +13,7 @@ use crate::doctor::visit::{Visit, Watch};
 const IF_TLS: &str = "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR if the port speaks TLS, because it doesn't answer \
                       plain HTTP; UP if it speaks plain HTTP, while visitors fail";
 
-pub(crate) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(crate) fn traffic_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     if pair.traffic.tls.is_some() || pair.check.tls.is_none() || !watch.backend.gets_plain_bytes() {
         return None;
@@ -25,11 +26,14 @@ pub(crate) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (down, plain) = match watch.carrier() {
         Some(_) => (
             "DOWN with code 63 where the server speaks plain HTTP",
-            "use HAProxy's own check (option httpchk) in place of sni-check, which only checks TLS",
+            "use HAProxy's own check (option httpchk) in place of sni-check, which only checks TLS"
+                .to_owned(),
         ),
         None => (
             "DOWN with L6RSP where the server speaks plain HTTP",
-            "remove check-ssl, or ssl from the http-check connect line",
+            by_server_line(visit, watch, |one| one.tls.is_some(), "ssl", None).unwrap_or_else(
+                || "remove check-ssl, or ssl from the http-check connect line".to_owned(),
+            ),
         ),
     };
     Some(
@@ -44,7 +48,7 @@ pub(crate) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
                     traffic:
                         "write ssl verify required ca-file FILE sni str(NAME) on the server line"
                             .to_owned(),
-                    check: plain.to_owned(),
+                    check: plain,
                 },
             ),
     )

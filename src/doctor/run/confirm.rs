@@ -51,7 +51,13 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         None | Some(502..=504) if reuses_session(visit, watch) => Some(Doubt::Session),
         None | Some(502..=504) => None,
         // The server sends the page to the check, but a 404 to the visitor.
-        Some(404) if gets_page(watch) && !is_served && !is_wanted(404) && has_host(watch) => {
+        Some(404)
+            if gets_page(watch)
+                && visitor.is_usual
+                && !is_served
+                && !is_wanted(404)
+                && has_host(watch) =>
+        {
             Some(Doubt::Page)
         }
         // A working server may have a reason to answer this one visitor with such a status.
@@ -64,9 +70,11 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         Some(_) => return None,
     };
     let is_guess = depends_on_host(watch, visitor) && !has_host(watch);
+    let doubt = doubt.or(is_guess.then_some(Doubt::Host));
+    let is_unusual = visitor.by_server && !visitor.is_usual;
     Some(Trap {
         effect: Effect::Up,
-        doubt: doubt.or(is_guess.then_some(Doubt::Host)),
+        doubt: doubt.or(is_unusual.then_some(Doubt::Page)),
     })
 }
 
@@ -89,8 +97,11 @@ fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Tr
         401 | 403..=405 if !judges_page => None,
         _ => return None,
     };
-    let effect = Effect::Down;
-    Some(Trap { effect, doubt })
+    let is_unusual = judges_page && !visitor.is_usual;
+    Some(Trap {
+        effect: Effect::Down,
+        doubt: doubt.or(is_unusual.then_some(Doubt::Page)),
+    })
 }
 
 /// Returns true if a visitor with a different Host might get a different result.

@@ -20,6 +20,7 @@ use crate::haproxy::config::backend_lines::{Rule, ServerLines};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::external::INTER;
+use crate::haproxy::config::route;
 
 /// The longest time for a check or a response. It's short, because an operator waits for the report.
 pub(crate) const LONGEST: Duration = Duration::from_secs(5);
@@ -27,8 +28,9 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 /// What a question asks about a server.
 enum About {
     Check,
-    /// What a visitor gets. The fields are the number and the description of the visitor's request.
-    Visitor(usize, String),
+    /// What a visitor gets. The fields are the number and the description of the visitor's request, and true
+    /// if visitors certainly reach the server with such a request.
+    Visitor(usize, String, bool),
     /// What a visitor of `/` gets, if the request with this number asks for a different page.
     Root(usize),
     /// A check that only connects to the address and port of visitors.
@@ -81,13 +83,16 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             .into_iter()
             .enumerate()
             .flat_map(|(number, request)| {
-                let root = (request.uri != "/").then(|| Request {
+                let routes = &watch.backend.visitors.routes;
+                let has_root = route::page(routes, request.host(), "/").uri == "/";
+                let root = (request.uri != "/" && has_root).then(|| Request {
                     uri: "/".to_owned(),
                     ..request.clone()
                 });
                 let root = root.map(|root| (About::Root(number), root));
-                let visitor = (About::Visitor(number, text_of(&request)), request);
-                iter::once(visitor).chain(root)
+                let text = text_of(&request);
+                let about = About::Visitor(number, text, is_usual(watch, &request));
+                iter::once((about, request)).chain(root)
             });
         questions.extend(asked.map(|(about, request)| Question {
             about: (index, about),
@@ -123,11 +128,13 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             (About::Check, _) => slot.check = Some(answered.answer),
             (_, Answer::Refused(_)) => {}
             // Real visitors may be served, because of the rules that HAProxy refused here.
-            _ if !proves_anything(&answered.left_out, status) => {}
+            _ if !answered.left_out.is_empty()
+                && (needs_rules(watch) || !matches!(status, Some(200..=399))) => {}
             (About::Connection, Answer::Checked(checked)) if !checked.up => {
                 let visitor = Visitor {
                     request: format!("connection to {}", watch.traffic.endpoint),
                     connects: false,
+                    is_usual: true,
                     status: None,
                     root: None,
                     by_server: false,
@@ -136,10 +143,11 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
                 visitors.insert(0, visitor);
             }
             (About::Connection, _) => {}
-            (About::Visitor(number, request), _) => {
+            (About::Visitor(number, request, is_usual), _) => {
                 let visitor = Visitor {
                     request,
                     connects: true,
+                    is_usual,
                     status,
                     root: None,
                     by_server: visited.is_some_and(|visited| visited.by_server),
@@ -159,14 +167,6 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         slot.visitor = served.next().or(visitors.values().next()).cloned();
     }
     Ok(observed)
-}
-
-/// Returns true if the status of doctor's visitor says what real visitors get, although HAProxy left out these
-/// rules.
-fn proves_anything(left_out: &[String], status: Option<u16>) -> bool {
-    let mut rules = left_out.iter();
-    let is_served = matches!(status, Some(200..=399));
-    left_out.is_empty() || (is_served && !rules.any(|rule| rule.to_lowercase().contains("host")))
 }
 
 /// Sends a visitor's request to each server, on a connection that may resume the TLS session of HAProxy's own
@@ -293,6 +293,11 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     format!("    retries 0\n{}", lines.backend(rules, words))
 }
 
+/// Returns true if only the backend's rules can give the visitor's request the right Host.
+fn needs_rules(watch: &Watch) -> bool {
+    watch.backend.settings.host.is_computed() && watch.backend.knows_arriving_host()
+}
+
 /// Returns true if doctor knows where visitors connect, but knows no connection of the check to the same
 /// address and port.
 fn only_visitors_connect(watch: &Watch) -> bool {
@@ -346,10 +351,9 @@ pub(crate) fn requests(watch: &Watch, visit: &Visit) -> Vec<Request> {
     if hosts.is_empty() {
         hosts.extend(any_host(watch));
     }
-    // Browsers send no fragment, and their path begins with a slash. They never ask for `*`.
-    let uri = uri.split('#').next().unwrap_or_default();
-    let uri = if uri.starts_with('/') { uri } else { "/" };
+    let routes = &watch.backend.visitors.routes;
     let request = |host: String| {
+        let uri = route::page(routes, &host, &uri).uri;
         // Some servers refuse requests without the fields that every browser sends.
         let headers = [
             ("Host", host.as_str()),
@@ -406,9 +410,10 @@ pub(crate) fn gets_page(watch: &Watch) -> bool {
     asks(watch) && ["GET", "HEAD"].contains(&page(watch).0.as_str())
 }
 
-/// Returns the method and the page of the check, or GET and `/` if doctor doesn't know them.
+/// Returns the method and the page of the check, or GET and `/` if doctor doesn't know them. Browsers send no
+/// fragment, and their path begins with a slash. They never ask for `*`.
 fn page(watch: &Watch) -> (String, String) {
-    match (&watch.check, &watch.own) {
+    let (method, uri) = match (&watch.check, &watch.own) {
         (Check::Own(own), _) if own.protocol.sends_request() => {
             let (method, uri) = own_check::request(watch.describes);
             (method, uri.unwrap_or_else(|| "/".to_owned()))
@@ -420,7 +425,16 @@ fn page(watch: &Watch) -> (String, String) {
             (request.method.to_string(), uri.to_owned())
         }
         _ => ("GET".to_owned(), "/".to_owned()),
-    }
+    };
+    let uri = uri.split('#').next().unwrap_or_default();
+    let uri = if uri.starts_with('/') { uri } else { "/" };
+    (method, uri.to_owned())
+}
+
+/// Returns true if visitors certainly reach the server with this request for the page of the check.
+fn is_usual(watch: &Watch, request: &Request) -> bool {
+    let (_, uri) = page(watch);
+    route::page(&watch.backend.visitors.routes, request.host(), &uri).is_wanted
 }
 
 /// Returns the Host headers that visitors may send, the most likely first:
@@ -456,7 +470,8 @@ fn hosts(watch: &Watch) -> Vec<String> {
         return vec![name.unwrap_or(first).clone()];
     }
     let is_of_tls = traffic.is_some_and(Sni::is_of_visitors_tls);
-    if let Some(given) = watch.backend.given_host().filter(|_| !is_of_tls) {
+    let given = watch.backend.given_host().or(visitors.host.as_ref());
+    if let Some(given) = given.filter(|_| !is_of_tls) {
         return vec![given.value.clone()];
     }
     let Some(fixed) = of_traffic.filter(|name| names::is_site(name)) else {
@@ -478,8 +493,8 @@ fn hosts(watch: &Watch) -> Vec<String> {
 /// Returns true if lines other than the check's lines say which Host visitors send.
 pub(crate) fn knows_host(watch: &Watch) -> bool {
     let backend = watch.backend;
-    let is_named = backend.only_host().is_some() || !backend.visitors.names.is_empty();
-    is_named || names::name_of_traffic(watch).is_some_and(names::is_site)
+    let is_named = backend.only_host().is_some() || backend.knows_arriving_host();
+    (is_named && !backend.hides_host()) || names::name_of_traffic(watch).is_some_and(names::is_site)
 }
 
 /// Returns true if the configuration says which Host visitors send, or if a check of the same address and
@@ -487,7 +502,8 @@ pub(crate) fn knows_host(watch: &Watch) -> bool {
 pub(crate) fn has_host(watch: &Watch) -> bool {
     let hosts = hosts(watch);
     let is_of_check = || hosts.iter().any(|host| names::is_site(host));
-    knows_host(watch) || (Pair::of(watch).is_some() && is_of_check())
+    let is_kept = !watch.backend.hides_host();
+    knows_host(watch) || (is_kept && Pair::of(watch).is_some() && is_of_check())
 }
 
 /// Returns the Host of the check's request, without its port. Browsers send no port with HTTPS.

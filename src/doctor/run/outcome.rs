@@ -42,6 +42,9 @@ pub(crate) struct Visitor {
     pub request: String,
     /// False if the server accepts no connection, whatever visitors send.
     pub connects: bool,
+    /// True if visitors certainly reach the server with such a request. False if doctor made up the path, or
+    /// if a frontend sends only some requests to the backend.
+    pub is_usual: bool,
     /// The status of the response. `None` if there was no response.
     pub status: Option<u16>,
     /// The status for `/`, if the request is for a different page.
@@ -67,13 +70,14 @@ pub(crate) struct Trap {
 pub(crate) enum Doubt {
     /// The check has its own expectations, so the contradiction may be intended.
     Expectation,
-    /// The configuration doesn't say which Host visitors send.
+    /// The configuration doesn't say which Host visitors send, or a rule changes this Host for some visitors.
     Host,
     /// HAProxy may resume the check's TLS session for visitors. Their connections then use the check's SNI.
     Session,
     /// A line of the check is meant to keep new visitors away from the server.
     Drain,
-    /// The visitor asked only for the check's page and for `/`, but the server may have other pages.
+    /// Visitors may send other requests: doctor asked only for the check's page and for `/`, or made up a
+    /// path.
     Page,
 }
 
@@ -84,12 +88,12 @@ impl Doubt {
             Doubt::Expectation => {
                 "this may be intended, because the check has its own expectations"
             }
-            Doubt::Host => "the configuration doesn't say which Host visitors send",
+            Doubt::Host => "the configuration doesn't say which Host reaches the server",
             Doubt::Session => {
                 "before HAProxy 3.2, visitors may be served while HAProxy resumes the TLS session of its check, with \
                  the check's SNI"
             }
-            Doubt::Page => "other pages of the server may still work for visitors",
+            Doubt::Page => "other requests of visitors may still work",
             Doubt::Drain => {
                 "this may be intended, because of http-check disable-on-404 or ok-status"
             }

@@ -14,9 +14,10 @@ use crate::causes::facts::{KnownValue, is_name};
 use crate::code::Layer;
 use crate::doctor::by_hand::{self, traffic_name};
 use crate::doctor::rules::names::meant_sni;
-use crate::doctor::visit::{Visit, Watch};
+use crate::doctor::visit::{Visit, Watch, own_check};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
+use crate::haproxy::config::crt_store::ClientCertificate;
 use crate::haproxy::config::http_check::Request;
 
 /// A word and its new value. `None` removes the word. An empty value sets a word that has no value. The word
@@ -273,7 +274,12 @@ fn http11(watch: &Watch) -> Option<Suggestion> {
 
 /// Suggests a known value if it is a file: a CA file, a revocation list or a client certificate.
 fn known(known: KnownValue) -> Option<Suggestion> {
-    let KnownValue { option, value, of } = known;
+    let KnownValue {
+        option,
+        word: value,
+        of,
+        ..
+    } = known;
     let files = ["ca-file", "crl-file", "crt"];
     let word = files.into_iter().find(|word| option.ends_with(word))?;
     Some(Suggestion {
@@ -313,7 +319,6 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
             || (name.is_some() && traffic_name(other) == name)
     };
     let mut found = of_requests(watch);
-    let mut add = |option, value: &str, of: &str| found.push(known_value(option, value, of));
     let (mut related, others): (Vec<&Watch>, Vec<&Watch>) =
         visit.watches.iter().partition(|other| is_related(other));
     // If several lines contain the same value, the first line counts as its source. The server's own line is
@@ -330,20 +335,27 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
         options.ca_file.splice(0..0, ca_file);
         let crl_file = word("crl-file").map(|file| global.ca_path(file));
         options.crl_file.splice(0..0, crl_file);
-        let crt = word("crt").map(|file| global.crt_path(file));
-        options.crt = crt.or(options.crt).filter(|_| is_related(other));
+        if let Some(crt) = word("crt").filter(|_| is_related(other)) {
+            let ClientCertificate { crt: file, key } = own_check::client_certificate(global, crt);
+            found.extend((!is_jailed).then(|| KnownValue {
+                word: global.crt_path(crt),
+                key,
+                ..known_value("--crt", &file, &of)
+            }));
+        }
+        options.crt = options.crt.filter(|_| is_related(other));
         let source = other.traffic.source.as_ref().map(|at| &at.value);
         let source = source.or(options.source.as_ref());
         if let Some(source) = source.filter(|_| is_related(other)) {
-            add("--source", source, &of);
+            found.push(known_value("--source", source, &of));
         }
         for (option, file) in options.files().filter(|_| !is_jailed) {
             if ["--ca-file", "--crl-file", "--crt"].contains(&option) {
-                add(option, file, &of);
+                found.push(known_value(option, file, &of));
             }
         }
         if let Some(known) = verified_name(watch, other).filter(|_| is_near(other)) {
-            add(known.option, &known.value, &known.of);
+            found.push(known);
         }
         let of_traffic = traffic_name(other);
         let of_traffic = of_traffic.iter().map(|name| (name, of.as_str()));
@@ -351,7 +363,7 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
         let of_check = of_check.flatten().map(|name| (name, "a check"));
         let names = of_traffic.chain(of_check);
         for (name, of) in names.filter(|(name, _)| is_near(other) && is_name(name)) {
-            add("--sni", name, of);
+            found.push(known_value("--sni", name, of));
         }
     }
     let mut distinct: Vec<KnownValue> = Vec::new();
@@ -369,6 +381,8 @@ fn known_value(option: &'static str, value: &str, of: &str) -> KnownValue {
     KnownValue {
         option,
         value: value.to_owned(),
+        word: value.to_owned(),
+        key: None,
         of: of.to_owned(),
     }
 }
@@ -392,7 +406,7 @@ fn verified_name(watch: &Watch, other: &Watch) -> Option<KnownValue> {
 fn of_requests(watch: &Watch) -> Vec<KnownValue> {
     let settings = &watch.backend.settings;
     let own = is_name(&watch.server.name).then_some((&watch.server.name, "the server's name"));
-    let given = settings.host.iter().map(|at| &at.value);
+    let given = settings.host.fixed().into_iter().map(|at| &at.value);
     let mentions = watch.backend.visitors.mentions.iter();
     let names = given.chain(hosts(watch)).chain(mentions);
     let names = names.filter(|name| is_name(name));

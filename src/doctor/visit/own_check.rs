@@ -1,11 +1,13 @@
 //! Translates HAProxy's own check into options of sni-check, so that diagnose can make the same check. Also
 //! returns advice about the request of HAProxy's own check.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 use crate::haproxy::config::check::{Check, OwnCheck, Protocol};
 use crate::haproxy::config::connection::{Connection, Sni, Tls, Verified};
+use crate::haproxy::config::crt_store::ClientCertificate;
 use crate::haproxy::config::external::INTER;
 use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::proxy::{Backend, Global};
@@ -15,7 +17,7 @@ use crate::haproxy::words::quote;
 use crate::options::Options;
 use crate::options::expect::{Answer, Expectation, Field, Part};
 use crate::options::values::{Alpn, Time, TlsVersion, Verify};
-use crate::plan::is_harmless;
+use crate::plan::{Files, is_harmless};
 
 use super::Watch;
 
@@ -111,8 +113,27 @@ fn of_tls(options: &mut Options, tls: &Tls, global: &Global) {
         let lists = tls.crl_file.iter();
         options.crl_file = lists.map(|at| global.ca_path(&at.value)).collect();
     }
-    let crt = tls.crt.as_ref();
-    options.crt = crt.map(|at| global.crt_path(&at.value));
+    if let Some(crt) = &tls.crt {
+        let found = client_certificate(global, &crt.value);
+        (options.crt, options.key) = (Some(found.crt), found.key);
+    }
+}
+
+/// Returns the files of a client certificate. Its name on the server line may come from a `crt-store`. If
+/// the file has no private key, HAProxy reads the key from `FILE.key` (`ssl-load-extra-files`).
+pub(crate) fn client_certificate(global: &Global, name: &str) -> ClientCertificate {
+    let crt = global.crt_path(name);
+    if let Some(found) = global.stores.find(&crt) {
+        return found.clone();
+    }
+    let key = format!("{crt}.key");
+    let key = Path::new(&key).is_file().then_some(key);
+    let text = || Files::any().read("crt", &crt).unwrap_or_default();
+    let has_key = |text: Vec<u8>| String::from_utf8_lossy(&text).contains("PRIVATE KEY-----");
+    ClientCertificate {
+        key: key.filter(|_| !has_key(text())),
+        crt,
+    }
 }
 
 fn of_server(options: &mut Options, server: &Server) {

@@ -7,6 +7,7 @@ use super::super::visit::HOST;
 use super::super::words;
 use super::address::Endpoint;
 use super::connection::{Reading, Verified, traffic};
+use super::host_rule::computes_host;
 use super::place::{At, Place};
 use super::proxy::Backend;
 use super::server_line::Server;
@@ -111,7 +112,7 @@ const OTHER_WORDS: [&str; 36] = [
 ];
 
 /// The actions of `http-request` that change the path or the query of a request.
-const PATH_ACTIONS: [&str; 7] = [
+pub(super) const PATH_ACTIONS: [&str; 7] = [
     "replace-path",
     "replace-pathq",
     "replace-uri",
@@ -168,7 +169,9 @@ impl ServerLines {
             words: words.collect(),
             rules: rules(reading, backend),
             of_frontend: {
+                // The visitor of sni-check has the Host that these rules compute.
                 let rules = backend.visitors.rules.iter();
+                let rules = rules.filter(|line| !computes_host(&line.value));
                 let rules = rules.map(|line| of_visitor(reading, line));
                 apart(rules.collect(), &backend.settings.for_visitors)
             },
@@ -346,7 +349,10 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     if let Some(source) = &settings.source {
         rules.push(rule(Some(&source.place), &["source", &source.value]));
     }
+    // If the Host of visitors is only a guess, it's the Host that the servers get, so no rule may change it.
+    let is_guess = !backend.knows_arriving_host();
     let of_visitors = settings.for_visitors.iter();
+    let of_visitors = of_visitors.filter(|line| !(is_guess && computes_host(&line.value)));
     rules.extend(of_visitors.map(|line| of_visitor(reading, line)));
     rules
 }

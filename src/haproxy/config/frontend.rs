@@ -2,9 +2,12 @@
 //! (configuration manual, sections 4.2 and 7.1).
 
 use super::address::Endpoint;
+use super::backend_lines::PATH_ACTIONS;
 use super::criterion::{is_of_host, is_same, mentioned_in, names_in};
+use super::host_rule::{HostChange, HostRule};
 use super::place::{At, Place};
 use super::proxy::{Backend, ProxySettings, Visitors};
+use super::route::{self, Route};
 
 /// A `frontend`, or a `listen`, which is also a backend.
 #[derive(Debug)]
@@ -160,8 +163,14 @@ impl Frontend {
     /// Returns the Host that a rule gives to every request, before HAProxy chooses the backend. Returns
     /// `None` in `mode tcp`, and for a `listen`, because its backend already has this rule.
     fn host(&self) -> Option<&At<String>> {
-        let host = self.settings.host.as_ref();
+        let host = self.settings.host.fixed();
         host.filter(|_| self.is_http() && !self.is_backend)
+    }
+
+    /// Returns true if a rule computes the Host of visitors before HAProxy chooses the backend. Returns false
+    /// for a `listen`, because its backend already has this rule.
+    fn computes_host(&self) -> bool {
+        self.is_http() && !self.is_backend && self.settings.host.is_computed()
     }
 
     /// Returns the conditions under which visitors reach this backend. Leaves out conditions that never hold.
@@ -228,7 +237,7 @@ impl Frontend {
     /// `None` if it allows any name.
     fn names_of(&self, condition: &[String]) -> Option<Vec<String>> {
         let (first, terms) = condition.split_first()?;
-        let mut alternatives = terms.split(|word| word == "or" || word == "||");
+        let mut alternatives = terms.split(|word| is_or(word));
         let names = flat(alternatives.by_ref().map(|terms| self.names_of_all(terms)));
         names.filter(|_| first == "if")
     }
@@ -236,30 +245,35 @@ impl Frontend {
     /// Returns the names that these terms allow. HAProxy requires all terms, so the first term about the name
     /// decides. Returns `None` if no term is about the name.
     fn names_of_all(&self, terms: &[String]) -> Option<Vec<String>> {
-        let mut words = terms.iter().map(String::as_str);
-        while let Some(word) = words.next() {
-            let named = || self.acls.iter().filter(|(name, _)| name == word);
-            let names = match word {
-                "!" => {
-                    words.next();
-                    None
-                }
-                "{" => {
-                    let criterion: Vec<&str> =
-                        words.by_ref().take_while(|word| *word != "}").collect();
-                    self.names_in(&criterion)
-                }
-                // No `acl` line has this name, so the word is `!NAME` or a part of `!{ … }`.
-                _ if named().next().is_none() => None,
-                _ => flat(named().map(|(_, criterion)| {
-                    self.names_in(&criterion.iter().map(String::as_str).collect::<Vec<_>>())
-                })),
-            };
-            if names.is_some() {
-                return names;
+        let terms = route::split(terms, &self.acls).into_iter();
+        // HAProxy itself defines ACLs without criteria.
+        let mut terms = terms.filter(|term| !term.is_negated && !term.criteria.is_empty());
+        terms.find_map(|term| {
+            flat(
+                term.criteria
+                    .iter()
+                    .map(|criterion| self.names_in(criterion)),
+            )
+        })
+    }
+
+    /// Returns the ways to this backend.
+    fn routes(&self, backend: &str) -> Vec<Route> {
+        let rules = self.rules().iter();
+        let mut actions = rules.filter_map(|rule| rule.value.get(1));
+        let rewrites = actions.any(|action| PATH_ACTIONS.contains(&action.as_str()));
+        let route = |terms: &[String]| {
+            let names = self.names_of_all(terms);
+            Route::of(&route::split(terms, &self.acls), names, rewrites)
+        };
+        let routes = self.conditions(backend).map(|condition| match condition {
+            [first, terms @ ..] if first == "if" => {
+                terms.split(|word| is_or(word)).map(route).collect()
             }
-        }
-        None
+            // Terms that must not all hold together exclude no request by themselves.
+            _ => vec![Route::default()],
+        });
+        routes.collect::<Vec<_>>().concat()
     }
 
     /// Returns the names with which a criterion compares the whole Host or SNI of visitors. Leaves out a Host
@@ -273,6 +287,9 @@ impl Frontend {
                 return None;
             }
             names.retain(|name| self.can_have_host(name));
+        } else if matches!(self.settings.host, HostChange::Computed) && self.computes_host() {
+            // The SNI says nothing about the Host that HAProxy computes.
+            return None;
         }
         Some(names)
     }
@@ -281,20 +298,10 @@ impl Frontend {
     /// chooses the backend. The value is `None` if the rule doesn't set a fixed value. Returns no rules in
     /// `mode tcp`. Returns no rules for a `listen` either, because its backend already has these rules.
     fn rules_of_host(&self) -> impl DoubleEndedIterator<Item = (Option<At<&str>>, &[String])> {
-        self.rules().iter().filter_map(|rule| {
-            let [_, action, name, more @ ..] = rule.value.as_slice() else {
-                return None;
-            };
-            let is_of_host = self.is_http()
-                && (action.ends_with("-header") || action.ends_with("-value"))
-                && name.eq_ignore_ascii_case("host");
-            let (value, condition) = match more.split_first() {
-                Some((value, condition)) if action == "set-header" && !value.contains('%') => {
-                    (Some(At::new(value.as_str(), &rule.place)), condition)
-                }
-                _ => (None, more),
-            };
-            is_of_host.then_some((value, condition))
+        let rules = self.rules().iter().filter(|_| self.is_http());
+        rules.filter_map(|rule| {
+            let HostRule { value, rest, .. } = HostRule::of(&rule.value)?;
+            Some((value.map(|value| At::new(value, &rule.place)), rest))
         })
     }
 
@@ -314,7 +321,7 @@ impl Frontend {
         let Some((first, terms)) = condition.split_first() else {
             return true;
         };
-        let mut alternatives = terms.split(|word| word == "or" || word == "||");
+        let mut alternatives = terms.split(|word| is_or(word));
         match first.as_str() {
             "if" => alternatives.any(|terms| self.holds(terms, host) == Some(true)),
             _ => alternatives.all(|terms| self.holds(terms, host) == Some(false)),
@@ -324,31 +331,16 @@ impl Frontend {
     /// Returns true if these terms hold for requests with this Host, and false if they don't. Returns `None`
     /// if the terms aren't a single comparison of the Host.
     fn holds(&self, terms: &[String], host: &str) -> Option<bool> {
-        let mut words: Vec<&str> = terms.iter().map(String::as_str).collect();
-        let first = words.first_mut()?;
-        let is_negated = first.starts_with('!');
-        *first = first.trim_start_matches('!');
-        let has_host = |criterion: &[&str]| {
+        let has_host = |criterion: &Vec<&str>| {
             let names = names_in(criterion).filter(|_| is_of_host(criterion))?;
             Some(names.iter().any(|name| is_same(name, host)))
         };
-        let words = match words.as_slice() {
-            ["", words @ ..] => words,
-            words => words,
+        let terms = route::split(terms, &self.acls);
+        let [term] = terms.as_slice() else {
+            return None;
         };
-        let is_met = match words {
-            ["{", criterion @ .., "}"] if !criterion.contains(&"}") => has_host(criterion)?,
-            [name] => {
-                let acls = self.acls.iter().filter(|(known, _)| known == name);
-                let acls = acls.map(|(_, criterion)| {
-                    has_host(&criterion.iter().map(String::as_str).collect::<Vec<_>>())
-                });
-                let met: Vec<bool> = acls.collect::<Option<_>>()?;
-                (!met.is_empty()).then(|| met.contains(&true))?
-            }
-            _ => return None,
-        };
-        Some(is_met != is_negated)
+        let met: Vec<bool> = term.criteria.iter().map(has_host).collect::<Option<_>>()?;
+        (!met.is_empty()).then(|| met.contains(&true) != term.is_negated)
     }
 
     /// Returns true if visitors' bytes are TLS when they leave this frontend in `mode tcp`, and `None` if
@@ -370,6 +362,10 @@ impl Frontend {
             _ => None,
         }
     }
+}
+
+fn is_or(word: &str) -> bool {
+    ["or", "||"].contains(&word)
 }
 
 /// Returns the opposite of a condition that is negated as a whole: `unless …`, `if !NAME` or `if !{ … }`.
@@ -425,6 +421,10 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
                 binds.next().cloned()
             },
             names: flat(leading.iter().map(|front| front.names(name))).unwrap_or_default(),
+            routes: leading
+                .iter()
+                .flat_map(|front| front.routes(name))
+                .collect(),
             mentions: leading
                 .iter()
                 .flat_map(|front| front.mentions(name))
@@ -437,6 +437,7 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
                 };
                 first.filter(|_| hosts.all(is_first)).cloned()
             },
+            computes_host: leading.iter().any(|front| front.computes_host()),
             lost: {
                 let written = |front: &&Frontend| front.written_conditions(name).next().is_some();
                 let mut fronts = frontends.iter().filter(written);

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use crate::haproxy::time::Time;
 
+use super::crt_store::Stores;
+use super::host_rule::HostChange;
 use super::http_check::Rules;
 use super::place::{At, Place};
+use super::route::Route;
 use super::server_line::{Server, Settings};
 
 /// The `global` section.
@@ -31,14 +34,18 @@ pub(crate) struct Global {
     pub stats_sockets: Vec<At<String>>,
     pub pidfile: Option<At<String>>,
     /// The folder of relative `ca-file` paths.
-    pub ca_base: Option<At<String>>,
+    pub ca_base: Option<String>,
     /// The folder of relative `crt` paths.
-    pub crt_base: Option<At<String>>,
+    pub crt_base: Option<String>,
+    /// The folder of relative `key` paths in `crt-store` sections.
+    pub key_base: Option<String>,
+    pub stores: Stores,
     /// `ssl-server-verify none`.
     pub verify_none: Option<Place>,
     /// The lines that affect the connections to all servers.
     pub for_servers: Vec<At<Vec<String>>>,
-    /// The lines of the sections to which lines of a backend refer: `fcgi-app`.
+    /// The lines of the sections to which lines of a backend refer, `crt-store` and `fcgi-app`, in the order of
+    /// the files.
     pub sections: Vec<Vec<String>>,
 }
 
@@ -66,8 +73,8 @@ pub(crate) struct ProxySettings {
     pub for_visitors: Vec<At<Vec<String>>>,
     /// `source` of the whole proxy.
     pub source: Option<At<String>>,
-    /// The Host that `http-request set-header` gives to every request.
-    pub host: Option<At<String>>,
+    /// What `http-request` rules do with the Host of visitors.
+    pub host: HostChange,
     /// True if `use-server` rules choose servers for visitors.
     pub chooses_servers: bool,
     /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes with
@@ -99,10 +106,14 @@ pub(crate) struct Backend {
 pub(crate) struct Visitors {
     /// The names that visitors ask for, by Host or SNI. Empty if visitors may ask for any name.
     pub names: Vec<String>,
+    /// The ways to this backend.
+    pub routes: Vec<Route>,
     /// The names that the conditions of the frontends contain, also in comparisons with a part of a name.
     pub mentions: Vec<String>,
     /// The Host that all of these frontends give to every request with `http-request set-header`.
     pub host: Option<At<String>>,
+    /// True if a rule of one of these frontends computes the Host from the request.
+    pub computes_host: bool,
     /// The line that keeps all visitors from this backend. The line changes the Host, and the frontend
     /// chooses this backend only for other Hosts.
     pub lost: Option<At<String>>,
@@ -119,21 +130,28 @@ pub(crate) struct Visitors {
 }
 
 impl Global {
+    pub(super) fn add_section_line(&mut self, words: &[&str]) {
+        let words = words.iter().map(|word| (*word).to_owned());
+        self.sections.push(words.collect());
+    }
+
     /// Returns the path of a CA file or of a revocation list. A relative path starts in `ca-base`.
     pub(crate) fn ca_path(&self, file: &str) -> String {
         below(self.ca_base.as_ref(), file)
     }
 
-    /// Returns the path of a client certificate. A relative path starts in `crt-base`.
+    /// Returns the path of a client certificate, or its name in a `crt-store`. A relative path starts in
+    /// `crt-base`.
     pub(crate) fn crt_path(&self, file: &str) -> String {
         below(self.crt_base.as_ref(), file)
     }
 }
 
-fn below(folder: Option<&At<String>>, file: &str) -> String {
+/// Returns a path, which starts in this folder if it is relative.
+pub(super) fn below(folder: Option<&String>, file: &str) -> String {
     match folder {
         Some(folder) if !file.starts_with(['/', '@']) => {
-            format!("{}/{file}", folder.value.trim_end_matches('/'))
+            format!("{}/{file}", folder.trim_end_matches('/'))
         }
         _ => file.to_owned(),
     }
@@ -147,7 +165,7 @@ impl Backend {
 
     /// Returns the Host of visitors' requests, if all of them reach the servers with the same Host.
     pub(crate) fn only_host(&self) -> Option<&str> {
-        match (self.given_host(), self.visitors.names.as_slice()) {
+        match (self.given_host(), self.names()) {
             (Some(host), _) => Some(&host.value),
             (None, [name]) => Some(name),
             _ => None,
@@ -156,7 +174,35 @@ impl Backend {
 
     /// Returns the Host that `http-request set-header` gives to every request.
     pub(crate) fn given_host(&self) -> Option<&At<String>> {
-        self.settings.host.as_ref().or(self.visitors.host.as_ref())
+        match &self.settings.host {
+            HostChange::Kept => self.visitors.host.as_ref(),
+            change => change.fixed(),
+        }
+    }
+
+    /// Returns the names with which visitors reach the servers, as far as the frontends restrict them. Empty
+    /// if visitors may have any name, or if only HAProxy can compute their Host in this backend.
+    pub(crate) fn names(&self) -> &[String] {
+        match self.settings.host.is_computed() {
+            true => &[],
+            false => &self.visitors.names,
+        }
+    }
+
+    /// Returns true if the configuration says with which Host visitors' requests arrive in this backend,
+    /// before a rule of the backend changes it.
+    pub(crate) fn knows_arriving_host(&self) -> bool {
+        !self.visitors.names.is_empty() || self.visitors.host.is_some()
+    }
+
+    /// Returns true if a rule computes the Host of visitors' requests, and doctor can't know the result.
+    pub(crate) fn hides_host(&self) -> bool {
+        match &self.settings.host {
+            HostChange::Set(_) => false,
+            HostChange::Conditional => true,
+            HostChange::Computed => !self.knows_arriving_host(),
+            HostChange::Kept => self.visitors.computes_host && !self.knows_arriving_host(),
+        }
     }
 
     /// Returns true if visitors' requests or bytes arrive here without TLS. Then only the server line can add
@@ -259,20 +305,10 @@ impl ProxySettings {
                 self.for_visitors.push(owned(words, place));
             }
             ["http-request", action, ..] if rewrites(action) => {
-                if let ["http-request", action, name, value @ ..] = words
-                    && ["-header", "-value"]
-                        .iter()
-                        .any(|end| action.ends_with(end))
-                    && name.eq_ignore_ascii_case("host")
-                {
-                    // An expression may have a different value for each request, and a condition may hold for
-                    // only some requests.
-                    self.host = match (*action, value) {
-                        ("set-header", [value]) if !value.contains('%') => text(value),
-                        _ => None,
-                    };
-                } else if let ["http-request", "set-header", name, value] = words
+                self.host.add(words, place);
+                if let ["http-request", "set-header", name, value] = words
                     && !value.contains('%')
+                    && !name.eq_ignore_ascii_case("host")
                 {
                     let words = format!("http-request set-header {name}");
                     self.add_field(&format!("{name}: {value}"), &words);
@@ -329,6 +365,7 @@ fn is_for_servers(word: &str) -> bool {
         "ca-base",
         "crt-base",
         "expose-experimental-directives",
+        "key-base",
         "ssl-propquery",
         "ssl-security-level",
         "ssl-server-verify",
@@ -383,8 +420,9 @@ impl Global {
                 }
             }
             ["pidfile", value, ..] => self.pidfile = text(value),
-            ["ca-base", value, ..] => self.ca_base = text(value),
-            ["crt-base", value, ..] => self.crt_base = text(value),
+            ["ca-base", value, ..] => self.ca_base = Some((*value).to_owned()),
+            ["crt-base", value, ..] => self.crt_base = Some((*value).to_owned()),
+            ["key-base", value, ..] => self.key_base = Some((*value).to_owned()),
             ["ssl-server-verify", value, ..] => {
                 self.verify_none = here.filter(|_| *value == "none");
             }

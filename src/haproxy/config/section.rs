@@ -45,8 +45,8 @@ enum Section {
     /// The last backend in the list.
     Backend,
     Resolvers,
-    /// A section to which lines of a backend refer.
-    Referred,
+    CrtStore,
+    FcgiApp,
     /// A section that doesn't affect checks.
     #[default]
     Other,
@@ -226,10 +226,8 @@ impl Reader {
                 self.done.resolvers.push(statement.words.clone());
                 return;
             }
-            Section::Referred => {
-                self.done.global.sections.push(statement.words.clone());
-                return;
-            }
+            Section::CrtStore => return self.done.global.read_store(&words),
+            Section::FcgiApp => return self.done.global.add_section_line(&words),
             Section::Other => return,
         };
         self.unclear(place, unclear);
@@ -289,7 +287,11 @@ impl Reader {
                     .into_iter()
                     .for_each(|backend| backend.settings.incomplete = true);
             }
-            Section::Global | Section::Resolvers | Section::Referred | Section::Other => {}
+            Section::Global
+            | Section::Resolvers
+            | Section::CrtStore
+            | Section::FcgiApp
+            | Section::Other => {}
         }
     }
 
@@ -369,9 +371,12 @@ impl Reader {
                 Section::Resolvers
             }
             "fcgi-app" => {
-                let words = words.iter().map(|word| (*word).to_owned());
-                self.done.global.sections.push(words.collect());
-                Section::Referred
+                self.done.global.add_section_line(words);
+                Section::FcgiApp
+            }
+            "crt-store" => {
+                self.done.global.open_store(words);
+                Section::CrtStore
             }
             _ => Section::Other,
         };
