@@ -81,6 +81,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
     };
     let (jobs, unresolved): (Vec<&Watch>, Vec<&Watch>) =
         jobs().partition(|watch| watch.server.endpoint.name().is_none() || has_address(watch));
+    let known = jobs.len();
     let jobs = || jobs.iter().copied();
     let external = jobs().filter(|watch| matches!(watch.check, Check::External(_)));
     // If the check has no address of serve, HAProxy connects to the server itself.
@@ -120,6 +121,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
     Runs {
         exact,
         limits,
+        not_run: known.saturating_sub(done.len()),
         checks: done,
         followers,
         unresolved: unresolved.len(),

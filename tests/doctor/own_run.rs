@@ -261,3 +261,70 @@ fn doctor_finds_a_server_that_answers_later_than_timeout_check() {
         );
     });
 }
+
+/// HAProxy refuses a whole configuration because of one line. doctor starts an HAProxy without the operator's
+/// Lua files, so that HAProxy refuses the line with `lua.x`. The ACLs of frontend and backend have the same name.
+#[test]
+fn a_line_that_haproxy_refuses_costs_no_other_server_its_run() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|_, port| {
+        format!(
+            "server {{ listen 127.0.0.1:{port}; location = /health {{ return 200 good; }} \
+             location / {{ if ($http_x_forwarded_proto != https) {{ return 503; }} return 200 good; }} }}"
+        )
+    });
+    let lua = stage.folder.file(
+        "x.lua",
+        "core.register_fetches('x', function() return 'x' end)",
+    );
+    let leaf = stage.ca.leaf(&[NAME], 30);
+    let front = stage
+        .folder
+        .file("front.pem", &(leaf.crt_pem + &leaf.key_pem));
+    let backend = |name: &str, rules: &str, words: &str| {
+        let server = |number| format!(" server s{number} 127.0.0.1:{} {words} check\n", nginx.port);
+        let servers: String = (1..4).map(server).collect();
+        format!(
+            "backend {name}\n{rules} option httpchk\n \
+             http-check send meth GET uri /health ver HTTP/1.1 hdr Host {name}.test\n{servers}"
+        )
+    };
+    let text = format!(
+        "global\n expose-experimental-directives\n lua-load {lua}\n\
+         defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+         fcgi-app php\n docroot /var/www\n\
+         frontend f\n bind 127.0.0.1:{} ssl crt {front}\n acl tls ssl_fc\n acl other path_beg /other\n \
+         http-request set-header X-Forwarded-Proto https if tls\n http-request normalize-uri path-strip-dot\n \
+         use_backend php if {{ path_end .php }}\n use_backend lua if {{ hdr(host) lua.test }}\n \
+         use_backend web if {{ hdr(host) web.test }}\n{}{}{}",
+        free_port(),
+        backend(
+            "web",
+            " acl tls path_beg /tls\n http-request set-path /x if tls\n",
+            ""
+        ),
+        backend("lua", " http-request set-header X %[lua.x]\n", ""),
+        backend("php", " use-fcgi-app php\n", "proto fcgi"),
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    with_every_haproxy(|version| {
+        let program = version.program.display().to_string();
+        let (report, _) = json(&["-f", &config, "--haproxy", &program, "--run"]);
+        let checks = report["runs"]["checks"].as_array().expect("checks");
+        let shown = |check: &serde_json::Value| {
+            let visitor = &check["visitor"];
+            format!(
+                "{} {} {}",
+                check["backend"], visitor["status"], visitor["root"]
+            )
+        };
+        let shown: Vec<String> = checks.iter().map(shown).collect();
+        let expected: Vec<String> = ["\"web\" 200 200"; 3].map(str::to_owned).to_vec();
+        assert_eq!(shown[..3], expected, "{version:?}: {report:#}");
+        assert_eq!(shown.len(), 9, "{version:?}: {report:#}");
+        let limits = report["runs"]["limits"].to_string();
+        let without =
+            "visitors of lua/s1, lua/s2, lua/s3 were sent without `http-request set-header X ";
+        assert!(limits.contains(without), "{version:?}: {report:#}");
+    });
+}
