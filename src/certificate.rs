@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-pub use self::read::{Parts, key_type, rsa_bits};
+pub use self::read::{Parts, Signed, key_type, rsa_bits};
 pub use self::revocation_list::{Facts, RevocationList, Status};
 pub use self::uses::Uses;
 use crate::code::Code;

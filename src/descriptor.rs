@@ -1,9 +1,12 @@
 //! Writes to descriptors without waiting beyond a deadline, and makes sockets.
 //!
-//! Nothing here allocates, takes a lock or panics, so a signal handler may call these functions.
+//! Except [`exchange`], nothing here allocates, takes a lock or panics, so a signal handler may call these functions.
 
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -54,6 +57,24 @@ pub fn family_of(address: &SocketAddr) -> AddressFamily {
 fn socket(family: AddressFamily, kind: SocketType) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     socket_with(family, kind, flags, None)
+}
+
+/// Sends a request on a connection, and returns the answer as text. No step may take longer than `patience`.
+/// Ignores everything after the first `most` bytes.
+pub(crate) fn exchange(
+    connection: OwnedFd,
+    request: &str,
+    patience: Duration,
+    most: u64,
+) -> io::Result<String> {
+    // The calls of `UnixStream` work for every stream socket.
+    let mut stream = UnixStream::from(connection);
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.take(most).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// Sends one datagram from a new socket. Drops the datagram if it can't be sent immediately.

@@ -113,7 +113,7 @@ pub enum Failure {
         /// How many bytes of the body were read, if the body was longer.
         cut_at: Option<u32>,
         /// True if the shorter part of the body that HAProxy reads meets the expectation.
-        only_here: bool,
+        is_met_for_haproxy: bool,
     },
     /// The body ended early, so we can't know whether the missing rest contains what a negated expectation
     /// forbids.
@@ -447,7 +447,7 @@ impl fmt::Display for Failure {
                 expected,
                 reply,
                 cut_at,
-                only_here,
+                is_met_for_haproxy,
             } => {
                 reply.fmt(f)?;
                 match cut_at {
@@ -457,7 +457,7 @@ impl fmt::Display for Failure {
                         "the first {bytes} bytes of the body (--max-body) do not meet --expect: {expected}"
                     )?,
                 }
-                match only_here {
+                match is_met_for_haproxy {
                     true => f.write_str(
                         "; HAProxy reads only the first 16 kB (tune.bufsize), and that part meets --expect, \
                          so its own check may be UP (limit of sni-check)",

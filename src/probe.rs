@@ -8,6 +8,7 @@ pub mod connect;
 mod exchange;
 mod expectations;
 mod fields;
+mod framing;
 mod head;
 mod http;
 mod inspect;
@@ -176,10 +177,24 @@ impl<'a> Trial<'a> {
         deadline: Deadline,
         seen: &mut Seen,
     ) -> Result<Option<Response>, Failure> {
-        let stream = self.connect_and_handshake(addresses, deadline, seen)?;
+        self.run_by_phase(addresses, deadline, seen, |_, _| {})
+    }
+
+    fn run_by_phase(
+        self,
+        addresses: &[Address],
+        deadline: Deadline,
+        seen: &mut Seen,
+        mut enter: impl FnMut(Failure, &mut Seen),
+    ) -> Result<Option<Response>, Failure> {
+        enter(Failure::ConnectTimeout, seen);
+        let socket = self.connect(addresses, deadline, seen)?;
+        enter(Failure::HandshakeTimeout, seen);
+        let stream = self.handshake(socket, seen)?;
         let Some(request) = self.request else {
             return stream.complete().map(|()| None);
         };
+        enter(Failure::ResponseTimeout { head_read: false }, seen);
         timed(&mut seen.times.response, || http::exchange(stream, request)).map(Some)
     }
 
@@ -195,18 +210,9 @@ impl<'a> Trial<'a> {
         deadline: Deadline,
         seen: &mut Seen,
     ) -> Result<(Response, Examined), Failure> {
-        let stream = self.connect_and_handshake(addresses, deadline, seen)?;
-        timed(&mut seen.times.response, || http::examine(stream, request))
-    }
-
-    fn connect_and_handshake(
-        self,
-        addresses: &[Address],
-        deadline: Deadline,
-        seen: &mut Seen,
-    ) -> Result<TlsStream, Failure> {
         let socket = self.connect(addresses, deadline, seen)?;
-        self.handshake(socket, seen)
+        let stream = self.handshake(socket, seen)?;
+        timed(&mut seen.times.response, || http::examine(stream, request))
     }
 
     /// Connects, and sends the PROXY header if `proxy` is set.
@@ -234,15 +240,12 @@ impl<'a> Trial<'a> {
     }
 
     fn handshake(self, socket: Socket, seen: &mut Seen) -> Result<TlsStream, Failure> {
-        let mut time = None;
-        let result = timed(&mut time, || {
-            let mut stream = TlsStream::new(self.sni, self.tls, socket)?;
-            let result = stream.handshake();
-            seen.look_at_tls(&stream);
-            result.map(|()| stream)
-        });
-        seen.times.tls = time;
-        result
+        let start = Instant::now();
+        let mut stream = TlsStream::new(self.sni, self.tls, socket)?;
+        let result = stream.handshake();
+        seen.look_at_tls(&stream);
+        seen.times.tls = Some(start.elapsed());
+        result.map(|()| stream)
     }
 }
 
@@ -262,16 +265,7 @@ fn check(
     let addresses = timed(&mut seen.times.resolve, || {
         connect::addresses(&plan.target, deadline)
     })?;
-    let trial = Trial::of(plan);
-    enter(Failure::ConnectTimeout, seen);
-    let socket = trial.connect(&addresses, deadline, seen)?;
-    enter(Failure::HandshakeTimeout, seen);
-    let stream = trial.handshake(socket, seen)?;
-    let Some(request) = trial.request else {
-        return stream.complete().map(|()| None);
-    };
-    enter(Failure::ResponseTimeout { head_read: false }, seen);
-    timed(&mut seen.times.response, || http::exchange(stream, request)).map(Some)
+    Trial::of(plan).run_by_phase(&addresses, deadline, seen, enter)
 }
 
 fn timed<T>(time: &mut Option<Duration>, phase: impl FnOnce() -> T) -> T {

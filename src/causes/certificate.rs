@@ -498,7 +498,7 @@ fn is_by_another(signed: &Parts<'_>, ca: &Parts<'_>) -> bool {
     let (wanted, own) = (Uses::read(signed).authority.key_id, Uses::read(ca).key_id);
     let other_id = wanted.zip(own).is_some_and(|(wanted, own)| wanted != own);
     let other_root = signed.is_self_issued() && signed.key != ca.key;
-    other_id || other_root || !ca.key_signs(signed.signature)
+    other_id || other_root || !ca.key_signs(signed.signed.algorithm)
 }
 
 /// Returns a trial in which the check only warns about a certificate that expires soon.

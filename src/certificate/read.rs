@@ -36,15 +36,41 @@ pub struct Parts<'a> {
     pub subject: &'a [u8],
     /// The content of the SubjectPublicKeyInfo.
     pub key: &'a [u8],
-    /// The content of the signature's AlgorithmIdentifier.
-    pub signature: &'a [u8],
-    /// The signed bytes (tbsCertificate): everything except the outer algorithm and the signature.
-    pub body: &'a [u8],
-    /// The signature.
-    pub signed: &'a [u8],
+    /// The signature of the issuer.
+    pub signed: Signed<'a>,
     /// True if the signed bytes name the same signature algorithm as the outer field.
     pub names_one_algorithm: bool,
     extensions: &'a [u8],
+}
+
+/// Data that a CA has signed: a certificate or a revocation list.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    /// The content of the signature's AlgorithmIdentifier.
+    pub algorithm: &'a [u8],
+    /// The signed bytes: everything except the outer algorithm and the signature.
+    pub message: &'a [u8],
+    /// The signature.
+    pub signature: &'a [u8],
+}
+
+impl<'a> Signed<'a> {
+    /// Reads the content of a certificate's or a list's SEQUENCE. Also returns the fields of the signed bytes.
+    pub(super) fn read(content: &'a [u8]) -> Option<(Signed<'a>, Elements<'a>)> {
+        let mut whole = Elements(content);
+        let body = Elements(whole.expect(SEQUENCE)?);
+        let message = &content[..content.len() - whole.0.len()];
+        let algorithm = whole.expect(SEQUENCE)?;
+        // OpenSSL also reads a signature whose last byte has unused bits, but such a signature is never
+        // valid.
+        let signature = whole.expect(BIT_STRING)?.strip_prefix(&[0])?;
+        let signed = Signed {
+            algorithm,
+            message,
+            signature,
+        };
+        whole.is_empty().then_some((signed, body))
+    }
 }
 
 /// An extension.
@@ -69,15 +95,7 @@ impl<'a> Parts<'a> {
     /// or `None` if OpenSSL can't read the certificate.
     pub fn read_first(bytes: &'a [u8]) -> Option<(Parts<'a>, &'a [u8])> {
         let mut after = Elements(bytes);
-        let mut whole = Elements(after.expect(SEQUENCE)?);
-        let start = whole.0;
-        let mut body = Elements(whole.expect(SEQUENCE)?);
-        let signed_bytes = &start[..start.len() - whole.0.len()];
-        let signature = whole.expect(SEQUENCE)?;
-        let signed = whole.expect(BIT_STRING)?.strip_prefix(&[0])?;
-        if !whole.is_empty() {
-            return None;
-        }
+        let (signed, mut body) = Signed::read(after.expect(SEQUENCE)?)?;
         let version = match body.expect(0xa0) {
             // A version of several bytes is unknown, whatever its value.
             Some(version) => match only(version, INTEGER)? {
@@ -87,7 +105,7 @@ impl<'a> Parts<'a> {
             None => 0,
         };
         let serial = body.expect(INTEGER).filter(|serial| is_integer(serial))?;
-        let names_one_algorithm = body.expect(SEQUENCE)? == signature;
+        let names_one_algorithm = body.expect(SEQUENCE)? == signed.algorithm;
         let issuer = body.expect(SEQUENCE)?;
         let mut validity = Elements(body.expect(SEQUENCE)?);
         let (not_before, not_after) = (time::read(&mut validity)?, time::read(&mut validity)?);
@@ -112,8 +130,6 @@ impl<'a> Parts<'a> {
             not_after,
             subject,
             key,
-            signature,
-            body: signed_bytes,
             signed,
             names_one_algorithm,
             extensions,

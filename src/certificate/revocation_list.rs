@@ -7,8 +7,8 @@
 use memchr::memmem;
 
 use super::distribution_point::IssuingPoint;
-use super::element::{BIT_STRING, Elements, INTEGER, OID, SEQUENCE, first, only};
-use super::read::{Extension, is_integer};
+use super::element::{Elements, INTEGER, OID, SEQUENCE, first, only};
+use super::read::{Extension, Signed, is_integer};
 use super::uses::{AUTHORITY_KEY_ID, Authority};
 use super::{general_name, name, time};
 
@@ -27,12 +27,8 @@ pub struct RevocationList<'a> {
     /// When the next list is due, in seconds since the epoch. The outer `None` means that the list has no
     /// such field. The inner `None` means that its time can't be compared with the clock.
     pub next_update: Option<Option<i64>>,
-    /// The content of the signature's AlgorithmIdentifier.
-    pub signature: &'a [u8],
-    /// The signed bytes.
-    pub body: &'a [u8],
-    /// The signature.
-    pub signed: &'a [u8],
+    /// The signature of the issuer.
+    pub signed: Signed<'a>,
     /// The authorityKeyIdentifier, which identifies the certificate that signed the list.
     pub authority: Authority<'a>,
     /// The issuingDistributionPoint, which limits the certificates that the list covers.
@@ -66,7 +62,7 @@ pub enum Status {
     /// The certificate is revoked.
     Revoked,
     /// An earlier revocation was withdrawn (removeFromCRL).
-    TakenBack,
+    Withdrawn,
     /// The list has entries for the certificate that contradict each other.
     Contradictory,
 }
@@ -75,16 +71,12 @@ impl<'a> RevocationList<'a> {
     /// Reads a list and ignores everything after it. Returns `None` if OpenSSL can't read the list.
     /// [`RevocationList::facts`] reads the entries.
     pub fn read(der: &'a [u8]) -> Option<RevocationList<'a>> {
-        let mut whole = Elements(first(der, SEQUENCE)?);
-        let start = whole.0;
-        let mut body = Elements(whole.expect(SEQUENCE)?);
-        let signed_bytes = &start[..start.len() - whole.0.len()];
-        let signature = algorithm(whole.expect(SEQUENCE)?)?;
-        // OpenSSL also reads a signature whose last byte has unused bits, but such a signature is
-        // never valid.
-        let signed = whole.expect(BIT_STRING)?.strip_prefix(&[0])?;
+        let (signed, mut body) = Signed::read(first(der, SEQUENCE)?)?;
         let version = body.expect(INTEGER);
-        let names_one_algorithm = algorithm(body.expect(SEQUENCE)?)? == signature;
+        let algorithm = body.expect(SEQUENCE)?;
+        for algorithm in [signed.algorithm, algorithm] {
+            Elements(algorithm).expect(OID)?;
+        }
         let issuer = body.expect(SEQUENCE)?;
         let this_update = time::read(&mut body)?;
         let mut ahead = body;
@@ -97,21 +89,16 @@ impl<'a> RevocationList<'a> {
             Some(extensions) => only(extensions, SEQUENCE)?,
             None => &[],
         };
-        let readable = whole.is_empty()
-            && body.is_empty()
-            && version.is_none_or(is_integer)
-            && name::readable(issuer);
+        let readable = body.is_empty() && version.is_none_or(is_integer) && name::readable(issuer);
         let mut list = RevocationList {
             issuer,
             this_update,
             next_update,
-            signature,
-            body: signed_bytes,
             signed,
             authority: Authority::default(),
             point: None,
             is_delta: false,
-            names_one_algorithm,
+            names_one_algorithm: algorithm == signed.algorithm,
             critical: false,
             entries,
         };
@@ -148,21 +135,16 @@ impl<'a> RevocationList<'a> {
             let place = self.entries.len() - elements.0.len();
             let entry = Entry::read(elements.expect(SEQUENCE)?)?;
             facts.odd_date |= !entry.dated;
-            if entry.extensions.is_empty() {
-                continue;
-            }
             let extensions = Extension::all(entry.extensions)?;
-            if facts.unread_from.is_some() {
+            if extensions.is_empty() || facts.unread_from.is_some() {
                 continue;
             }
-            match meaning(&extensions).is_read {
-                true => {
-                    facts.critical |= extensions
-                        .iter()
-                        .any(|extension| extension.critical && extension.kind != ENTRY_ISSUER);
-                }
-                false => facts.unread_from = Some(place),
+            if !meaning(&extensions).is_read {
+                facts.unread_from = Some(place);
+                continue;
             }
+            let is_unknown = |one: &Extension<'_>| one.critical && one.kind != ENTRY_ISSUER;
+            facts.critical |= extensions.iter().any(is_unknown);
         }
         Some(facts)
     }
@@ -196,14 +178,13 @@ impl<'a> RevocationList<'a> {
             if entry.serial != serial || !is_of(issuers, issuer, self.issuer) {
                 continue;
             }
-            let says = match meaning.removes_entry {
-                true => Status::TakenBack,
+            let of_entry = match meaning.removes_entry {
+                true => Status::Withdrawn,
                 false => Status::Revoked,
             };
-            status = match status {
-                Status::NotListed => says,
-                before if before == says => says,
-                _ => Status::Contradictory,
+            status = match status == Status::NotListed || status == of_entry {
+                true => of_entry,
+                false => Status::Contradictory,
             };
         }
         status
@@ -218,11 +199,6 @@ fn is_of(issuers: Option<&[u8]>, issuer: &[u8], of_list: &[u8]) -> bool {
             general_name::directories(names).any(|directory| name::same(directory, issuer))
         }
     }
-}
-
-/// Returns the content of an AlgorithmIdentifier if OpenSSL can read it.
-fn algorithm(content: &[u8]) -> Option<&[u8]> {
-    Elements(content).expect(OID).map(|_| content)
 }
 
 /// An entry of a list.

@@ -7,7 +7,9 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -116,11 +118,11 @@ struct Reply {
 pub(crate) fn ask<K>(
     haproxy: &Haproxy,
     global: &str,
-    mut asked: Vec<Question<K>>,
+    mut questions: Vec<Question<K>>,
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
     let bursts = &haproxy.bursts;
-    let mut replies = at_once(haproxy, global, &mut asked, patience, Duration::ZERO)?;
+    let mut replies = ask_together(haproxy, global, &mut questions, patience, Duration::ZERO)?;
     let has_status = replies.iter().any(|reply| is_limited(reply, false));
     let is_burst = has_status || bursts.is_limited.load(Relaxed);
     let limited = (0..replies.len()).filter(|at| is_burst && is_limited(&replies[*at], true));
@@ -132,8 +134,8 @@ pub(crate) fn ask<K>(
             break;
         }
         thread::sleep(PAUSE);
-        let question = &mut asked[at..=at];
-        let again = at_once(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
+        let question = &mut questions[at..=at];
+        let again = ask_together(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
         // The server still answers 429, so our burst isn't the reason.
         if is_limited(&again, false) {
             break;
@@ -145,9 +147,9 @@ pub(crate) fn ask<K>(
         were_limited[at] = true;
         (replies[at].answer, replies[at].visitor) = (again.answer, again.visitor);
     }
-    let replies = asked.into_iter().zip(replies).zip(were_limited);
-    let answered = replies.map(|((asked, reply), was_limited)| Answered {
-        about: asked.about,
+    let replies = questions.into_iter().zip(replies).zip(were_limited);
+    let answered = replies.map(|((question, reply), was_limited)| Answered {
+        about: question.about,
         answer: reply.answer,
         visitor: reply.visitor,
         left_out: reply.left_out,
@@ -171,10 +173,10 @@ fn is_limited(reply: &Reply, with_external: bool) -> bool {
 }
 
 /// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors' requests.
-fn at_once<K>(
+fn ask_together<K>(
     haproxy: &Haproxy,
     global: &str,
-    asked: &mut [Question<K>],
+    questions: &mut [Question<K>],
     patience: Duration,
     pause: Duration,
 ) -> Result<Vec<Reply>> {
@@ -182,16 +184,16 @@ fn at_once<K>(
         .binary()
         .context("no HAProxy was found; use --haproxy FILE")?;
     let mut global = global.to_owned();
-    let mut answers = vec![Answer::None; asked.len()];
-    let mut left_out = vec![Vec::new(); asked.len()];
+    let mut answers = vec![Answer::None; questions.len()];
+    let mut left_out = vec![Vec::new(); questions.len()];
     let start = Instant::now();
     while start.elapsed() < LONGEST_SEARCH {
-        let mut run = Run::prepare(asked.len())?;
-        let config = Config::new(&global, asked, &answers, patience, &run.visits);
+        let mut run = Run::prepare(questions.len())?;
+        let config = Config::new(&global, questions, &answers, patience, &run.visits);
         run.start(binary, &config.text)?;
         let early = pause.is_zero().then_some(EARLY);
-        let Err(error) = run.watch(asked, &mut answers, patience + MARGIN, early) else {
-            let visitors = run.visitors(asked, &answers, patience, pause);
+        let Err(error) = run.watch(questions, &mut answers, patience + MARGIN, early) else {
+            let visitors = run.visitors(questions, &answers, patience, pause);
             let replies = answers.into_iter().zip(visitors).zip(left_out);
             let reply = |((answer, visitor), left_out)| Reply {
                 answer,
@@ -200,29 +202,29 @@ fn at_once<K>(
             };
             return Ok(replies.map(reply).collect());
         };
-        let said = run.says();
+        let messages = run.messages();
         let mut is_blamed = false;
-        for blame in config.blames(&said) {
+        for blame in config.blames(&messages) {
             is_blamed |= match blame.question {
-                Some(_) => blame.apply(asked, &mut answers, &mut left_out),
+                Some(_) => blame.apply(questions, &mut answers, &mut left_out),
                 None => remove(&mut global, &blame.line),
             };
         }
         if is_blamed {
             continue;
         }
-        let first = said.lines().find(|line| line.contains("[ALERT]"));
+        let first = messages.lines().find(|line| line.contains("[ALERT]"));
         let why = first.map_or_else(|| error.to_string(), words);
         let open = answers.iter().filter(|answer| **answer == Answer::None);
-        match (open.count(), asked.len()) {
+        match (open.count(), questions.len()) {
             (0, _) => bail!("{why}"),
             (_, 1) if global.is_empty() => answers[0] = Answer::Refused(why),
             (_, 1) => global.clear(),
             // The message doesn't say which question is the reason.
             (_, count) => {
-                let (first, second) = asked.split_at_mut(count / 2);
-                let mut replies = at_once(haproxy, &global, first, patience, pause)?;
-                replies.extend(at_once(haproxy, &global, second, patience, pause)?);
+                let (first, second) = questions.split_at_mut(count / 2);
+                let mut replies = ask_together(haproxy, &global, first, patience, pause)?;
+                replies.extend(ask_together(haproxy, &global, second, patience, pause)?);
                 for (reply, left_out) in replies.iter_mut().zip(left_out) {
                     reply.left_out.extend(left_out);
                 }
@@ -280,16 +282,16 @@ impl Blame {
     /// question changed.
     fn apply<K>(
         &self,
-        asked: &mut [Question<K>],
+        questions: &mut [Question<K>],
         answers: &mut [Answer],
         left_out: &mut [Vec<String>],
     ) -> bool {
-        let blamed = self.question.and_then(|number| asked.get(number));
+        let blamed = self.question.and_then(|number| questions.get(number));
         let until = match self.line.is_empty() {
             true => 0,
             false => self.at + 1,
         };
-        let start = blamed.map(|asked| asked.lines.lines().take(until).map(str::to_owned));
+        let start = blamed.map(|question| question.lines.lines().take(until).map(str::to_owned));
         let start: Vec<String> = start.into_iter().flatten().collect();
         // An earlier message was about the same line.
         if start
@@ -302,14 +304,14 @@ impl Blame {
             .iter()
             .any(|word| self.line.trim_start().starts_with(word));
         let mut is_changed = false;
-        for (number, asked) in asked.iter_mut().enumerate() {
-            let begins_alike = || asked.lines.lines().take(until).eq(start.iter());
+        for (number, question) in questions.iter_mut().enumerate() {
+            let begins_alike = || question.lines.lines().take(until).eq(start.iter());
             let is_blamed = Some(number) == self.question || (until > 0 && begins_alike());
             if !is_blamed || answers[number] != Answer::None {
                 continue;
             }
             is_changed = true;
-            if is_of_visitors && remove(&mut asked.lines, &self.line) {
+            if is_of_visitors && remove(&mut question.lines, &self.line) {
                 left_out[number].push(self.line.trim_start().to_owned());
             } else {
                 answers[number] = Answer::Refused(self.why.clone());
@@ -352,8 +354,8 @@ impl Config {
     }
 
     /// Reads HAProxy's alerts. Returns what each of them refers to, the last lines first.
-    fn blames(&self, said: &str) -> Vec<Blame> {
-        let alerts = said.lines().filter(|line| line.contains("[ALERT]"));
+    fn blames(&self, messages: &str) -> Vec<Blame> {
+        let alerts = messages.lines().filter(|line| line.contains("[ALERT]"));
         let mut blames: Vec<Blame> = alerts.filter_map(|alert| self.blame(alert)).collect();
         blames.sort_by_key(|blame| std::cmp::Reverse(blame.at));
         blames
@@ -461,9 +463,9 @@ impl Run {
     }
 
     /// Sends the requests of these questions' visitors.
-    fn send<K>(&mut self, asked: &[Question<K>], numbers: &[usize]) {
+    fn send<K>(&mut self, questions: &[Question<K>], numbers: &[usize]) {
         for number in numbers {
-            if let Some(visit) = &asked[*number].visit {
+            if let Some(visit) = &questions[*number].visit {
                 self.visits.send(*number, &backend(*number), visit);
             }
         }
@@ -472,22 +474,22 @@ impl Run {
     /// Sends the requests of the visitors whose servers are up, and returns the responses to all visitors.
     fn visitors<K>(
         &mut self,
-        asked: &[Question<K>],
+        questions: &[Question<K>],
         answers: &[Answer],
         patience: Duration,
         pause: Duration,
     ) -> Vec<Option<Visited>> {
         let is_wanted = |number: &usize| {
-            let (asked, answer) = (&asked[*number], &answers[*number]);
-            let is_free = !asked.is_checked && *answer == Answer::None;
-            asked.visit.is_some() && (is_free || answer.is_up())
+            let (question, answer) = (&questions[*number], &answers[*number]);
+            let is_free = !question.is_checked && *answer == Answer::None;
+            question.visit.is_some() && (is_free || answer.is_up())
         };
-        let wanted: Vec<usize> = (0..asked.len()).filter(is_wanted).collect();
+        let wanted: Vec<usize> = (0..questions.len()).filter(is_wanted).collect();
         if !wanted.is_empty() {
             thread::sleep(pause);
         }
-        self.send(asked, &wanted);
-        let mut visitors = vec![None; asked.len()];
+        self.send(questions, &wanted);
+        let mut visitors = vec![None; questions.len()];
         self.visits.read(patience, &wanted, &mut visitors);
         visitors
     }
@@ -496,7 +498,7 @@ impl Run {
     /// visitors' requests of all questions that have no result yet.
     fn watch<K>(
         &mut self,
-        asked: &[Question<K>],
+        questions: &[Question<K>],
         answers: &mut [Answer],
         longest: Duration,
         early: Option<Duration>,
@@ -515,16 +517,17 @@ impl Run {
                     *answer = Answer::Checked(checked);
                 }
             }
-            let mut both = asked.iter().zip(answers.iter());
-            let waits = both.any(|(asked, answer)| asked.is_checked && *answer == Answer::None);
-            if !waits || Instant::now() >= end {
+            let mut both = questions.iter().zip(answers.iter());
+            let is_open =
+                both.any(|(question, answer)| question.is_checked && *answer == Answer::None);
+            if !is_open || Instant::now() >= end {
                 return Ok(());
             }
             if early.is_some_and(|early| start.elapsed() >= early) {
                 let open = answers.iter().enumerate();
                 let open = open.filter(|(_, answer)| **answer == Answer::None);
                 let open: Vec<usize> = open.map(|(number, _)| number).collect();
-                self.send(asked, &open);
+                self.send(questions, &open);
             }
             thread::sleep(POLL);
         }
@@ -557,19 +560,14 @@ impl Run {
     }
 
     /// Stops HAProxy, and returns its messages about the configuration.
-    fn says(&mut self) -> String {
+    fn messages(&mut self) -> String {
         // The messages are complete only after HAProxy has ended.
         self.end();
         let mut text = Vec::new();
-        let read = io::Seek::rewind(&mut self.log).and_then(|()| self.log.read_to_end(&mut text));
-        read.map_or_else(
-            |_| String::new(),
-            |_| String::from_utf8_lossy(&text).into_owned(),
-        )
+        _ = io::Seek::rewind(&mut self.log).and_then(|()| self.log.read_to_end(&mut text));
+        String::from_utf8_lossy(&text).into_owned()
     }
-}
 
-impl Run {
     fn end(&mut self) {
         if let Some(child) = &mut self.child {
             _ = child.kill();
@@ -593,11 +591,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> io::Result<Folder> {
-        use std::os::unix::fs::DirBuilderExt;
-        let random = std::hash::BuildHasher::hash_one(
-            &std::collections::hash_map::RandomState::new(),
-            std::process::id(),
-        );
+        let random = RandomState::new().hash_one(std::process::id());
         let path = std::env::temp_dir().join(format!("sni-check-{random:x}"));
         fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Folder(path))

@@ -1,6 +1,7 @@
 //! Runs a program with a time limit, and keeps the beginning of its output.
 
 use std::io::{self, PipeReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -82,11 +83,8 @@ impl RunningProgram {
                 return Ok(None);
             }
             let mut events = vec![PollFd::new(&self.pidfd, PollFlags::IN)];
-            events.extend(
-                self.output
-                    .iter()
-                    .map(|pipe| PollFd::new(pipe, PollFlags::IN)),
-            );
+            let output = self.output.iter();
+            events.extend(output.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
             // If a signal interrupts the wait, the loop waits again.
             _ = poll(&mut events, Timespec::try_from(left).ok().as_ref());
         }
@@ -124,18 +122,9 @@ impl Drop for RunningProgram {
 
 /// Describes a signal, with its name if it is one of the usual signals: `signal 11 (SIGSEGV)`.
 pub(crate) fn signal(number: i32) -> String {
-    let name = match number {
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        15 => "SIGTERM",
-        31 => "SIGSYS",
-        _ => return format!("signal {number}"),
-    };
-    format!("signal {number} ({name})")
+    // The standard library writes `signal: 11 (SIGSEGV)`.
+    let text = ExitStatus::from_raw(number).to_string();
+    text.replacen(": ", " ", 1)
 }
 
 #[cfg(test)]

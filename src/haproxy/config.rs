@@ -6,10 +6,10 @@
 
 pub(crate) mod address;
 pub(crate) mod backend_lines;
+mod blocks;
 pub(crate) mod check;
 mod condition;
 pub(crate) mod connection;
-mod criterion;
 pub(crate) mod crt_store;
 pub(crate) mod external;
 pub(crate) mod frontend;
@@ -22,6 +22,7 @@ pub(crate) mod section;
 pub(crate) mod serve;
 pub(crate) mod server_line;
 pub(crate) mod statement;
+mod visitors;
 pub(crate) mod written;
 
 use std::fs;

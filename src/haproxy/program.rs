@@ -86,23 +86,10 @@ impl Haproxy {
     ///
     /// The given binary can't be run, or doesn't print a version as HAProxy does.
     pub(crate) fn find(given: Option<&str>) -> Result<Haproxy> {
-        let path = env::var_os("PATH").unwrap_or_default();
-        let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
         let mut haproxy = Haproxy {
-            binary: given.map(PathBuf::from),
+            binary: given.map(PathBuf::from).or_else(installed),
             ..Haproxy::default()
         };
-        if given.is_none() {
-            let folders = env::split_paths(&path).chain(usual);
-            // An empty component of PATH is the current folder, where any user may have put a
-            // program.
-            let files = folders
-                .filter(|folder| folder.is_absolute())
-                .map(|folder| folder.join("haproxy"));
-            let is_program =
-                |file: &PathBuf| file.is_file() && access(file, Access::EXEC_OK).is_ok();
-            haproxy.binary = files.into_iter().find(is_program);
-        }
         let Some(mut command) = haproxy.binary.as_ref().map(Command::new) else {
             return Ok(haproxy);
         };
@@ -111,23 +98,17 @@ impl Haproxy {
         if let Ok(ended) = &ended {
             haproxy.read_version(&ended.written);
         }
-        match (ended, given) {
-            (Err(error), Some(file)) => Err(refusal(
-                format!("--haproxy {file}"),
-                format!("cannot be run: {error}"),
-                "write the path of the HAProxy program, such as /usr/sbin/haproxy",
-            )),
-            (Ok(_), Some(file)) if haproxy.version.is_none() => Err(refusal(
-                format!("--haproxy {file}"),
-                "does not print a version as HAProxy does",
-                "write the path of the HAProxy program, such as /usr/sbin/haproxy",
-            )),
-            (Err(_), None) => {
-                haproxy.binary = None;
-                Ok(haproxy)
-            }
-            (Ok(_), _) => Ok(haproxy),
-        }
+        let Some(file) = given else {
+            haproxy.binary = haproxy.binary.filter(|_| ended.is_ok());
+            return Ok(haproxy);
+        };
+        let what = match ended {
+            Err(error) => format!("cannot be run: {error}"),
+            Ok(_) if haproxy.version.is_some() => return Ok(haproxy),
+            Ok(_) => "does not print a version as HAProxy does".to_owned(),
+        };
+        let write = "write the path of the HAProxy program, such as /usr/sbin/haproxy";
+        Err(refusal(format!("--haproxy {file}"), what, write))
     }
 
     /// Returns the path of the binary, if it was found.
@@ -198,18 +179,30 @@ impl Haproxy {
             command.arg("-cc").arg(text);
             let ended = RunningProgram::start(command).and_then(|program| program.wait(SHORT));
             let status = ended.context("haproxy -cc")?.status;
-            match status.as_ref().and_then(ExitStatus::code) {
-                Some(0) => return Ok(true),
-                Some(1) => return Ok(false),
+            return match status.as_ref().and_then(ExitStatus::code) {
+                Some(code @ (0 | 1)) => Ok(code == 0),
                 _ => bail!(
                     "HAProxy does not understand the condition `{text}`; sni-check treats it as false"
                 ),
-            }
+            };
         }
         bail!(
             "only HAProxy 2.5 or later can decide the condition `{text}`; sni-check treats it as false"
         )
     }
+}
+
+/// Returns the first `haproxy` in PATH, /usr/sbin or /usr/local/sbin.
+fn installed() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    // An empty component of PATH is the current folder, where any user may have put a program.
+    let folders = env::split_paths(&path).chain(usual);
+    let folders = folders.filter(|folder| folder.is_absolute());
+    let is_program = |file: &PathBuf| file.is_file() && access(file, Access::EXEC_OK).is_ok();
+    folders
+        .map(|folder| folder.join("haproxy"))
+        .find(is_program)
 }
 
 /// Returns an alert or a warning without time and process id: `[ALERT] config : …`. Returns `None` for other

@@ -1,11 +1,13 @@
 //! HAProxy's statistics about servers (`show stat`; management guide, section 9.1).
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::config::address::Endpoint;
+use crate::descriptor::exchange;
 
 /// The state that HAProxy shows for a server. For several servers, this is the state of the first server that
 /// isn't up, or of the first server if all are up.
@@ -80,30 +82,13 @@ const PATIENCE: Duration = Duration::from_secs(3);
 ///
 /// The socket can't be reached, or doesn't answer with statistics.
 pub(crate) fn read(socket: &str) -> io::Result<Vec<Shown>> {
-    match Endpoint::parse(socket) {
-        Endpoint::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            ask(stream)
-        }
-        Endpoint::Tcp(host, port) => {
-            let stream = TcpStream::connect((host.as_str(), port))?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            ask(stream)
-        }
-        Endpoint::Other(_) => Err(io::ErrorKind::Unsupported.into()),
-    }
-}
-
-fn ask(mut stream: impl Read + Write) -> io::Result<Vec<Shown>> {
-    /// HAProxy's answers are much shorter.
-    const MOST: u64 = 64 << 20;
-    stream.write_all(b"show stat -1 4 -1\n")?;
-    let mut answer = Vec::new();
-    stream.take(MOST).read_to_end(&mut answer)?;
-    let text = String::from_utf8_lossy(&answer);
+    let stream: OwnedFd = match Endpoint::parse(socket) {
+        Endpoint::Unix(path) => UnixStream::connect(path)?.into(),
+        Endpoint::Tcp(host, port) => TcpStream::connect((host.as_str(), port))?.into(),
+        Endpoint::Other(_) => return Err(io::ErrorKind::Unsupported.into()),
+    };
+    // HAProxy's answers are much shorter than 64 MiB.
+    let text = exchange(stream, "show stat -1 4 -1\n", PATIENCE, 64 << 20)?;
     match text.contains("# pxname") {
         true => Ok(servers_of(&text)),
         false => Err(io::ErrorKind::InvalidData.into()),

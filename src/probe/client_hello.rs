@@ -14,70 +14,58 @@ use rustls::crypto::hash::{Context, Hash, HashAlgorithm, Output};
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 
+use super::framing::{Extensions, HANDSHAKE, message, record, vector8, vector16};
+
 const CLIENT_HELLO: u8 = 1;
-const HANDSHAKE: u8 = 22;
 /// The extension `status_request` as rustls writes it: OCSP, no responders, no extensions (RFC
 /// 6066, section 8).
-const QUESTION: [u8; 9] = [0, 5, 0, 5, 1, 0, 0, 0, 0];
+const STATUS_REQUEST: [u8; 9] = [0, 5, 0, 5, 1, 0, 0, 0, 0];
 
 /// Removes the request from the first ClientHello in these messages. After a HelloRetryRequest, the hash of
 /// the first ClientHello and the HelloRetryRequest precede the second ClientHello (RFC 8446, section 4.4.1).
 /// Returns `None` if the messages don't contain the request.
-fn without_question(messages: &[u8]) -> Option<Vec<u8>> {
+fn without_status_request(messages: &[u8]) -> Option<Vec<u8>> {
     const BEFORE: [u8; 2] = [254, 2];
-    let (header, rest) = messages.split_first_chunk::<4>()?;
-    let length = u32::from_be_bytes([0, header[1], header[2], header[3]]);
-    let (body, rest) = rest.split_at_checked(length as usize)?;
-    match header[0] {
+    let (kind, body, rest) = message(messages)?;
+    match kind {
         CLIENT_HELLO => {
-            let body = body_without_question(body)?;
+            let body = body_without_status_request(body)?;
             let length = (body.len() as u32).to_be_bytes();
             Some([&[CLIENT_HELLO], &length[1..], &body, rest].concat())
         }
         kind if BEFORE.contains(&kind) => {
-            let rest = without_question(rest)?;
-            Some([&header[..], body, &rest].concat())
+            let first = &messages[..messages.len() - rest.len()];
+            Some([first, &without_status_request(rest)?].concat())
         }
         _ => None,
     }
 }
 
-fn body_without_question(body: &[u8]) -> Option<Vec<u8>> {
+fn body_without_status_request(body: &[u8]) -> Option<Vec<u8>> {
     // Skip version and random, session id, cipher suites, and compression methods.
-    let session = 34 + 1 + usize::from(*body.get(34)?);
-    let suites = body.get(session..)?.first_chunk()?;
-    let compression = session + 2 + usize::from(u16::from_be_bytes(*suites));
-    let start = compression + 1 + usize::from(*body.get(compression)?);
-    let list = body.get(start + 2..)?;
-    let at = find(list, 5)?;
-    let list = [&list[..at], list.get(at + QUESTION.len()..)?].concat();
-    Some([&body[..start], &(list.len() as u16).to_be_bytes(), &list].concat())
-}
-
-/// Returns the position of an extension in a list, if rustls wrote it in the expected form.
-fn find(list: &[u8], wanted: u16) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let [a, b, c, d] = *list.get(at..)?.first_chunk()?;
-        if u16::from_be_bytes([a, b]) == wanted {
-            return list[at..].starts_with(&QUESTION).then_some(at);
-        }
-        at += 4 + usize::from(u16::from_be_bytes([c, d]));
-    }
+    let (_, rest) = vector8(body.get(34..)?)?;
+    let (_, rest) = vector16(rest)?;
+    let (_, rest) = vector8(rest)?;
+    let (before, list) = (&body[..body.len() - rest.len()], rest.get(2..)?);
+    let mut after = Extensions(list);
+    let (_, content) = after.find(|(kind, _)| *kind == 5)?;
+    let at = list.len() - after.0.len() - 4 - content.len();
+    let is_of_rustls = list[at..].starts_with(&STATUS_REQUEST);
+    let list = [&list[..at], after.0].concat();
+    is_of_rustls.then(|| [before, &(list.len() as u16).to_be_bytes(), &list].concat())
 }
 
 /// Returns these records without the request, as we send them.
 pub(super) fn remove_status_request(mut records: &[u8]) -> Vec<u8> {
     let mut sent = Vec::with_capacity(records.len());
-    while let [kind, major, minor, high, low, rest @ ..] = records {
-        let length = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
-        let (payload, next) = rest.split_at(length);
-        let changed = (*kind == HANDSHAKE).then(|| without_question(payload));
-        let changed = changed.flatten();
-        let payload = changed.as_deref().unwrap_or(payload);
-        sent.extend([*kind, *major, *minor]);
-        sent.extend((payload.len() as u16).to_be_bytes());
-        sent.extend(payload);
+    while let Some((header, content, next)) = record(records) {
+        let is_handshake = header[0] == HANDSHAKE;
+        let changed = Some(content).filter(|_| is_handshake);
+        let changed = changed.and_then(without_status_request);
+        let content = changed.as_deref().unwrap_or(content);
+        sent.extend(&header[..3]);
+        sent.extend((content.len() as u16).to_be_bytes());
+        sent.extend(content);
         records = next;
     }
     sent.extend(records);
@@ -121,7 +109,7 @@ impl Context for AsSentContext {
     }
 
     fn update(&mut self, data: &[u8]) {
-        match without_question(data) {
+        match without_status_request(data) {
             Some(sent) => self.0.update(&sent),
             None => self.0.update(data),
         }
@@ -157,7 +145,7 @@ impl Signer for SignerAsSent {
     /// In TLS 1.2, the message is the whole handshake. In TLS 1.3, it begins with spaces and contains only
     /// the hash of the handshake, which [`AsSent`] has already corrected.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        match without_question(message) {
+        match without_status_request(message) {
             Some(sent) => self.0.sign(&sent),
             None => self.0.sign(message),
         }

@@ -54,18 +54,20 @@ impl ReadBody {
 impl Judge<'_> {
     /// Returns the failure of the first expectation about this part that isn't met.
     pub fn first_unmet(&self, part: Part, body: &ReadBody) -> Result<(), Failure> {
+        let unmet = self.rules(part).find_map(|rule| self.unmet(rule, body));
+        unmet.map_or(Ok(()), Err)
+    }
+
+    /// Returns the expectations about this part.
+    fn rules(&self, part: Part) -> impl Iterator<Item = &Expectation> + Clone {
         let rules = self.request.expectations.iter();
-        let mut rules = rules.filter(|rule| rule.part() == part);
-        rules
-            .find_map(|rule| self.unmet(rule, body))
-            .map_or(Ok(()), Err)
+        rules.filter(move |rule| rule.part() == part)
     }
 
     /// Returns the failure for a limit that prevents a decision. The failure names the first expectation
     /// about this part.
     pub fn undecided(&self, part: Part, limit: GivenUp) -> Failure {
-        let mut rules = self.request.expectations.iter();
-        let rule = rules.find(|rule| rule.part() == part);
+        let rule = self.rules(part).next();
         Failure::Undecided {
             expected: rule.map(ToString::to_string).unwrap_or_default(),
             part,
@@ -82,36 +84,31 @@ impl Judge<'_> {
         // If the body was truncated, we can't prove that something is absent.
         let provable = !(part == Part::Body && rule.is_negated() && body.cut);
         let expected = rule.to_string();
-        match self.holds(rule, &body.bytes) {
-            Ok(true) if provable => return None,
-            Ok(_) => {}
-            Err(limit) => {
-                return Some(Failure::Undecided {
-                    expected,
-                    part,
-                    limit,
-                });
-            }
-        }
-        Some(match part {
-            Part::Status => Failure::Status {
+        Some(match (part, self.holds(rule, &body.bytes)) {
+            (_, Ok(true)) if provable => return None,
+            (_, Err(limit)) => Failure::Undecided {
+                expected,
+                part,
+                limit,
+            },
+            (Part::Status, _) => Failure::Status {
                 status: self.head.number(),
                 expected,
                 location: self.head.location.clone(),
             },
-            Part::Header => Failure::Header {
+            (Part::Header, _) => Failure::Header {
                 expected,
                 reply: self.reply(),
             },
-            Part::Body if body.bytes.is_empty() => Failure::NoBody {
+            (Part::Body, _) if body.bytes.is_empty() => Failure::NoBody {
                 expected,
                 reply: self.reply(),
             },
-            Part::Body => Failure::Body {
+            (Part::Body, _) => Failure::Body {
                 expected,
                 reply: self.reply(),
                 cut_at: body.cut.then_some(self.request.max_body),
-                only_here: rule.is_negated() && self.holds_for_haproxy(rule, body),
+                is_met_for_haproxy: rule.is_negated() && self.holds_for_haproxy(rule, body),
             },
         })
     }
@@ -133,9 +130,8 @@ impl Judge<'_> {
     /// the body is negated, the failure names this rule, because the missing rest may contain what the rule
     /// forbids.
     pub fn body_ended(&self, failure: Failure) -> Failure {
-        let rules = self.request.expectations.iter();
-        let mut rules = rules.filter(|rule| rule.part() == Part::Body);
-        match (failure, rules.find(|rule| rule.is_negated())) {
+        let negated = self.rules(Part::Body).find(|rule| rule.is_negated());
+        match (failure, negated) {
             (Failure::ResponseClosed(closed @ Closed::Closed), Some(rule)) => Failure::CutBody {
                 closed,
                 expected: rule.to_string(),
@@ -148,15 +144,12 @@ impl Judge<'_> {
     /// rule that has found its text doesn't wait for the end of the body. A negated rule can be decided only
     /// when the whole body has been read. Regular expressions run again only when the body has doubled.
     pub fn is_decided(&self, body: &mut ReadBody) -> bool {
-        let rules = self.request.expectations.iter();
-        let rules = rules.filter(|rule| rule.part() == Part::Body);
+        let rules = self.rules(Part::Body);
         let look = body.bytes.len() >= 2 * body.looked_at;
         if rules.clone().any(Expectation::is_negated)
             || (!look && rules.clone().any(Expectation::has_regex))
+            || rules.clone().any(|rule| body.bytes.len() < rule.min_recv())
         {
-            return false;
-        }
-        if rules.clone().any(|rule| body.bytes.len() < rule.min_recv()) {
             return false;
         }
         body.looked_at = body.bytes.len();

@@ -39,7 +39,7 @@ pub fn exchange<S: Stream>(stream: S, request: &Request) -> Result<Response, Fai
     let body = connection.read_body(&judge)?;
     judge.first_unmet(Part::Body, &body)?;
     connection.stream.look_at_end(END_OF_CONNECTION)?;
-    Ok(kept(&judge.head))
+    Ok(judge.head.response())
 }
 
 /// How long we watch the connection after the response if the server doesn't close it. HAProxy reads a little
@@ -63,14 +63,16 @@ pub fn examine<S: Stream>(stream: S, request: &Request) -> Result<(Response, Exa
         Ok(body) => judge.unmet(rule, body),
     });
     let of_each = of_each.collect();
-    Ok((kept(&judge.head), of_each))
+    Ok((judge.head.response(), of_each))
 }
 
-fn kept(head: &Head) -> Response {
-    Response {
-        status: head.number(),
-        server: head.server.clone(),
-        location: head.location.clone(),
+impl Head {
+    fn response(&self) -> Response {
+        Response {
+            status: self.number(),
+            server: self.server.clone(),
+            location: self.location.clone(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use rustls::{ContentType, HandshakeType};
 
+use super::framing::{Extensions, message, vector8, vector16, vector24};
 use crate::failure::Failure;
 
 /// The messages in which a server sends extensions (RFC 8446, section 4.2).
@@ -69,15 +70,12 @@ pub(super) fn extensions(place: Place, list: &[u8]) -> Result<(), Failure> {
             let mut known = known.iter();
             known.any(|(known, places)| *known == kind && !places.contains(&place))
         };
+        let what = "an extension in a message that must not contain it";
         if is_misplaced(&KNOWN) || (kind == 65281 && place != Hello12) {
-            return Err(Failure::TlsViolated(
-                "an extension in a message that must not contain it",
-            ));
+            return Err(Failure::TlsViolated(what));
         }
         if is_misplaced(&KNOWN_LATER) {
-            return Err(Failure::TlsLimit(
-                "an extension in a message that must not contain it",
-            ));
+            return Err(Failure::TlsLimit(what));
         }
         if kind == SIGNATURE_ALGORITHMS_CERT && !is_list_of_schemes(content) {
             return Err(Failure::TlsViolated("a message is malformed"));
@@ -90,43 +88,9 @@ fn is_list_of_schemes(content: &[u8]) -> bool {
     matches!(vector16(content), Some((list, [])) if !list.is_empty() && list.len() % 2 == 0)
 }
 
-/// Iterates over the types and contents of extensions. It stops at the end of the bytes, and at
-/// bytes that can't be read.
-pub(super) struct Extensions<'a>(pub &'a [u8]);
-
-impl<'a> Iterator for Extensions<'a> {
-    type Item = (u16, &'a [u8]);
-
-    fn next(&mut self) -> Option<(u16, &'a [u8])> {
-        let (kind, rest) = self.0.split_first_chunk()?;
-        let (content, rest) = vector16(rest)?;
-        self.0 = rest;
-        Some((u16::from_be_bytes(*kind), content))
-    }
-}
-
-/// Splits off content with a two-byte length before it. Returns the content and the rest, or `None` if bytes
-/// are missing.
-fn vector16(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
-}
-
-/// Splits off content with a one-byte length before it, like [`vector16`].
-fn vector8(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first()?;
-    rest.split_at_checked(usize::from(*length))
-}
-
-/// Splits off content with a three-byte length before it, like [`vector16`].
-fn vector24(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let ([a, b, c], rest) = bytes.split_first_chunk()?;
-    rest.split_at_checked(u32::from_be_bytes([0, *a, *b, *c]) as usize)
-}
-
 /// Inspects the records that are decrypted with one key.
 pub(super) struct Inspector {
-    tls13: bool,
+    pub tls13: bool,
     /// True after the first record.
     begun: bool,
     /// The beginning of a handshake message that isn't complete yet.
@@ -177,19 +141,14 @@ impl Inspector {
     }
 
     fn messages(&mut self, content: &[u8]) -> Result<(), Failure> {
-        let joined;
-        let mut rest = match self.partial.is_empty() {
-            true => content,
-            false => {
-                self.partial.extend_from_slice(content);
-                joined = std::mem::take(&mut self.partial);
-                &joined[..]
-            }
-        };
-        while let Some((kind, after)) = rest.split_first()
-            && let Some((body, after)) = vector24(after)
-        {
-            message(HandshakeType::from(*kind), body)?;
+        let mut joined = std::mem::take(&mut self.partial);
+        let mut rest = content;
+        if !joined.is_empty() {
+            joined.extend_from_slice(content);
+            rest = &joined;
+        }
+        while let Some((kind, body, after)) = message(rest) {
+            judge(HandshakeType::from(kind), body)?;
             rest = after;
         }
         self.partial = rest.to_vec();
@@ -198,7 +157,7 @@ impl Inspector {
 }
 
 /// Rejects a TLS 1.3 message with misplaced extensions. rustls rejects malformed messages.
-fn message(kind: HandshakeType, body: &[u8]) -> Result<(), Failure> {
+fn judge(kind: HandshakeType, body: &[u8]) -> Result<(), Failure> {
     let list = |bytes| vector16(bytes).map_or(&[][..], |(list, _)| list);
     let after_context = || vector8(body).map_or(&[][..], |(_, rest)| rest);
     match kind {

@@ -5,7 +5,8 @@ use std::io::Read;
 
 use rustls::AlertDescription;
 
-use super::inspect::{self, Extensions, Place};
+use super::framing::{Extensions, HANDSHAKE, message, record, vector8};
+use super::inspect::{self, Place};
 use crate::failure::Failure;
 
 /// The peer's bytes up to the end of its ServerHello, its alerts, and the start of our ClientHello.
@@ -151,8 +152,7 @@ impl<'a> ServerHello<'a> {
     fn read(body: &'a [u8]) -> Option<ServerHello<'a>> {
         let (version, rest) = body.split_first_chunk()?;
         let (random, rest) = rest.split_at_checked(32)?;
-        let (session, rest) = rest.split_first()?;
-        let (session_id, rest) = rest.split_at_checked(usize::from(*session))?;
+        let (session_id, rest) = vector8(rest)?;
         // Skip the cipher suite, the compression and the length of the extensions.
         Some(ServerHello {
             version: *version,
@@ -190,9 +190,8 @@ impl<'a> ServerHello<'a> {
 /// records.
 const ENOUGH: usize = 2048;
 
-/// Record types (RFC 8446, section 5.1).
+/// The type of a record with an alert.
 const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
 
 /// How many bytes of a line are shown.
 const LONGEST_LINE: usize = 64;
@@ -200,11 +199,9 @@ const LONGEST_LINE: usize = 64;
 /// Returns the joined contents of all handshake records. The last record may be incomplete.
 fn handshake(mut records: &[u8]) -> Vec<u8> {
     let mut messages = Vec::new();
-    while let [kind, _, _, high, low, rest @ ..] = records {
-        let length = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
-        let (payload, next) = rest.split_at(length);
-        if *kind == HANDSHAKE {
-            messages.extend_from_slice(payload);
+    while let Some((header, content, next)) = record(records) {
+        if header[0] == HANDSHAKE {
+            messages.extend_from_slice(content);
         }
         records = next;
     }
@@ -258,11 +255,9 @@ impl Alerts {
 fn server_hellos(mut messages: &[u8]) -> impl Iterator<Item = ServerHello<'_>> {
     const SERVER_HELLO: u8 = 2;
     std::iter::from_fn(move || {
-        let ([kind, length @ ..], rest) = messages.split_first_chunk::<4>()?;
-        let length = u32::from_be_bytes([0, length[0], length[1], length[2]]);
-        let (body, rest) = rest.split_at_checked(length as usize)?;
+        let (kind, body, rest) = message(messages)?;
         messages = rest;
-        (*kind == SERVER_HELLO).then(|| ServerHello::read(body))?
+        (kind == SERVER_HELLO).then(|| ServerHello::read(body))?
     })
 }
 

@@ -74,7 +74,6 @@ impl Tls12AeadAlgorithm for Inspected<dyn Tls12AeadAlgorithm> {
         Box::new(Decrypter {
             inner: self.0.decrypter(key, iv),
             inspector: Inspector::new(false),
-            tls13: false,
         })
     }
 
@@ -101,7 +100,6 @@ impl Tls13AeadAlgorithm for Inspected<dyn Tls13AeadAlgorithm> {
         Box::new(Decrypter {
             inner: self.0.decrypter(key, iv),
             inspector: Inspector::new(true),
-            tls13: true,
         })
     }
 
@@ -122,7 +120,6 @@ impl Tls13AeadAlgorithm for Inspected<dyn Tls13AeadAlgorithm> {
 struct Decrypter {
     inner: Box<dyn MessageDecrypter>,
     inspector: Inspector,
-    tls13: bool,
 }
 
 impl MessageDecrypter for Decrypter {
@@ -134,18 +131,19 @@ impl MessageDecrypter for Decrypter {
         // In TLS 1.3, rustls authenticates a fixed type and version instead of the type and version of the
         // record (RFC 8446, section 5.2).
         let is_marked = message.version == ProtocolVersion::TLSv1_2
-            && (!self.tls13 || message.typ == ContentType::ApplicationData);
+            && (!self.inspector.tls13 || message.typ == ContentType::ApplicationData);
         if !is_marked {
             let what = "an encrypted record with a wrong type or version";
-            return Err(refused(Failure::TlsViolated(what)));
+            return Err(Failure::TlsViolated(what).into());
         }
         let plain = self.inner.decrypt(message, sequence)?;
-        let seen = self.inspector.look(plain.typ, plain.payload);
-        seen.map(|()| plain).map_err(refused)
+        self.inspector.look(plain.typ, plain.payload)?;
+        Ok(plain)
     }
 }
 
-/// Wraps a failure in rustls's error type.
-fn refused(failure: Failure) -> Error {
-    Error::Other(OtherError(Arc::new(failure)))
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        Error::Other(OtherError(Arc::new(failure)))
+    }
 }

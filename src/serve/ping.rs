@@ -1,8 +1,9 @@
 //! `sni-check serve --ping`: asks a running `sni-check serve` whether it works. Containers can use this
 //! command as a probe.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use anyhow::Result;
 use super::address::ListenAddress;
 use super::options::ServeOptions;
 use crate::code::Code;
+use crate::descriptor::exchange;
 use crate::output::write::write_line;
 
 /// The socket that the systemd units and the examples use.
@@ -41,23 +43,10 @@ pub(super) fn run(options: &ServeOptions) -> Result<Code> {
 }
 
 fn ask(address: &ListenAddress) -> io::Result<String> {
-    match address {
-        ListenAddress::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(STEP))?;
-            exchange(stream)
-        }
-        ListenAddress::Tcp(address) => {
-            let stream = TcpStream::connect_timeout(address, STEP)?;
-            stream.set_read_timeout(Some(STEP))?;
-            exchange(stream)
-        }
-    }
-}
-
-fn exchange(mut stream: impl Read + Write) -> io::Result<String> {
-    stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(1 << 10).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    let stream: OwnedFd = match address {
+        ListenAddress::Unix(path) => UnixStream::connect(path)?.into(),
+        ListenAddress::Tcp(address) => TcpStream::connect_timeout(address, STEP)?.into(),
+    };
+    let request = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    exchange(stream, request, STEP, 1 << 10)
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::Visit;
+use crate::haproxy::config::frontend::UnusedLine;
 use crate::haproxy::config::place::Place;
 use crate::haproxy::config::proxy::Backend;
-use crate::haproxy::config::section::Idle;
 use crate::haproxy::program::{place_in, text_of};
 
 use super::names::meant_sni;
@@ -95,15 +95,15 @@ pub(crate) fn idle_lines(visit: &Visit) -> Vec<Finding> {
         .filter(lacks_option)
         .map(|backend| backend.name.clone())
         .collect();
-    let finding = |idle: &Idle| {
-        let what = match idle.is_frontend {
-            true => format!("HAProxy ignores `{}` in a frontend", idle.text),
+    let finding = |line: &UnusedLine| {
+        let what = match line.is_frontend {
+            true => format!("HAProxy ignores `{}` in a frontend", line.text),
             false => format!(
                 "no backend uses this defaults section, so HAProxy ignores its `{}`",
-                idle.text
+                line.text
             ),
         };
-        let write = match idle.is_frontend {
+        let write = match line.is_frontend {
             true => "write that line in the backend, or in its defaults",
             false => {
                 "write that line in the last defaults section before the backend; or give this section a name, and \
@@ -117,10 +117,10 @@ pub(crate) fn idle_lines(visit: &Visit) -> Vec<Finding> {
                  works, even if visitors get errors",
             ),
         }
-        .at(&idle.place)
+        .at(&line.place)
         .write(write)
     };
-    visit.config.idle.iter().map(finding).collect()
+    visit.config.unused_lines.iter().map(finding).collect()
 }
 
 /// Finds a chroot that doesn't exist. HAProxy enters its chroot even without external checks. `haproxy -c`

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
+/// HAProxy's word for a port or an address that doesn't exist.
+pub(crate) const NOT_USED: &str = "NOT_USED";
+
 /// The address of a server, a listener or a `stats socket`, as haproxy.cfg writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
@@ -28,10 +31,7 @@ impl fmt::Display for Endpoint {
 impl Endpoint {
     /// Reads HAProxy's notation (manual, section 11). The port follows the last colon.
     pub(crate) fn parse(text: &str) -> Endpoint {
-        let (family, rest) = match text.split_once('@') {
-            Some((family, rest)) => (family, rest),
-            None => ("", text),
-        };
+        let (family, rest) = text.split_once('@').unwrap_or(("", text));
         match family {
             "unix" => return Endpoint::Unix(rest.to_owned()),
             "" if rest.starts_with('/') => return Endpoint::Unix(rest.to_owned()),
@@ -61,8 +61,8 @@ impl Endpoint {
     pub(crate) fn words(&self) -> (String, String) {
         match self {
             Endpoint::Tcp(host, port) => (host.clone(), port.to_string()),
-            Endpoint::Unix(path) => (path.clone(), "NOT_USED".to_owned()),
-            Endpoint::Other(_) => (String::new(), "NOT_USED".to_owned()),
+            Endpoint::Unix(path) => (path.clone(), NOT_USED.to_owned()),
+            Endpoint::Other(_) => (String::new(), NOT_USED.to_owned()),
         }
     }
 

@@ -8,8 +8,9 @@ use super::super::words;
 use super::address::Endpoint;
 use super::connection::{Reading, Verified, traffic};
 use super::host_rule::computes_host;
-use super::place::{At, Place};
+use super::place::{At, Place, owned};
 use super::proxy::Backend;
+use super::route::PATH_ACTIONS;
 use super::server_line::Server;
 
 /// The lines about one server and its check.
@@ -17,7 +18,7 @@ use super::server_line::Server;
 pub(crate) struct ServerLines {
     /// The lines of the `global` section that affect connections to servers.
     pub global: Vec<Rule>,
-    /// The lines of the sections to which lines of a backend refer.
+    /// The lines of the sections to which lines of a backend refer: `crt-store` and `fcgi-app`.
     sections: Vec<Vec<String>>,
     /// The first line of the backend.
     pub backend: Place,
@@ -36,7 +37,7 @@ pub(crate) struct ServerLines {
     pub is_http: bool,
     /// True if HAProxy doesn't verify the server's certificate. `server_line` then writes `verify none`, even
     /// if haproxy.cfg only has `ssl-server-verify none`.
-    is_lax: bool,
+    is_unverified: bool,
 }
 
 /// A line of haproxy.cfg that affects a server. It is in the backend, in the `defaults` section from which
@@ -51,82 +52,41 @@ pub(crate) struct Rule {
 impl Rule {
     /// Returns true if the line affects only visitors.
     pub(crate) fn is_of_visitors(&self) -> bool {
-        let first = self.words.first().map(String::as_str);
-        match first {
-            Some("acl" | "http-request") => true,
-            Some("timeout") => self.words.get(1).is_some_and(|word| word == "server"),
+        match self.first_words() {
+            ("acl" | "http-request", _) | ("timeout", "server") => true,
             _ => false,
         }
     }
 
     /// Returns true if the line affects only checks.
     pub(crate) fn is_of_check(&self) -> bool {
-        let first = self.words.first().map(String::as_str);
-        match first {
-            Some("timeout") => self.words.get(1).is_some_and(|word| word == "check"),
-            Some("source" | "http-send-name-header" | "use-fcgi-app") => false,
+        match self.first_words() {
+            ("timeout", kind) => kind == "check",
+            ("source" | "http-send-name-header" | "use-fcgi-app", _) => false,
             _ => !self.is_of_visitors(),
         }
+    }
+
+    fn first_words(&self) -> (&str, &str) {
+        let word = |at: usize| self.words.get(at).map_or("", String::as_str);
+        (word(0), word(1))
     }
 }
 
 /// The words of a server line that [`ServerLines::words`] leaves out. Most of them decide when HAProxy checks
 /// or uses the server.
-const OTHER_WORDS: [&str; 36] = [
-    "agent-addr",
-    "agent-check",
-    "agent-inter",
-    "agent-port",
-    "agent-send",
-    "backup",
-    "check",
-    "cookie",
-    "disabled",
-    "downinter",
-    "enabled",
-    "error-limit",
-    "fall",
-    "fastinter",
-    "guid",
-    "hash-key",
-    "healthcheck",
-    "id",
-    "init-addr",
-    "init-state",
-    "interface",
-    "log-proto",
-    "maxconn",
-    "maxqueue",
-    "minconn",
-    "observe",
-    "on-error",
-    "on-marked-down",
-    "on-marked-up",
-    "redir",
-    "resolvers",
-    "rise",
-    "slowstart",
-    "track",
-    "usesrc",
-    "weight",
-];
-
-/// The actions of `http-request` that change the path or the query of a request.
-pub(super) const PATH_ACTIONS: [&str; 7] = [
-    "replace-path",
-    "replace-pathq",
-    "replace-uri",
-    "set-path",
-    "set-pathq",
-    "set-query",
-    "set-uri",
-];
+const OTHER_WORDS: &str = "\
+    agent-addr agent-check agent-inter agent-port agent-send backup check cookie disabled \
+    downinter enabled error-limit fall fastinter guid hash-key healthcheck id init-addr \
+    init-state interface log-proto maxconn maxqueue minconn observe on-error on-marked-down \
+    on-marked-up redir resolvers rise slowstart track usesrc weight";
 
 /// Returns true if [`ServerLines::words`] contains this word of a server line.
 fn is_of_connection(word: &str) -> bool {
     let bare = word.strip_prefix("no-").unwrap_or(word);
     let groups = ["pool-", "resolve-", "check-pool-"];
-    !OTHER_WORDS.contains(&bare) && !groups.iter().any(|group| bare.starts_with(group))
+    let is_other = OTHER_WORDS.split(' ').any(|known| known == bare);
+    !is_other && !groups.iter().any(|group| bare.starts_with(group))
 }
 
 impl ServerLines {
@@ -154,7 +114,7 @@ impl ServerLines {
         });
         ServerLines {
             global: of_global.collect(),
-            sections: global.sections.clone(),
+            sections: [&global.stores.lines[..], &global.fcgi_apps].concat(),
             backend: backend.place.clone(),
             name: server.name.clone(),
             address: match &server.endpoint {
@@ -176,7 +136,7 @@ impl ServerLines {
                 apart(rules.collect(), &backend.settings.for_visitors)
             },
             is_http: backend.settings.http,
-            is_lax: tls.is_some_and(|tls| tls.verified == Verified::Nothing),
+            is_unverified: tls.is_some_and(|tls| tls.verified == Verified::Nothing),
         }
     }
 
@@ -187,9 +147,11 @@ impl ServerLines {
         words: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> String {
         let mode = if self.is_http { "http" } else { "tcp" };
-        let rules = rules.map(|rule| format!("    {}\n", joined(&rule.words)));
-        let rules: String = rules.collect();
-        format!("    mode {mode}\n{rules}{}", self.server_line(words))
+        format!(
+            "    mode {mode}\n{}{}",
+            text_of(rules),
+            self.server_line(words)
+        )
     }
 
     /// Returns all lines of the backend as text, with or without the check.
@@ -227,7 +189,7 @@ impl ServerLines {
                 text += &format!(" {}", words::quote(value));
             }
         }
-        if self.is_lax && !verifies {
+        if self.is_unverified && !verifies {
             text += " verify none";
         }
         text + "\n"
@@ -245,7 +207,9 @@ impl ServerLines {
                     "set-path" | "set-pathq" | "set-uri" | "set-query",
                     fixed,
                 ] => fixed.contains('%'),
-                ["http-request", action, ..] => PATH_ACTIONS.contains(action),
+                ["http-request", action, ..] => {
+                    PATH_ACTIONS.split(' ').any(|known| known == *action)
+                }
                 _ => false,
             }
         };
@@ -258,33 +222,9 @@ impl ServerLines {
     }
 }
 
-/// Gives the ACLs in these rules of a frontend other names than the ACLs of the backend have. All these lines
-/// come into one section, where two ACLs with the same name would be one.
-fn apart(mut rules: Vec<Rule>, of_backend: &[At<Vec<String>>]) -> Vec<Rule> {
-    let acls = of_backend.iter().filter(|line| line.value[0] == "acl");
-    let names: Vec<&String> = acls.filter_map(|line| line.value.get(1)).collect();
-    let is_named = |word: &str| {
-        names
-            .iter()
-            .any(|name| *name == word.trim_start_matches('!'))
-    };
-    for words in rules.iter_mut().map(|rule| &mut rule.words) {
-        let condition = words
-            .iter()
-            .position(|word| word == "if" || word == "unless");
-        let (start, end) = match words[0].as_str() {
-            "acl" => (1, 2),
-            _ => (condition.unwrap_or(words.len()), words.len()),
-        };
-        let mut is_outside = true;
-        for word in words.get_mut(start..end).unwrap_or_default() {
-            is_outside = !word.ends_with('{') && (is_outside || word == "}");
-            if is_outside && is_named(word) {
-                word.push_str("-of-frontend");
-            }
-        }
-    }
-    rules
+fn text_of<'a>(rules: impl Iterator<Item = &'a Rule>) -> String {
+    let lines = rules.map(|rule| format!("    {}\n", joined(&rule.words)));
+    lines.collect()
 }
 
 /// Joins words into a line of haproxy.cfg.
@@ -300,23 +240,22 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     let settings = &backend.settings;
     let rule = |place: Option<&Place>, words: &[&str]| Rule {
         place: place.cloned(),
-        words: words.iter().map(|word| (*word).to_owned()).collect(),
+        words: owned(words),
     };
     let mut rules = Vec::new();
-    let kind = settings.check.as_ref();
-    if let Some(check) = kind {
-        let mut words = vec!["option", check.value.as_str()];
-        let arguments = match check.value.as_str() {
+    let mut list = &settings.rules.http;
+    if let Some(At { value: kind, place }) = &settings.check {
+        let arguments = match kind.as_str() {
             "httpchk" => settings.rules.request.as_deref().unwrap_or_default(),
             _ => &settings.check_arguments,
         };
-        words.extend(arguments.iter().map(String::as_str));
-        rules.push(rule(Some(&check.place), &words));
+        let arguments = arguments.iter().map(String::as_str);
+        let words: Vec<&str> = ["option", kind].into_iter().chain(arguments).collect();
+        rules.push(rule(Some(place), &words));
+        if kind == "tcp-check" {
+            list = &settings.rules.tcp;
+        }
     }
-    let list = match kind.map(|check| check.value.as_str()) {
-        Some("tcp-check") => &settings.rules.tcp,
-        _ => &settings.rules.http,
-    };
     rules.extend(list.lines.iter().map(|line| Rule {
         place: Some(line.place.clone()),
         words: line.value.clone(),
@@ -372,4 +311,31 @@ fn of_visitor(reading: Reading, line: &At<Vec<String>>) -> Rule {
         place: Some(line.place.clone()),
         words,
     }
+}
+
+/// Gives the ACLs in these rules of a frontend other names than the ACLs of the backend have. All these lines
+/// come into one section, where two ACLs with the same name would be one.
+fn apart(mut rules: Vec<Rule>, of_backend: &[At<Vec<String>>]) -> Vec<Rule> {
+    let acls = of_backend.iter().filter(|line| line.value[0] == "acl");
+    let names: Vec<&String> = acls.filter_map(|line| line.value.get(1)).collect();
+    let is_of_backend = |word: &str| {
+        let mut names = names.iter();
+        names.any(|name| *name == word.trim_start_matches('!'))
+    };
+    for words in rules.iter_mut().map(|rule| &mut rule.words) {
+        let mut begins = words.iter();
+        let condition = begins.position(|word| word == "if" || word == "unless");
+        let named = match words[0].as_str() {
+            "acl" => 1..2,
+            _ => condition.unwrap_or(words.len())..words.len(),
+        };
+        let mut is_criterion = false;
+        for word in words.get_mut(named).unwrap_or_default() {
+            is_criterion = word.ends_with('{') || (is_criterion && word != "}");
+            if !is_criterion && is_of_backend(word) {
+                word.push_str("-of-frontend");
+            }
+        }
+    }
+    rules
 }

@@ -2,7 +2,6 @@
 
 use super::connection::{Connection, Reading, of_check};
 use super::external::ExternalCheck;
-use super::http_check::List;
 use super::place::{At, Place};
 use super::proxy::Backend;
 use super::serve::ServeCheck;
@@ -90,28 +89,25 @@ impl OwnCheck {
         let kind = backend.settings.check.as_ref();
         let (protocol, list) = match kind.map(|kind| kind.value.as_str()) {
             None => (Protocol::Connect, None),
-            Some("httpchk") => (http(backend), Some(&rules.http)),
-            Some("tcp-check") => (tcp(&rules.tcp), Some(&rules.tcp)),
+            Some("httpchk") => {
+                let protocol = Protocol::Http {
+                    sends_request: rules.sends_request(),
+                    has_host: rules.host().is_some(),
+                };
+                (protocol, Some(&rules.http))
+            }
+            Some("tcp-check") => {
+                let protocol = match rules.tcp.dialogue().next() {
+                    Some(_) => Protocol::Dialogue,
+                    None => Protocol::Connect,
+                };
+                (protocol, Some(&rules.tcp))
+            }
             Some(_) => (Protocol::Other, None),
         };
         OwnCheck {
             protocol,
             connections: of_check(reading, backend, server, list),
         }
-    }
-}
-
-fn http(backend: &Backend) -> Protocol {
-    let rules = &backend.settings.rules;
-    Protocol::Http {
-        sends_request: rules.sends_request(),
-        has_host: rules.host().is_some(),
-    }
-}
-
-fn tcp(list: &List) -> Protocol {
-    match list.dialogue().next() {
-        Some(_) => Protocol::Dialogue,
-        None => Protocol::Connect,
     }
 }

@@ -5,7 +5,7 @@ use super::super::variables::Variables;
 use super::Configuration;
 use super::address::Endpoint;
 use super::http_check::List;
-use super::place::{At, Place};
+use super::place::{At, Place, word_after};
 use super::proxy::Backend;
 use super::server_line::Server;
 
@@ -149,7 +149,7 @@ pub(crate) fn traffic(reading: Reading, backend: &Backend, server: &Server) -> C
     };
     let tls = settings.has("ssl").then(tls);
     let chosen = alpn.filter(|_| tls.is_some()).map(|_| Speaks::AsChosen);
-    let proto = settings.get("proto").map(|proto| proto.value.as_str());
+    let proto = settings.value("proto");
     Connection {
         endpoint: server.endpoint.clone(),
         tls,
@@ -169,13 +169,12 @@ pub(crate) fn of_check(
     server: &Server,
     list: Option<&List>,
 ) -> Vec<Connection> {
-    let by_default = by_default(reading, backend, server);
+    let default = default_connection(reading, backend, server);
     let rules = list.into_iter().flat_map(|list| list.all("connect"));
-    let connections: Vec<Connection> = rules
-        .map(|rule| by_rule(reading, (backend, server), &by_default, rule))
-        .collect();
+    let of_rules = rules.map(|rule| rule_connection(reading, (backend, server), &default, rule));
+    let connections: Vec<Connection> = of_rules.collect();
     match connections.is_empty() {
-        true => vec![by_default],
+        true => vec![default],
         false => connections,
     }
 }
@@ -183,10 +182,8 @@ pub(crate) fn of_check(
 /// Returns the SNI of connections for visitors' requests.
 fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     let Some(sni) = server.settings.get("sni") else {
-        return match reading.auto_sni
-            && backend.settings.http
-            && !server.settings.has("no-sni-auto")
-        {
+        let is_auto = reading.auto_sni && !server.settings.has("no-sni-auto");
+        return match is_auto && backend.settings.http {
             true => Sni::PerRequest("the Host header".to_owned()),
             false => Sni::Absent,
         };
@@ -198,10 +195,7 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
         rest,
     } = Sample::of(expression);
     let (argument, default) = match fetch {
-        "var" => match argument.split_once(',') {
-            Some((name, default)) => (name, default),
-            None => (argument, ""),
-        },
+        "var" => argument.split_once(',').unwrap_or((argument, "")),
         _ => (argument, ""),
     };
     let facts = &reading.config.facts;
@@ -279,21 +273,20 @@ fn ends_before_connecting(variable: &str) -> bool {
 /// Returns the connection of a check that has no `connect` rule, or that has `connect default`. If `port` or
 /// `addr` is set, HAProxy drops the server's TLS and PROXY header for the check. In that case, only
 /// `check-ssl` and `check-send-proxy` count.
-fn by_default(reading: Reading, backend: &Backend, server: &Server) -> Connection {
+fn default_connection(reading: Reading, backend: &Backend, server: &Server) -> Connection {
     let settings = &server.settings;
     let elsewhere = settings.get("port").or(settings.get("addr"));
     let inherits = elsewhere.is_none() && !settings.has("no-check-ssl");
     let has_tls = settings.has("check-ssl") || (inherits && settings.has("ssl"));
-    let own_proxy = settings.get("check-send-proxy");
-    let own_proxy = own_proxy.map(|at| At::new("check-send-proxy".to_owned(), &at.place));
+    let own_proxy = settings.place("check-send-proxy");
+    let own_proxy = own_proxy.map(|place| At::new("check-send-proxy".to_owned(), place));
     let inherited = || proxy(server).filter(|_| elsewhere.is_none());
     let place = settings.place("check-sni");
     let place = place.or(elsewhere.map(|at| &at.place));
     let own_alpn = settings.get("check-alpn");
     let alpn = own_alpn.or(settings.get("alpn"));
     let sni = || check_sni(reading, backend, server);
-    let proto = settings.get("check-proto").or(settings.get("proto"));
-    let proto = proto.map(|proto| proto.value.as_str());
+    let proto = settings.value("check-proto").or(settings.value("proto"));
     let socks4 = settings.get("socks4");
     let socks4 = socks4.filter(|_| settings.has("check-via-socks4"));
     Connection {
@@ -313,7 +306,7 @@ fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     let settings = &server.settings;
     let by_itself = reading.auto_sni && !settings.has("no-check-sni-auto");
     let host = || backend.settings.rules.host().filter(|_| by_itself);
-    let named = settings.get("check-sni").map(|at| at.value.clone());
+    let named = settings.value("check-sni").map(str::to_owned);
     match named.or_else(host) {
         Some(name) if !name.is_empty() => Sni::Name(name),
         _ => Sni::Absent,
@@ -323,19 +316,16 @@ fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
 /// Returns the connection of `http-check connect` or `tcp-check connect`. Without `default` in the rule, the
 /// check doesn't inherit TLS, SNI and PROXY header from the server line. It always inherits the source, the
 /// certificate files and `verify`. It inherits the address and the port if the rule doesn't set them.
-fn by_rule(
+fn rule_connection(
     reading: Reading,
     (backend, server): (&Backend, &Server),
-    by_default: &Connection,
+    default_connection: &Connection,
     rule: &At<Vec<String>>,
 ) -> Connection {
     let words = &rule.value;
     let has = |word: &str| words.iter().any(|known| known == word);
-    let after = |word: &str| {
-        let at = words.iter().position(|known| known == word)?;
-        words.get(at + 1).map(String::as_str)
-    };
-    let default = has("default").then_some(by_default);
+    let after = |word: &str| word_after(words, word).map(String::as_str);
+    let default = has("default").then_some(default_connection);
     let named = after("sni").map(|name| Sni::Name(name.to_owned()));
     let default_tls = default.and_then(|default| default.tls.as_ref());
     let default_sni = || default_tls.map(|tls| tls.sni.clone());
@@ -348,8 +338,8 @@ fn by_rule(
     let offered = check_alpn.filter(|_| default.is_some());
     let alpn = of_rule.as_ref().or(offered).or(settings.get("alpn"));
     let own_alpn = of_rule.as_ref().or(check_alpn);
-    let word = |word| settings.get(word).map(|at| at.value.as_str());
-    let of_server = default.and_then(|_| word("check-proto").or(word("proto")));
+    let of_server = || settings.value("check-proto").or(settings.value("proto"));
+    let of_server = default.and_then(|_| of_server());
     let proto = after("proto").or(of_server);
     let socks4 = settings.get("socks4").filter(|_| has("via-socks4"));
     let inherited = default.and_then(|default| default.socks4.as_ref());
@@ -357,7 +347,7 @@ fn by_rule(
         endpoint: check_endpoint(server, after("addr"), after("port")),
         tls: (has("ssl") || default_tls.is_some()).then(|| tls(reading.config, server, sni, alpn)),
         proxy: own_proxy.or_else(|| default.and_then(|default| default.proxy.clone())),
-        source: by_default.source.clone(),
+        source: default_connection.source.clone(),
         socks4: socks4.or(inherited).cloned(),
         speaks: spoken(reading, backend, proto, (own_alpn, alpn)),
         place: rule.place.clone(),
@@ -367,13 +357,14 @@ fn by_rule(
 /// Returns the address to which a check connects. The address and the port of the rule have the highest
 /// priority. `addr` and `port` of the server line come next, and the server's own address and port come last.
 fn check_endpoint(server: &Server, address: Option<&str>, port: Option<&str>) -> Endpoint {
-    let text = |word| server.settings.get(word).map(|at| at.value.as_str());
-    let endpoint = address.or(text("addr")).map(Endpoint::parse);
+    let settings = &server.settings;
+    let endpoint = address.or(settings.value("addr")).map(Endpoint::parse);
     let endpoint = endpoint.unwrap_or_else(|| server.endpoint.clone());
     let Endpoint::Tcp(host, own) = endpoint else {
         return endpoint;
     };
-    let given = port.or(text("port")).and_then(|port| port.parse().ok());
+    let given = port.or(settings.value("port"));
+    let given = given.and_then(|port| port.parse().ok());
     let port = given.filter(|port| *port != 0).unwrap_or(own);
     match (port, &server.endpoint) {
         (0, Endpoint::Tcp(_, service)) => Endpoint::Tcp(host, *service),
@@ -383,17 +374,17 @@ fn check_endpoint(server: &Server, address: Option<&str>, port: Option<&str>) ->
 
 fn tls(config: &Configuration, server: &Server, sni: Sni, alpn: Option<&At<String>>) -> Tls {
     let settings = &server.settings;
-    let verifies = match settings.get("verify") {
-        Some(verify) => verify.value != "none",
+    let verifies = match settings.value("verify") {
+        Some(verify) => verify != "none",
         None => config.global.verify_none.is_none(),
     };
     // HAProxy compares the certificate with the SNI name. `verifyhost` counts only for a connection without
     // SNI.
-    let verified = match (&sni, settings.get("verifyhost")) {
+    let verified = match (&sni, settings.value("verifyhost")) {
         _ if !verifies => Verified::Nothing,
         (Sni::Name(name), _) => Verified::Name(name.clone()),
         (Sni::PerRequest(_), _) => Verified::PerRequest,
-        (Sni::Absent, Some(name)) => Verified::Name(name.value.clone()),
+        (Sni::Absent, Some(name)) => Verified::Name(name.to_owned()),
         (Sni::Absent, None) => Verified::Chain,
     };
     Tls {
@@ -407,11 +398,9 @@ fn tls(config: &Configuration, server: &Server, sni: Sni, alpn: Option<&At<Strin
 }
 
 fn proxy(server: &Server) -> Option<At<String>> {
-    let mut words = PROXY.into_iter();
-    words.find_map(|word| {
-        let place = server.settings.place(word)?;
-        Some(At::new(word.to_owned(), place))
-    })
+    let word = PROXY.into_iter().find(|word| server.settings.has(word))?;
+    let place = server.settings.place(word)?;
+    Some(At::new(word.to_owned(), place))
 }
 
 fn source(backend: &Backend, server: &Server) -> Option<At<String>> {

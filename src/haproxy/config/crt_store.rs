@@ -1,7 +1,7 @@
 //! The `crt-store` sections (configuration manual, section 12.7): certificates and keys in separate files. A
 //! server line names them with `crt @STORE/NAME`.
 
-use super::proxy::{Global, below};
+use super::place::owned;
 
 /// A client certificate, as files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) struct ClientCertificate {
 /// The `crt-store` sections.
 #[derive(Debug, Default)]
 pub(crate) struct Stores {
+    /// All lines of these sections, in the order of the files.
+    pub lines: Vec<Vec<String>>,
     /// The certificates, with their names on a server line.
     loaded: Vec<(String, ClientCertificate)>,
     /// The name of the last section. Empty for a section without a name.
@@ -30,74 +32,87 @@ impl Stores {
     }
 }
 
-impl Global {
+impl Stores {
     /// Starts a `crt-store` section.
-    pub(super) fn open_store(&mut self, words: &[&str]) {
-        let stores = &mut self.stores;
-        stores.name = words.get(1).copied().unwrap_or_default().to_owned();
-        (stores.crt_base, stores.key_base) = (None, None);
-        self.add_section_line(words);
+    pub(super) fn open(&mut self, words: &[&str]) {
+        words
+            .get(1)
+            .copied()
+            .unwrap_or_default()
+            .clone_into(&mut self.name);
+        (self.crt_base, self.key_base) = (None, None);
+        self.lines.push(owned(words));
     }
 
-    /// Reads a line of a `crt-store` section.
-    pub(super) fn read_store(&mut self, words: &[&str]) {
-        self.add_section_line(words);
+    /// Reads a line of a `crt-store` section. `crt_base` and `key_base` are the folders of the `global` section.
+    pub(super) fn read(
+        &mut self,
+        words: &[&str],
+        crt_base: Option<&String>,
+        key_base: Option<&String>,
+    ) {
+        self.lines.push(owned(words));
         match words {
-            ["crt-base", folder, ..] => self.stores.crt_base = Some((*folder).to_owned()),
-            ["key-base", folder, ..] => self.stores.key_base = Some((*folder).to_owned()),
-            ["load", pairs @ ..] => self.load(pairs),
+            ["crt-base", folder, ..] => self.crt_base = Some((*folder).to_owned()),
+            ["key-base", folder, ..] => self.key_base = Some((*folder).to_owned()),
+            ["load", pairs @ ..] => self.load(pairs, crt_base, key_base),
             _ => {}
         }
     }
 
     /// Adds the certificate of a `load` line.
-    fn load(&mut self, words: &[&str]) {
+    fn load(&mut self, words: &[&str], crt_base: Option<&String>, key_base: Option<&String>) {
         let value = |wanted| {
             let mut pairs = words.chunks(2).filter(|pair| pair[0] == wanted);
             pairs.next()?.get(1).copied()
         };
         let Some(file) = value("crt") else { return };
-        let stores = &self.stores;
-        let crt = match &stores.crt_base {
-            Some(folder) => below(Some(folder), file),
-            None => self.crt_path(file),
-        };
+        let crt = below(self.crt_base.as_ref().or(crt_base), file);
         // In a section without a name, a certificate without an alias is named like its file.
-        let name = match (value("alias"), stores.name.as_str()) {
+        let name = match (value("alias"), self.name.as_str()) {
             (None, "") => crt.clone(),
             (alias, store) => format!("@{store}/{}", alias.unwrap_or(file)),
         };
-        let key_base = stores.key_base.as_ref().or(self.key_base.as_ref());
+        let key_base = self.key_base.as_ref().or(key_base);
         let key = value("key").map(|key| below(key_base, key));
-        let certificate = ClientCertificate { crt, key };
-        self.stores.loaded.push((name, certificate));
+        self.loaded.push((name, ClientCertificate { crt, key }));
+    }
+}
+
+/// Returns a path, which starts in this folder if it is relative.
+pub(super) fn below(folder: Option<&String>, file: &str) -> String {
+    match folder {
+        Some(folder) if !file.starts_with(['/', '@']) => {
+            format!("{}/{file}", folder.trim_end_matches('/'))
+        }
+        _ => file.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Global;
+    use super::Stores;
 
     #[test]
     fn a_certificate_of_a_store_has_the_name_that_haproxy_gives_it() {
-        let mut global = Global::default();
-        global.open_store(&["crt-store", "web"]);
+        let mut stores = Stores::default();
+        stores.open(&["crt-store", "web"]);
         for line in [
             "crt-base /certs",
             "key-base /keys",
             "load crt a.pem",
             "load crt b.crt key b.key alias b",
         ] {
-            global.read_store(&line.split(' ').collect::<Vec<_>>());
+            stores.read(&line.split(' ').collect::<Vec<_>>(), None, None);
         }
-        global.open_store(&["crt-store"]);
-        global.read_store(&["load", "crt", "/c.crt", "key", "/c.key"]);
+        stores.open(&["crt-store"]);
+        stores.read(&["load", "crt", "/c.crt", "key", "/c.key"], None, None);
         for (name, crt, key) in [
             ("@web/a.pem", "/certs/a.pem", None),
             ("@web/b", "/certs/b.crt", Some("/keys/b.key")),
             ("/c.crt", "/c.crt", Some("/c.key")),
         ] {
-            let found = global.stores.find(name);
+            let found = stores.find(name);
             let found = found.map(|it| (it.crt.as_str(), it.key.as_deref()));
             assert_eq!(found, Some((crt, key)), "{name}");
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::address::NOT_USED;
 use super::connection::Reading;
 use super::place::{At, Place};
 use super::proxy::Backend;
@@ -40,8 +41,9 @@ impl<'a> ExternalCheck<'a> {
         backend: &'a Backend,
         server: &'a Server,
     ) -> Option<ExternalCheck<'a>> {
-        let not_used = || ("NOT_USED".to_owned(), "NOT_USED".to_owned());
-        let (proxy_address, proxy_port) = backend.listener.clone().unwrap_or_else(not_used);
+        let listener = backend.listener.clone();
+        let not_used = || NOT_USED.to_owned();
+        let (proxy_address, proxy_port) = listener.unwrap_or_else(|| (not_used(), not_used()));
         let (address, port) = server.endpoint.words();
         let arguments = [proxy_address, proxy_port, address, port];
         let mut environment: Vec<(String, String)> = Vec::new();
@@ -103,13 +105,13 @@ fn environment_of(
 ) -> Vec<(String, String)> {
     let [proxy_address, proxy_port, address, port] =
         arguments.each_ref().map(|text| match text.as_str() {
-            "NOT_USED" => "",
+            NOT_USED => "",
             text => text,
         });
-    let value = |word| server.settings.get(word).map(|at| at.value.as_str());
+    let settings = &server.settings;
     let path = backend.settings.path.as_ref();
     // HAProxy sets HAPROXY_SERVER_SSL to 1 even for `no-ssl`.
-    let tls = server.settings.has("ssl") || server.settings.has("no-ssl");
+    let tls = settings.has("ssl") || settings.has("no-ssl");
     let pairs = [
         ("PATH", path.map_or("", |path| &path.value)),
         ("HAPROXY_PROXY_NAME", &backend.name),
@@ -118,13 +120,16 @@ fn environment_of(
         ("HAPROXY_SERVER_NAME", &server.name),
         ("HAPROXY_SERVER_ADDR", address),
         ("HAPROXY_SERVER_PORT", port),
-        ("HAPROXY_SERVER_MAXCONN", value("maxconn").unwrap_or("0")),
+        (
+            "HAPROXY_SERVER_MAXCONN",
+            settings.value("maxconn").unwrap_or("0"),
+        ),
         ("HAPROXY_SERVER_CURCONN", "0"),
         ("HAPROXY_SERVER_SSL", if tls { "1" } else { "0" }),
         (
             "HAPROXY_SERVER_PROTO",
             match backend.settings.http {
-                true => value("proto").unwrap_or("h1"),
+                true => settings.value("proto").unwrap_or("h1"),
                 false => "tcp",
             },
         ),
@@ -138,28 +143,20 @@ impl Limit {
     /// Returns `inter`, or `timeout connect` if `timeout check` is set and `timeout connect` is
     /// shorter. `fastinter` and `downinter` only change the time between checks.
     fn new(backend: &Backend, server: &Server) -> Limit {
-        let inter = match server.settings.inter() {
-            Some(inter) => Limit {
-                time: inter.value,
-                name: "inter",
-                place: Some(inter.place),
-            },
-            None => Limit {
-                time: INTER,
-                name: "inter",
-                place: None,
-            },
-        };
-        match (
-            &backend.settings.timeout_check,
-            &backend.settings.timeout_connect,
-        ) {
-            (Some(_), Some(connect)) if connect.value < inter.time => Limit {
+        let inter = server.settings.inter();
+        let time = inter.as_ref().map_or(INTER, |inter| inter.value);
+        let settings = &backend.settings;
+        match &settings.timeout_connect {
+            Some(connect) if settings.timeout_check.is_some() && connect.value < time => Limit {
                 time: connect.value,
                 name: "timeout connect",
                 place: Some(connect.place.clone()),
             },
-            _ => inter,
+            _ => Limit {
+                time,
+                name: "inter",
+                place: inter.map(|inter| inter.place),
+            },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `option httpchk`, `http-check` and `tcp-check`: the rules of HAProxy's own checks (configuration
 //! manual, section 4.2).
 
-use super::place::{At, Place};
+use super::place::{At, Place, owned};
 use super::written::Written;
 
 /// The rules of HAProxy's own checks in one proxy. Each protocol has its own list.
@@ -40,8 +40,7 @@ impl List {
         if replaces {
             self.lines.clear();
         }
-        let words = words.iter().map(|word| (*word).to_owned()).collect();
-        self.lines.push(At::new(words, place));
+        self.lines.push(At::new(owned(words), place));
         replaces
     }
 
@@ -56,8 +55,12 @@ impl List {
     /// Returns the lines with this action, such as `connect`.
     pub(crate) fn all<'a>(&'a self, action: &'a str) -> impl Iterator<Item = &'a At<Vec<String>>> {
         let lines = self.lines.iter();
-        lines.filter(move |line| line.value.get(1).is_some_and(|word| word == action))
+        lines.filter(move |line| has_action(line, action))
     }
+}
+
+fn has_action(line: &At<Vec<String>>, action: &str) -> bool {
+    line.value.get(1).is_some_and(|word| word == action)
 }
 
 impl Rules {
@@ -88,7 +91,7 @@ impl Rules {
             self.http.lines.clear();
         }
         self.option_is_last = self.http.all("send").next().is_some();
-        self.request = Some(words.iter().map(|word| (*word).to_owned()).collect());
+        self.request = Some(owned(words));
     }
 
     /// Marks the rules as inherited from `defaults`.
@@ -133,15 +136,12 @@ impl Rules {
 
     /// Makes the check send this request, with one `http-check send` in place of all existing ones.
     pub(crate) fn send(&mut self, request: &Request, place: &Place) {
-        let is_send = |line: &At<Vec<String>>| line.value.get(1).is_some_and(|word| word == "send");
-        let before = |action: &str| {
-            let mut lines = self.http.lines.iter();
-            lines.position(|line| line.value.get(1).is_some_and(|word| word == action))
-        };
-        let at = before("send").or(before("expect"));
-        let at = at.unwrap_or(self.http.lines.len());
-        self.http.lines.retain(|line| !is_send(line));
-        self.http.lines.insert(at, At::new(request.words(), place));
+        let lines = &mut self.http.lines;
+        let position = |action| lines.iter().position(|line| has_action(line, action));
+        let at = position("send").or(position("expect"));
+        let at = at.unwrap_or(lines.len());
+        lines.retain(|line| !has_action(line, "send"));
+        lines.insert(at, At::new(request.words(), place));
         // `option httpchk` may have headers in its old form, which HAProxy would send, too.
         self.request = self.request.take().map(|_| Vec::new());
     }

@@ -49,3 +49,14 @@ impl<T> At<T> {
         }
     }
 }
+
+/// Copies the words of a line.
+pub(crate) fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Returns the word that follows this word in a line.
+pub(crate) fn word_after<'a, S: AsRef<str>>(words: &'a [S], word: &str) -> Option<&'a S> {
+    let at = words.iter().position(|known| known.as_ref() == word)?;
+    words.get(at + 1)
+}

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::haproxy::time::Time;
 
-use super::crt_store::Stores;
+use super::crt_store::{Stores, below};
 use super::host_rule::HostChange;
 use super::http_check::Rules;
-use super::place::{At, Place};
-use super::route::Route;
+use super::place::{At, Place, owned, word_after};
 use super::server_line::{Server, Settings};
+use super::visitors::Visitors;
 
 /// The `global` section.
 #[derive(Debug, Default)]
@@ -40,13 +40,12 @@ pub(crate) struct Global {
     /// The folder of relative `key` paths in `crt-store` sections.
     pub key_base: Option<String>,
     pub stores: Stores,
+    /// The lines of the `fcgi-app` sections.
+    pub fcgi_apps: Vec<Vec<String>>,
     /// `ssl-server-verify none`.
     pub verify_none: Option<Place>,
     /// The lines that affect the connections to all servers.
     pub for_servers: Vec<At<Vec<String>>>,
-    /// The lines of the sections to which lines of a backend refer, `crt-store` and `fcgi-app`, in the order of
-    /// the files.
-    pub sections: Vec<Vec<String>>,
 }
 
 /// The settings of a proxy, or of `defaults`.
@@ -101,40 +100,7 @@ pub(crate) struct Backend {
     pub visitors: Visitors,
 }
 
-/// What sni-check learns from the frontends about the visitors of a backend.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Visitors {
-    /// The names that visitors ask for, by Host or SNI. Empty if visitors may ask for any name.
-    pub names: Vec<String>,
-    /// The ways to this backend.
-    pub routes: Vec<Route>,
-    /// The names that the conditions of the frontends contain, also in comparisons with a part of a name.
-    pub mentions: Vec<String>,
-    /// The Host that all of these frontends give to every request with `http-request set-header`.
-    pub host: Option<At<String>>,
-    /// True if a rule of one of these frontends computes the Host from the request.
-    pub computes_host: bool,
-    /// The line that keeps all visitors from this backend. The line changes the Host, and the frontend
-    /// chooses this backend only for other Hosts.
-    pub lost: Option<At<String>>,
-    /// The `http-request` rules and `acl` lines of a frontend that sends visitors to this backend.
-    pub rules: Vec<At<Vec<String>>>,
-    /// The `bind` line without TLS of a frontend that also has a `bind` line with TLS, if the frontend sends
-    /// the visitors of both to this backend.
-    pub plain_bind: Option<Place>,
-    /// The header fields that all of these frontends add to visitors' requests, as in [`ProxySettings`].
-    pub fields: Vec<(String, String)>,
-    /// True if visitors' bytes arrive here as TLS, false if they arrive without TLS, `None` if this is
-    /// unknown. This matters in `mode tcp`.
-    pub speak_tls: Option<bool>,
-}
-
 impl Global {
-    pub(super) fn add_section_line(&mut self, words: &[&str]) {
-        let words = words.iter().map(|word| (*word).to_owned());
-        self.sections.push(words.collect());
-    }
-
     /// Returns the path of a CA file or of a revocation list. A relative path starts in `ca-base`.
     pub(crate) fn ca_path(&self, file: &str) -> String {
         below(self.ca_base.as_ref(), file)
@@ -144,16 +110,6 @@ impl Global {
     /// `crt-base`.
     pub(crate) fn crt_path(&self, file: &str) -> String {
         below(self.crt_base.as_ref(), file)
-    }
-}
-
-/// Returns a path, which starts in this folder if it is relative.
-pub(super) fn below(folder: Option<&String>, file: &str) -> String {
-    match folder {
-        Some(folder) if !file.starts_with(['/', '@']) => {
-            format!("{}/{file}", folder.trim_end_matches('/'))
-        }
-        _ => file.to_owned(),
     }
 }
 
@@ -220,31 +176,10 @@ impl Backend {
 
 /// Returns true if this action of `http-request` changes a request and lets it pass.
 fn rewrites(action: &str) -> bool {
-    let starts = [
-        "set-",
-        "add-",
-        "del-",
-        "replace-",
-        "unset-var",
-        "normalize-uri",
-    ];
+    let mut starts = "set- add- del- replace- unset-var normalize-uri".split(' ');
     // These actions need maps, or change something other than the request.
-    let other = [
-        "-map",
-        "-acl",
-        "set-log",
-        "set-nice",
-        "set-priority",
-        "set-src",
-        "set-dst",
-    ];
-    let has = |part: &&str| action.contains(*part);
-    starts.iter().any(|start| action.starts_with(start)) && !other.iter().any(has)
-}
-
-fn owned(words: &[&str], place: &Place) -> At<Vec<String>> {
-    let words = words.iter().map(|word| (*word).to_owned());
-    At::new(words.collect(), place)
+    let mut other = "-map -acl set-log set-nice set-priority set-src set-dst".split(' ');
+    starts.any(|start| action.starts_with(start)) && !other.any(|part| action.contains(part))
 }
 
 impl ProxySettings {
@@ -261,15 +196,14 @@ impl ProxySettings {
                     self.replaced = None;
                 }
                 self.check = text(kind);
-                self.check_arguments = more.iter().map(|word| (*word).to_owned()).collect();
+                self.check_arguments = owned(more);
                 if *kind == "httpchk" {
                     self.rules.set_request(more);
                 }
             }
             ["http-check" | "tcp-check", ..] => self.rules.add(words, place),
             ["option", "forwardfor", more @ ..] => {
-                let mut pairs = more.windows(2).filter(|pair| pair[0] == "header");
-                let name = pairs.next().map_or("X-Forwarded-For", |pair| pair[1]);
+                let name = word_after(more, "header").unwrap_or(&"X-Forwarded-For");
                 self.add_field(&format!("{name}: 127.0.0.1"), FORWARDED_FOR);
             }
             ["no", "option", "forwardfor", ..] => {
@@ -280,7 +214,7 @@ impl ProxySettings {
             ["external-check", "command", command] => self.command = text(command),
             ["external-check", "path", path] => self.path = text(path),
             ["external-check", "command" | "path", _, _, ..] => {
-                self.too_many = words.get(1..).map(|words| owned(words, place));
+                self.too_many = Some(At::new(owned(&words[1..]), place));
             }
             ["external-check", ..] => return vec![words.join(" ")],
             [
@@ -302,7 +236,7 @@ impl ProxySettings {
                 }
             }
             ["acl" | "http-send-name-header" | "use-fcgi-app", ..] => {
-                self.for_visitors.push(owned(words, place));
+                self.for_visitors.push(At::new(owned(words), place))
             }
             ["http-request", action, ..] if rewrites(action) => {
                 self.host.add(words, place);
@@ -313,7 +247,7 @@ impl ProxySettings {
                     let words = format!("http-request set-header {name}");
                     self.add_field(&format!("{name}: {value}"), &words);
                 }
-                self.for_visitors.push(owned(words, place));
+                self.for_visitors.push(At::new(owned(words), place));
             }
             ["mode", mode, ..] => {
                 self.http = *mode == "http";
@@ -322,8 +256,7 @@ impl ProxySettings {
             ["disabled", ..] => self.disabled = true,
             ["enabled", ..] => self.disabled = false,
             ["default-server", more @ ..] => {
-                let more: Vec<String> = more.iter().map(|word| (*word).to_owned()).collect();
-                return self.server.read(&more, place);
+                return self.server.read(&owned(more), place);
             }
             _ => {}
         }
@@ -354,49 +287,21 @@ impl ProxySettings {
 
 /// Returns true if a line of `global` with this first word affects connections to servers.
 fn is_for_servers(word: &str) -> bool {
-    let starts = [
-        "ssl-default-server-",
-        "ssl-load-extra-",
-        "tune.ssl.",
-        "tune.h2.be.",
-        "ssl-prov",
-    ];
-    let words = [
-        "ca-base",
-        "crt-base",
-        "expose-experimental-directives",
-        "key-base",
-        "ssl-propquery",
-        "ssl-security-level",
-        "ssl-server-verify",
-        "tune.bufsize",
-        "tune.http.maxhdr",
-        "tune.maxrewrite",
-    ];
-    starts.iter().any(|start| word.starts_with(start)) || words.contains(&word)
+    let mut starts =
+        "ssl-default-server- ssl-load-extra- tune.ssl. tune.h2.be. ssl-prov".split(' ');
+    let mut words = "ca-base crt-base expose-experimental-directives key-base ssl-propquery ssl-security-level \
+                     ssl-server-verify tune.bufsize tune.http.maxhdr tune.maxrewrite"
+        .split(' ');
+    starts.any(|start| word.starts_with(start)) || words.any(|known| known == word)
 }
 
 impl Global {
-    /// Returns true if an earlier line has this setting, and HAProxy ignores any further line with it.
-    fn has(&self, word: &str) -> bool {
-        match word {
-            "chroot" => self.chroot.is_some(),
-            "user" | "uid" => self.user.is_some() || self.uid.is_some(),
-            "group" | "gid" => self.group.is_some() || self.gid.is_some(),
-            "ulimit-n" => self.ulimit_n.is_some(),
-            "maxconn" => self.maxconn.is_some(),
-            "fd-hard-limit" => self.fd_hard_limit.is_some(),
-            "pidfile" => self.pidfile.is_some(),
-            _ => false,
-        }
-    }
-
     /// Reads a line. Returns what sni-check doesn't understand in the line, as text for the report.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let here = Some(place.clone());
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
         if words.first().is_some_and(|word| is_for_servers(word)) {
-            self.for_servers.push(owned(words, place));
+            self.for_servers.push(At::new(owned(words), place));
         }
         match words {
             ["external-check", more @ ..] => {
@@ -406,12 +311,14 @@ impl Global {
             ["insecure-fork-wanted", ..] => self.insecure_fork = here,
             ["no", "insecure-fork-wanted", ..] => self.insecure_fork = None,
             // HAProxy keeps the first of these lines, and reports the others.
-            [word, ..] if self.has(word) => {}
-            ["chroot", value, ..] => self.chroot = text(value),
+            ["user" | "uid", ..] if self.user.is_some() || self.uid.is_some() => {}
+            ["group" | "gid", ..] if self.group.is_some() || self.gid.is_some() => {}
             ["user", value, ..] => self.user = text(value),
             ["group", value, ..] => self.group = text(value),
             ["uid", value, ..] => self.uid = text(value),
             ["gid", value, ..] => self.gid = text(value),
+            ["chroot", value, ..] => set_once(&mut self.chroot, text(value)),
+            ["pidfile", value, ..] => set_once(&mut self.pidfile, text(value)),
             ["no", "strict-limits", ..] => self.lax_limits = true,
             ["stats", "socket", address, more @ ..] => {
                 self.stats_sockets.extend(text(address));
@@ -419,7 +326,6 @@ impl Global {
                     self.admin_socket = here;
                 }
             }
-            ["pidfile", value, ..] => self.pidfile = text(value),
             ["ca-base", value, ..] => self.ca_base = Some((*value).to_owned()),
             ["crt-base", value, ..] => self.crt_base = Some((*value).to_owned()),
             ["key-base", value, ..] => self.key_base = Some((*value).to_owned()),
@@ -431,16 +337,21 @@ impl Global {
                     return vec![format!("{name} {value}")];
                 };
                 let number = Some(At::new(number, place));
-                match *name {
-                    "ulimit-n" => self.ulimit_n = number,
-                    "maxconn" => self.maxconn = number,
-                    _ => self.fd_hard_limit = number,
-                }
+                let field = match *name {
+                    "ulimit-n" => &mut self.ulimit_n,
+                    "maxconn" => &mut self.maxconn,
+                    _ => &mut self.fd_hard_limit,
+                };
+                set_once(field, number);
             }
             _ => {}
         }
         Vec::new()
     }
+}
+
+fn set_once<T>(field: &mut Option<T>, value: Option<T>) {
+    *field = field.take().or(value);
 }
 
 #[cfg(test)]

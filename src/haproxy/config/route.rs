@@ -3,46 +3,11 @@
 
 use std::iter;
 
-use super::criterion::is_same;
+use super::condition::{Term, is_same};
 
-/// A term of a condition: one or several criteria, of which one must hold.
-#[derive(Debug)]
-pub(super) struct Term<'a> {
-    /// The name of an `acl`. Empty for `{ … }`.
-    name: &'a str,
-    pub is_negated: bool,
-    /// The criteria of `{ … }` or of the `acl` lines with this name. Empty for an ACL that HAProxy defines.
-    pub criteria: Vec<Vec<&'a str>>,
-}
-
-/// Splits terms that must all hold. `acls` are the names and the criteria of the `acl` lines.
-pub(super) fn split<'a>(terms: &'a [String], acls: &'a [(String, Vec<String>)]) -> Vec<Term<'a>> {
-    let mut words = terms.iter().map(String::as_str);
-    let mut found = Vec::new();
-    let mut is_negated = false;
-    while let Some(word) = words.next() {
-        let name = word.trim_start_matches('!');
-        is_negated ^= (word.len() - name.len()) % 2 == 1;
-        if name.is_empty() {
-            continue;
-        }
-        let criteria = match name {
-            "{" => vec![words.by_ref().take_while(|word| *word != "}").collect()],
-            _ => {
-                let acls = acls.iter().filter(|(known, _)| known == name);
-                let acls =
-                    acls.map(|(_, criterion)| criterion.iter().map(String::as_str).collect());
-                acls.collect()
-            }
-        };
-        found.push(Term {
-            name: if name == "{" { "" } else { name },
-            is_negated: std::mem::take(&mut is_negated),
-            criteria,
-        });
-    }
-    found
-}
+/// The actions of `http-request` that change the path or the query of a request.
+pub(super) const PATH_ACTIONS: &str =
+    "replace-path replace-pathq replace-uri set-path set-pathq set-query set-uri";
 
 /// A way to a backend: the requests that one alternative of a condition accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,7 +53,7 @@ impl Path {
 impl Route {
     /// Reads the terms of an alternative. `names` are the names that it accepts. `rewrites` is true if a rule
     /// changes paths before HAProxy looks at them.
-    pub(super) fn of(terms: &[Term], names: Option<Vec<String>>, rewrites: bool) -> Route {
+    pub(super) fn of(terms: &[Term<'_>], names: Option<Vec<String>>, rewrites: bool) -> Route {
         let mut route = Route {
             names,
             ..Route::default()
@@ -102,7 +67,7 @@ impl Route {
             match term.is_negated {
                 true => route.excluded.extend(paths),
                 false if is_of_path && route.paths.is_empty() => route.paths = paths,
-                false => route.is_unclear |= !term.accepts_any_request(),
+                false => route.is_unclear |= !accepts_any_request(term),
             }
         }
         route
@@ -116,53 +81,27 @@ impl Route {
     }
 }
 
-impl Term<'_> {
-    /// Returns true if the term is only about names, about the visitor's connection, or about HAProxy's own
-    /// state.
-    fn accepts_any_request(&self) -> bool {
-        let names = [
-            "METH_GET",
-            "HTTP",
-            "HTTP_1.1",
-            "TRUE",
-            "LOCALHOST",
-            "WAIT_END",
-        ];
-        let fetches = [
-            "always_true",
-            "avg_queue",
-            "be_",
-            "connslots",
-            "date",
-            "dst",
-            "fc_",
-            "fe_",
-            "nbsrv",
-            "queue",
-            "rand",
-            "req.ssl_",
-            "req_ssl_",
-            "sc",
-            "src",
-            "srv_",
-            "ssl_",
-            "table_",
-        ];
-        let is_any = |criterion: &Vec<&str>| {
-            let fetch = criterion.first().map_or("", |fetch| fetch.trim());
-            let fetch = fetch.to_ascii_lowercase();
-            fetch.contains("(host") || fetches.iter().any(|start| fetch.starts_with(start))
-        };
-        match self.criteria.is_empty() {
-            true => names.contains(&self.name),
-            false => self.criteria.iter().any(is_any),
-        }
+/// Returns true if the term is only about names, about the visitor's connection, or about HAProxy's own state.
+fn accepts_any_request(term: &Term<'_>) -> bool {
+    const NAMES: &str = "METH_GET HTTP HTTP_1.1 TRUE LOCALHOST WAIT_END";
+    const FETCHES: &str = "always_true avg_queue be_ connslots date dst fc_ fe_ nbsrv queue rand \
+                           req.ssl_ req_ssl_ sc src srv_ ssl_ table_";
+    let is_any = |criterion: &&[String]| {
+        let fetch = criterion.first().map_or("", |fetch| fetch.trim());
+        let fetch = fetch.to_ascii_lowercase();
+        fetch.contains("(host") || FETCHES.split(' ').any(|start| fetch.starts_with(start))
+    };
+    match term.criteria.is_empty() {
+        true => NAMES.split(' ').any(|name| name == term.name),
+        false => term.criteria.iter().any(is_any),
     }
 }
 
 /// Returns the paths that a criterion compares with the path of a request. Returns `None` for other criteria.
-fn paths(criterion: &[&str]) -> Option<Vec<Path>> {
-    let (expression, mut words) = criterion.split_first()?;
+fn paths(criterion: &[String]) -> Option<Vec<Path>> {
+    let (expression, words) = criterion.split_first()?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut words = words.as_slice();
     let (fetch, converter) = expression.split_once(',').unwrap_or((expression, ""));
     let mut is_prefix = match fetch {
         "path" | "pathq" => false,
@@ -224,7 +163,8 @@ pub(crate) fn page(routes: &[Route], host: &str, wanted: &str) -> Page {
 
 #[cfg(test)]
 mod tests {
-    use super::{Route, page, split};
+    use super::super::condition::Condition;
+    use super::{Route, page};
 
     #[test]
     fn visitors_ask_for_pages_that_the_condition_accepts() {
@@ -235,6 +175,7 @@ mod tests {
             ("post", "method POST"),
         ];
         let acls = acls.map(|(name, criterion)| (name.to_owned(), words(criterion)));
+        let acls = acls.to_vec();
         for (condition, wanted, expected, is_wanted) in [
             ("api", "/health", "/api/health", false),
             ("api", "/api/health?a", "/api/health?a", true),
@@ -256,13 +197,14 @@ mod tests {
             ),
             ("{ path_reg ^/a }", "/a", "/a", false),
         ] {
-            let terms = words(condition);
-            let route = Route::of(&split(&terms, &acls), None, false);
+            let words = words(&format!("if {condition}"));
+            let condition = Condition::read(&words, &acls);
+            let route = Route::of(&condition.alternatives[0], None, false);
             let page = page(&[route], "a.test", wanted);
             assert_eq!(
                 (page.uri.as_str(), page.is_wanted),
                 (expected, is_wanted),
-                "{condition} {wanted}"
+                "{words:?} {wanted}"
             );
         }
     }

@@ -1,49 +1,33 @@
 //! The sections of a configuration: where each section starts, and what it inherits (configuration
 //! manual, sections 3 and 4).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::iter;
 
 use super::address::{Endpoint, template};
-use super::frontend::{Frontend, introduce};
-use super::place::{At, Place};
-use super::proxy::{Backend, Global, ProxySettings, Visitors};
+use super::frontend::{Frontend, UnusedLine, visitors};
+use super::place::{At, Place, owned, word_after};
+use super::proxy::{Backend, Global, ProxySettings};
 use super::server_line::Server;
 use super::statement::Statement;
+use super::visitors::Visitors;
 use crate::refusal::Refusal;
 
 /// The keywords that start a section (manual, sections 3, 4, 12 and others).
-const SECTIONS: &[&str] = &[
-    "global",
-    "defaults",
-    "frontend",
-    "backend",
-    "listen",
-    "peers",
-    "mailers",
-    "program",
-    "ring",
-    "resolvers",
-    "userlist",
-    "http-errors",
-    "log-forward",
-    "cache",
-    "fcgi-app",
-    "crt-store",
-    "traces",
-    "acme",
-    "log-profile",
-    "ruleset",
-    "healthcheck",
-];
+const SECTIONS: &str = "global defaults frontend backend listen peers mailers program ring resolvers userlist \
+                        http-errors log-forward cache fcgi-app crt-store traces acme log-profile ruleset \
+                        healthcheck";
 
-/// The section to which the next line belongs.
+/// The section to which the next line belongs. A `defaults` section, a frontend or a backend is the last one
+/// in its list.
 #[derive(Default)]
 enum Section {
     Global,
-    Defaults(Option<String>),
-    /// The last backend in the list.
+    Defaults,
+    Frontend,
     Backend,
+    /// A frontend and a backend.
+    Listen,
     Resolvers,
     CrtStore,
     FcgiApp,
@@ -88,19 +72,14 @@ impl Facts {
             ["http-request", "set-header" | "add-header", name, ..] => {
                 self.headers.insert(name.to_ascii_lowercase());
             }
-            ["bind", more @ ..] => {
+            ["bind", address, more @ ..] => {
                 self.tls_listener |= more.contains(&"ssl");
-                let is_socket = |start| {
-                    more.first()
-                        .is_some_and(|address| address.starts_with(start))
-                };
-                self.unix_listener |= ["/", "unix@", "abns@", "abnsz@"].into_iter().any(is_socket);
+                let mut sockets = ["/", "unix@", "abns@", "abnsz@"].into_iter();
+                self.unix_listener |= sockets.any(|start| address.starts_with(start));
             }
             ["unix-bind", more @ ..] => {
-                let mut pairs = more.windows(2).filter(|pair| pair[0] == "prefix");
-                self.unix_prefix = pairs
-                    .next()
-                    .map_or(String::new(), |pair| pair[1].to_owned());
+                let prefix = word_after(more, "prefix").copied();
+                self.unix_prefix = prefix.unwrap_or_default().to_owned();
             }
             ["filter", "spoe", ..] => self.sets_unknown = true,
             [first, ..] if first.starts_with("lua-load") => self.sets_unknown = true,
@@ -119,24 +98,13 @@ pub(crate) struct Configuration {
     pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
     /// Lines about checks, in sections where they have no effect.
-    pub idle: Vec<Idle>,
+    pub unused_lines: Vec<UnusedLine>,
     /// The places of lines that sni-check doesn't understand, with the words or the reason.
     pub unclear: Vec<(Place, String)>,
     /// Lines that can't be split into words.
     pub broken: Vec<At<Refusal>>,
     /// Variables that aren't set, with the place of each use.
     pub unset: Vec<(String, Place)>,
-}
-
-/// Lines about checks in a section where they have no effect.
-#[derive(Clone, Debug)]
-pub(crate) struct Idle {
-    /// The first of these lines.
-    pub place: Place,
-    /// The first words of that line.
-    pub text: String,
-    /// True in a `frontend`, false in a `defaults` section from which no backend inherits.
-    pub is_frontend: bool,
 }
 
 /// Returns the first two words of a line about checks, or `None` for other lines.
@@ -149,29 +117,24 @@ fn of_check(words: &[&str]) -> Option<String> {
     is_of_check.then(|| words.get(..2).unwrap_or_default().join(" "))
 }
 
+/// A `defaults` section.
+struct Defaults {
+    name: Option<String>,
+    settings: ProxySettings,
+    /// The first line about checks.
+    check_line: Option<UnusedLine>,
+    /// True if another section inherits from this section. A frontend without `from` doesn't count, because
+    /// it has no checks.
+    is_used: bool,
+}
+
 /// The state while a configuration is read.
 #[derive(Default)]
 struct Reader {
     done: Configuration,
     section: Section,
-    /// The settings of the last `defaults` section. Sections without `from` inherit them.
-    defaults: ProxySettings,
-    /// The settings of the `defaults` sections that have a name.
-    named: HashMap<String, ProxySettings>,
-    /// The place of the last `defaults` section.
-    place: Option<Place>,
-    /// The places of the `defaults` sections that have a name.
-    places: HashMap<String, Place>,
-    /// For each `defaults` section with a line about checks, the place of the section and its first such
-    /// line.
-    lines_of_defaults: Vec<(Place, Idle)>,
-    /// True if the current frontend has a line about checks.
-    is_idle: bool,
-    /// The `defaults` sections from which another section inherits.
-    followed: Vec<Place>,
+    defaults: Vec<Defaults>,
     frontends: Vec<Frontend>,
-    /// True while the lines of the last frontend are read.
-    in_frontend: bool,
 }
 
 /// Reads the sections. `broken` and `unset` stay empty here, because [`super::statement::read`] finds these
@@ -181,201 +144,180 @@ pub(super) fn read(statements: &[Statement]) -> Configuration {
     for statement in statements {
         reader.statement(statement);
     }
-    introduce(&reader.frontends, &mut reader.done.backends);
+    let mut done = reader.done;
+    for backend in &mut done.backends {
+        backend.visitors = visitors(&backend.name, &reader.frontends);
+    }
     let binds = reader.frontends.iter().flat_map(Frontend::binds);
-    reader.done.facts.binds = binds.cloned().collect();
-    let lines = reader.lines_of_defaults.into_iter();
-    let unused = lines.filter(|(section, _)| !reader.followed.contains(section));
-    reader.done.idle.extend(unused.map(|(_, idle)| idle));
-    reader.done
+    done.facts.binds = binds.map(|bind| bind.address.clone()).collect();
+    let in_frontends = reader.frontends.into_iter().map(|front| front.check_line);
+    let unused = reader
+        .defaults
+        .into_iter()
+        .filter(|defaults| !defaults.is_used);
+    let lines = in_frontends.chain(unused.map(|defaults| defaults.check_line));
+    done.unused_lines = lines.flatten().collect();
+    done
 }
 
 impl Reader {
     fn statement(&mut self, statement: &Statement) {
         let Statement { place, words } = statement;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        if words.is_empty() {
-            return self.incomplete();
-        }
-        if SECTIONS.contains(&words[0]) {
+        let Some(first) = words.first() else {
+            // HAProxy refuses the line, which can't be split.
+            self.settings()
+                .into_iter()
+                .for_each(|settings| settings.incomplete = true);
+            return;
+        };
+        if SECTIONS.split(' ').any(|keyword| keyword == *first) {
             return self.open(&words, place);
         }
         // HAProxy ignores these rules in `mode tcp`.
-        if ["http-request", "http-response"].contains(&words[0]) && self.is_in_tcp() {
+        if ["http-request", "http-response"].contains(first) && self.is_in_tcp() {
             return;
         }
         self.done.facts.read(&words);
         self.note_check(&words, place);
-        if let Some(frontend) = self.frontends.last_mut().filter(|_| self.in_frontend) {
+        let frontend = self.frontends.last_mut();
+        let frontend =
+            frontend.filter(|_| matches!(self.section, Section::Frontend | Section::Listen));
+        if let Some(frontend) = frontend {
             frontend.read(&words, place);
         }
         let unclear = match &self.section {
             Section::Global => self.done.global.read(&words, place),
-            Section::Defaults(name) => {
-                let unclear = self.defaults.read(&words, place);
-                if let Some(name) = name {
-                    self.named.insert(name.clone(), self.defaults.clone());
-                }
-                unclear
+            Section::Defaults => {
+                let defaults = self.defaults.last_mut();
+                defaults.map_or_else(Vec::new, |defaults| defaults.settings.read(&words, place))
             }
-            Section::Backend => match self.done.backends.last_mut() {
-                Some(backend) => backend.read(statement),
-                None => return,
-            },
+            Section::Backend | Section::Listen => {
+                let backend = self.done.backends.last_mut();
+                backend.map_or_else(Vec::new, |backend| backend.read(statement))
+            }
             Section::Resolvers => {
                 self.done.resolvers.push(statement.words.clone());
-                return;
+                Vec::new()
             }
-            Section::CrtStore => return self.done.global.read_store(&words),
-            Section::FcgiApp => return self.done.global.add_section_line(&words),
-            Section::Other => return,
+            Section::CrtStore => {
+                let global = &mut self.done.global;
+                let bases = (global.crt_base.as_ref(), global.key_base.as_ref());
+                global.stores.read(&words, bases.0, bases.1);
+                Vec::new()
+            }
+            Section::FcgiApp => {
+                self.done.global.fcgi_apps.push(owned(&words));
+                Vec::new()
+            }
+            Section::Frontend | Section::Other => Vec::new(),
         };
-        self.unclear(place, unclear);
+        let unclear = unclear.into_iter().map(|text| (place.clone(), text));
+        self.done.unclear.extend(unclear);
+    }
+
+    /// Returns the settings of the current `defaults` section or backend.
+    fn settings(&mut self) -> Option<&mut ProxySettings> {
+        match self.section {
+            Section::Defaults => self.defaults.last_mut().map(|last| &mut last.settings),
+            Section::Backend | Section::Listen => {
+                self.done.backends.last_mut().map(|last| &mut last.settings)
+            }
+            _ => None,
+        }
     }
 
     /// Notes a line about checks, if it is the first such line in its `frontend` or `defaults` section.
     fn note_check(&mut self, words: &[&str], place: &Place) {
-        let is_frontend = self.in_frontend && matches!(self.section, Section::Other);
-        let Some(text) = of_check(words) else { return };
-        let idle = Idle {
-            place: place.clone(),
-            text,
-            is_frontend,
+        let first_line = match self.section {
+            Section::Frontend => self.frontends.last_mut().map(|last| &mut last.check_line),
+            Section::Defaults => self.defaults.last_mut().map(|last| &mut last.check_line),
+            _ => None,
         };
-        match (&self.section, &self.place) {
-            (Section::Other, _) if is_frontend && !self.is_idle => {
-                self.is_idle = true;
-                self.done.idle.push(idle);
-            }
-            (Section::Defaults(_), Some(section)) => {
-                let mut known = self.lines_of_defaults.iter();
-                if !known.any(|(place, _)| place == section) {
-                    self.lines_of_defaults.push((section.clone(), idle));
-                }
-            }
-            _ => {}
+        if let (Some(first_line), Some(text)) = (first_line, of_check(words)) {
+            first_line.get_or_insert(UnusedLine {
+                place: place.clone(),
+                text,
+                is_frontend: matches!(self.section, Section::Frontend),
+            });
         }
     }
 
     /// Returns true if the current proxy isn't in `mode http`, as far as its lines have been read.
-    fn is_in_tcp(&self) -> bool {
-        match &self.section {
-            Section::Backend => self
-                .done
-                .backends
-                .last()
-                .is_some_and(|last| !last.settings.http),
-            Section::Other if self.in_frontend => {
-                self.frontends.last().is_some_and(|last| !last.is_http())
-            }
-            _ => false,
-        }
-    }
-
-    /// Marks the section as incomplete, because a line can't be split.
-    fn incomplete(&mut self) {
-        match &self.section {
-            Section::Defaults(name) => {
-                self.defaults.incomplete = true;
-                if let Some(name) = name {
-                    self.named.insert(name.clone(), self.defaults.clone());
-                }
-            }
-            Section::Backend => {
-                let backend = self.done.backends.last_mut();
-                backend
-                    .into_iter()
-                    .for_each(|backend| backend.settings.incomplete = true);
-            }
-            Section::Global
-            | Section::Resolvers
-            | Section::CrtStore
-            | Section::FcgiApp
-            | Section::Other => {}
-        }
-    }
-
-    fn unclear(&mut self, place: &Place, texts: impl IntoIterator<Item = String>) {
-        let texts = texts.into_iter().map(|text| (place.clone(), text));
-        self.done.unclear.extend(texts);
-    }
-
-    /// Notes the `defaults` section from which the new section inherits. A frontend without `from` doesn't
-    /// count, because it has no checks. Also notes the place of a new `defaults` section.
-    fn follow(&mut self, word: &str, name: Option<&str>, from: Option<&str>, place: &Place) {
-        let followed = match from {
-            Some(from) => self.places.get(from),
-            None => self.place.as_ref(),
+    fn is_in_tcp(&mut self) -> bool {
+        let settings = match self.section {
+            Section::Defaults => None,
+            Section::Frontend => self.frontends.last_mut().map(|last| &mut last.settings),
+            _ => self.settings(),
         };
-        if from.is_some() || ["backend", "listen"].contains(&word) {
-            self.followed.extend(followed.cloned());
-        }
-        if word == "defaults" {
-            self.place = Some(place.clone());
-            let name = name.map(|name| (name.to_owned(), place.clone()));
-            self.places.extend(name);
-        }
+        settings.is_some_and(|settings| !settings.http)
     }
 
     /// Starts a section.
     fn open(&mut self, words: &[&str], place: &Place) {
         let name = words.get(1).copied().filter(|name| *name != "from");
-        let from = words.iter().position(|word| *word == "from");
-        let from = from.and_then(|at| words.get(at + 1));
-        let inherited = match from {
-            None if words[0] == "defaults" => ProxySettings::default(),
-            None => self.defaults.clone().inherited(),
-            Some(from) => self
-                .named
-                .get(*from)
-                .cloned()
-                .map(ProxySettings::inherited)
-                .unwrap_or_else(|| {
-                    let text = format!("there is no `defaults {from}` above");
-                    self.done.unclear.push((place.clone(), text));
-                    ProxySettings::default()
-                }),
+        let is_backend = ["backend", "listen"].contains(&words[0]);
+        let from = word_after(words, "from");
+        let index = match from {
+            Some(from) => {
+                let is_named = |defaults: &Defaults| defaults.name.as_deref() == Some(*from);
+                self.defaults.iter().rposition(is_named)
+            }
+            None => self.defaults.len().checked_sub(1),
         };
-        self.follow(words[0], name, from.copied(), place);
-        let itself = name.filter(|_| words[0] == "listen");
-        self.is_idle = false;
-        self.in_frontend = itself.is_some() || words[0] == "frontend";
-        if self.in_frontend {
+        if let (Some(from), None) = (from, index) {
+            let text = format!("there is no `defaults {from}` above");
+            self.done.unclear.push((place.clone(), text));
+        }
+        let mut defaults = index.map(|index| &mut self.defaults[index]);
+        if let Some(defaults) = defaults.as_mut().filter(|_| from.is_some() || is_backend) {
+            defaults.is_used = true;
+        }
+        let inherited =
+            defaults.map_or_else(ProxySettings::default, |defaults| defaults.settings.clone());
+        let inherited = match (words[0], from) {
+            ("defaults", None) => ProxySettings::default(),
+            _ => inherited.inherited(),
+        };
+        if let "frontend" | "listen" = words[0] {
+            let itself = name.filter(|_| is_backend);
             self.frontends
                 .push(Frontend::new(inherited.clone(), itself));
+        }
+        if is_backend {
+            self.done.backends.push(Backend {
+                name: name.unwrap_or_default().to_owned(),
+                place: place.clone(),
+                settings: inherited.clone(),
+                servers: Vec::new(),
+                listener: None,
+                visitors: Visitors::default(),
+            });
         }
         self.section = match words[0] {
             "global" => Section::Global,
             "defaults" => {
-                self.defaults = inherited;
-                let name = name.map(str::to_owned);
-                if let Some(name) = &name {
-                    self.named.insert(name.clone(), self.defaults.clone());
-                }
-                Section::Defaults(name)
-            }
-            "backend" | "listen" => {
-                self.done.backends.push(Backend {
-                    name: name.unwrap_or_default().to_owned(),
-                    place: place.clone(),
+                self.defaults.push(Defaults {
+                    name: name.map(str::to_owned),
                     settings: inherited,
-                    servers: Vec::new(),
-                    listener: None,
-                    visitors: Visitors::default(),
+                    check_line: None,
+                    is_used: false,
                 });
-                Section::Backend
+                Section::Defaults
             }
+            "frontend" => Section::Frontend,
+            "backend" => Section::Backend,
+            "listen" => Section::Listen,
             "resolvers" => {
-                let words = words.iter().map(|word| (*word).to_owned());
-                self.done.resolvers.push(words.collect());
+                self.done.resolvers.push(owned(words));
                 Section::Resolvers
             }
             "fcgi-app" => {
-                self.done.global.add_section_line(words);
+                self.done.global.fcgi_apps.push(owned(words));
                 Section::FcgiApp
             }
             "crt-store" => {
-                self.done.global.open_store(words);
+                self.done.global.stores.open(words);
                 Section::CrtStore
             }
             _ => Section::Other,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::address::Endpoint;
 use super::external::INTER;
-use super::place::{At, Place};
+use super::place::{At, Place, word_after};
 use super::proxy::Backend;
 use super::server_line::Server;
 use crate::haproxy::call::OPTIONS;
@@ -33,10 +33,7 @@ impl<'a> ServeCheck<'a> {
             .lines
             .iter()
             .any(|rule| rule.value.iter().any(names_us));
-        let after = |rule: &At<Vec<String>>, word: &str| {
-            let at = rule.value.iter().position(|known| known == word)?;
-            rule.value.get(at + 1).cloned()
-        };
+        let after = |rule: &At<Vec<String>>, word| word_after(&rule.value, word).cloned();
         let header = |rule: &At<Vec<String>>| {
             let mut three = rule.value.windows(3);
             let found =

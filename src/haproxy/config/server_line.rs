@@ -27,82 +27,16 @@ pub(crate) struct Settings(BTreeMap<String, At<String>>);
 
 /// The words that have a value (configuration manual, section 5.2). HAProxy itself reports unknown
 /// words.
-const WITH_VALUE: &[&str] = &[
-    "addr",
-    "agent-addr",
-    "agent-send",
-    "alpn",
-    "ca-file",
-    "cc",
-    "check-alpn",
-    "check-pool-conn-name",
-    "check-sni",
-    "client-sigalgs",
-    "cookie",
-    "crl-file",
-    "crt",
-    "curves",
-    "error-limit",
-    "guid",
-    "hash-key",
-    "healthcheck",
-    "id",
-    "idle-ping",
-    "init-state",
-    "inter",
-    "interface",
-    "log-bufsize",
-    "log-proto",
-    "max-reuse",
-    "maxconn",
-    "maxqueue",
-    "minconn",
-    "namespace",
-    "npn",
-    "pool-conn-name",
-    "pool-low-conn",
-    "pool-max-conn",
-    "pool-purge-delay",
-    "port",
-    "proto",
-    "proxy-v2-options",
-    "quic-cc-algo",
-    "redir",
-    "resolve-net",
-    "resolve-opts",
-    "resolve-prefer",
-    "resolvers",
-    "shard",
-    "sigalgs",
-    "sni",
-    "socks4",
-    "source",
-    "tcp-md5sig",
-    "tcp-ut",
-    "track",
-    "agent-inter",
-    "agent-port",
-    "check-proto",
-    "ciphers",
-    "ciphersuites",
-    "fall",
-    "fastinter",
-    "downinter",
-    "init-addr",
-    "observe",
-    "on-error",
-    "on-marked-down",
-    "on-marked-up",
-    "rise",
-    "slowstart",
-    "ssl-max-ver",
-    "ssl-min-ver",
-    "weight",
-    "usesrc",
-    "verify",
-    "verifyhost",
-    "ws",
-];
+const WITH_VALUE: &str = "\
+    addr agent-addr agent-inter agent-port agent-send alpn ca-file cc check-alpn \
+    check-pool-conn-name check-proto check-sni ciphers ciphersuites client-sigalgs cookie \
+    crl-file crt curves downinter error-limit fall fastinter guid hash-key healthcheck id \
+    idle-ping init-addr init-state inter interface log-bufsize log-proto max-reuse maxconn \
+    maxqueue minconn namespace npn observe on-error on-marked-down on-marked-up pool-conn-name \
+    pool-low-conn pool-max-conn pool-purge-delay port proto proxy-v2-options quic-cc-algo \
+    redir resolve-net resolve-opts resolve-prefer resolvers rise shard sigalgs slowstart sni \
+    socks4 source ssl-max-ver ssl-min-ver tcp-md5sig tcp-ut track usesrc verify verifyhost \
+    weight ws";
 
 /// The words that HAProxy accepts in `default-server`, but doesn't pass on to the servers (`srv_settings_cpy`
 /// in its source).
@@ -154,7 +88,8 @@ impl Settings {
         let mut unclear = Vec::new();
         let mut words = words.iter();
         while let Some(word) = words.next() {
-            let value = match WITH_VALUE.contains(&word.as_str()) {
+            let has_value = WITH_VALUE.split(' ').any(|known| known == word);
+            let value = match has_value {
                 false => "",
                 true => match words.next() {
                     Some(value) => value,
@@ -212,6 +147,11 @@ impl Settings {
 
     pub(crate) fn get(&self, word: &str) -> Option<&At<String>> {
         self.0.get(word)
+    }
+
+    /// Returns the value of a word, if these settings contain the word.
+    pub(crate) fn value(&self, word: &str) -> Option<&str> {
+        self.get(word).map(|at| at.value.as_str())
     }
 
     /// Returns true if these settings contain the word.

@@ -13,7 +13,7 @@ use crate::haproxy::variables::Variables;
 use crate::haproxy::words;
 use crate::refusal::{Refusal, refusal};
 
-use super::condition::Blocks;
+use super::blocks::Blocks;
 use super::place::{At, Place};
 
 /// A line. It has no words if it can't be split.
@@ -92,16 +92,9 @@ pub(super) fn read(
         let name: Arc<str> = file.display().to_string().into();
         let text = fs::read(file).map_err(|error| unreadable(&name, &error))?;
         reader.blocks = Blocks::default();
-        for (index, line) in String::from_utf8_lossy(&text).lines().enumerate() {
+        for (text, line) in String::from_utf8_lossy(&text).lines().zip(1..) {
             let file = name.clone();
-            let line_number = index + 1;
-            reader.line(
-                line,
-                Place {
-                    file,
-                    line: line_number,
-                },
-            );
+            reader.line(text, Place { file, line });
         }
     }
     Ok(reader.statements)

@@ -5,9 +5,9 @@ use rustls::pki_types::TrustAnchor;
 use webpki::spki_for_anchor;
 
 use super::path::{Path, Step};
-use super::signature::{Flaw, Signed};
-use crate::certificate::CertificateFailure;
+use super::signature::Flaw;
 use crate::certificate::name_constraints::{self, Violation};
+use crate::certificate::{CertificateFailure, Signed};
 
 /// Verifies the signatures of a path. If one of [`Path::anchors`] has signed the last step, returns that
 /// root. If the last step is itself trusted, returns `None`.
@@ -44,11 +44,7 @@ fn signed<'a>(step: &Step<'a>) -> Result<Signed<'a>, CertificateFailure> {
         let what = "it names two different signature algorithms".to_owned();
         return Err(CertificateFailure::Invalid(what));
     }
-    Ok(Signed {
-        algorithm: step.parts.signature,
-        message: step.parts.body,
-        signature: step.parts.signed,
-    })
+    Ok(step.parts.signed)
 }
 
 fn failure(step: &Step<'_>, flaw: Flaw) -> CertificateFailure {
@@ -82,13 +78,13 @@ pub(super) fn check_names(
         let above = above.filter_map(|issuer| issuer.uses.name_constraints);
         for constraints in above.chain(of_anchor) {
             name_constraints::check(&step.parts, names, constraints, place == 0)
-                .map_err(|violation| breaks(step, violation))?;
+                .map_err(|violation| violation_failure(step, violation))?;
         }
     }
     Ok(())
 }
 
-fn breaks(step: &Step<'_>, violation: Violation) -> CertificateFailure {
+fn violation_failure(step: &Step<'_>, violation: Violation) -> CertificateFailure {
     let subject = step.parts.subject_text();
     match violation {
         Violation::Forbidden => CertificateFailure::Invalid(format!(

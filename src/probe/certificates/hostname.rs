@@ -2,7 +2,7 @@
 //! HAProxy compares the DNS names in subjectAltName, then the common names of the subject.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::certificate::element::{Elements, SEQUENCE, first};
 use crate::certificate::general_name::{ADDRESS, DNS, MAIL, URI};
@@ -17,17 +17,13 @@ pub(super) fn is_for(certificate: &Parts<'_>, wanted: &VerifiedName) -> bool {
         VerifiedName::Text(_) => None,
     };
     let wanted = wanted.to_str();
-    for (kind, value) in alternatives(certificate) {
-        let found = match kind {
-            DNS => text(value).is_some_and(|pattern| matches(&pattern, &wanted)),
-            ADDRESS => address.is_some() && address == ip(value),
-            _ => false,
-        };
-        if found {
-            return true;
-        }
-    }
-    common_names(certificate).any(|pattern| matches(&pattern, &wanted))
+    let is_alternative = alternatives(certificate).any(|(kind, value)| match kind {
+        // A name with a NUL matches nothing.
+        DNS => !value.contains(&0) && matches(&String::from_utf8_lossy(value), &wanted),
+        ADDRESS => address.is_some() && address == ip(value),
+        _ => false,
+    });
+    is_alternative || common_names(certificate).any(|pattern| matches(&pattern, &wanted))
 }
 
 /// Returns the names in a certificate, as sni-check shows them: DNS names, URIs, mail addresses and IP
@@ -56,7 +52,7 @@ fn alternatives<'a>(certificate: &Parts<'a>) -> impl Iterator<Item = (u8, &'a [u
     Elements(
         value
             .and_then(|value| first(value, SEQUENCE))
-            .unwrap_or(&[]),
+            .unwrap_or_default(),
     )
 }
 
@@ -68,20 +64,10 @@ fn common_names<'a>(certificate: &Parts<'a>) -> impl Iterator<Item = Cow<'a, str
         .filter(|text| !text.contains('\0'))
 }
 
-fn text(value: &[u8]) -> Option<Cow<'_, str>> {
-    (!value.contains(&0)).then(|| String::from_utf8_lossy(value))
-}
-
 fn ip(value: &[u8]) -> Option<IpAddr> {
-    match value.len() {
-        4 => <[u8; 4]>::try_from(value)
-            .ok()
-            .map(|ip| Ipv4Addr::from(ip).into()),
-        16 => <[u8; 16]>::try_from(value)
-            .ok()
-            .map(|ip| Ipv6Addr::from(ip).into()),
-        _ => None,
-    }
+    let v4 = <[u8; 4]>::try_from(value).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(value).map(IpAddr::from))
+        .ok()
 }
 
 /// Returns true if a name matches a pattern (`ssl_sock_srv_hostcheck`). Letter case is ignored. The
@@ -112,29 +98,13 @@ mod tests {
 
     #[test]
     fn a_wildcard_stands_for_a_part_of_the_leftmost_label() {
-        for pattern in [
-            "www.a.test",
-            "WWW.A.test",
-            "*.a.test",
-            "w*.a.test",
-            "*w.a.test",
-            "w*w.A.TEST",
-            "www*.a.test",
-        ] {
+        let good = "www.a.test WWW.A.test *.a.test w*.a.test *w.a.test w*w.A.TEST www*.a.test";
+        for pattern in good.split(' ') {
             assert!(matches(pattern, "www.a.test"), "{pattern}");
         }
-        for pattern in [
-            "*",
-            "*.test",
-            "**.a.test",
-            "w*w*.a.test",
-            "www.*.test",
-            "wwww*.a.test",
-            "*.a.test.",
-            "x*.a.test",
-            "",
-            ".a.test",
-        ] {
+        let bad =
+            "* *.test **.a.test w*w*.a.test www.*.test wwww*.a.test *.a.test. x*.a.test .a.test ";
+        for pattern in bad.split(' ') {
             assert!(!matches(pattern, "www.a.test"), "{pattern}");
         }
         assert!(!matches("*.a.test", "b.www.a.test") && !matches("ab*b.test", "ab.test"));

@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use super::path::{Path, Step};
 use super::{chain, hostname, revocation, rules};
 use crate::certificate::{Certificate, CertificateFailure, seconds};
-use crate::plan::Verification;
+use crate::plan::{Trusted, Verification};
 
 impl Verification {
     /// Judges the chain, the validity, the use, the revocation and the name. Returns the path to the root.
@@ -22,18 +22,19 @@ impl Verification {
         let sent: Option<Vec<Step<'_>>> = intermediates.iter().map(|der| Step::read(der)).collect();
         let sent = sent.ok_or_else(unreadable)?;
         // Report an expired leaf as expired, even if its issuer is unknown too.
-        judge_validity(&leaf, seconds(now))?;
-        let path = Path::find(leaf, sent, &self.trust, seconds(now))?;
-        for step in &path.steps {
-            judge_validity(step, seconds(now))?;
-        }
+        let now = seconds(now);
+        judge_validity(&leaf, now)?;
+        let path = Path::find(leaf, sent, &self.trust, now)?;
+        path.steps
+            .iter()
+            .try_for_each(|step| judge_validity(step, now))?;
         judge_use(&path)?;
         let anchor = chain::verify_signatures(&path)?;
         chain::check_names(&path, anchor)?;
         let lists = revocation::Judge {
             path: &path,
             anchor,
-            now: seconds(now),
+            now,
             verified: RefCell::default(),
         };
         lists.judge(&self.lists)?;
@@ -63,32 +64,23 @@ fn invalid(what: &str) -> CertificateFailure {
 
 fn judge_validity(step: &Step<'_>, now: i64) -> Result<(), CertificateFailure> {
     let subject = || step.parts.subject_text();
-    let (Some(begin), Some(end)) = (step.parts.not_before, step.parts.not_after) else {
-        return Err(invalid(&format!(
-            "the dates of {} cannot be read",
-            subject()
-        )));
-    };
-    let span = |from: i64, to: i64| std::time::Duration::from_secs(from.abs_diff(to));
-    if end < begin {
-        return Err(invalid(&format!(
+    let from_now = |time: i64| std::time::Duration::from_secs(now.abs_diff(time));
+    Err(match (step.parts.not_before, step.parts.not_after) {
+        (Some(begin), Some(end)) if end < begin => invalid(&format!(
             "the validity of {} ends before it begins",
             subject()
-        )));
-    }
-    if now > end {
-        return Err(CertificateFailure::Expired {
+        )),
+        (Some(_), Some(end)) if now > end => CertificateFailure::Expired {
             subject: subject(),
-            ago: span(now, end),
-        });
-    }
-    if now < begin {
-        return Err(CertificateFailure::NotYetValid {
+            ago: from_now(end),
+        },
+        (Some(begin), Some(_)) if now < begin => CertificateFailure::NotYetValid {
             subject: subject(),
-            ahead: span(now, begin),
-        });
-    }
-    Ok(())
+            ahead: from_now(begin),
+        },
+        (Some(_), Some(_)) => return Ok(()),
+        _ => invalid(&format!("the dates of {} cannot be read", subject())),
+    })
 }
 
 fn judge_use(path: &Path<'_>) -> Result<(), CertificateFailure> {
@@ -97,15 +89,10 @@ fn judge_use(path: &Path<'_>) -> Result<(), CertificateFailure> {
         // The root has no certificate, so the last step isn't the root.
         false => path.steps.len(),
     };
-    for (place, step) in path.steps.iter().enumerate() {
-        if let Some(failure) = rules::broken_by(step, place, last) {
-            return Err(failure);
-        }
-    }
-    match rules::exceeded(&path.steps) {
-        Some(failure) => Err(failure),
-        None => Ok(()),
-    }
+    let mut steps = path.steps.iter().enumerate();
+    let broken = steps.find_map(|(place, step)| rules::broken_by(step, place, last));
+    let failure = broken.or_else(|| rules::exceeds_path_length(&path.steps));
+    failure.map_or(Ok(()), Err)
 }
 
 /// Returns the certificate that expires first on a path. The trusted certificates may contain a renewed
@@ -116,23 +103,15 @@ pub(super) fn first_to_expire(
     now: i64,
 ) -> Option<Certificate> {
     let ends = path.steps.iter().enumerate().map(|(place, step)| {
-        let twins = rules
-            .trust
-            .certificates()
-            .iter()
-            .filter_map(|one| one.parts());
-        let twins = twins.filter(|twin| {
+        let trusted = rules.trust.certificates().iter();
+        let twins = trusted.filter_map(Trusted::parts).filter(|twin| {
             place > 0
                 && twin.key == step.parts.key
                 && twin.subject == step.parts.subject
                 && twin.not_before.is_some_and(|begin| begin <= now)
         });
-        twins
-            .chain([step.parts])
-            .max_by_key(|certificate| certificate.not_after)
+        twins.chain([step.parts]).max_by_key(|twin| twin.not_after)
     });
-    let first = ends
-        .flatten()
-        .min_by_key(|certificate| certificate.not_after)?;
+    let first = ends.flatten().min_by_key(|step| step.not_after)?;
     Certificate::of(&first)
 }

@@ -8,7 +8,7 @@ use rustls::pki_types::TrustAnchor;
 
 use crate::certificate::uses::Authority;
 use crate::certificate::{CertificateFailure, Parts, Uses, name};
-use crate::plan::{Trust, Trusted};
+use crate::plan::Trust;
 
 /// A certificate on the path.
 #[derive(Clone, Copy, Debug)]
@@ -37,19 +37,14 @@ const LONGEST: usize = 101;
 impl<'a> Step<'a> {
     /// Reads a certificate. Returns `None` if OpenSSL can't read it.
     pub fn read(der: &'a [u8]) -> Option<Step<'a>> {
-        let parts = Parts::read(der)?;
-        Some(Step {
-            uses: Uses::read(&parts),
-            parts,
-            explicitly: None,
-        })
+        Parts::read(der).map(|parts| Step::new(parts, None))
     }
 
-    fn trusted(trusted: &'a Trusted, parts: Parts<'a>) -> Step<'a> {
+    fn new(parts: Parts<'a>, explicitly: Option<bool>) -> Step<'a> {
         Step {
             uses: Uses::read(&parts),
             parts,
-            explicitly: trusted.explicitly,
+            explicitly,
         }
     }
 
@@ -59,7 +54,7 @@ impl<'a> Step<'a> {
             && !self.uses.broken
             && !other.uses.broken
             && self.is_meant_by(&other.uses.authority)
-            && self.parts.key_signs(other.parts.signature)
+            && self.parts.key_signs(other.parts.signed.algorithm)
     }
 
     /// Returns true if no field of an authorityKeyIdentifier contradicts this certificate
@@ -151,42 +146,38 @@ impl<'a> Path<'a> {
 /// certificate may have issued `of`.
 fn trusted_issuer<'a>(trust: &'a Trust, of: &Step<'_>, now: i64) -> Option<Step<'a>> {
     let candidates = trust.certificates().iter().filter_map(|trusted| {
-        let named = trusted.parts()?;
-        name::same(named.subject, of.parts.issuer).then(|| Step::trusted(trusted, named))
+        let parts = trusted.parts()?;
+        let is_named = name::same(parts.subject, of.parts.issuer);
+        is_named.then(|| Step::new(parts, trusted.explicitly))
     });
-    let candidates: Vec<Step<'a>> = candidates.filter(|step| step.issued(of)).collect();
-    let chosen = choose(candidates.iter(), now)?;
-    Some(candidates[chosen])
+    let candidates = candidates.filter(|step| step.issued(of));
+    choose(candidates.enumerate(), now).map(|(_, step)| step)
 }
 
 /// Chooses an issuer by the same rule as [`trusted_issuer`], but among the certificates that the server sent.
 /// Ignores certificates that are already on the path. Returns the issuer's index.
 fn best(sent: &[Step<'_>], of: &Step<'_>, path: &[Step<'_>], now: i64) -> Option<usize> {
-    let places: Vec<usize> = (0..sent.len())
-        .filter(|place| {
-            let candidate = &sent[*place];
-            candidate.issued(of)
-                && !path
-                    .iter()
-                    .any(|step| step.parts.der == candidate.parts.der)
-        })
-        .collect();
-    let chosen = choose(places.iter().map(|place| &sent[*place]), now)?;
-    Some(places[chosen])
+    let is_on_path = |step: &Step<'_>| path.iter().any(|known| known.parts.der == step.parts.der);
+    let candidates = sent.iter().copied().enumerate();
+    let candidates = candidates.filter(|(_, step)| step.issued(of) && !is_on_path(step));
+    choose(candidates, now).map(|(place, _)| place)
 }
 
-fn choose<'s, 'a: 's>(candidates: impl Iterator<Item = &'s Step<'a>>, now: i64) -> Option<usize> {
-    let mut latest: Option<(usize, Option<i64>)> = None;
-    for (place, candidate) in candidates.enumerate() {
-        if candidate.is_valid(now) {
-            return Some(place);
+fn choose<'a>(
+    candidates: impl Iterator<Item = (usize, Step<'a>)>,
+    now: i64,
+) -> Option<(usize, Step<'a>)> {
+    let mut latest: Option<(usize, Step<'a>)> = None;
+    for (place, step) in candidates {
+        if step.is_valid(now) {
+            return Some((place, step));
         }
-        let end = candidate.parts.not_after;
-        if latest.is_none_or(|(_, latest)| end > latest) {
-            latest = Some((place, end));
+        let end = step.parts.not_after;
+        if latest.is_none_or(|(_, latest)| end > latest.parts.not_after) {
+            latest = Some((place, step));
         }
     }
-    latest.map(|(place, _)| place)
+    latest
 }
 
 /// Returns Mozilla's roots that have the name of this certificate's issuer.

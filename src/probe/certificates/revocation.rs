@@ -11,7 +11,7 @@ use rustls::pki_types::{SubjectPublicKeyInfoDer, TrustAnchor};
 use webpki::spki_for_anchor;
 
 use super::path::{Path, Step};
-use super::signature::{Flaw, Signed};
+use super::signature::Flaw;
 use crate::certificate::distribution_point::{self, DistributionPoint, EVERY_REASON, IssuingPoint};
 use crate::certificate::uses::{self, Authority};
 use crate::certificate::{CertificateFailure, Facts, RevocationList, Status, general_name, name};
@@ -116,19 +116,17 @@ impl Judge<'_, '_> {
         let step = &self.path.steps[place];
         let mut reasons = 0;
         while reasons != EVERY_REASON {
+            let some_reasons = "the lists in --crl-file cover only some reasons for revocation";
             let Some(chosen) = self.choose(place, lists, reasons, rules) else {
                 return Err(no_list(match reasons {
                     0 => why_none(step, lists),
-                    _ => {
-                        "the lists in --crl-file cover only some reasons for revocation".to_owned()
-                    }
+                    _ => some_reasons.to_owned(),
                 }));
             };
             self.judge_list(&chosen, rules)?;
             look_up(step, &chosen.candidate)?;
             if chosen.reasons == reasons {
-                let what = "the lists in --crl-file cover only some reasons for revocation";
-                return Err(no_list(what.to_owned()));
+                return Err(no_list(some_reasons.to_owned()));
             }
             reasons = chosen.reasons;
         }
@@ -144,23 +142,18 @@ impl Judge<'_, '_> {
         reasons: u16,
         rules: Rules,
     ) -> Option<Chosen<'c>> {
-        let mut best: Option<Chosen<'c>> = None;
-        for candidate in lists {
-            let Some(scored) = self.score(place, candidate, reasons, rules) else {
-                continue;
-            };
-            let better = best.as_ref().is_none_or(|best| {
-                let made = |chosen: &Chosen<'_>| chosen.candidate.list.this_update;
-                let later = made(best)
-                    .zip(made(&scored))
-                    .is_some_and(|(best, own)| own > best);
-                scored.score > best.score || scored.score == best.score && later
-            });
-            if better {
-                best = Some(scored);
+        let scored = lists.iter();
+        let scored = scored.filter_map(|list| self.score(place, list, reasons, rules));
+        scored.reduce(|best, other| {
+            let made = |chosen: &Chosen<'_>| chosen.candidate.list.this_update;
+            let is_later = made(&best)
+                .zip(made(&other))
+                .is_some_and(|(best, own)| own > best);
+            match other.score > best.score || other.score == best.score && is_later {
+                true => other,
+                false => best,
             }
-        }
-        best
+        })
     }
 
     /// Scores how well a list fits a certificate (`get_crl_score`). Returns `None` if the list can't be used,
@@ -211,10 +204,9 @@ impl Judge<'_, '_> {
     fn signer<'c>(&'c self, place: usize, list: &RevocationList<'_>) -> Option<(Signer<'c>, u16)> {
         let steps = &self.path.steps;
         let is_last = place + 1 == steps.len();
-        let first = if is_last && self.anchor.is_none() {
-            place
-        } else {
-            place + 1
+        let first = match is_last && self.anchor.is_none() {
+            true => place,
+            false => place + 1,
         };
         let above = steps[first..].iter().map(Signer::Certificate);
         let mut above = above.chain(self.anchor.map(Signer::Root));
@@ -261,17 +253,14 @@ impl Judge<'_, '_> {
                 "the list of {issuer} in --crl-file {what}"
             )));
         }
-        if rules == Rules::Newer && !list.names_one_algorithm {
-            return Err(no_list(format!(
-                "the list of {issuer} in --crl-file names two different signature algorithms"
-            )));
-        }
-        if rules == Rules::Newer && chosen.candidate.facts.odd_date {
-            return Err(no_list(format!(
-                "the list of {issuer} in --crl-file has a date that cannot be read"
-            )));
-        }
-        self.verify(list, &chosen.signer)
+        let what = match rules {
+            Rules::Newer if !list.names_one_algorithm => "names two different signature algorithms",
+            Rules::Newer if chosen.candidate.facts.odd_date => "has a date that cannot be read",
+            _ => return self.verify(list, &chosen.signer),
+        };
+        Err(no_list(format!(
+            "the list of {issuer} in --crl-file {what}"
+        )))
     }
 
     /// Verifies the signature of a list, unless the same signature has been verified before.
@@ -281,17 +270,12 @@ impl Judge<'_, '_> {
         signer: &Signer<'_>,
     ) -> Result<(), CertificateFailure> {
         let key = signer.key();
-        let pair = (list.body.as_ptr(), key.to_vec());
+        let pair = (list.signed.message.as_ptr(), key.to_vec());
         if self.verified.borrow().contains(&pair) {
             return Ok(());
         }
-        let signed = Signed {
-            algorithm: list.signature,
-            message: list.body,
-            signature: list.signed,
-        };
         let issuer = name::text(list.issuer);
-        match signed.is_by(&key) {
+        match list.signed.is_by(&key) {
             Ok(()) => {
                 self.verified.borrow_mut().push(pair);
                 Ok(())
@@ -361,10 +345,8 @@ fn scope(step: &Step<'_>, list: &RevocationList<'_>) -> Option<u16> {
     }
     let mut points = distribution_point::points(step.uses.distribution_points);
     let published = points.find(|own| is_at(own, &point, step, list));
-    match published {
-        Some(own) => Some(own.reasons),
-        None => point.name.is_none().then_some(EVERY_REASON),
-    }
+    let reasons = published.map(|own| own.reasons);
+    reasons.or(point.name.is_none().then_some(EVERY_REASON))
 }
 
 /// Returns true if a list's distribution point matches this distribution point of the certificate.
@@ -374,15 +356,14 @@ fn is_at(
     step: &Step<'_>,
     list: &RevocationList<'_>,
 ) -> bool {
-    let by_issuer = own.list_issuer.is_none_or(|issuers| {
-        general_name::directories(issuers).any(|issuer| name::same(issuer, list.issuer))
-    });
-    let mut bases = own
-        .list_issuer
-        .into_iter()
-        .flat_map(general_name::directories);
-    let own_base = bases.next().unwrap_or(step.parts.issuer);
-    by_issuer
+    let issuers = || {
+        own.list_issuer
+            .into_iter()
+            .flat_map(general_name::directories)
+    };
+    let by_issuer = issuers().any(|issuer| name::same(issuer, list.issuer));
+    let own_base = issuers().next().unwrap_or(step.parts.issuer);
+    (own.list_issuer.is_none() || by_issuer)
         && match (&own.name, &point.name) {
             (Some(name), Some(other)) => name.is_same(own_base, other, list.issuer),
             _ => true,
@@ -401,7 +382,7 @@ fn look_up(step: &Step<'_>, candidate: &Candidate<'_>) -> Result<(), Certificate
     }
     let (serial, issuer) = (step.parts.serial, step.parts.issuer);
     match candidate.list.status(candidate.facts, serial, issuer) {
-        Status::NotListed | Status::TakenBack => Ok(()),
+        Status::NotListed | Status::Withdrawn => Ok(()),
         Status::Revoked => Err(CertificateFailure::Revoked(format!(
             "{} is revoked (--crl-file)",
             subject()

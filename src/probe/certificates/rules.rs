@@ -58,22 +58,15 @@ fn invalid(what: String) -> Option<CertificateFailure> {
 /// Returns true if a certificate may issue others (`check_ca`). A root doesn't need basicConstraints, because
 /// it may be older than this extension.
 fn may_issue(step: &Step<'_>, is_root: bool) -> bool {
-    let uses = &step.uses;
-    if uses
-        .key_usage
-        .is_some_and(|usage| usage & uses::KEY_CERT_SIGN == 0)
-    {
-        return false;
-    }
     const NETSCAPE_CAS: u16 = 0x07;
-    match uses.ca {
-        Some(ca) => ca,
-        None => {
-            let of_version_1 = step.parts.version == 0 && step.is_self_signed();
-            let by_netscape = uses.netscape.is_some_and(|kinds| kinds & NETSCAPE_CAS != 0);
-            is_root && (of_version_1 || uses.key_usage.is_some() || by_netscape)
-        }
-    }
+    let uses = &step.uses;
+    let is_old_root = || {
+        let of_version_1 = step.parts.version == 0 && step.is_self_signed();
+        let by_netscape = uses.netscape.is_some_and(|kinds| kinds & NETSCAPE_CAS != 0);
+        is_root && (of_version_1 || uses.key_usage.is_some() || by_netscape)
+    };
+    let may_sign = |usage| usage & uses::KEY_CERT_SIGN != 0;
+    uses.key_usage.is_none_or(may_sign) && uses.ca.unwrap_or_else(is_old_root)
 }
 
 /// Returns why a certificate can't be the certificate of a TLS server or of its issuer. Returns `None` if it
@@ -84,23 +77,20 @@ fn wrong_use(uses: &Uses<'_>, is_leaf: bool) -> Option<&'static str> {
     if uses.servers == Some(false) {
         return Some("is not meant for servers (extended key usage)");
     }
-    if !is_leaf {
-        return None;
+    match (uses.netscape, uses.key_usage) {
+        _ if !is_leaf => None,
+        (Some(kinds), _) if kinds & NETSCAPE_SERVERS == 0 => {
+            Some("is not meant for servers (nsCertType)")
+        }
+        (_, Some(usage)) if usage & FOR_TLS == 0 => {
+            Some("has a key that is not allowed for TLS (key usage)")
+        }
+        _ => None,
     }
-    if uses
-        .netscape
-        .is_some_and(|kinds| kinds & NETSCAPE_SERVERS == 0)
-    {
-        return Some("is not meant for servers (nsCertType)");
-    }
-    if uses.key_usage.is_some_and(|usage| usage & FOR_TLS == 0) {
-        return Some("has a key that is not allowed for TLS (key usage)");
-    }
-    None
 }
 
 /// Returns a failure if the path is longer than an issuer allows.
-pub(super) fn exceeded(steps: &[Step<'_>]) -> Option<CertificateFailure> {
+pub(super) fn exceeds_path_length(steps: &[Step<'_>]) -> Option<CertificateFailure> {
     let mut below = 0;
     for (place, step) in steps.iter().enumerate() {
         if place > 1 && step.uses.path_length.is_some_and(|allowed| below > allowed) {
@@ -125,13 +115,12 @@ fn weak(step: &Step<'_>, signature_matters: bool) -> Option<String> {
     {
         return Some(format!("has an RSA key of {bits} bits, too few to be safe"));
     }
-    let algorithm = Elements(step.parts.signature).expect(OID)?;
+    let algorithm = Elements(step.parts.signed.algorithm).expect(OID)?;
     let hash = match algorithm {
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 2] => "MD2",
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 4] => "MD5",
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5] | [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1] => {
-            "SHA-1"
-        }
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5] => "SHA-1",
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1] => "SHA-1",
         _ => return None,
     };
     signature_matters.then(|| format!("is signed with {hash}, which is not safe"))

@@ -12,7 +12,7 @@ use webpki::{Error, RawPublicKeyEntity, ring as usual};
 
 use super::rules::RSA_OF_RING;
 use crate::certificate::element::{BIT_STRING, Elements, INTEGER, OID, SEQUENCE, only};
-use crate::certificate::{Parts, name, rsa_bits};
+use crate::certificate::{Parts, Signed, name, rsa_bits};
 
 /// All algorithms. The usual algorithms come first, because each verification searches this list.
 pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
@@ -192,17 +192,6 @@ fn candidates(tls13: bool, scheme: SignatureScheme) -> &'static [Algorithm] {
 /// An algorithm that verifies signatures.
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
-/// Data that a CA has signed: a certificate or a revocation list.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Signed<'a> {
-    /// The content of the signature's AlgorithmIdentifier.
-    pub algorithm: &'a [u8],
-    /// The signed bytes.
-    pub message: &'a [u8],
-    /// The signature.
-    pub signature: &'a [u8],
-}
-
 /// Why the signature of a CA isn't accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
@@ -214,7 +203,7 @@ pub(super) enum Flaw {
 
 impl Signed<'_> {
     /// Verifies that this key made the signature.
-    pub fn is_by(&self, key: &SubjectPublicKeyInfoDer<'_>) -> Result<(), Flaw> {
+    pub(super) fn is_by(&self, key: &SubjectPublicKeyInfoDer<'_>) -> Result<(), Flaw> {
         let all = ALGORITHMS.all.iter().copied();
         let named = all.filter(|known| known.signature_alg_id().as_ref() == self.algorithm);
         match by_key(named, key, self.message, self.signature) {
