@@ -48,6 +48,9 @@ const EARLY: Duration = Duration::from_millis(500);
 /// How long sni-check looks for a configuration that HAProxy accepts. Each new configuration leaves out the
 /// lines that HAProxy refused before.
 const LONGEST_SEARCH: Duration = Duration::from_secs(15);
+/// How many questions one HAProxy gets. This HAProxy makes all its checks at once, so with many more the
+/// handshakes would wait for the processor longer than a check may take.
+const AT_ONCE: usize = 50;
 /// The prefix of a question's backend name. The question's number and a dash follow the prefix.
 const PREFIX: &str = "sni-check-asks-";
 
@@ -122,7 +125,16 @@ pub(crate) fn ask<K>(
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
     let bursts = &haproxy.bursts;
-    let mut replies = ask_together(haproxy, global, &mut questions, patience, Duration::ZERO)?;
+    let mut replies = Vec::new();
+    for some in questions.chunks_mut(AT_ONCE) {
+        replies.extend(ask_together(
+            haproxy,
+            global,
+            some,
+            patience,
+            Duration::ZERO,
+        )?);
+    }
     let has_status = replies.iter().any(|reply| is_limited(reply, false));
     let is_burst = has_status || bursts.is_limited.load(Relaxed);
     let limited = (0..replies.len()).filter(|at| is_burst && is_limited(&replies[*at], true));

@@ -174,6 +174,32 @@ fn with_fix(check: &str, write: &str) -> String {
     lines.join("\n ")
 }
 
+/// doctor asks about a part of the servers at a time. All handshakes at once would exceed the checks' limits.
+#[test]
+fn a_run_does_not_overload_the_host_with_checks_of_many_servers() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let servers = (0..200).map(|number| {
+        format!(
+            " server s{number} 127.0.0.1:{port} ssl verify required ca-file {} sni str({NAME}) check \
+             check-sni {NAME}\n",
+            stage.ca_file
+        )
+    });
+    let text = format!(
+        "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\nbackend b\n \
+         option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n{}",
+        servers.collect::<String>()
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let (report, code) = json(&["-f", &config, "--run"]);
+    let checks = report["runs"]["checks"].as_array().expect("checks");
+    let healthy = checks
+        .iter()
+        .filter(|check| check["check_status"] == "L7OK");
+    assert_eq!((healthy.count(), code), (200, 0), "{}", report["summary"]);
+}
+
 #[test]
 fn a_run_names_the_part_of_the_request_that_the_server_refuses() {
     let stage = Stage::new();
