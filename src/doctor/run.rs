@@ -3,6 +3,7 @@
 pub(crate) mod as_haproxy;
 pub(crate) mod asked;
 pub(crate) mod confirm;
+mod not_run;
 pub(crate) mod observe;
 pub(crate) mod outcome;
 pub(crate) mod trials;
@@ -27,6 +28,7 @@ use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::external::ExternalCheck;
 
+use self::not_run::NotRun;
 use self::outcome::{Doubt, Outcome, Ran, Runs, Trap, Visitor};
 use super::by_hand;
 use super::visit::jail::Jail;
@@ -107,12 +109,31 @@ pub(crate) fn all(visit: &Visit) -> Runs {
     }
     let exact = is_exact(visit.jail);
     let mut followers = Vec::new();
-    let asked = with_haproxy(visit, &mut done, &mut followers);
+    let mut not_run = NotRun::default();
+    for watch in &unresolved {
+        not_run.add(watch, not_run::without_address(watch));
+    }
+    done.retain(|ran| {
+        let watch = jobs.iter().find(|watch| ran.is_of(watch));
+        let why = watch.and_then(|watch| {
+            let why = not_run::before_haproxy(visit, watch, ran.outcome)?;
+            Some((watch, why))
+        });
+        let is_kept = why.is_none();
+        why.into_iter()
+            .for_each(|(watch, why)| not_run.add(watch, why));
+        is_kept
+    });
+    let asked = with_haproxy(visit, &mut done, &mut followers, &mut not_run);
     let checks = jobs.iter().filter_map(|watch| match &watch.check {
         Check::External(check) => Some(check),
         _ => None,
     });
-    let mut limits = limits(&checks.collect::<Vec<_>>(), exact, &unresolved);
+    let mut limits = [
+        not_run.sentences(),
+        limits(&checks.collect::<Vec<_>>(), exact),
+    ]
+    .concat();
     limits.extend(asked.unwrap_or_else(|why| {
         vec![format!(
             "doctor can't ask HAProxy about its own checks and visitors: {why}."
@@ -130,7 +151,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
 
 /// Asks HAProxy for the results of its own checks, and for what visitors get. Adds these results to `done`.
 /// Adds each server that follows a checked server (`track`) to `followers`, with the result of the followed
-/// server. Returns one sentence for each check without a result.
+/// server. Adds the checks without a result to `not_run`. Returns sentences about visitors' requests.
 ///
 /// # Errors
 /// doctor can't ask HAProxy. The error says why.
@@ -138,6 +159,7 @@ fn with_haproxy(
     visit: &Visit,
     done: &mut Vec<Ran>,
     followers: &mut Vec<Ran>,
+    not_run: &mut NotRun,
 ) -> Result<Vec<String>, String> {
     let is_asked = |watch: &&Watch| {
         let is_own = observe::is_own(watch);
@@ -159,12 +181,12 @@ fn with_haproxy(
     let (silent, watches): (Vec<&Watch>, Vec<&Watch>) = watches.partition(|watch| {
         matches!(&watch.check, Check::Own(own) if matches!(own.protocol, Protocol::Http { sends_request: false, .. }))
     });
-    let silent = silent.into_iter().filter(|watch| watch.is_active());
-    let silent = silent.map(|watch| {
-        let why = "its check sends no request, which doctor can't repeat";
-        format!("{} was not run: {why}.", watch.name())
-    });
-    let mut limits: Vec<String> = silent.collect();
+    for watch in silent.into_iter().filter(|watch| watch.is_active()) {
+        not_run.add(
+            watch,
+            "its check sends no request, which doctor can't repeat",
+        );
+    }
     let mut left_out = BTreeMap::<String, Vec<String>>::new();
     let start = Instant::now();
     let observed = observe::ask_haproxy(visit, &watches)?;
@@ -178,13 +200,19 @@ fn with_haproxy(
             Some(Answer::None) => Some("its check had no result after a few seconds".to_owned()),
             _ => None,
         };
-        limits.extend(failed.map(|why| format!("{} was not run: {why}.", watch.name())));
+        if let Some(why) = failed {
+            not_run.add(watch, why);
+        }
         for rule in observed.left_out {
             left_out.entry(rule).or_default().push(watch.name());
         }
         if let Some(Answer::Checked(checked)) = observed.check
             && let Some(outcome) = Outcome::own(checked.up, &checked.status, &checked.code)
         {
+            if let Some(why) = not_run::before_haproxy(visit, watch, outcome) {
+                not_run.add(watch, why);
+                continue;
+            }
             done.push(Ran {
                 outcome,
                 meaning: own_meaning(watch, outcome, &checked.why).to_owned(),
@@ -206,21 +234,26 @@ fn with_haproxy(
         let mut runs = done.iter_mut().chain(followers.iter_mut());
         if let Some(ran) = runs.find(|ran| ran.is_of(watch)) {
             let trap = |visitor| confirm::trap(visit, watch, ran.outcome, visitor);
-            ran.trap = observed.visitor.as_ref().and_then(trap);
+            // The visitor's request doesn't reach the HAProxy that would answer it.
+            let is_answered = |visitor: &Visitor| {
+                visitor.by_server || not_run::own_listener(visit, &watch.traffic.endpoint).is_none()
+            };
+            let visitor = observed.visitor.filter(is_answered);
+            ran.trap = visitor.as_ref().and_then(trap);
             let is_shown =
                 |visitor: &Visitor| ran.trap.is_some() || !confirm::proves_nothing(watch, visitor);
-            ran.visitor = observed.visitor.filter(is_shown);
+            ran.visitor = visitor.filter(is_shown);
         }
     }
-    limits.extend(left_out.iter().map(|(rule, names)| {
+    let limits = left_out.iter().map(|(rule, names)| {
         format!(
             "doctor's visitors of {} were sent without `{rule}`, which HAProxy refuses outside of haproxy.cfg.",
             names.join(", ")
         )
-    }));
+    });
     settle_sessions(visit, &watches, done);
     explain(visit, &watches, done);
-    Ok(limits)
+    Ok(limits.collect())
 }
 
 /// Finds out if the server still serves visitors while HAProxy resumes the TLS session of its check for them.
@@ -283,6 +316,9 @@ pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
         }
         false => one(watch, visit).outcome,
     };
+    if not_run::before_haproxy(visit, watch, outcome).is_some() {
+        return None;
+    }
     let failed = confirm::state(outcome);
     (!outcome.is_up()).then(|| format!("fix the check, which would be {failed}"))
 }
@@ -319,10 +355,9 @@ fn has_address(watch: &Watch) -> bool {
     address.parse::<IpAddr>().is_ok()
 }
 
-/// Returns sentences about checks that didn't run, and about how the other checks ran differently from
-/// HAProxy's checks.
-fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<String> {
-    let mut limits = not_run(unresolved);
+/// Returns sentences about how the checks ran differently from HAProxy's checks.
+fn limits(checks: &[&ExternalCheck], exact: bool) -> Vec<String> {
+    let mut limits = Vec::new();
     if !exact {
         limits.push(
             "The checks ran as this user and outside of the chroot: only root can run checks exactly \
@@ -353,32 +388,6 @@ fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<
         ));
     }
     limits
-}
-
-/// Returns one sentence for each reason why checks didn't run, with the names of the servers. HAProxy doesn't
-/// check a server without an address, so doctor doesn't either.
-fn not_run(unresolved: &[&Watch]) -> Vec<String> {
-    let mut reasons = BTreeMap::<String, Vec<String>>::new();
-    for watch in unresolved {
-        let name = watch.server.endpoint.name().unwrap_or_default();
-        let why = match watch.server.settings.get("resolvers") {
-            Some(resolvers) => format!(
-                "HAProxy's section `resolvers {}` finds no address for {name}",
-                resolvers.value
-            ),
-            None if watch.server.init_addr().next() == Some("none") => {
-                format!("with init-addr none, HAProxy doesn't resolve {name}")
-            }
-            None => format!("this host finds no address for {name}"),
-        };
-        let reason = format!("{why}. HAProxy then shows MAINT (resolution) and runs no check.");
-        reasons.entry(reason).or_default().push(watch.name());
-    }
-    let sentence = |(reason, names): (String, Vec<String>)| {
-        let were = if names.len() == 1 { "was" } else { "were" };
-        format!("{} {were} not run: {reason}", names.join(", "))
-    };
-    reasons.into_iter().map(sentence).collect()
 }
 
 fn one(watch: &Watch, visit: &Visit) -> Ran {

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::configuration::{found, json, shows};
-use crate::support::haproxy::{Mode, with_every_haproxy};
+use crate::support::haproxy::{Haproxy, Mode, with_every_haproxy};
 use crate::support::nginx::Nginx;
 use crate::support::peer::{OK, silent, tcp};
 use crate::support::stage::Stage;
@@ -353,4 +353,48 @@ fn a_line_that_haproxy_refuses_costs_no_other_server_its_run() {
             "visitors of lua/s1, lua/s2, lua/s3 were sent without `http-request set-header X ";
         assert!(limits.contains(without), "{version:?}: {report:#}");
     });
+}
+
+/// A server may be a listener of the same haproxy.cfg. Nothing answers there before HAProxy runs.
+#[test]
+fn a_run_judges_a_listener_of_haproxy_itself_only_while_haproxy_runs() {
+    let stage = Stage::new();
+    let (port, other, socket) = (free_port(), free_port(), stage.folder.join("front.sock"));
+    let text = format!(
+        "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n \
+         default-server inter 500ms\n\
+         frontend outer\n bind 127.0.0.1:{}\n default_backend a\n\
+         backend a\n option httpchk GET /\n http-check send hdr Host {NAME}\n \
+         server s 127.0.0.1:{port} check\n server u unix@{socket} check backup\n\
+         backend b\n mode tcp\n server s abns@doctor-{port} check\n\
+         frontend inner\n bind :{port}\n bind unix@{socket}\n bind abns@doctor-{port}\n \
+         http-request return status 200\n\
+         backend c\n server s 127.0.0.1:{other} check\n",
+        free_port()
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let shown = || {
+        let (report, code) = json(&["-f", &config, "--run"]);
+        let checks = report["runs"]["checks"].as_array().expect("checks");
+        let name = |check: &serde_json::Value| {
+            let (backend, status) = (check["backend"].as_str(), check["check_status"].as_str());
+            format!("{} {}", backend.expect("text"), status.expect("text"))
+        };
+        let names: Vec<String> = checks.iter().map(name).collect();
+        (names.join(", "), code, report)
+    };
+    let (names, _, report) = shown();
+    assert_eq!(names, "c L4CON", "{report:#}");
+    let limits = report["runs"]["limits"].to_string();
+    let why =
+        "a/s, a/u, b/s were not run: HAProxy itself listens there when it runs (frontend inner).";
+    assert!(limits.contains(why), "{report:#}");
+    let summary = report["summary"].as_str().expect("text");
+    assert!(
+        summary.ends_with("; 1 check below fails; 3 checks were not run"),
+        "{summary}"
+    );
+    let _haproxy = Haproxy::start(Mode::Single, &config, &[]);
+    let (names, _, report) = shown();
+    assert_eq!(names, "a L7OK, a L7OK, b L4OK, c L4CON", "{report:#}");
 }

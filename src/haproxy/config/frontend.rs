@@ -13,6 +13,8 @@ use super::visitors::Visitors;
 #[derive(Debug)]
 pub(super) struct Frontend {
     pub settings: ProxySettings,
+    /// The first words of the section, such as `frontend web`.
+    title: String,
     /// True for a `listen`.
     is_backend: bool,
     binds: Vec<Bind>,
@@ -31,9 +33,11 @@ pub(super) struct Frontend {
 }
 
 /// An address on which HAProxy listens.
-#[derive(Debug)]
-pub(super) struct Bind {
+#[derive(Clone, Debug)]
+pub(crate) struct Bind {
     pub address: At<String>,
+    /// The section in which HAProxy listens, such as `frontend web`.
+    pub section: String,
     /// True if the line has `ssl`.
     pub has_tls: bool,
 }
@@ -53,13 +57,14 @@ pub(crate) struct UnusedLine {
 const EXITS: &str = "deny redirect reject return silent-drop tarpit";
 
 impl Frontend {
-    /// Returns a frontend without lines. `itself` is the name of a `listen`, whose visitors reach its own
-    /// servers.
-    pub fn new(settings: ProxySettings, itself: Option<&str>) -> Frontend {
-        let is_backend = itself.is_some();
-        let itself = itself.map(|name| (name.to_owned(), Vec::new()));
+    /// Returns a frontend without lines. `word` is `frontend`, or `listen` for a section whose visitors reach
+    /// its own servers.
+    pub fn new(settings: ProxySettings, word: &str, name: &str) -> Frontend {
+        let is_backend = word == "listen";
+        let itself = is_backend.then(|| (name.to_owned(), Vec::new()));
         Frontend {
             settings,
+            title: format!("{word} {name}"),
             is_backend,
             binds: Vec::new(),
             redirects: false,
@@ -89,6 +94,7 @@ impl Frontend {
                 let has_tls = more.contains(&"ssl");
                 self.binds.extend(addresses.split(',').map(|address| Bind {
                     address: At::new(address.to_owned(), place),
+                    section: self.title.clone(),
                     has_tls,
                 }));
             }
@@ -364,7 +370,7 @@ mod tests {
             http: true,
             ..ProxySettings::default()
         };
-        let mut front = Frontend::new(settings, None);
+        let mut front = Frontend::new(settings, "frontend", "f");
         for line in lines.split(';') {
             front.read(&line.split(' ').collect::<Vec<_>>(), &place);
         }

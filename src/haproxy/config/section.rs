@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::iter;
 
 use super::address::{Endpoint, template};
-use super::frontend::{Frontend, UnusedLine, visitors};
+use super::frontend::{Bind, Frontend, UnusedLine, visitors};
 use super::place::{At, Place, owned, word_after};
 use super::proxy::{Backend, Global, ProxySettings};
 use super::server_line::Server;
@@ -50,7 +50,7 @@ pub(crate) struct Facts {
     /// True if a `bind` line has a unix socket, where visitors have no address.
     pub unix_listener: bool,
     /// The addresses on which frontends listen, unless they are disabled.
-    pub binds: Vec<At<String>>,
+    pub binds: Vec<Bind>,
     /// The prefix that HAProxy adds to the path of each unix socket of a `bind` line (`unix-bind prefix`).
     pub unix_prefix: String,
 }
@@ -149,7 +149,7 @@ pub(super) fn read(statements: &[Statement]) -> Configuration {
         backend.visitors = visitors(&backend.name, &reader.frontends);
     }
     let binds = reader.frontends.iter().flat_map(Frontend::binds);
-    done.facts.binds = binds.map(|bind| bind.address.clone()).collect();
+    done.facts.binds = binds.cloned().collect();
     let in_frontends = reader.frontends.into_iter().map(|front| front.check_line);
     let unused = reader
         .defaults
@@ -280,9 +280,9 @@ impl Reader {
             _ => inherited.inherited(),
         };
         if let "frontend" | "listen" = words[0] {
-            let itself = name.filter(|_| is_backend);
-            self.frontends
-                .push(Frontend::new(inherited.clone(), itself));
+            let name = name.unwrap_or_default();
+            let frontend = Frontend::new(inherited.clone(), words[0], name);
+            self.frontends.push(frontend);
         }
         if is_backend {
             self.done.backends.push(Backend {
