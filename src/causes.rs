@@ -153,8 +153,8 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
 }
 
 /// Returns the trials of the causes of the check's code. If the check failed, also returns the trials of the
-/// causes that apply to every failure. Leaves out trials that wouldn't change the check's options. The trials
-/// of the most common cause come first, and last resorts come last.
+/// causes that apply to every failure. Leaves out a trial whose options equal the check's options. The
+/// trials of the most common cause come first, and last resorts come last.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
     let changes = |trial: &Trial| match &trial.change {
         Change::Options(options) => !facts.options.changes(options).is_empty(),

@@ -68,8 +68,8 @@ impl Command {
         }
     }
 
-    /// Removes the name of the command from the words, and returns the command. Without a name, the command
-    /// is a check.
+    /// Removes the name of the command from the arguments, and returns the command. Without a name, the
+    /// command is a check.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Writes to descriptors without waiting beyond a deadline, and makes sockets.
 //!
-//! Except [`exchange`], nothing here allocates, takes a lock or panics, so a signal handler may call these functions.
+//! Except [`exchange`], nothing here allocates, takes a lock or panics, so a signal handler may call these
+//! functions.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;

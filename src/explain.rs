@@ -13,10 +13,10 @@ use crate::output::wrap::paragraph;
 
 pub use self::shown::{SHOWN, Shown};
 
-/// Returns the text for the words that follow `explain`.
+/// Returns the text for the arguments that follow `explain`.
 ///
 /// # Errors
-/// Fails if the words aren't a code, a word that HAProxy shows, or the name of a TLS alert.
+/// Fails if the arguments aren't a code, a word that HAProxy shows, or the name of a TLS alert.
 pub fn text(words: &[String]) -> Result<String> {
     match words {
         [] => Ok(table(Code::ALL) + "\n" + &shown::table()),

@@ -106,8 +106,8 @@ fn refused(caller: Option<&Caller>, output: &Output, error: &anyhow::Error) -> C
     Code::Refused
 }
 
-/// Returns the command that the words name, and the remaining words. If they name an internal command, this
-/// process becomes another program, and the function doesn't return.
+/// Returns the command that the arguments name, and the remaining arguments. If they name an internal
+/// command, this process becomes another program, and the function doesn't return.
 fn command(words: Vec<OsString>, caller: Option<&Caller>) -> Result<(Command, Vec<String>)> {
     let mut words = words.into_iter().map(word).collect::<Result<Vec<_>>>()?;
     if caller.is_none() && words == [doctor::INNER_COMMAND] {

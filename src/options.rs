@@ -213,7 +213,7 @@ pub(crate) fn of_text(text: &str) -> Options {
     }
 }
 
-/// Reads the words of a check (without the program's name).
+/// Reads the arguments of a check (without the program's name).
 ///
 /// # Errors
 ///

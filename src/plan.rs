@@ -11,6 +11,7 @@ mod pem;
 mod readers;
 mod request;
 mod revocation;
+mod scope;
 mod target;
 mod trust;
 mod trusted;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-pub use self::files::{Allowed, Files, Seen};
+pub use self::files::{Allowed, Files, ReadFiles};
 pub use self::host::Host;
 pub use self::library::{Library, Memory, Share, UsedUp};
 pub use self::material::Material;
@@ -117,15 +118,8 @@ impl Plan {
             Some(_) => Files::of_check(),
             None => Files::any(),
         };
-        let material = Material::read(options, &files)?;
-        Plan::of(
-            options,
-            &material,
-            &options.target,
-            caller,
-            sni_host,
-            output,
-        )
+        let (material, arguments) = (Material::read(options, &files)?, &options.target);
+        Plan::of(options, &material, arguments, caller, sni_host, output)
     }
 
     /// Like [`Plan::new`], but with the options' files already read, and with `arguments` as the

@@ -16,7 +16,7 @@ pub struct Refusal {
     /// What to do instead: `write a number and a unit, such as 2s`. It must read well after `; `
     /// and after a label. Only `did you mean X?` may be a question.
     pub write: String,
-    /// Further faults of the same call, in the order of its words.
+    /// Further faults of the same call, in the order of its arguments.
     pub also: Vec<Refusal>,
 }
 

@@ -26,7 +26,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use self::answer::{Answer, send_page};
-pub(crate) use self::defaults::over;
+pub(crate) use self::defaults::complete;
 use self::listen::Listener;
 use self::metrics::Metrics;
 pub use self::options::{ServeCall, ServeOptions, parse};
@@ -77,27 +77,24 @@ pub fn run(call: &ServeCall, sni_host: Option<String>) -> Result<Code> {
     let end = start::termination()?;
     let listeners = listen::open(&call.own)?;
     let names: Vec<String> = listeners.iter().map(Listener::to_string).collect();
-    say(
-        call,
-        &format!("sni-check serve: listening on {}", names.join(" ")),
-    );
+    say(call, &format!("listening on {}", names.join(" ")));
     limits::notify("READY=1");
     let service = Arc::new(service);
     let threads = Threads::new(limit, move |connection| service.serve(connection))?;
     accept(&listeners, &end, &threads);
     limits::notify("STOPPING=1");
     drop(listeners);
-    let text = match threads.finish(LAST_CHECKS) {
-        true => "sni-check serve: asked to stop; every check has finished",
-        false => "sni-check serve: asked to stop; some checks have not finished",
+    let which = match threads.finish(LAST_CHECKS) {
+        true => "every check has finished",
+        false => "some checks have not finished",
     };
-    say(call, text);
+    say(call, &format!("asked to stop; {which}"));
     Ok(Code::Healthy)
 }
 
 fn say(call: &ServeCall, text: &str) {
     if !call.defaults.quiet {
-        write_line(io::stderr(), text);
+        write_line(io::stderr(), &format!("sni-check serve: {text}"));
     }
 }
 
@@ -122,11 +119,7 @@ where
         if ready.next() == Some(true) {
             return;
         }
-        for listener in listeners
-            .iter()
-            .zip(ready)
-            .filter_map(|(one, ready)| ready.then_some(one))
-        {
+        for (listener, _) in listeners.iter().zip(ready).filter(|(_, ready)| *ready) {
             exhausted |= !accept_from(listener, threads);
         }
     }
@@ -158,26 +151,21 @@ struct Service {
 impl Service {
     /// Serves a connection: reads one request, and answers with the result of a check, a page or a refusal.
     fn serve(&self, connection: Connection) {
-        let Connection {
-            fd,
-            accepted,
-            within_limit,
-        } = connection;
-        let head = if within_limit {
-            Deadline::new(accepted, HEAD)
-        } else {
-            Deadline::new(Instant::now(), HEAD_AT_LIMIT)
+        let (accepted, within_limit) = (connection.accepted, connection.within_limit);
+        let head = match within_limit {
+            true => Deadline::new(accepted, HEAD),
+            false => Deadline::new(Instant::now(), HEAD_AT_LIMIT),
         };
-        let socket = Socket::new(fd, head);
-        let asked = request::read(&socket);
-        match asked {
-            Ok(Some(Asked::Healthy)) if self.shows_pages() => send_page(&socket, "healthy\n"),
-            Ok(Some(Asked::Metrics)) if self.shows_pages() => {
+        let socket = Socket::new(connection.fd, head);
+        match request::read(&socket) {
+            // The metrics name backends and servers, so serve shows no page if other hosts may connect.
+            Ok(Some(Asked::Healthy)) if !self.is_remote => send_page(&socket, "healthy\n"),
+            Ok(Some(Asked::Metrics)) if !self.is_remote => {
                 send_page(&socket, &self.metrics.page());
             }
             _ if !within_limit => {
                 self.metrics.count(Code::AtLimit);
-                Answer::at_limit(Code::AtLimit.meaning()).send(&socket);
+                Answer::new(Code::AtLimit, Code::AtLimit.meaning()).send(&socket);
             }
             Ok(Some(Asked::Check(request))) => self.check(&request, socket, accepted),
             Ok(Some(Asked::Healthy | Asked::Metrics)) => {
@@ -190,17 +178,12 @@ impl Service {
         }
     }
 
-    /// Returns true if serve may show its pages. The metrics name backends and servers, so serve shows no
-    /// page if other hosts may connect.
-    fn shows_pages(&self) -> bool {
-        !self.is_remote
-    }
-
     fn check(&self, request: &Request, socket: Socket, accepted: Instant) {
         match self.plans.plan(request, accepted) {
             Ok(ready) => {
                 let verdict = probe::run(&ready.plan, accepted);
-                Answer::of(&ready.plan, &verdict).send(&socket);
+                let reason = output::reason(&ready.plan, &verdict);
+                Answer::new(verdict.code(), &reason).send(&socket);
                 drop(socket);
                 self.metrics.add(&ready.plan, &verdict);
                 output::verdict(&ready.plan, &verdict);
@@ -210,16 +193,11 @@ impl Service {
     }
 
     fn refuse(&self, caller: Option<&Caller>, socket: &Socket, error: &anyhow::Error) {
-        let code = match error.downcast_ref::<UsedUp>() {
-            Some(used_up) => {
-                Answer::at_limit(&used_up.to_string()).send(socket);
-                Code::AtLimit
-            }
-            None => {
-                Answer::refused(error).send(socket);
-                Code::Refused
-            }
+        let code = match error.is::<UsedUp>() {
+            true => Code::AtLimit,
+            false => Code::Refused,
         };
+        Answer::new(code, &format!("{error:#}")).send(socket);
         self.metrics.count(code);
         output::refusal(caller, &self.output, error);
     }

@@ -19,7 +19,7 @@ fn object(bytes: &[u8]) -> Value {
 }
 
 #[test]
-fn a_checks_object_matches_the_page() {
+fn check_object_matches_the_page() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let connect = format!("--connect=127.0.0.1:{port}");
@@ -33,7 +33,7 @@ fn a_checks_object_matches_the_page() {
 }
 
 #[test]
-fn diagnoses_object_matches_the_page() {
+fn diagnose_object_matches_the_page() {
     let ca = Ca::new();
     let leaf = ca.leaf(&[NAME], 30);
     let nginx = Nginx::serve(|folder, port| {
@@ -59,7 +59,7 @@ fn diagnoses_object_matches_the_page() {
 }
 
 #[test]
-fn diagnoses_object_for_haproxy_cfg_matches_the_page() {
+fn diagnose_object_for_haproxy_cfg_matches_the_page() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let ca = &stage.ca_file;
@@ -116,7 +116,7 @@ fn doctor(stage: &Stage, text: &str, more: &[&str]) -> Output {
 }
 
 #[test]
-fn doctors_object_matches_the_page() {
+fn doctor_object_matches_the_page() {
     let stage = Stage::new();
     let server = format!(
         "127.0.0.1:{} check ssl verify none sni str(a.example)",
@@ -152,7 +152,10 @@ fn the_schema_is_made_from_the_page() {
         std::fs::write(SCHEMA, &expected).expect("the schema");
     }
     let published = std::fs::read_to_string(SCHEMA).expect("the schema");
-    assert!(published == expected, "UPDATE=1 cargo test --test json");
+    assert!(
+        published == expected,
+        "docs/sni-check.schema.json is out of date; run UPDATE=1 cargo test --test json"
+    );
 }
 
 /// An independent validator accepts objects of the check, diagnose and doctor, and refuses a wrong

@@ -251,7 +251,8 @@ pub struct Answers {
     /// The check's request, with `hdr name Content-Encoding` as its only expectation. `None` if no
     /// expectation is about the body, or if the request may change something on the server.
     pub encoded: Option<Attempt>,
-    /// True if diagnose left out the user's headers and body, because the certificate isn't trusted.
+    /// True if diagnose left out the body, the expectations, and the headers that may be secret, because the
+    /// certificate isn't trusted.
     pub withheld: bool,
 }
 

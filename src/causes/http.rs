@@ -146,7 +146,11 @@ pub(super) const CAUSES: &[Cause] = &[
             Weight::Likely.when(facts.status() == Some(401) && by_page)
         },
         trials: |facts| match facts.status() {
-            Some(status @ 401) if !facts.client_certificate_asked() => accept(facts, status),
+            // The credentials of visitors are a better change.
+            Some(status @ 401) if !facts.client_certificate_asked() => {
+                let trials = accept(facts, status).into_iter();
+                trials.map(|trial| trial.last_resort_if(true)).collect()
+            }
             _ => Vec::new(),
         },
         ..Cause::BASE

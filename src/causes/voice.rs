@@ -1,10 +1,10 @@
 //! The words for an option: sni-check's own, or HAProxy's for a check that HAProxy makes itself.
 //!
-//! A sentence of the catalogue names options of sni-check. If HAProxy needs other words than the option's name
-//! in [`WORDS`], the sentence has both in angle brackets: `<--uri /|uri / in http-check send>`. One of the two
-//! may be empty. `<--header>` keeps an option's name for both checks, for example in a command.
+//! A sentence of the catalogue names sni-check's options. If HAProxy needs other words than the option's name
+//! in [`WORDS`], the sentence has both in angle brackets: `<--uri /|uri / in http-check send>`. One of the
+//! two may be empty. `<--header>` keeps an option's name for both checks, for example in a command.
 
-/// Who makes the check, and therefore whose words the sentences use.
+/// Who runs the check, and therefore whose words the sentences use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Voice {
     /// sni-check, as external check or with serve: the sentences name its options.
@@ -14,8 +14,8 @@ pub enum Voice {
     Haproxy,
 }
 
-/// Options of sni-check, and the words of haproxy.cfg that replace them. An option that contains another option
-/// comes first, such as `--send-proxy-v2` before `--send-proxy`.
+/// Options of sni-check, and the words of haproxy.cfg that replace them. An option that contains another
+/// option comes first, such as `--send-proxy-v2` before `--send-proxy`.
 const WORDS: [(&str, &str); 24] = [
     ("--expect", "http-check expect"),
     ("--uri", "http-check send uri"),

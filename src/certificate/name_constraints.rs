@@ -21,7 +21,7 @@ pub enum Violation {
     Forbidden,
     /// OpenSSL can't apply a constraint to a name, and therefore rejects the certificate.
     Unsupported,
-    /// sni-check can't apply a constraint to a name, or versions of OpenSSL apply it differently. The text
+    /// sni-check can't apply a constraint to a name, or OpenSSL versions apply it differently. The text
     /// describes the name.
     Limit(&'static str),
 }

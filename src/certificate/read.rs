@@ -55,7 +55,8 @@ pub struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    /// Reads the content of a certificate's or a list's SEQUENCE. Also returns the fields of the signed bytes.
+    /// Reads the content of a certificate's or a list's SEQUENCE. Also returns the fields of the signed
+    /// bytes.
     pub(super) fn read(content: &'a [u8]) -> Option<(Signed<'a>, Elements<'a>)> {
         let mut whole = Elements(content);
         let body = Elements(whole.expect(SEQUENCE)?);

@@ -47,7 +47,7 @@ pub struct RevocationList<'a> {
 pub struct Facts {
     /// True if the list or one of its entries has a critical extension that OpenSSL doesn't know.
     pub critical: bool,
-    /// True if an entry has a date in a form that newer versions of OpenSSL may not read.
+    /// True if an entry has a date in a form that newer OpenSSL versions may not read.
     pub odd_date: bool,
     /// The position of the first entry with an extension that OpenSSL can't read. OpenSSL uses only
     /// the serial numbers of all later entries.

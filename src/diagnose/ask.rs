@@ -69,7 +69,7 @@ enum About {
     Row(usize),
     /// The block of lines with this kind and way.
     Lines(Kind, Way),
-    /// HAProxy's own check, made in this way and with the options of the change at this index.
+    /// HAProxy's own check, run in this way and with the options of the change at this index.
     Change(usize, Way),
 }
 
@@ -78,7 +78,7 @@ enum About {
 pub(super) const MARGIN: Duration = Duration::from_millis(700);
 
 impl Opinion {
-    /// Asks HAProxy. Without HAProxy, predicts the view.
+    /// Asks HAProxy. Without HAProxy, predicts each row (see [`view`]).
     pub fn ask(search: &Search, haproxy: Option<&Haproxy>) -> Opinion {
         let facts = search.best();
         let mut blocks = blocks(facts);
@@ -145,8 +145,8 @@ impl Opinion {
     }
 }
 
-/// Returns the first change with which HAProxy's own check is UP and visitors are served. A change with old
-/// versions of TLS is the last resort. If no change makes the check UP and serves visitors, returns the
+/// Returns the first change with which HAProxy's own check is UP and visitors are served. Prefers
+/// changes that don't need old TLS versions. If no change makes the check UP and serves visitors, returns the
 /// change from [`furthest`]. Returns `None` if a block of lines works without a change, or if no change
 /// helps.
 fn helpful(
@@ -351,7 +351,7 @@ fn about_changes(
 }
 
 /// Returns a visitor's request for this `host`. The page and most headers come from the check's plan, but a
-/// browser's User-Agent and Accept replace sni-check's defaults. The request must not change anything at the
+/// browser's User-Agent and Accept replace sni-check's defaults. The request must not change anything on the
 /// server, so GET replaces a method that isn't safe. Returns `None` if the check sends no request, or if a
 /// header has a value that isn't text.
 pub(super) fn visit(host: &str, plan: &Plan) -> Option<Visit> {

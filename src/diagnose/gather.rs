@@ -380,9 +380,9 @@ impl Rules {
     }
 }
 
-/// Sends the check's request. If the request changes nothing at the server, also sends variations of the
+/// Sends the check's request. If the request changes nothing on the server, also sends variations of the
 /// request, for example with a different Host. If the certificate is `untrusted`, sends no secrets. Returns
-/// `None` if the check sends no request. Also returns `None` if the request may change something at the
+/// `None` if the check sends no request. Also returns `None` if the request may change something on the
 /// server, and the certificate is `untrusted`.
 fn ask(plan: &Plan, address: &Address, untrusted: bool, session: &Session) -> Option<Answers> {
     let is_safe = is_safe(&plan.request.method);

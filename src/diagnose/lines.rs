@@ -70,7 +70,7 @@ impl<'a> Setup<'a> {
         (longest > DEFAULT_HEAD).then(|| (longest + FREE).next_multiple_of(FREE))
     }
 
-    /// Returns this setup with a different [`Way`] of making HAProxy's own check.
+    /// Returns this setup with a different [`Way`] of running HAProxy's own check.
     pub fn by(&self, way: Way) -> Setup<'a> {
         Setup {
             way,

@@ -124,7 +124,7 @@ impl<'a> Report<'a> {
     }
 
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because the
-    /// configuration shows whether the check sends SNI. If sni-check makes the check, the report leaves out
+    /// configuration shows whether the check sends SNI. If sni-check runs the check, the report leaves out
     /// causes that concern only HAProxy's own check.
     pub fn of_server(search: &'a Search, opinion: &'a Opinion) -> Report<'a> {
         let mut report = Report::new(search, opinion);

@@ -183,7 +183,7 @@ fn diagnosis(
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
     let facts = gather(plan, options, &origin(surveyed), session);
-    // If the server speaks no TLS, a check without TLS is right. sni-check can't make such a check.
+    // If the server speaks no TLS, a check without TLS is right. sni-check can't run such a check.
     let tls = facts.tls.as_ref();
     let speaks_tls = tls.is_none_or(Handshakes::is_answered_in_tls);
     let is_right = subject.meant().is_some_and(|meant| meant.is_plain) && !speaks_tls;

@@ -340,7 +340,7 @@ fn answer(answers: &Answers, step: &mut Step) {
     }
 }
 
-/// Adds a line for each expectation, which says whether the response meets it.
+/// For each expectation, adds a line that says whether the response meets it.
 fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
     let Ok((_, of_each)) = &answers.asked else {
         return;

@@ -142,7 +142,7 @@ impl Candidate {
         })
     }
 
-    /// Returns this change, but with GET instead of a method that may change something at the server. The new
+    /// Returns this change, but with GET instead of a method that may change something on the server. The new
     /// change proves its causes only if the check succeeds.
     fn with_get(self) -> Option<Candidate> {
         let mut options = self.options;
@@ -252,7 +252,11 @@ fn improve(facts: &mut Facts, session: &Session) -> Option<(Vec<Finding>, Facts)
     let best = (0..tried.len()).rev().max_by_key(|at| value(&tried[*at]));
     let best = match best.filter(|at| value(&tried[*at]) > before) {
         Some(at) => tried.swap_remove(at),
-        None => two_at_once(facts, &failure, &tried, session)?,
+        None if is_limited(facts, &failure) => return None,
+        None => match two_at_once(facts, &failure, &tried, session) {
+            Some(pair) => pair,
+            None => tried.swap_remove(first_of_two(facts, &failure, &tried, session)?),
+        },
     };
     Some(best.apply(facts, session))
 }
@@ -266,28 +270,32 @@ fn is_cut(failure: &Failure) -> bool {
 /// The largest number of pairs of changes that diagnose tries.
 const PAIRS: usize = 12;
 
+/// Returns true if diagnose tries no more than one change at a time: the server is slow or limits requests, or
+/// no address answers.
+fn is_limited(facts: &Facts, failure: &Failure) -> bool {
+    let is_slow = matches!(
+        failure,
+        Failure::HandshakeTimeout | Failure::ResponseTimeout { .. }
+    );
+    is_slow || facts.status() == Some(429) || facts.reached.is_none()
+}
+
+/// Returns true if the check fails with the change, but for another reason.
+fn has_effect(tried: &Candidate, failure: &Failure) -> bool {
+    let other = tried.attempt.result.as_ref().err();
+    other.is_some_and(|other| other.to_string() != failure.to_string())
+}
+
 /// Tries two changes at once, because one fault may hide another. For example, a wrong Host and a wrong path
-/// both cause 404. Begins with changes that have an effect: the check fails in another way with them. Returns the first pair with which the check succeeds. Returns `None` if no pair helps, if
-/// the server is slow or limits requests, or if no address answers.
+/// both cause 404. Begins with changes that have an effect: the check fails in another way with them. Returns the first pair with which the check succeeds.
 fn two_at_once(
     facts: &Facts,
     failure: &Failure,
     tried: &[Candidate],
     session: &Session,
 ) -> Option<Candidate> {
-    let is_slow = matches!(
-        failure,
-        Failure::HandshakeTimeout | Failure::ResponseTimeout { .. }
-    );
-    if is_slow || facts.status() == Some(429) || facts.reached.is_none() {
-        return None;
-    }
-    let has_effect = |tried: &Candidate| {
-        let other = tried.attempt.result.as_ref().err();
-        other.is_some_and(|other| other.to_string() != failure.to_string())
-    };
     let mut tried: Vec<&Candidate> = tried.iter().collect();
-    tried.sort_by_key(|tried| !has_effect(tried));
+    tried.sort_by_key(|tried| !has_effect(tried, failure));
     let pairs = tried.iter().enumerate().flat_map(|(at, first)| {
         let others = tried[at + 1..].iter();
         others.filter_map(move |second| together(facts, first, second))
@@ -296,6 +304,50 @@ fn two_at_once(
     run(facts, &mut pairs, session);
     let mut pairs = pairs.into_iter();
     pairs.find(|pair| pair.attempt.result.is_ok())
+}
+
+/// The largest number of changes after which diagnose looks for a second fault.
+const FOLLOWED: usize = 3;
+
+/// Finds a change that has an effect, and after which a second change makes the check succeed. A fault may show
+/// only once another fault is gone, so the facts before the first change don't propose the second change.
+/// Returns the index of the first change.
+fn first_of_two(
+    facts: &Facts,
+    failure: &Failure,
+    tried: &[Candidate],
+    session: &Session,
+) -> Option<usize> {
+    let mut seen: Vec<String> = Vec::new();
+    let firsts = tried.iter().enumerate().filter(|(_, tried)| {
+        let failure = tried
+            .attempt
+            .result
+            .as_ref()
+            .err()
+            .filter(|_| has_effect(tried, failure));
+        let text = failure
+            .map(ToString::to_string)
+            .filter(|text| !seen.contains(text));
+        seen.extend(text.clone());
+        text.is_some() && facts.may_send(&tried.plan)
+    });
+    let firsts: Vec<(usize, &Candidate)> = firsts.take(FOLLOWED).collect();
+    let mut helpful: Vec<bool> = firsts.iter().map(|_| false).collect();
+    let jobs = firsts.iter().zip(&mut helpful);
+    in_parallel(jobs.map(|((_, first), is_helpful)| {
+        move || {
+            let Ok(plan) = Plan::new(&first.options, None, None, Output::default()) else {
+                return;
+            };
+            let facts = gather(plan, first.options.clone(), &facts.origin, session);
+            let mut next = changes(&facts);
+            run(&facts, &mut next, session);
+            *is_helpful = next.iter().any(|next| next.stage() == Stage::Healthy);
+        }
+    }));
+    let at = helpful.into_iter().position(|is_helpful| is_helpful)?;
+    firsts.get(at).map(|(at, _)| *at)
 }
 
 /// Returns both changes as one. Returns `None` if they share a cause or change the same option or header field
@@ -329,7 +381,7 @@ fn end_of_loop(facts: &Facts, session: &Session) -> Option<(Vec<Finding>, Facts)
 }
 
 /// Returns the changes that the possible causes propose. diagnose never sends a changed request that may
-/// change something at the server. If the check's own request has reached the server, or if no address
+/// change something on the server. If the check's own request has reached the server, or if no address
 /// accepted a connection, GET replaces the method of such a request. Otherwise, diagnose tries only the
 /// handshake.
 fn changes(facts: &Facts) -> Vec<Candidate> {

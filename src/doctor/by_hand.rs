@@ -37,7 +37,7 @@ pub(crate) fn diagnose(watch: &Watch, call: &DoctorOptions) -> String {
 
 /// Returns the options that repeat a check by sni-check on this host. File paths are the host's paths, even
 /// if HAProxy uses a chroot. The options contain the time limit and the SNI name, even if the check itself
-/// uses defaults. Returns `None` if sni-check doesn't make the check, or refuses its options.
+/// uses defaults. Returns `None` if sni-check doesn't run the check, or refuses its options.
 pub(crate) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
     let plan = &watch.own.as_ref()?.plan;
     let mut options = given(watch, jail)?;

@@ -80,9 +80,8 @@ impl Report {
         let unchecked = self.servers_of(of_note(|effect| effect == Effect::Unchecked));
         let misjudged = self.servers_of(of_note(Effect::is_of_check));
         if parts.is_empty() {
-            let has_checks = self.checks + self.served + self.own > 0;
             parts.push(match (notes, failed, misjudged.len(), unchecked.len()) {
-                (.., 0, _) if !has_checks && hints == 0 && failed == 0 => {
+                (.., 0, _) if !self.has_checks() && hints == 0 && failed == 0 => {
                     "HAProxy checks no server".to_owned()
                 }
                 (0, 0, ..) => "no problems found".to_owned(),
@@ -104,11 +103,14 @@ impl Report {
         if hints > 0 {
             parts.push(many(hints, "hint"));
         }
-        let mut text = parts.join(", ");
+        let mut text = parts.join("; ");
         match failed {
             0 => {}
             1 => text += "; 1 check below fails",
             many => text += &format!("; {many} checks below fail"),
+        }
+        if self.has_checks() && self.runs.as_ref().is_some_and(Runs::is_empty) {
+            text += "; doctor ran no check";
         }
         match self.runs.as_ref().map_or(0, |runs| runs.unresolved) {
             0 => {}
@@ -126,6 +128,10 @@ impl Report {
             Some((many, _)) => text += &format!("; {many} checks were not run"),
         }
         text
+    }
+
+    fn has_checks(&self) -> bool {
+        self.checks + self.served + self.own > 0
     }
 
     /// Returns a text for each effect that is certain, with the number of servers for which it is certain.

@@ -2,6 +2,7 @@
 
 pub(crate) mod advice;
 pub(crate) mod align;
+mod answers;
 pub(crate) mod certificates;
 pub(crate) mod command;
 pub(crate) mod coverage;
@@ -119,6 +120,7 @@ const RULES: &[Rule] = &[
     comparison("traffic-http2", http_version::http2_only),
     comparison("traffic-detour", detour::detour),
     backend("lost-visitors", host::lost),
+    backend("haproxy-answers", answers::of_haproxy),
     check("check-without-host", host::without_host),
     check("check-other-host", host::other_host),
     check("check-other-site", host::other_site),

@@ -45,8 +45,8 @@ fn meaning(outcome: Outcome, ours: bool) -> String {
             None => format!("exit code {code} of the command"),
         },
         Outcome::Signal(number) => format!("killed by {}", signal(number)),
-        Outcome::Killed => "took too long, so HAProxy kills it; ignore the check_code next to \
-                            PROCTOUT, which is from an earlier check"
+        Outcome::Killed => "takes too long, so HAProxy kills it and shows PROCTOUT; ignore its \
+                            check_code, which is from an earlier check"
             .to_owned(),
         Outcome::NoFork => "HAProxy can't start it: insecure-fork-wanted is missing".to_owned(),
         _ => "HAProxy can't start the command".to_owned(),
@@ -86,7 +86,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
     let known = jobs.len();
     let jobs = || jobs.iter().copied();
     let external = jobs().filter(|watch| matches!(watch.check, Check::External(_)));
-    // If the check has no address of serve, HAProxy connects to the server itself.
+    // If no rule gives serve's address, HAProxy's check connects to the server, not to serve.
     let asks = |check: &Check| matches!(check, Check::Serve(serve) if serve.connect.is_some());
     let served = jobs().filter(|watch| asks(&watch.check));
     let jobs: Vec<&Watch> = external.chain(served).collect();
@@ -131,7 +131,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
     });
     let mut limits = [
         not_run.sentences(),
-        limits(&checks.collect::<Vec<_>>(), exact),
+        limits(&checks.collect::<Vec<_>>(), visit.jail),
     ]
     .concat();
     limits.extend(asked.unwrap_or_else(|why| {
@@ -176,32 +176,34 @@ fn with_haproxy(
     let watches = visit.followers.iter().map(|follower| &follower.watch);
     let watches = visit.active().chain(watches).filter(is_asked);
     // A check sends no request if http-check lines replace the `option httpchk` of another section. doctor
-    // writes all lines into one section, where this option always sends a request. So doctor can't repeat
-    // such a check.
+    // writes all lines into one section, where this option always sends a request. So doctor can't
+    // reproduce such a check.
     let (silent, watches): (Vec<&Watch>, Vec<&Watch>) = watches.partition(|watch| {
         matches!(&watch.check, Check::Own(own) if matches!(own.protocol, Protocol::Http { sends_request: false, .. }))
     });
     for watch in silent.into_iter().filter(|watch| watch.is_active()) {
-        not_run.add(
-            watch,
-            "its check sends no request, which doctor can't repeat",
-        );
+        let why = "doctor can't reproduce a check that sends no request";
+        not_run.add(watch, why);
     }
     let mut left_out = BTreeMap::<String, Vec<String>>::new();
     let start = Instant::now();
     let observed = observe::ask_haproxy(visit, &watches)?;
     let time = start.elapsed();
     for (watch, observed) in watches.iter().copied().zip(observed) {
-        let failed = match &observed.check {
+        match &observed.check {
             Some(Answer::Refused(why)) => {
                 let why = why.trim_end_matches(['.', ' ']);
-                Some(format!("HAProxy refuses its lines on their own: {why}"))
+                not_run.add(
+                    watch,
+                    format!(
+                        "HAProxy refuses the server's lines outside of the full configuration: {why}"
+                    ),
+                );
             }
-            Some(Answer::None) => Some("its check had no result after a few seconds".to_owned()),
-            _ => None,
-        };
-        if let Some(why) = failed {
-            not_run.add(watch, why);
+            Some(Answer::None) => {
+                not_run.add(watch, "HAProxy had no result after a few seconds");
+            }
+            _ => {}
         }
         for rule in observed.left_out {
             left_out.entry(rule).or_default().push(watch.name());
@@ -256,8 +258,8 @@ fn with_haproxy(
     Ok(limits.collect())
 }
 
-/// Finds out if the server still serves visitors while HAProxy resumes the TLS session of its check for them.
-/// If it doesn't, it is certain that visitors fail.
+/// Tests whether visitors are served when HAProxy resumes the check's TLS session on their connections. If
+/// they aren't, the trap is certain.
 fn settle_sessions(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     let doubted = done.iter_mut().filter_map(|ran| {
         let watch = watches.iter().copied().find(|watch| ran.is_of(watch))?;
@@ -276,7 +278,7 @@ fn settle_sessions(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     }
 }
 
-/// Looks for changes that make HAProxy's own failed checks UP. Does this only for a check that contradicts
+/// Looks for changes with which HAProxy's own failed checks pass. Does this only for a check that contradicts
 /// what visitors get, or whose Host may be wrong. Stores the change in the result of the check.
 fn explain(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     let down = done.iter_mut().filter_map(|ran| {
@@ -356,14 +358,16 @@ fn has_address(watch: &Watch) -> bool {
 }
 
 /// Returns sentences about how the checks ran differently from HAProxy's checks.
-fn limits(checks: &[&ExternalCheck], exact: bool) -> Vec<String> {
+fn limits(checks: &[&ExternalCheck], jail: &Jail) -> Vec<String> {
     let mut limits = Vec::new();
-    if !exact {
-        limits.push(
-            "The checks ran as this user and outside of the chroot: only root can run checks exactly \
-             as HAProxy does."
-                .to_owned(),
-        );
+    if !is_exact(jail) {
+        let outside = match jail.is_chroot() {
+            true => " and outside of HAProxy's chroot",
+            false => "",
+        };
+        limits.push(format!(
+            "The checks ran as this user{outside}, because only root can run them as HAProxy does."
+        ));
     }
     limits.push(
         "The checks ran without the limits of HAProxy's unit or container, such as LimitNPROC, \

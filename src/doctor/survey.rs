@@ -77,7 +77,7 @@ pub(crate) struct Surveyed {
     /// The unset variables that the lines about the server use.
     pub unset: Vec<String>,
     pub kind: CheckKind,
-    /// The options for making this check with sni-check by hand, or why sni-check can't make the check.
+    /// The options with which sni-check runs this check by hand, or why it can't.
     pub call: Result<Box<Options>, String>,
     /// True if HAProxy's own check waits for a response, but sends no request. The server is then always
     /// DOWN.
@@ -119,8 +119,8 @@ pub(crate) struct Surveyed {
     /// Why the check should connect where visitors connect. `None` if the check already does so, or if doctor
     /// doesn't know where the check connects.
     pub elsewhere: Option<String>,
-    /// HAProxy's own check without `addr` and `port`, which then connects where visitors connect. `None` if
-    /// the check has neither of these words.
+    /// HAProxy's own check with `addr` and `port` removed, so that it connects where visitors connect. `None`
+    /// if neither the rule nor the server line has one of these words.
     pub at_visitors: Option<AtVisitors>,
     /// True if HAProxy runs its external checks in a chroot.
     pub is_jailed: bool,
@@ -353,7 +353,7 @@ fn idle(watch: &Watch) -> Option<&'static str> {
     is_disabled.then_some("disabled").or(weight)
 }
 
-/// Returns the options for a check by hand, or why sni-check can't make the check.
+/// Returns the options with which sni-check runs the check by hand, or why it can't.
 fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, String> {
     if let [name, ..] = unset {
         let names: Vec<String> = unset.iter().map(|name| format!("${{{name}}}")).collect();

@@ -69,7 +69,7 @@ pub(crate) struct Watch<'a> {
     pub traffic: Connection,
     /// How the check connects to the server. Empty if doctor doesn't know this.
     pub connections: Vec<Connection>,
-    /// The options and the plan, if sni-check makes the check and accepts its options.
+    /// The options and the plan, if sni-check runs the check and accepts its options.
     pub own: Option<Accepted>,
     /// What is wrong with the options of a check by sni-check, or with the files that the options name. May
     /// also contain notes about options that sni-check accepts.

@@ -1,4 +1,4 @@
-//! Asks HAProxy itself about servers. sni-check starts the HAProxy program of this host, which checks the
+//! Asks HAProxy itself about servers. sni-check starts this host's HAProxy program, which checks the
 //! servers. HAProxy's statistics show the results.
 //!
 //! This HAProxy runs as the current user. Its configuration is never written to a disk, and no other process
@@ -41,16 +41,16 @@ pub(crate) enum Answer {
 
 /// The pause before sni-check asks HAProxy again for results.
 pub(super) const POLL: Duration = Duration::from_millis(30);
-/// How long HAProxy may take in addition to its checks, for its start for example.
+/// Extra time for HAProxy, for example for its start.
 const MARGIN: Duration = Duration::from_secs(2);
 /// If a check takes longer than this, the visitor's request doesn't wait for its result.
 const EARLY: Duration = Duration::from_millis(500);
 /// How long sni-check looks for a configuration that HAProxy accepts. Each new configuration leaves out the
-/// lines that HAProxy refused before.
-const LONGEST_SEARCH: Duration = Duration::from_secs(15);
-/// How many questions one HAProxy gets. This HAProxy makes all its checks at once, so with many more the
-/// handshakes would wait for the processor longer than a check may take.
-const AT_ONCE: usize = 50;
+/// lines that HAProxy refused before. After this time, sni-check asks about half of the servers.
+const LONGEST_SEARCH: Duration = Duration::from_secs(5);
+/// How many questions one HAProxy gets. It makes all its checks at the same time, so many more checks would be
+/// late, because they share the processors of this host.
+const AT_ONCE: usize = 60;
 /// The prefix of a question's backend name. The question's number and a dash follow the prefix.
 const PREFIX: &str = "sni-check-asks-";
 
@@ -199,7 +199,7 @@ fn ask_together<K>(
     let mut answers = vec![Answer::None; questions.len()];
     let mut left_out = vec![Vec::new(); questions.len()];
     let start = Instant::now();
-    while start.elapsed() < LONGEST_SEARCH {
+    loop {
         let mut run = Run::prepare(questions.len())?;
         let config = Config::new(&global, questions, &answers, patience, &run.visits);
         run.start(binary, &config.text)?;
@@ -222,17 +222,18 @@ fn ask_together<K>(
                 None => remove(&mut global, &blame.line),
             };
         }
-        if is_blamed {
+        let open = answers.iter().filter(|answer| **answer == Answer::None);
+        let open = open.count();
+        if is_blamed && (start.elapsed() < LONGEST_SEARCH || open == 0) {
             continue;
         }
         let first = messages.lines().find(|line| line.contains("[ALERT]"));
         let why = first.map_or_else(|| error.to_string(), words);
-        let open = answers.iter().filter(|answer| **answer == Answer::None);
-        match (open.count(), questions.len()) {
+        match (open, questions.len()) {
             (0, _) => bail!("{why}"),
             (_, 1) if global.is_empty() => answers[0] = Answer::Refused(why),
             (_, 1) => global.clear(),
-            // The message doesn't say which question is the reason.
+            // The message doesn't say which question is the reason, or too many questions have bad lines.
             (_, count) => {
                 let (first, second) = questions.split_at_mut(count / 2);
                 let mut replies = ask_together(haproxy, &global, first, patience, pause)?;
@@ -244,7 +245,6 @@ fn ask_together<K>(
             }
         }
     }
-    bail!("HAProxy refuses too many of the lines")
 }
 
 /// Removes the first line with this text. Returns false if there is no such line.
@@ -312,7 +312,7 @@ impl Blame {
         {
             return false;
         }
-        let is_of_visitors = ["acl ", "http-request "]
+        let is_of_visitors = ["acl ", "http-request ", "http-response "]
             .iter()
             .any(|word| self.line.trim_start().starts_with(word));
         let mut is_changed = false;

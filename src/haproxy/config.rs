@@ -12,7 +12,7 @@ mod condition;
 pub(crate) mod connection;
 pub(crate) mod crt_store;
 pub(crate) mod external;
-pub(crate) mod frontend;
+mod frontend;
 pub(crate) mod host_rule;
 pub(crate) mod http_check;
 pub(crate) mod place;

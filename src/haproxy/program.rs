@@ -1,4 +1,4 @@
-//! Finds the HAProxy program of this host, and runs it to test configurations and conditions.
+//! Finds this host's HAProxy program, and runs it to test configurations and conditions.
 
 use std::env;
 use std::os::unix::process::ExitStatusExt;
@@ -19,7 +19,7 @@ const SHORT: Duration = Duration::from_secs(5);
 /// How long HAProxy may take to test a configuration. The test resolves names and reads certificates.
 const LONG: Duration = Duration::from_secs(60);
 
-/// The HAProxy program of this host, if sni-check found it.
+/// This host's HAProxy program, if sni-check found it.
 #[derive(Debug, Default)]
 pub(crate) struct Haproxy {
     binary: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! Resolves the names of servers that have `resolvers`. The HAProxy program of this host asks the name
+//! Resolves the names of servers that have `resolvers`. This host's HAProxy program asks the name
 //! servers of these `resolvers` sections.
 
 use std::fmt::Write as _;
@@ -91,8 +91,8 @@ fn name_of(server: &Server) -> String {
     }
 }
 
-/// Reads a line of `show servers state` (management guide, section 9.3). Returns the names of the backend and
-/// of the server, which are numbers here, and the server's address. Returns `None` for other lines, and if
+/// Reads a line of `show servers state` (management guide, section 9.3). Returns the numbers that serve as
+/// names of the backend and the server here, and the server's address. Returns `None` for other lines, and if
 /// the server has no address.
 fn found(line: &str) -> Option<(usize, usize, Endpoint)> {
     let fields: Vec<&str> = line.split(' ').collect();

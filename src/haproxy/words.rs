@@ -180,7 +180,7 @@ impl<'a> Splitter<'a> {
         if length == 0 {
             return Err(Misfit::new(
                 "has a $ in double quotes without a variable's name after it",
-                "write \\$ for a dollar",
+                "write \\$ for a literal $",
             ));
         }
         let (name, mut text) = text.split_at(length);
@@ -188,7 +188,7 @@ impl<'a> Splitter<'a> {
         let Some(look_up) = self.variable else {
             return Err(Misfit::new(
                 format!("has ${name} in double quotes, which would be a variable"),
-                "write \\$ for a dollar, or use single quotes",
+                "write \\$ for a literal $, or use single quotes",
             ));
         };
         let mut value = look_up(&name);

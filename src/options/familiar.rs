@@ -1,72 +1,40 @@
 //! Options of curl, openssl and HAProxy that people type out of habit.
 
 /// Familiar options, each with the option of sni-check that has the same meaning.
-const FAMILIAR: &[(&[&str], &str)] = &[
+const FAMILIAR: &[(&str, &str)] = &[
     (
-        &[
-            "-k",
-            "--insecure",
-            "--no-check-certificate",
-            "--no-verify",
-            "--skip-verify",
-        ],
+        "-k --insecure --no-check-certificate --no-verify --skip-verify",
         "--verify none",
     ),
+    ("--cacert --capath -CAfile --ca", "--ca-file FILE"),
+    ("--crl", "--crl-file FILE"),
+    ("-E --cert -cert", "--crt FILE"),
     (
-        &["--cacert", "--capath", "-CAfile", "--ca"],
-        "--ca-file FILE",
-    ),
-    (&["--crl"], "--crl-file FILE"),
-    (&["-E", "--cert", "-cert"], "--crt FILE"),
-    (
-        &[
-            "--servername",
-            "-servername",
-            "--server-name",
-            "--sni-name",
-            "--check-sni",
-            "--hostname",
-            "--host",
-        ],
+        "--servername -servername --server-name --sni-name --check-sni --hostname --host",
         "--sni NAME",
     ),
-    (&["-H", "--hdr"], "--header 'NAME: VALUE'"),
-    (&["-A", "--user-agent"], "--header 'User-Agent: TEXT'"),
-    (&["-u", "--user", "-b", "--cookie"], "--header @FILE"),
-    (&["-X", "--request"], "--method METHOD"),
-    (&["-I", "--head"], "--method HEAD"),
-    (&["-d", "--data"], "--body TEXT"),
-    (
-        &["-m", "--max-time", "--connect-timeout", "-t"],
-        "--timeout TIME",
-    ),
-    (
-        &["--resolve", "--connect-to", "-connect", "--addr"],
-        "--connect ADDR",
-    ),
-    (&["--interface"], "--source ADDR"),
-    (&["--path", "--url"], "--uri URI"),
-    (
-        &["--status", "--expect-status", "--fail"],
-        "--expect 'status 200'",
-    ),
-    (
-        &["--tlsv1.2", "-tls1_2", "--force-tlsv12"],
-        "--ssl-min-ver TLSv1.2",
-    ),
-    (
-        &["--tlsv1.3", "-tls1_3", "--force-tlsv13"],
-        "--ssl-min-ver TLSv1.3",
-    ),
-    (&["--tls-max"], "--ssl-max-ver TLSv1.2"),
-    (&["--check-alpn"], "--alpn PROTOCOLS"),
-    (&["--check-send-proxy"], "--send-proxy"),
-    (&["--min-days"], "--min-cert-days N"),
-    (&["-s", "--silent", "-q"], "--quiet"),
-    (&["-v", "-vv"], "--verbose"),
-    (&["-V", "-version"], "--version"),
-    (&["-c", "--config", "--cfg"], "--file FILE"),
-    (&["--socket", "--bind"], "--listen unix:PATH"),
+    ("-H --hdr", "--header 'NAME: VALUE'"),
+    ("-A --user-agent", "--header 'User-Agent: TEXT'"),
+    ("-u --user -b --cookie", "--header @FILE"),
+    ("-X --request", "--method METHOD"),
+    ("-I --head", "--method HEAD"),
+    ("-d --data", "--body TEXT"),
+    ("-m --max-time --connect-timeout -t", "--timeout TIME"),
+    ("--resolve --connect-to -connect --addr", "--connect ADDR"),
+    ("--interface", "--source ADDR"),
+    ("--path --url", "--uri URI"),
+    ("--status --expect-status --fail", "--expect 'status 200'"),
+    ("--tlsv1.2 -tls1_2 --force-tlsv12", "--ssl-min-ver TLSv1.2"),
+    ("--tlsv1.3 -tls1_3 --force-tlsv13", "--ssl-min-ver TLSv1.3"),
+    ("--tls-max", "--ssl-max-ver TLSv1.2"),
+    ("--check-alpn", "--alpn PROTOCOLS"),
+    ("--check-send-proxy", "--send-proxy"),
+    ("--min-days", "--min-cert-days N"),
+    ("-s --silent -q", "--quiet"),
+    ("-v -vv", "--verbose"),
+    ("-V -version", "--version"),
+    ("-c --config --cfg", "--file FILE"),
+    ("--socket --bind", "--listen unix:PATH"),
 ];
 
 /// The options that only serve accepts, and the options that only doctor accepts. A unit test in `help.rs`
@@ -88,6 +56,10 @@ pub(crate) const OWN: &[(&str, &[&str])] = &[
     ("doctor", &["--run", "--root", "--ignore", "--github"]),
 ];
 
+fn lists(typed: &str, name: &str) -> bool {
+    typed.split(' ').any(|known| known == name)
+}
+
 /// Returns the command that has the option `name`, if only this command has it.
 pub(super) fn owner(name: &str) -> Option<&'static str> {
     let mut own = OWN.iter();
@@ -99,7 +71,7 @@ pub(super) fn owner(name: &str) -> Option<&'static str> {
 /// similar option of `flags`.
 pub(super) fn instead<'a>(name: &str, flags: impl Iterator<Item = &'a str>) -> Option<String> {
     let flags: Vec<&str> = flags.collect();
-    let familiar = FAMILIAR.iter().find(|(typed, _)| typed.contains(&name));
+    let familiar = FAMILIAR.iter().find(|(typed, _)| lists(typed, name));
     let familiar = familiar.map(|(_, ours)| *ours);
     let is_ours = |ours: &&str| {
         flags
@@ -139,6 +111,6 @@ pub(super) fn without_dashes<'a>(
         return Some(format!("write {option}"));
     }
     let mut familiar = FAMILIAR.iter();
-    let found = familiar.find(|(typed, _)| typed.contains(&option.as_str()));
+    let found = familiar.find(|(typed, _)| lists(typed, &option));
     found.map(|(_, ours)| format!("write {ours}"))
 }

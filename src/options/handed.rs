@@ -135,7 +135,7 @@ pub fn words(carrier: Carrier, text: &OsStr) -> Result<Vec<String>> {
     }
 }
 
-/// Returns the words from the first option on. If other text comes before this option, also returns the
+/// Returns the options and their values. If other text comes before the first option, also returns the
 /// refusal of that text.
 fn parts(carrier: Carrier, text: &OsStr) -> Result<(Option<Error>, Vec<String>)> {
     let bytes = text.as_encoded_bytes().trim_ascii_start();

@@ -1,4 +1,4 @@
-//! Reads the words of a call as options, and reports all faults at once.
+//! Reads arguments as options, and reports all faults at once.
 
 use anyhow::{Error, Result, anyhow};
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs, Optionality};
@@ -7,7 +7,7 @@ use super::familiar;
 use crate::haproxy::call::refuse_lookalike;
 use crate::refusal::{Misfit, SET_THE_VARIABLE, refusal, together};
 
-/// The result of reading the words of a call.
+/// The result of reading arguments.
 #[derive(Debug)]
 pub enum Parsed<T> {
     /// `--help`.
@@ -16,7 +16,7 @@ pub enum Parsed<T> {
     Options(Box<T>),
 }
 
-/// Reads the words that follow `command`.
+/// Reads the arguments that follow `command`.
 ///
 /// # Errors
 ///
@@ -38,7 +38,7 @@ pub(super) enum Part<'a> {
     Fault(Error),
 }
 
-/// Reads the words that follow `command`. `refuse` returns the fault of a part that is well formed
+/// Reads the arguments that follow `command`. `refuse` returns the fault of a part that is well formed
 /// but doesn't belong here.
 ///
 /// # Errors
@@ -141,7 +141,7 @@ fn stray(command: &[&str], word: &str) -> Error {
     refusal(format!("`{word}`"), "belongs to no option", write)
 }
 
-/// Splits the words into options with their values, and other words. argh would miss some of the
+/// Splits the arguments into options with their values, and other words. argh would miss some of the
 /// faults found here, and explain others badly. The most important fault is a missing value: argh
 /// would read the next option as the value. In `external-check path "--sni ${SNI_HOST} --uri /"`,
 /// an unset variable leaves `--sni` without a value.

@@ -3,7 +3,7 @@
 //! where argh reads them.
 //!
 //! These rows are the source of the help, the manual, the completions, the defaults of serve, and
-//! the words that diagnose and doctor print. A field without a row doesn't compile.
+//! the options that diagnose and doctor print. A field without a row doesn't compile.
 
 use anyhow::{Error, Result};
 
@@ -223,7 +223,8 @@ impl Options {
         Some(merged)
     }
 
-    /// Returns the names of the fields in `--header` whose values differ from those in `others`, in lower case.
+    /// Returns the names of the fields in `--header` whose values differ from those in `others`, in lower
+    /// case.
     fn changed_fields(&self, others: &Options) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for field in self.header.iter().chain(&others.header) {
@@ -272,8 +273,8 @@ impl Options {
             .collect()
     }
 
-    /// Returns the words for these options, without the target. [`super::parse`] reads the same
-    /// options from them.
+    /// Returns these options as arguments, without the target. [`super::parse`] reads the same options
+    /// from these arguments.
     pub fn to_words(&self) -> Vec<String> {
         let mut words = Vec::new();
         for row in ROWS.iter().filter(|row| row.is_given(self)) {

@@ -108,10 +108,8 @@ impl<'a> Phases<'a> {
     /// Starts a phase. `timed_out` is the failure of the check if its time ends in this phase.
     pub fn enter(&mut self, timed_out: Failure, seen: &mut Seen) {
         let output = &self.plan.output;
-        if let Some(address) = seen
-            .address
-            .as_ref()
-            .filter(|dialled| **dialled != self.address)
+        if let Some(address) = &seen.address
+            && *address != self.address
         {
             self.about = line::about(self.plan, Some(address));
             self.address.clone_from(address);
@@ -142,7 +140,7 @@ fn log(output: &Output, line: &str, after: Duration) -> Vec<Text> {
     text.into_iter().collect()
 }
 
-/// Returns the text with the JSON object, which has everything that the check has seen so far.
+/// Returns the JSON object as text. The object has everything that the check has seen so far.
 fn object(to: Channel, plan: &Plan, timed_out: Failure, seen: &mut Seen) -> Text {
     /// A placeholder for the total time, which is known only at the end.
     const LATER: Duration = Duration::from_millis(u32::MAX as u64);

@@ -20,11 +20,8 @@ pub fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
     ) {
         let days = first.days_left(now());
         if days < u64::from(limit) {
-            notes.push(format!(
-                "certificate expires in {}: {}",
-                in_days(days),
-                first.subject
-            ));
+            let (left, subject) = (in_days(days), &first.subject);
+            notes.push(format!("certificate expires in {left}: {subject}"));
         }
     }
     if verdict.result.is_err()
@@ -53,13 +50,8 @@ fn about_client_certificate(plan: &Plan) -> Option<String> {
 
 pub(super) fn line(plan: &Plan, verdict: &Verdict, notes: &[String]) -> String {
     let about = about(plan, verdict.seen.address.as_deref());
-    let mut line = start_of_line(
-        plan,
-        state(verdict),
-        verdict.code(),
-        &about,
-        &cause(verdict),
-    );
+    let (state, code, cause) = (state(verdict), verdict.code(), cause(verdict));
+    let mut line = start_of_line(plan, state, code, &about, &cause);
     for note in notes {
         _ = write!(line, "; {}", printable(note));
     }
@@ -100,12 +92,8 @@ fn sni(plan: &Plan) -> String {
     };
     if let Some(verification) = &plan.tls.verification {
         let verified = verification.name.to_str();
-        if plan
-            .names
-            .sni
-            .as_ref()
-            .is_none_or(|sni| sni.as_ref() != verified)
-        {
+        let sni = plan.names.sni.as_ref();
+        if sni.is_none_or(|sni| sni.as_ref() != verified) {
             // With neither an SNI name nor --verify-host, sni-check verifies the server's address. Only this
             // address is also compared with the certificate's IP addresses. A value of --verify-host is
             // always text.
@@ -138,27 +126,18 @@ pub(super) fn response(verdict: &Verdict) -> Option<&Response> {
 
 /// Returns how long each phase took: `connect 0.1ms tls 2.3ms total 2000.1ms`.
 pub fn times(times: &Times) -> String {
-    let mut text = String::new();
+    let is_shown = |time: &Duration| *time >= Duration::from_micros(100);
     let phases = [
-        (
-            "resolve",
-            times
-                .resolve
-                .filter(|time| *time >= Duration::from_micros(100)),
-        ),
+        ("resolve", times.resolve.filter(is_shown)),
         ("connect", times.connect),
         ("tls", times.tls),
         ("response", times.response),
         ("total", Some(times.total)),
     ];
-    for (name, time) in phases
-        .into_iter()
-        .filter_map(|(name, time)| Some((name, time?)))
-    {
-        _ = write!(text, "{name} {} ", in_milliseconds(time));
-    }
-    text.truncate(text.trim_end().len());
-    text
+    let phases = phases.into_iter();
+    let texts =
+        phases.filter_map(|(name, time)| Some(format!("{name} {}", in_milliseconds(time?))));
+    texts.collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the text for `--verbose`: what the check saw, by layer.
@@ -170,33 +149,25 @@ pub(super) fn details(plan: &Plan, verdict: &Verdict) -> String {
     }
     if let Some((version, cipher)) = &verdict.seen.tls {
         row("tls", &format!("{version} {cipher}"));
-        row(
-            "alpn",
-            verdict.seen.alpn.as_deref().unwrap_or("none chosen"),
-        );
+        let alpn = verdict.seen.alpn.as_deref();
+        row("alpn", alpn.unwrap_or("none chosen"));
     }
     for (depth, certificate) in chain(verdict).iter().enumerate() {
-        let Certificate {
-            subject,
-            issuer,
-            not_after,
-            ..
-        } = certificate;
-        let (end, days) = (date(*not_after), certificate.days_left(now()));
-        row(
-            &format!("chain {depth}"),
-            &format!("{subject}, by {issuer}, expires {end} ({})", in_days(days)),
+        let (subject, issuer) = (&certificate.subject, &certificate.issuer);
+        let (end, left) = (
+            date(certificate.not_after),
+            in_days(certificate.days_left(now())),
         );
+        let value = format!("{subject}, by {issuer}, expires {end} ({left})");
+        row(&format!("chain {depth}"), &value);
     }
     let rules = plan.tls.verification.as_ref();
     for unused in rules.map_or_else(Vec::new, |rules| rules.trust.unused()) {
         row("unused", &format!("in --ca-file, {unused}"));
     }
     if !plan.handshake_only {
-        row(
-            "request",
-            &format!("{} {}", plan.request.method, plan.request.uri.path()),
-        );
+        let (method, path) = (&plan.request.method, plan.request.uri.path());
+        row("request", &format!("{method} {path}"));
     }
     if let Some(response) = response(verdict) {
         row("status", &response.status.to_string());
@@ -206,10 +177,6 @@ pub(super) fn details(plan: &Plan, verdict: &Verdict) -> String {
 }
 
 pub(super) fn chain(verdict: &Verdict) -> Vec<Certificate> {
-    verdict
-        .seen
-        .chain
-        .iter()
-        .filter_map(Certificate::read)
-        .collect()
+    let chain = verdict.seen.chain.iter();
+    chain.filter_map(Certificate::read).collect()
 }

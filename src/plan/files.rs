@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Error, Result};
-use rustix::fs::{
-    Dir, FileType, FsWord, Mode, OFlags, PROC_SUPER_MAGIC, Stat, fstat, fstatfs, open, stat,
-};
+use rustix::fs::{Dir, FileType, FsWord, PROC_SUPER_MAGIC, Stat, fstat, fstatfs, stat};
 use rustix::io::Errno;
 
 use super::library::{Library, Share, Stamp};
-use super::walk::{Bounds, open_in};
+pub use super::scope::Allowed;
+use super::scope::Scope;
 use crate::deadline::Deadline;
 use crate::refusal::refusal;
 
@@ -25,7 +24,7 @@ const LARGEST: u64 = 64 << 20;
 const PIECE: usize = 64 << 10;
 
 /// How much memory a file needs in addition to its content.
-const SMALL: usize = 2 << 10;
+const OVERHEAD: usize = 2 << 10;
 
 /// The kernel's own file systems, /proc and /sys. No option needs a file there, and some of these
 /// files are endless, slow or secret.
@@ -42,33 +41,9 @@ pub struct Files {
     /// The resources that the checks of serve share, and the deadline of the check that reads the files.
     /// `None` outside of serve.
     shared: Option<(Arc<Library>, Deadline)>,
-    read: RefCell<Seen>,
+    read: RefCell<ReadFiles>,
     /// True if a file was not read because of a limit, or because a file system didn't answer.
     hindered: Cell<bool>,
-}
-
-/// Which files may be read, and where their paths start.
-#[derive(Clone, Debug, Default)]
-enum Scope {
-    /// Every file that this process may read.
-    #[default]
-    Any,
-    /// Every file that this process may read. HAProxy runs the process, often in a chroot.
-    Check,
-    /// Only these files, because the options come from requests to serve.
-    Only(Arc<Allowed>),
-    /// The files below this folder. Their paths are written as if the folder were `/`.
-    Within(PathBuf),
-}
-
-/// The only files that the options of a request to serve may name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Allowed {
-    /// Every file below these folders, unless a link leads out of its folder.
-    pub folders: Vec<PathBuf>,
-    /// The paths on serve's own command line. Each path is a file, or a folder, which allows the files
-    /// directly in it.
-    pub named: Vec<PathBuf>,
 }
 
 impl Files {
@@ -79,22 +54,16 @@ impl Files {
 
     /// Allows every file, in a check that HAProxy runs.
     pub fn of_check() -> Files {
-        Files {
-            scope: Scope::Check,
-            ..Files::default()
-        }
+        Files::new(Scope::Check)
     }
 
     /// Allows only these files, because the options come from requests to serve.
     pub fn only(allowed: Arc<Allowed>) -> Files {
-        Files {
-            scope: Scope::Only(allowed),
-            ..Files::default()
-        }
+        Files::new(Scope::Only(allowed))
     }
 
     /// Makes the library's reader threads read the files, until the deadline.
-    pub fn by(self, library: Arc<Library>, deadline: Deadline) -> Files {
+    pub fn read_by(self, library: Arc<Library>, deadline: Deadline) -> Files {
         Files {
             shared: Some((library, deadline)),
             ..self
@@ -104,8 +73,12 @@ impl Files {
     /// Allows the files that a process would find if this folder were its root. Moving links and
     /// folders inside the folder can't make sni-check read a file outside of it.
     pub fn within(root: &Path) -> Files {
+        Files::new(Scope::Within(root.to_owned()))
+    }
+
+    fn new(scope: Scope) -> Files {
         Files {
-            scope: Scope::Within(root.to_owned()),
+            scope,
             ..Files::default()
         }
     }
@@ -152,7 +125,7 @@ impl Files {
         if let Some(mut share) = share {
             // The parsed form needs less memory than the text, but each certificate also needs a few
             // pointers.
-            share.resize(length + length / 2 + SMALL)?;
+            share.resize(length + length / 2 + OVERHEAD)?;
             let share = Arc::new(share);
             self.read.borrow_mut().memory.push(share.clone());
             if let Some(stamp) = stamp {
@@ -199,7 +172,7 @@ impl Files {
         let share = match &self.shared {
             // The memory for the text, the parsed form, and a temporary copy.
             Some((library, _)) if most == LARGEST_SHARED => {
-                let taken = library.take(3 * size + SMALL);
+                let taken = library.take(3 * size + OVERHEAD);
                 Some(taken.inspect_err(|_| self.hindered.set(true))?)
             }
             _ => None,
@@ -239,7 +212,7 @@ impl Files {
 
     /// Returns a copy with the same permissions, but without the record of the files that were
     /// read.
-    pub fn again(&self) -> Files {
+    pub fn with_new_record(&self) -> Files {
         Files {
             scope: self.scope.clone(),
             shared: self.shared.clone(),
@@ -254,7 +227,7 @@ impl Files {
     }
 
     /// Returns a record of the files that were read.
-    pub fn into_seen(self) -> Seen {
+    pub fn into_read_files(self) -> ReadFiles {
         self.read.into_inner()
     }
 
@@ -288,10 +261,7 @@ impl Files {
 
     /// Returns true if options may name this path.
     pub(crate) fn may_be_named(&self, path: &Path) -> bool {
-        match &self.scope {
-            Scope::Only(allowed) => allowed.names(path) || allowed.split(path).is_some(),
-            _ => true,
-        }
+        self.scope.may_name(path)
     }
 
     /// Does work that a hanging file system may delay. If checks share their files, a reader thread
@@ -306,10 +276,10 @@ impl Files {
             None => work(),
             Some((library, deadline)) => {
                 let done = library.readers.run(path, *deadline, work);
-                done.map_err(|held| {
+                done.map_err(|not_read| {
                     self.hindered.set(true);
                     let write = "name a file on a local disk";
-                    refusal(subject, format!("cannot be read: {held}"), write)
+                    refusal(subject, format!("cannot be read: {not_read}"), write)
                 })?
             }
         };
@@ -321,7 +291,7 @@ impl Files {
     /// # Errors
     ///
     /// A file system doesn't answer.
-    pub fn are_unchanged(&self, seen: &Seen) -> Result<bool> {
+    pub fn are_unchanged(&self, seen: &ReadFiles) -> Result<bool> {
         for (path, stamp) in &seen.read {
             let file = path.clone();
             let now = self.on_reader_thread(&path.display().to_string(), path, move || {
@@ -346,35 +316,6 @@ impl Files {
     }
 }
 
-impl Allowed {
-    /// Returns true if a path is in `named`, or directly inside a folder in `named`.
-    fn names(&self, path: &Path) -> bool {
-        let mut named = self.named.iter();
-        named.any(|named| named == path || path.parent() == Some(named))
-    }
-
-    /// Returns the allowed folder that contains a path, and the rest of the path.
-    fn split<'a>(&self, path: &'a Path) -> Option<(&Path, &'a Path)> {
-        self.folders.iter().find_map(|folder| {
-            let rest = path.strip_prefix(folder).ok()?;
-            (!rest.as_os_str().is_empty()).then_some((folder.as_path(), rest))
-        })
-    }
-
-    fn outside(&self, subject: &str) -> Error {
-        let folders: Vec<_> = self
-            .folders
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect();
-        let write = match folders.as_slice() {
-            [] => "start sni-check serve with --files DIR".to_owned(),
-            folders => format!("write a path below {}", folders.join(" or ")),
-        };
-        refusal(subject, "is not below a folder of --files", write)
-    }
-}
-
 fn name_of(kind: FileType) -> &'static str {
     match kind {
         FileType::Fifo => "a pipe",
@@ -386,26 +327,9 @@ fn name_of(kind: FileType) -> &'static str {
 
 /// The state of files at the time they were read, and the memory that they use.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ReadFiles {
     read: Vec<(PathBuf, Option<Stamp>)>,
     memory: Vec<Arc<Share>>,
-}
-
-impl Scope {
-    /// Opens an allowed file. `EXDEV` means that the file isn't inside an allowed folder.
-    fn open(&self, path: &Path) -> Result<OwnedFd, Errno> {
-        // Opening a FIFO must not wait for a writer.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        match self {
-            Scope::Any | Scope::Check => open(path, flags, Mode::empty()),
-            Scope::Within(root) => open_in(root, path, flags, Bounds::InRoot),
-            Scope::Only(allowed) if allowed.names(path) => open(path, flags, Mode::empty()),
-            Scope::Only(allowed) => {
-                let (folder, rest) = allowed.split(path).ok_or(Errno::XDEV)?;
-                open_in(folder, rest, flags, Bounds::Beneath)
-            }
-        }
-    }
 }
 
 /// Reads a file in pieces. Returns `None` if the file is larger than `most`.
@@ -444,7 +368,7 @@ mod tests {
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-    use super::{Allowed, Deadline, Files, Library, Seen, Stamp};
+    use super::{Allowed, Deadline, Files, Library, ReadFiles, Stamp};
 
     /// Makes a folder with `in/file`, `out` and a pipe.
     fn folder(test: &str) -> PathBuf {
@@ -463,7 +387,7 @@ mod tests {
             named: named.to_vec(),
         };
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(30));
-        Files::only(Arc::new(allowed)).by(Library::new(8, 1 << 20), deadline)
+        Files::only(Arc::new(allowed)).read_by(Library::new(8, 1 << 20), deadline)
     }
 
     fn refusal(files: &Files, file: &str) -> String {
@@ -503,14 +427,7 @@ mod tests {
             let read = below.read("--ca-file x", &path(inside));
             assert_eq!(read.expect(inside), b"inside");
         }
-        for outside in [
-            "out",
-            "in/../out",
-            "in/outer",
-            "in/absolute",
-            "in",
-            "inside",
-        ] {
+        for outside in "out in/../out in/outer in/absolute in inside".split(' ') {
             let refused = refusal(&below, &path(outside));
             assert!(
                 refused.contains("not below a folder of --files"),
@@ -532,11 +449,11 @@ mod tests {
             let files = only(&[folder.join("in")], &[]);
             let content = files.read("x", &file.display().to_string());
             content.expect("a file");
-            files.into_seen()
+            files.into_read_files()
         };
         // A file written a moment ago may change again within the same tick of the clock.
         let files = only(&[], &[]);
-        let unchanged = |seen: &Seen| files.are_unchanged(seen).expect("no file hangs");
+        let unchanged = |seen: &ReadFiles| files.are_unchanged(seen).expect("no file hangs");
         assert!(!unchanged(&read()));
         let mut settled = read();
         for (path, stamp) in &mut settled.read {

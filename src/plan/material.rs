@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use rustls::sign::CertifiedKey;
 
-use super::files::{Files, Seen};
+use super::files::{Files, ReadFiles};
 use super::request::{self, Field};
 use super::trust::{self, Authorities};
 use crate::options::Options;
@@ -20,7 +20,7 @@ pub struct Material {
     pub(super) identity: Option<Arc<CertifiedKey>>,
     /// The fields of `--header`.
     pub(super) headers: Vec<Field>,
-    seen: Seen,
+    read: ReadFiles,
 }
 
 impl Material {
@@ -44,26 +44,26 @@ impl Material {
         files: &Files,
         other: Option<&Material>,
     ) -> Result<Material> {
-        let files = files.again();
+        let files = files.with_new_record();
         // As in HAProxy, files given with `--verify none` must exist, but they have no effect.
         let authorities = match other {
             Some(other) if other.trusts_as(options) && other.authorities.are_current(&files)? => {
                 other.authorities.clone()
             }
-            _ => Arc::new(Authorities::read(options, files.again())?),
+            _ => Arc::new(Authorities::read(options, files.with_new_record())?),
         };
         Ok(Material {
             authorities,
             verify: options.verify.unwrap_or_default(),
             identity: trust::identity(options, &files)?,
             headers: request::headers(options, &files)?,
-            seen: files.into_seen(),
+            read: files.into_read_files(),
         })
     }
 
     /// Returns true if these options trust the same sources.
     pub fn trusts_as(&self, options: &Options) -> bool {
-        self.authorities.are_of(options)
+        self.authorities.have_sources_of(options)
     }
 
     /// Returns true if no file has changed since it was read.
@@ -72,7 +72,7 @@ impl Material {
     ///
     /// A file system doesn't answer.
     pub fn is_current(&self, files: &Files) -> Result<bool> {
-        Ok(files.are_unchanged(&self.seen)? && self.authorities.are_current(files)?)
+        Ok(files.are_unchanged(&self.read)? && self.authorities.are_current(files)?)
     }
 
     /// Returns what certificates are verified against, or `None` for `--verify none`.

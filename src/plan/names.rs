@@ -64,29 +64,23 @@ impl Names {
             return Err(no_name(call, caller));
         }
         // Without a name, the certificate can only be for the address.
-        let address = match (call.host.as_ref(), target) {
-            (Some(Host::Ip(ip)), _)
-            | (
-                None,
-                Target::Tcp {
-                    host: Host::Ip(ip), ..
-                },
-            ) => Some(*ip),
+        let target = match target {
+            Target::Tcp { host, .. } => Some(host),
+            Target::Unix(_) => None,
+        };
+        let address = match call.host.as_ref().or(target) {
+            Some(Host::Ip(ip)) => Some(*ip),
             _ => None,
         };
-        let default = match (&name, address) {
-            (Some(name), _) => Some(VerifiedName::Text(name.as_ref().to_owned())),
-            (None, Some(ip)) => Some(VerifiedName::Address(ip)),
-            (None, None) => None,
+        let text = |name: &DnsName<'_>| name.as_ref().to_owned();
+        let (default, host) = match (&name, address) {
+            (Some(name), _) => (Some(VerifiedName::Text(text(name))), text(name)),
+            (None, Some(ip)) => (Some(VerifiedName::Address(ip)), Host::Ip(ip).to_string()),
+            (None, None) => (None, "localhost".to_owned()),
         };
         let verified = match &options.verify_host {
             Some(text) => Some(verified_name(text).of("--verify-host")?),
             None => default,
-        };
-        let host = match (&name, address) {
-            (Some(name), _) => name.as_ref().to_owned(),
-            (None, Some(ip)) => Host::Ip(ip).to_string(),
-            (None, None) => "localhost".to_owned(),
         };
         Ok(Names {
             sni: name.filter(|_| !options.no_sni),
@@ -149,7 +143,7 @@ fn sent_name(text: &str) -> Result<DnsName<'static>> {
     }
 }
 
-/// Adds a remark to a refusal, which says that HAProxy accepts the value.
+/// Adds a remark to a refusal: HAProxy accepts the value.
 fn limit(error: Error) -> Error {
     match error.downcast::<Refusal>() {
         Ok(refusal) if refusal.what.contains("limit of sni-check") => refusal.into(),

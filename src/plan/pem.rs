@@ -15,14 +15,10 @@ use crate::refusal::{SET_THE_VARIABLE, refusal};
 #[derive(Clone, Copy, Debug)]
 struct Section<'a> {
     label: &'a str,
-    /// The whole section, with its first and last line.
-    whole: &'a [u8],
     /// The lines between BEGIN and END.
     body: &'a str,
     /// The position of these lines in the file.
     place: usize,
-    /// True if line ends are the only white space.
-    plain: bool,
 }
 
 /// A certificate of a PEM file.
@@ -39,9 +35,14 @@ pub(super) fn certificates(subject: &str, text: &[u8]) -> Result<Vec<Certificate
     let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
     let sections = sections(subject, text, &labels)?;
     let decoded = sections.iter().map(|section| {
-        let der = decode::<CertificateDer<'_>>(subject, "CERTIFICATE", section)?;
-        let trusted = section.label == "TRUSTED CERTIFICATE";
-        Ok(Certificate { der, trusted })
+        let mut der = section.body.as_bytes().to_vec();
+        let body = 0..der.len();
+        let end = decode_in_place(subject, &mut der, body, 0)?;
+        der.truncate(end);
+        Ok(Certificate {
+            der: der.into(),
+            trusted: section.label == "TRUSTED CERTIFICATE",
+        })
     });
     decoded.collect()
 }
@@ -67,16 +68,15 @@ pub(super) fn lists(subject: &str, mut text: Vec<u8>) -> Result<(Vec<u8>, Vec<Ra
     Ok((text, places))
 }
 
-/// Decodes the base64 (RFC 4648, section 4) in `body` and writes the result into the same buffer,
-/// starting at `end`, which must not be after the start of `body`. Returns the position where the
-/// result ends.
+/// Decodes the base64 (RFC 4648, section 4) in `body` and writes the result into the same buffer, from `end`
+/// on. `end` must not be after the start of `body`. Returns the position where the result ends.
 fn decode_in_place(
     subject: &str,
     text: &mut [u8],
     body: Range<usize>,
     mut end: usize,
 ) -> Result<usize> {
-    let broken = |what: &str| refusal(subject, format!("is not PEM: {what}"), WRITE);
+    let broken = |what| not_pem(subject, what);
     let (mut bits, mut digits, mut padding, mut in_line) = (0_u32, 0_usize, 0_usize, false);
     for place in body {
         let byte = text[place];
@@ -131,7 +131,7 @@ pub(super) fn key(subject: &str, text: &[u8]) -> Result<Option<PrivateKeyDer<'st
     let sections = sections(subject, text, &labels)?;
     let first = sections.first();
     first
-        .map(|section| decode(subject, section.label, section))
+        .map(|section| decode_key(subject, section))
         .transpose()
 }
 
@@ -161,7 +161,7 @@ pub(super) fn parsed<T: Send + Sync + 'static>(
 
 /// Returns the sections that have one of these labels.
 fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Section<'a>>> {
-    let broken = |what: &str| refusal(subject, format!("is not PEM: {what}"), WRITE);
+    let broken = |what| not_pem(subject, what);
     // The text around the sections may have any encoding.
     let mut sections = Vec::new();
     let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
@@ -169,14 +169,13 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
         return Err(broken("it has bytes that are not text"));
     }
     while !rest.is_empty() {
-        let (whole, (line, after)) = (rest, first_line(rest));
+        let (line, after) = first_line(rest);
         rest = after;
         let Some(label) = marked(line, b"-----BEGIN ") else {
             continue;
         };
         let start = rest;
         let place = text.len() - start.len();
-        let mut plain = true;
         let length = loop {
             if rest.is_empty() {
                 return Err(broken("a section has no END line"));
@@ -187,9 +186,7 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
             match marked(line, b"-----END ") {
                 Some(end) if end == label => break length,
                 Some(_) => return Err(broken("an END line doesn't match its BEGIN line")),
-                None => {
-                    plain &= !line.is_empty() && length + line.len() + 1 == start.len() - rest.len()
-                }
+                None => {}
             }
         };
         let (Ok(label), Ok(body)) = (
@@ -199,14 +196,7 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
             return Err(broken("a section has bytes that are not text"));
         };
         if labels.contains(&label) {
-            let whole = &whole[..whole.len() - rest.len()];
-            sections.push(Section {
-                label,
-                whole,
-                body,
-                place,
-                plain,
-            });
+            sections.push(Section { label, body, place });
         }
     }
     Ok(sections)
@@ -228,29 +218,30 @@ fn marked<'a>(line: &'a [u8], begin: &[u8]) -> Option<&'a [u8]> {
     line.strip_prefix(begin)?.strip_suffix(b"-----")
 }
 
-/// Decodes a section. The refusal shows nothing of the file, because the file may contain a key.
-fn decode<T: PemObject>(subject: &str, label: &str, section: &Section<'_>) -> Result<T> {
-    let broken = |what: &str| refusal(subject, format!("is not PEM: {what}"), WRITE);
-    if section.plain && section.label == label {
-        return T::from_pem_slice(section.whole).map_err(|error| broken(cause(&error)));
-    }
+/// Decodes a key, in a time that doesn't depend on its bits. The refusal shows nothing of the file.
+fn decode_key(subject: &str, section: &Section<'_>) -> Result<PrivateKeyDer<'static>> {
+    let label = section.label;
     let mut text = format!("-----BEGIN {label}-----\n");
-    for line in section.body.lines() {
-        let line = line.trim_end();
+    for line in section.body.lines().map(str::trim_end) {
         if line.is_empty() {
-            return Err(broken("a section has an empty line"));
+            return Err(not_pem(subject, "a section has an empty line"));
         }
         text.extend([line, "\n"]);
     }
     text += &format!("-----END {label}-----\n");
-    T::from_pem_slice(text.as_bytes()).map_err(|error| broken(cause(&error)))
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| {
+        not_pem(
+            subject,
+            match error {
+                Error::Base64Decode(_) => "a section is not base64",
+                _ => "a section is empty or broken",
+            },
+        )
+    })
 }
 
-fn cause(error: &Error) -> &'static str {
-    match error {
-        Error::Base64Decode(_) => "a section is not base64",
-        _ => "a section is empty or broken",
-    }
+fn not_pem(subject: &str, what: &str) -> anyhow::Error {
+    refusal(subject, format!("is not PEM: {what}"), WRITE)
 }
 
 #[cfg(test)]
@@ -293,11 +284,12 @@ mod tests {
             };
             let text: String = bodies.iter().map(section).collect();
             let (bytes, places) = lists("--crl-file x", text.into_bytes()).ok()?;
-            let found: Vec<Vec<u8>> = places
-                .into_iter()
-                .map(|place| bytes[place].to_vec())
-                .collect();
-            Some(found)
+            let places = places.into_iter();
+            Some(
+                places
+                    .map(|place| bytes[place].to_vec())
+                    .collect::<Vec<_>>(),
+            )
         };
         assert_eq!(
             decoded(&["aGVsbG8=", "aGk=", "Zm9v\nYmFy", "Zm8=\r"]),

@@ -30,9 +30,9 @@ pub struct Readers {
 struct Shared {
     state: Mutex<State>,
     /// Signalled when there is work.
-    came: Condvar,
+    has_work: Condvar,
     /// Signalled when a file was read.
-    done: Condvar,
+    file_read: Condvar,
     /// How many checks may wait for hanging files. A check that waits keeps its place in serve.
     most_waiting: usize,
 }
@@ -51,18 +51,18 @@ type Work = Box<dyn FnOnce() + Send>;
 
 /// The reason why a file was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum NotRead {
     /// The file hangs: the deadline has passed, or enough checks already wait for hanging files.
     Hangs,
     /// Too many files hang, or no thread can be started.
     TooMany,
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for NotRead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Held::Hangs => f.write_str("its file system does not answer"),
-            Held::TooMany => write!(f, "{MOST} other files hang (limit of sni-check serve)"),
+            NotRead::Hangs => f.write_str("its file system does not answer"),
+            NotRead::TooMany => write!(f, "{MOST} other files hang (limit of sni-check serve)"),
         }
     }
 }
@@ -73,8 +73,8 @@ impl Readers {
     pub fn new(checks: usize) -> Readers {
         let shared = Shared {
             state: Mutex::default(),
-            came: Condvar::new(),
-            done: Condvar::new(),
+            has_work: Condvar::new(),
+            file_read: Condvar::new(),
             most_waiting: (checks / 4).max(usize::from(checks > 1)),
         };
         Readers {
@@ -93,14 +93,14 @@ impl Readers {
         path: &Path,
         deadline: Deadline,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Held> {
+    ) -> Result<T, NotRead> {
         let deadline = deadline.to_report();
         let (answer, answers) = channel();
         let (shared, file) = (self.shared.clone(), path.to_owned());
         let work = move || {
             let result = work();
             shared.lock().busy.remove(&file);
-            shared.done.notify_all();
+            shared.file_read.notify_all();
             let _ = answer.send(result);
         };
         let mut patience = Patience {
@@ -114,14 +114,19 @@ impl Readers {
         patience.wait_for(&answers)
     }
 
-    fn begin(&self, mut state: MutexGuard<'_, State>, path: &Path, work: Work) -> Result<(), Held> {
+    fn begin(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        path: &Path,
+        work: Work,
+    ) -> Result<(), NotRead> {
         if state.busy.len() >= MOST {
-            return Err(Held::TooMany);
+            return Err(NotRead::TooMany);
         }
         state.busy.insert(path.to_owned(), Instant::now());
         state.work.push_back(work);
         if state.idle >= state.work.len() {
-            self.shared.came.notify_one();
+            self.shared.has_work.notify_one();
             return Ok(());
         }
         let shared = self.shared.clone();
@@ -129,7 +134,7 @@ impl Readers {
         if thread.spawn(move || shared.read()).is_err() {
             state.work.pop_back();
             state.busy.remove(path);
-            return Err(Held::TooMany);
+            return Err(NotRead::TooMany);
         }
         Ok(())
     }
@@ -161,10 +166,8 @@ impl Shared {
                 return;
             }
             state.idle += 1;
-            state = self
-                .came
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            let waited = self.has_work.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
     }
@@ -182,14 +185,14 @@ struct Patience<'a> {
 
 impl<'a> Patience<'a> {
     /// Returns how long to wait next.
-    fn next(&mut self, state: &mut State) -> Result<Duration, Held> {
-        let left = self.deadline.remaining().ok_or(Held::Hangs)?;
+    fn next(&mut self, state: &mut State) -> Result<Duration, NotRead> {
+        let left = self.deadline.remaining().ok_or(NotRead::Hangs)?;
         let prompt = PROMPT.saturating_sub(self.began.elapsed());
         if !prompt.is_zero() {
             return Ok(left.min(prompt));
         }
         if !self.counted && state.waiting >= self.shared.most_waiting {
-            return Err(Held::Hangs);
+            return Err(NotRead::Hangs);
         }
         state.waiting += usize::from(!self.counted);
         self.counted = true;
@@ -197,27 +200,27 @@ impl<'a> Patience<'a> {
     }
 
     /// Waits until no other check reads this file.
-    fn wait_until_free(&mut self, path: &Path) -> Result<MutexGuard<'a, State>, Held> {
+    fn wait_until_free(&mut self, path: &Path) -> Result<MutexGuard<'a, State>, NotRead> {
         let mut state = self.shared.lock();
         while let Some(since) = state.busy.get(path) {
             // Count the time of the current read only. A series of short reads doesn't mean that the file
             // hangs.
             self.began = *since;
             let next = self.next(&mut state)?;
-            let waited = self.shared.done.wait_timeout(state, next);
+            let waited = self.shared.file_read.wait_timeout(state, next);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         self.began = Instant::now();
         Ok(state)
     }
 
-    fn wait_for<T>(&mut self, answers: &Receiver<T>) -> Result<T, Held> {
+    fn wait_for<T>(&mut self, answers: &Receiver<T>) -> Result<T, NotRead> {
         loop {
             let next = self.next(&mut self.shared.lock())?;
             match answers.recv_timeout(next) {
                 Ok(answer) => return Ok(answer),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(Held::TooMany),
+                Err(RecvTimeoutError::Disconnected) => return Err(NotRead::TooMany),
             }
         }
     }
@@ -238,7 +241,7 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use super::{Deadline, Held, Readers};
+    use super::{Deadline, NotRead, Readers};
 
     fn soon() -> Deadline {
         Deadline::new(Instant::now(), Duration::from_millis(400))
@@ -250,7 +253,7 @@ mod tests {
         let (release, held) = channel::<()>();
         let began = Instant::now();
         let hangs = readers.run(Path::new("/hangs"), soon(), move || _ = held.recv());
-        assert_eq!(hangs, Err(Held::Hangs));
+        assert_eq!(hangs, Err(NotRead::Hangs));
         assert!(began.elapsed() > Duration::from_millis(300));
         // Two of the eight checks wait until their deadline. The other checks fail immediately.
         let prompt = thread::scope(|scope| {
@@ -258,7 +261,7 @@ mod tests {
                 scope.spawn(|| {
                     let began = Instant::now();
                     let hangs = readers.run(Path::new("/hangs"), soon(), || ());
-                    assert_eq!(hangs, Err(Held::Hangs));
+                    assert_eq!(hangs, Err(NotRead::Hangs));
                     began.elapsed() < Duration::from_millis(250)
                 })
             });

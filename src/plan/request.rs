@@ -47,9 +47,7 @@ impl Request {
         let method = method(options)?;
         let expectations = expectations(options);
         let body = options.body.clone().unwrap_or_default();
-        let needs_body = expectations
-            .iter()
-            .any(|expectation| expectation.part() == Part::Body);
+        let needs_body = expectations.iter().any(|rule| rule.part() == Part::Body);
         if method == Method::HEAD {
             exclusive(!body.is_empty(), "--body", true, "--method HEAD")?;
             if needs_body {
@@ -112,12 +110,8 @@ fn method(options: &Options) -> Result<Method> {
 fn uri(method: &Method, option: Option<&str>, url: Option<&str>) -> Result<Uri> {
     // The path of a bare `https://host/` doesn't contradict --uri.
     let url = url.filter(|path| *path != "/");
-    exclusive(
-        option.is_some(),
-        "--uri",
-        url.is_some(),
-        "the path in the URL",
-    )?;
+    let in_url = "the path in the URL";
+    exclusive(option.is_some(), "--uri", url.is_some(), in_url)?;
     let text = option.or(url).unwrap_or("/");
     let subject = format!("--uri `{text}`");
     if !text.starts_with('/') && text != "*" {
@@ -129,10 +123,8 @@ fn uri(method: &Method, option: Option<&str>, url: Option<&str>) -> Result<Uri> 
         return Err(refusal(subject, what, "add --method OPTIONS"));
     }
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
-    let path = PathAndQuery::try_from(text)
-        .ok()
-        .filter(|_| printable && !text.contains('#'));
-    let Some(path) = path else {
+    let path = PathAndQuery::try_from(text).ok();
+    let Some(path) = path.filter(|_| printable && !text.contains('#')) else {
         let what = "has a character that a URI cannot have";
         return Err(refusal(subject, what, "percent-encode it, such as %20"));
     };
@@ -177,11 +169,8 @@ pub(super) fn headers(options: &Options, files: &Files) -> Result<Vec<Field>> {
     // HAProxy's check also drops these fields. The length of the body is already known.
     let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     headers.retain(|(name, _)| !framing.contains(name));
-    let hosts = headers
-        .iter()
-        .filter(|(name, _)| name == header::HOST)
-        .count();
-    if hosts > 1 {
+    let hosts = headers.iter().filter(|(name, _)| name == header::HOST);
+    if hosts.count() > 1 {
         return Err(refusal("--header", "gives Host twice", "give it once"));
     }
     Ok(headers)
@@ -239,10 +228,8 @@ fn with_defaults(
 ) -> Result<Vec<Field>> {
     let given = given.iter().cloned();
     let mut headers: Vec<Field> = given.map(hop_by_hop).collect();
-    for (name, default) in [(header::HOST, names.host.as_str())]
-        .into_iter()
-        .chain(DEFAULTS)
-    {
+    let host = [(header::HOST, names.host.as_str())];
+    for (name, default) in host.into_iter().chain(DEFAULTS) {
         if !headers.iter().any(|(given, _)| *given == name) {
             headers.push((name, HeaderValue::from_str(default)?));
         }
@@ -255,15 +242,10 @@ fn with_defaults(
         })
     };
     let is_websocket = has(&header::UPGRADE, "websocket") && has(&header::CONNECTION, "upgrade");
-    let has_key = headers
-        .iter()
-        .any(|(name, _)| name == header::SEC_WEBSOCKET_KEY);
+    let key = header::SEC_WEBSOCKET_KEY;
     // HAProxy adds a key, too.
-    if is_websocket && !has_key {
-        headers.push((
-            header::SEC_WEBSOCKET_KEY,
-            HeaderValue::from_static(WEBSOCKET_KEY),
-        ));
+    if is_websocket && !headers.iter().any(|(name, _)| *name == key) {
+        headers.push((key, HeaderValue::from_static(WEBSOCKET_KEY)));
     }
     headers.retain(|(name, value)| !(value.is_empty() && LEFT_OUT.contains(name)));
     // HAProxy sends `Content-Length: 0` for all methods except these. ureq would send a chunked

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use memchr::memmem;
 
 use super::files::Files;
@@ -39,12 +39,15 @@ impl List {
             };
             let (bytes, places) = pem::lists(subject, text)?;
             let bytes = Arc::new(bytes);
-            let lists: Option<Vec<List>> = places
+            let lists = places
                 .into_iter()
-                .map(|place| List::new(bytes.clone(), place))
-                .collect();
-            let lists = lists.ok_or_else(|| unreadable(subject))?;
-            Ok((lists, certificates))
+                .map(|place| List::new(bytes.clone(), place));
+            let lists: Option<Vec<List>> = lists.collect();
+            let lists = lists.ok_or_else(|| {
+                let write = "look at it with `openssl crl -text`";
+                refusal(subject, "has a list that cannot be read", write)
+            });
+            Ok((lists?, certificates))
         })
     }
 
@@ -80,12 +83,4 @@ impl List {
         self.parts()
             .is_some_and(|parts| name::same(parts.issuer, issuer))
     }
-}
-
-fn unreadable(subject: &str) -> Error {
-    refusal(
-        subject,
-        "has a list that cannot be read",
-        "look at it with `openssl crl -text`",
-    )
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use rustls::pki_types::TrustAnchor;
 use rustls::sign::CertifiedKey;
 
-use super::files::{Files, Seen};
+use super::files::{Files, ReadFiles};
 use super::names::{Names, VerifiedName};
 use super::pem;
 use super::revocation::List;
@@ -66,8 +66,8 @@ pub(super) struct Authorities {
     lists: Arc<[List]>,
     /// The values of both options.
     sources: (Vec<String>, Vec<String>),
-    seen: Seen,
-    read: Instant,
+    read: ReadFiles,
+    read_at: Instant,
 }
 
 /// How long the system's roots count as unchanged. We don't know which files they come from, so we can't
@@ -100,13 +100,13 @@ impl Authorities {
             lists: lists.into(),
             trust: Arc::new(trust),
             sources: (options.ca_file.clone(), options.crl_file.clone()),
-            seen: files.into_seen(),
-            read: Instant::now(),
+            read: files.into_read_files(),
+            read_at: Instant::now(),
         })
     }
 
     /// Returns true if these options name the same sources.
-    pub(super) fn are_of(&self, options: &Options) -> bool {
+    pub(super) fn have_sources_of(&self, options: &Options) -> bool {
         (&self.sources.0, &self.sources.1) == (&options.ca_file, &options.crl_file)
     }
 
@@ -117,7 +117,10 @@ impl Authorities {
     /// A file system doesn't answer.
     pub(super) fn are_current(&self, files: &Files) -> Result<bool> {
         let system = self.sources.0.iter().any(|source| source == "@system-ca");
-        Ok(!(system && self.read.elapsed() > SYSTEM_ROOTS) && files.are_unchanged(&self.seen)?)
+        Ok(
+            !(system && self.read_at.elapsed() > SYSTEM_ROOTS)
+                && files.are_unchanged(&self.read)?,
+        )
     }
 }
 
@@ -185,49 +188,38 @@ impl Trust {
 
     /// Adds the certificates in a file, or in all readable files of a folder.
     fn add(&mut self, name: &str, files: &Files) -> Result<()> {
-        let subject = format!("--ca-file {name}");
         let before = self.certificates.len();
-        match entries(name, files)? {
-            None => self
-                .certificates
-                .extend_from_slice(&from_file(name, files)?),
-            Some(entries) => {
-                for file in entries {
-                    match from_file(&file, files) {
-                        Ok(found) => self.certificates.extend_from_slice(&found),
-                        Err(error) if files.were_hindered() => return Err(error),
-                        Err(_) => self.skipped.push(file),
-                    }
+        for_each_file(name, files, |file, is_in_folder| {
+            match from_file(file, files) {
+                Ok(found) => self.certificates.extend_from_slice(&found),
+                Err(_) if is_in_folder && !files.were_hindered() => {
+                    self.skipped.push(file.to_owned());
                 }
+                Err(error) => return Err(error),
             }
+            Ok(())
+        })?;
+        match self.certificates.len() == before {
+            true => Err(no_certificate(format!("--ca-file {name}"))),
+            false => Ok(()),
         }
-        if self.certificates.len() == before {
-            return Err(refusal(
-                subject,
-                "has no certificate in it",
-                "give certificates in PEM format",
-            ));
-        }
-        Ok(())
     }
 
     /// Returns the revocation lists in the files of `--ca-file`.
     fn lists_in_ca_files(&self, sources: &[String], files: &Files) -> Result<Vec<List>> {
         let mut lists = Vec::new();
         for source in named_once(sources).filter(|source| !source.starts_with('@')) {
-            let of_file = |file: &str| List::of_file("--ca-file", file, files);
-            match entries(source, files)? {
-                None => lists.extend_from_slice(&of_file(source)?.0),
-                Some(entries) => {
-                    for file in entries.iter().filter(|file| !self.skipped.contains(file)) {
-                        match of_file(file) {
-                            Ok(found) => lists.extend_from_slice(&found.0),
-                            Err(error) if files.were_hindered() => return Err(error),
-                            Err(_) => {}
-                        }
-                    }
+            for_each_file(source, files, |file, is_in_folder| {
+                if is_in_folder && self.skipped.iter().any(|skipped| skipped == file) {
+                    return Ok(());
                 }
-            }
+                match List::of_file("--ca-file", file, files) {
+                    Ok(found) => lists.extend_from_slice(&found.0),
+                    Err(_) if is_in_folder && !files.were_hindered() => {}
+                    Err(error) => return Err(error),
+                }
+                Ok(())
+            })?;
         }
         Ok(lists)
     }
@@ -251,22 +243,31 @@ impl Trust {
     }
 }
 
-/// Returns the files in a folder that HAProxy reads. Their names end in .pem, .crt, .cer or .crl. Returns
-/// `None` if the path is a file.
-fn entries(name: &str, files: &Files) -> Result<Option<Vec<String>>> {
-    if name.is_empty() {
-        return Ok(None);
-    }
-    let entries = files.list(&format!("--ca-file {name}"), name)?;
-    let is_read = |entry: &String| {
+/// Calls `read` for a file, or for the files in a folder that HAProxy reads. Their names end in .pem, .crt,
+/// .cer or .crl. The second argument of `read` is true for a file in a folder.
+fn for_each_file(
+    name: &str,
+    files: &Files,
+    mut read: impl FnMut(&str, bool) -> Result<()>,
+) -> Result<()> {
+    let entries = match name {
+        "" => None,
+        name => files.list(&format!("--ca-file {name}"), name)?,
+    };
+    let Some(entries) = entries else {
+        return read(name, false);
+    };
+    let is_read = |entry: &&String| {
         let suffix = entry.rsplit_once('.').map_or("", |(_, suffix)| suffix);
         !entry.starts_with('.') && ["pem", "crt", "cer", "crl"].contains(&suffix)
     };
-    let paths = |entries: Vec<String>| {
-        let read = entries.into_iter().filter(is_read);
-        read.map(|entry| format!("{name}/{entry}")).collect()
-    };
-    Ok(entries.map(paths))
+    let mut entries = entries.iter().filter(is_read);
+    entries.try_for_each(|entry| read(&format!("{name}/{entry}"), true))
+}
+
+fn no_certificate(subject: String) -> Error {
+    let write = "give certificates in PEM format";
+    refusal(subject, "has no certificate in it", write)
 }
 
 /// Returns each file of a list once, because naming a file twice adds nothing.
@@ -302,53 +303,36 @@ fn system_roots() -> Result<Vec<Trusted>> {
 /// Reads `--crt` and `--key`.
 pub(super) fn identity(options: &Options, files: &Files) -> Result<Option<Arc<CertifiedKey>>> {
     let Some(crt) = &options.crt else {
-        return match options.key {
-            Some(_) => Err(refusal(
-                "--key without --crt",
-                "has no use",
-                "add --crt FILE",
-            )),
-            None => Ok(None),
-        };
+        let alone = || refusal("--key without --crt", "has no use", "add --crt FILE");
+        return options.key.as_ref().map_or(Ok(None), |_| Err(alone()));
     };
     let chain = pem::certificates(&format!("--crt {crt}"), &pem::read(files, "--crt", crt)?)?;
     let chain: Vec<_> = chain.into_iter().map(|found| found.der).collect();
     if chain.is_empty() {
-        let write = "give certificates in PEM format";
-        return Err(refusal(
-            format!("--crt {crt}"),
-            "has no certificate in it",
-            write,
-        ));
+        return Err(no_certificate(format!("--crt {crt}")));
     }
     let (option, file) = match &options.key {
         Some(key) => ("--key", key),
         None => ("--crt", crt),
     };
+    let subject = format!("{option} {file}");
     let text = pem::read(files, option, file)?;
-    let Some(key) = pem::key(&format!("{option} {file}"), &text)? else {
-        return Err(refusal(
-            format!("{option} {file}"),
-            "has no private key in it",
-            "give an unencrypted private key in PEM format with --key FILE",
-        ));
+    let Some(key) = pem::key(&subject, &text)? else {
+        let write = "give an unencrypted private key in PEM format with --key FILE";
+        return Err(refusal(subject, "has no private key in it", write));
     };
     let provider = rustls::crypto::ring::default_provider();
-    let identity = CertifiedKey::from_der(chain, key, &provider)
-        .map_err(|error| {
-            let subject = format!("{option} {file}");
-            match error {
-                rustls::Error::InconsistentKeys(_) => refusal(
-                    subject,
-                    format!("does not fit --crt {crt}: it is the key of another certificate"),
-                    "give the key of the certificate in --crt",
-                ),
-                _ => refusal(
-                    subject,
-                    "has a key or certificate of a kind that sni-check cannot use (limit of sni-check)",
-                    "use P-256, P-384, Ed25519, or RSA with 2048 to 4096 bits; or HAProxy's own check-sni",
-                ),
-            }
-        })?;
-    Ok(Some(Arc::new(identity)))
+    match CertifiedKey::from_der(chain, key, &provider) {
+        Ok(identity) => Ok(Some(Arc::new(identity))),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(refusal(
+            subject,
+            format!("does not fit --crt {crt}: it is the key of another certificate"),
+            "give the key of the certificate in --crt",
+        )),
+        Err(_) => Err(refusal(
+            subject,
+            "has a key or certificate of a kind that sni-check cannot use (limit of sni-check)",
+            "use P-256, P-384, Ed25519, or RSA with 2048 to 4096 bits; or HAProxy's own check-sni",
+        )),
+    }
 }

@@ -30,8 +30,8 @@ pub struct Response {
 /// Sends the request and judges the response. A wrong status is reported even if the body never arrives.
 ///
 /// # Errors
-/// Returns the first expectation that isn't met, why the server gave no response, or how the connection failed
-/// after the response.
+/// Returns the first expectation that isn't met, why the server gave no response, or how the connection
+/// failed after the response.
 pub fn exchange<S: Stream>(stream: S, request: &Request) -> Result<Response, Failure> {
     let (mut connection, judge) = send(stream, request)?;
     judge.first_unmet(Part::Status, &ReadBody::default())?;

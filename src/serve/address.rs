@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::options::ServeOptions;
+use crate::options::values::SocketPath;
 use crate::refusal::refusal;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -22,21 +23,13 @@ impl ListenAddress {
     ///
     /// The text has none of these forms.
     pub(super) fn parse(text: &str) -> Result<ListenAddress> {
-        let path = text
-            .strip_prefix("unix:")
-            .or_else(|| text.strip_prefix("unix@"));
-        let path = path.unwrap_or(text);
-        if path.starts_with('/') {
+        if let Ok(SocketPath(path)) = text.parse() {
             return Ok(ListenAddress::Unix(path.into()));
         }
+        let what = "is not an address to listen on";
         let write = "write unix:/PATH, or ADDR:PORT such as 127.0.0.1:8405";
-        text.parse().map(ListenAddress::Tcp).map_err(|_| {
-            refusal(
-                format!("--listen {text}"),
-                "is not an address to listen on",
-                write,
-            )
-        })
+        let address = text.parse().map(ListenAddress::Tcp);
+        address.map_err(|_| refusal(format!("--listen {text}"), what, write))
     }
 
     /// Returns the folder of the socket, if the folder doesn't exist.

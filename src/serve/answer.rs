@@ -2,10 +2,7 @@
 //! shows the code and the reason from the answer's headers.
 
 use crate::code::Code;
-use crate::output;
 use crate::output::escape::printable;
-use crate::plan::Plan;
-use crate::probe::Verdict;
 use crate::probe::socket::Socket;
 
 /// The maximum length of a reason, in bytes.
@@ -19,34 +16,16 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub fn of(plan: &Plan, verdict: &Verdict) -> Answer {
+    pub fn new(code: Code, reason: &str) -> Answer {
         Answer {
-            code: verdict.code(),
-            reason: plain(&output::reason(plan, verdict)),
-        }
-    }
-
-    pub fn refused(error: &anyhow::Error) -> Answer {
-        Answer {
-            code: Code::Refused,
-            reason: plain(&format!("{error:#}")),
-        }
-    }
-
-    pub fn at_limit(reason: &str) -> Answer {
-        Answer {
-            code: Code::AtLimit,
+            code,
             reason: plain(reason),
         }
     }
 
     /// Sends the answer, and closes the connection.
     pub fn send(&self, socket: &Socket) {
-        send(socket, &self.to_http());
-    }
-
-    fn to_http(&self) -> String {
-        response(self.code, &self.reason)
+        send(socket, &response(self.code, &self.reason));
     }
 }
 
@@ -75,13 +54,13 @@ pub(super) fn send_page(socket: &Socket, text: &str) {
 
 fn send(socket: &Socket, text: &str) {
     if socket.write_bytes(text.as_bytes()).is_ok() {
-        part(socket);
+        end_connection(socket);
     }
 }
 
 /// Closes our side of the connection, and reads the remaining bytes without waiting. If unread bytes were
 /// left, closing the socket would reset the connection, and the client could lose the answer.
-fn part(socket: &Socket) {
+fn end_connection(socket: &Socket) {
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
     let mut buffer = [0; 4 << 10];
     for _ in 0..16 {
@@ -110,7 +89,7 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Code, plain};
+    use super::{Code, plain, response};
 
     #[test]
     fn a_reason_is_short_printable_and_without_a_comma() {
@@ -126,8 +105,7 @@ mod tests {
     #[test]
     fn only_health_is_200() {
         for code in Code::ALL {
-            let reason = "why".to_owned();
-            let http = Answer { code, reason }.to_http();
+            let http = response(code, "why");
             let healthy = http.starts_with("HTTP/1.1 200 OK\r\n");
             assert_eq!(healthy, code == Code::Healthy, "{http}");
             assert!(

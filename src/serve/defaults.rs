@@ -8,7 +8,7 @@ use crate::options::values::Verify;
 /// Returns the options of a request, completed by the defaults. An option of the request always
 /// replaces the default for the same option. The table of options lists the other defaults that an
 /// option replaces.
-pub(crate) fn over(mut request: Options, defaults: &Options) -> Options {
+pub(crate) fn complete(mut request: Options, defaults: &Options) -> Options {
     let mut defaults = defaults.clone();
     let mut drop = |names: &[&str]| {
         let rows = names.iter().filter_map(|name| row(name));
@@ -33,20 +33,20 @@ pub(crate) fn over(mut request: Options, defaults: &Options) -> Options {
 
 #[cfg(test)]
 mod tests {
-    use super::over;
+    use super::complete;
     use crate::options::of_text as options;
 
     #[test]
     fn handshake_only_and_http_options_replace_each_other() {
-        let of_both = over(
+        let of_both = complete(
             options("--handshake-only"),
             &options("--uri /x --method HEAD --header A:b --port 1"),
         );
         assert!(of_both.handshake_only && of_both.about_http().is_empty());
         assert!(of_both.port.is_some());
-        let of_both = over(options("--uri /y"), &options("--handshake-only"));
+        let of_both = complete(options("--uri /y"), &options("--handshake-only"));
         assert!(!of_both.handshake_only);
-        assert!(over(options("--port 1"), &options("--handshake-only")).handshake_only);
+        assert!(complete(options("--port 1"), &options("--handshake-only")).handshake_only);
     }
 
     #[test]
@@ -70,7 +70,7 @@ mod tests {
                 "--handshake-only --sni a",
             ),
         ] {
-            let found = over(options(request), &options(default));
+            let found = complete(options(request), &options(default));
             let (found, expected) = (format!("{found:?}"), format!("{:?}", options(expected)));
             assert_eq!(found, expected, "{default} | {request}");
         }

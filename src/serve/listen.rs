@@ -46,12 +46,10 @@ pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
     let wanted = options.listen.iter().map(|text| ListenAddress::parse(text));
     let wanted = wanted.collect::<Result<Vec<_>>>()?;
     let inherited = inherited()?;
-    let addresses = wanted
-        .iter()
-        .chain(inherited.iter().map(|listener| &listener.address));
-    addresses
-        .clone()
-        .try_for_each(|address| address.refuse_remote(options))?;
+    let passed = inherited.iter().map(|listener| &listener.address);
+    for address in wanted.iter().chain(passed) {
+        address.refuse_remote(options)?;
+    }
     if options.allow_remote && options.allow_target.is_empty() {
         let what = "would check any server for any client";
         return Err(refusal("--allow-remote", what, "add --allow-target CIDR"));
@@ -60,33 +58,27 @@ pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
         let write = "add one, such as --listen unix:/run/sni-check/socket";
         return Err(refusal("--listen", "is missing", write));
     }
-    let unix = wanted
-        .iter()
-        .any(|address| matches!(address, ListenAddress::Unix(_)));
-    if !unix || !inherited.is_empty() {
-        for (option, given) in [
-            ("--mode", options.mode.is_some()),
-            ("--group", options.group.is_some()),
-        ] {
-            if given {
-                let what = "applies only to a unix socket that serve creates itself";
-                let write = "leave it out, or set SocketMode= and SocketGroup= in the socket unit of systemd";
-                return Err(refusal(option, what, write));
-            }
-        }
+    let is_unix = |address: &ListenAddress| matches!(address, ListenAddress::Unix(_));
+    let of_socket = match (&options.mode, &options.group) {
+        _ if inherited.is_empty() && wanted.iter().any(is_unix) => None,
+        (Some(_), _) => Some("--mode"),
+        (None, group) => group.as_ref().map(|_| "--group"),
+    };
+    if let Some(option) = of_socket {
+        let what = "applies only to a unix socket that serve creates itself";
+        let write =
+            "leave it out, or set SocketMode= and SocketGroup= in the socket unit of systemd";
+        return Err(refusal(option, what, write));
     }
     if inherited.is_empty() {
+        let wanted = wanted.into_iter();
         return wanted
-            .into_iter()
             .map(|address| Listener::new(address, options))
             .collect();
     }
-    let foreign = wanted.iter().find(|address| {
-        !inherited
-            .iter()
-            .any(|listener| listener.address == **address)
-    });
-    match foreign {
+    let is_passed =
+        |address: &&ListenAddress| inherited.iter().any(|passed| passed.address == **address);
+    match wanted.iter().find(|address| !is_passed(address)) {
         None => Ok(inherited),
         Some(address) => {
             let what = "is not among the sockets that systemd passes";
@@ -99,19 +91,12 @@ pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
 
 /// Returns the sockets of systemd's socket activation (sd_listen_fds(3)).
 fn inherited() -> Result<Vec<Listener>> {
-    let number = |name: &str| {
-        env::var(name)
-            .ok()
-            .and_then(|text| text.parse::<u32>().ok())
-    };
+    let number = |name: &str| env::var(name).ok()?.parse::<u32>().ok();
     if number("LISTEN_PID") != Some(std::process::id()) {
         return Ok(Vec::new());
     }
-    let count = number("LISTEN_FDS").unwrap_or_default();
-    start::inherited_descriptors(count)
-        .into_iter()
-        .map(Listener::of)
-        .collect()
+    let passed = start::inherited_descriptors(number("LISTEN_FDS").unwrap_or_default());
+    passed.into_iter().map(Listener::of).collect()
 }
 
 impl Listener {
@@ -221,12 +206,11 @@ fn open_to(path: &Path, options: &ServeOptions, group: Option<Gid>) -> Result<()
     }
     let mode = options.mode.unwrap_or(DEFAULT_MODE);
     chmod(path, Mode::from_raw_mode(mode.0)).map_err(|errno| {
-        let what = format!("cannot be set: {errno}");
-        refusal(
+        let (subject, what) = (
             format!("--mode {:04o}", mode.0),
-            what,
-            "choose another path",
-        )
+            format!("cannot be set: {errno}"),
+        );
+        refusal(subject, what, "choose another path")
     })
 }
 
@@ -237,34 +221,20 @@ fn remove_stale(path: &Path) -> Result<()> {
     };
     let subject = format!("--listen unix:{}", path.display());
     if !found.file_type().is_socket() {
-        return Err(refusal(
-            subject,
-            "exists and is not a socket",
-            "choose another path",
-        ));
+        let what = "exists and is not a socket";
+        return Err(refusal(subject, what, "choose another path"));
     }
     let connected = SocketAddrUnix::new(path)
         .and_then(|address| connect(stream_socket(AddressFamily::UNIX)?, &address));
-    match connected {
-        Err(Errno::CONNREFUSED) => {
-            let removed = fs::remove_file(path);
-            removed.map_err(|error| {
-                refusal(
-                    subject,
-                    format!("cannot be replaced: {error}"),
-                    "remove that file",
-                )
-            })
-        }
-        _ => {
-            let what = "is in use: a program listens there";
-            Err(refusal(
-                subject,
-                what,
-                "stop that program, or choose another path",
-            ))
-        }
+    if connected != Err(Errno::CONNREFUSED) {
+        let what = "is in use: a program listens there";
+        let write = "stop that program, or choose another path";
+        return Err(refusal(subject, what, write));
     }
+    fs::remove_file(path).map_err(|error| {
+        let what = format!("cannot be replaced: {error}");
+        refusal(subject, what, "remove that file")
+    })
 }
 
 fn file_of(path: &Path) -> Option<(u64, u64)> {
@@ -274,16 +244,9 @@ fn file_of(path: &Path) -> Option<(u64, u64)> {
 
 fn group(text: &str) -> Result<Gid> {
     let number = text.parse().ok().or_else(|| account("/etc/group", text));
-    let refuse = || {
-        let what = "is not in /etc/group";
-        refusal(
-            format!("--group {text}"),
-            what,
-            "write a group of this host, or its number",
-        )
-    };
-    number
-        .filter(|number| *number != u32::MAX)
-        .map(Gid::from_raw)
-        .ok_or_else(refuse)
+    let number = number.filter(|number| *number != u32::MAX);
+    number.map(Gid::from_raw).ok_or_else(|| {
+        let write = "write a group of this host, or its number";
+        refusal(format!("--group {text}"), "is not in /etc/group", write)
+    })
 }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use crate::certificate::Certificate;
 use crate::code::Code;
-use crate::haproxy::Caller;
 use crate::plan::Plan;
 use crate::probe::Verdict;
 
@@ -39,7 +38,7 @@ struct Figures {
 #[derive(Debug)]
 struct End {
     /// The time, in seconds since the epoch.
-    at: i64,
+    at: u64,
     seen: Instant,
 }
 
@@ -53,9 +52,7 @@ impl Metrics {
     pub fn add(&self, plan: &Plan, verdict: &Verdict) {
         let chain = verdict.seen.chain.iter();
         let ends = chain.filter_map(|der| Some(Certificate::read(der)?.not_after));
-        let end = ends
-            .map(|end| i64::try_from(end.as_secs()).unwrap_or(i64::MAX))
-            .min();
+        let end = ends.min().map(|end| end.as_secs());
         self.count(verdict.code());
         let mut figures = self.lock();
         let took = verdict.seen.times.total;
@@ -64,14 +61,9 @@ impl Metrics {
         for (bucket, most) in figures.buckets.iter_mut().zip(BUCKETS) {
             *bucket += u64::from(took <= Duration::from_millis(most.into()));
         }
-        if let (
-            Some(Caller {
-                backend, server, ..
-            }),
-            Some(at),
-        ) = (&plan.caller, end)
-        {
-            figures.remember((backend.clone(), server.clone()), at, Instant::now());
+        if let (Some(caller), Some(at)) = (&plan.caller, end) {
+            let name = (caller.backend.clone(), caller.server.clone());
+            figures.remember(name, at, Instant::now());
         }
     }
 
@@ -92,7 +84,7 @@ impl Metrics {
 impl Figures {
     /// Remembers the earliest time at which a certificate of a server's chain expires, unless too many
     /// servers are remembered.
-    fn remember(&mut self, name: (String, String), at: i64, now: Instant) {
+    fn remember(&mut self, name: (String, String), at: u64, now: Instant) {
         if self.certificates.len() >= SERVERS {
             self.forget(now);
         }
@@ -108,35 +100,31 @@ impl Figures {
     }
 
     fn write(&self, text: &mut String) {
-        about(text, "build_info", "gauge", "The version of sni-check.");
+        describe(text, "build_info", "gauge", "The version of sni-check.");
         let version = env!("CARGO_PKG_VERSION");
         line(text, "build_info", &format!("version=\"{version}\""), "1");
-        about(text, "checks_total", "counter", "Checks by their code.");
+        describe(text, "checks_total", "counter", "Checks by their code.");
         for code in Code::ALL {
             let number = self.checks.get(&code.number()).copied().unwrap_or(0);
             let label = format!("code=\"{}\"", code.number());
             line(text, "checks_total", &label, &number.to_string());
         }
         let help = "How long checks took, from HAProxy's connection to the result.";
-        about(text, "check_duration_seconds", "histogram", help);
+        describe(text, "check_duration_seconds", "histogram", help);
         let bucket = "check_duration_seconds_bucket";
         for (most, number) in BUCKETS.into_iter().zip(self.buckets) {
             let label = format!("le=\"{}\"", f64::from(most) / 1000.0);
             line(text, bucket, &label, &number.to_string());
         }
-        line(text, bucket, "le=\"+Inf\"", &self.count.to_string());
+        let count = self.count.to_string();
+        line(text, bucket, "le=\"+Inf\"", &count);
         let sum = self.sum.as_secs_f64().to_string();
         line(text, "check_duration_seconds_sum", "", &sum);
-        line(
-            text,
-            "check_duration_seconds_count",
-            "",
-            &self.count.to_string(),
-        );
+        line(text, "check_duration_seconds_count", "", &count);
         let name = "certificate_end_timestamp_seconds";
         let help =
             "The earliest time at which a certificate of the server's chain expires, in Unix time.";
-        about(text, name, "gauge", help);
+        describe(text, name, "gauge", help);
         let mut ends: Vec<_> = self.certificates.iter().collect();
         ends.sort_unstable_by_key(|(names, _)| *names);
         for ((backend, server), end) in ends {
@@ -147,7 +135,7 @@ impl Figures {
     }
 }
 
-fn about(text: &mut String, name: &str, kind: &str, help: &str) {
+fn describe(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = write!(
         text,
         "# HELP sni_check_{name} {help}\n# TYPE sni_check_{name} {kind}\n"

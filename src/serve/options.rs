@@ -83,10 +83,8 @@ impl FromStr for MaxChecks {
     type Err = Misfit;
 
     fn from_str(text: &str) -> Result<MaxChecks, Misfit> {
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| (1..=10_000).contains(number));
+        let number = text.parse().ok();
+        let number = number.filter(|number| (1..=10_000).contains(number));
         let misfit = || Misfit::new("is not a number of checks", "write 1 to 10000, such as 512");
         number.map(MaxChecks).ok_or_else(misfit)
     }
@@ -100,9 +98,8 @@ impl FromStr for SocketMode {
     type Err = Misfit;
 
     fn from_str(text: &str) -> Result<SocketMode, Misfit> {
-        let mode = u32::from_str_radix(text, 8)
-            .ok()
-            .filter(|mode| *mode <= 0o777);
+        let mode = u32::from_str_radix(text, 8).ok();
+        let mode = mode.filter(|mode| *mode <= 0o777);
         let misfit = || Misfit::new("is not a mode", "write the mode in octal, such as 0660");
         mode.map(SocketMode).ok_or_else(misfit)
     }
@@ -128,17 +125,13 @@ impl FromStr for Network {
             Ok(address) => Some(IpNet::from(address)),
             Err(_) => text.parse().ok(),
         };
-        let misfit = || {
-            Misfit::new(
-                "is not a network",
-                "write ADDR/BITS, such as 203.0.113.0/24",
-            )
-        };
+        let write = "write ADDR/BITS, such as 203.0.113.0/24";
+        let misfit = || Misfit::new("is not a network", write);
         network.map(Network).ok_or_else(misfit)
     }
 }
 
-/// Reads the words that follow `serve`.
+/// Reads the arguments that follow `serve`.
 ///
 /// # Errors
 ///
@@ -146,7 +139,7 @@ impl FromStr for Network {
 /// for serve, or a target. Each request names its own target.
 pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     let command = ["sni-check", Command::Serve.name()];
-    let (own, others) = part(words, ServeOptions::get_args_info().flags);
+    let (own, others) = split_own(words, ServeOptions::get_args_info().flags);
     let own = options::parse_as::<ServeOptions>(&command, &own);
     let defaults = options::table::parse_for(Command::Serve, &others);
     let (own, defaults) = match (own, defaults) {
@@ -168,7 +161,7 @@ pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
 }
 
 /// Splits the words into the options in `flags`, with their values, and all other words.
-fn part(words: &[String], flags: &[FlagInfo<'_>]) -> (Vec<String>, Vec<String>) {
+fn split_own(words: &[String], flags: &[FlagInfo<'_>]) -> (Vec<String>, Vec<String>) {
     let (mut own, mut others) = (Vec::new(), Vec::new());
     let mut words = words.iter();
     while let Some(word) = words.next() {

@@ -4,14 +4,13 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::defaults::over;
+use super::defaults::complete;
 use super::options::{Network, ServeCall};
 use super::request::{OPTIONS, Request};
 use crate::deadline::Deadline;
@@ -82,16 +81,10 @@ impl Plans {
         let folders: Vec<PathBuf> = call.own.files.iter().map(PathBuf::from).collect();
         if let Some(folder) = folders.iter().find(|folder| !folder.is_dir()) {
             let subject = format!("--files {}", folder.display());
-            return Err(refusal(
-                subject,
-                "is not a folder",
-                "write a folder that exists",
-            ));
+            let write = "write a folder that exists";
+            return Err(refusal(subject, "is not a folder", write));
         }
-        let named = defaults
-            .files()
-            .map(|(_, file)| PathBuf::from(file))
-            .collect();
+        let named = defaults.files().map(|(_, file)| file.into()).collect();
         let plans = Plans {
             allowed: Arc::new(Allowed { folders, named }),
             library: Library::new(checks, MEMORY),
@@ -197,7 +190,7 @@ impl Plans {
     /// Returns access to the files that requests may name. Reads must finish by `end`.
     fn files(&self, end: Instant) -> Files {
         let deadline = Deadline::new(end, Duration::ZERO);
-        Files::only(self.allowed.clone()).by(self.library.clone(), deadline)
+        Files::only(self.allowed.clone()).read_by(self.library.clone(), deadline)
     }
 
     fn prepare(&self, text: &str, accepted: Instant) -> Result<Prepared> {
@@ -207,7 +200,7 @@ impl Plans {
         }
         let (options, size) = {
             let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-            let options = over(self.parse(text)?, &self.defaults);
+            let options = complete(self.parse(text)?, &self.defaults);
             let size = size(text, &options);
             (options, size)
         };
@@ -221,11 +214,8 @@ impl Plans {
         let share = self.library.take(size)?;
         let output = Output::new(&options)?;
         let files = self.files(accepted + timeout(&options));
-        let other = self
-            .lock()
-            .values()
-            .find(|other| other.material.trusts_as(&options))
-            .cloned();
+        let trusts_same = |other: &&Arc<Prepared>| other.material.trusts_as(&options);
+        let other = self.lock().values().find(trusts_same).cloned();
         let other = other.as_ref().map(|other| &other.material);
         let material = Material::read_sharing(&options, &files, other)?;
         Ok(Prepared {
@@ -249,22 +239,18 @@ impl Plans {
 
     /// Refuses servers outside the networks of `--allow-target`.
     fn refuse_target(&self, target: &Target) -> Result<()> {
-        let inside = |address: IpAddr| {
-            self.networks
-                .iter()
-                .any(|network| network.contains(address))
-        };
-        let allowed = self.networks.is_empty()
-            || matches!(target, Target::Tcp { host: Host::Ip(address), .. } if inside(*address));
-        if allowed {
-            return Ok(());
+        let mut networks = self.networks.iter();
+        match target {
+            _ if self.networks.is_empty() => Ok(()),
+            Target::Tcp {
+                host: Host::Ip(ip), ..
+            } if networks.any(|one| one.contains(*ip)) => Ok(()),
+            target => {
+                let what = "is in no network of --allow-target";
+                let write = "start serve with a CIDR that contains it";
+                Err(refusal(target.to_string(), what, write))
+            }
         }
-        let write = "start serve with a CIDR that contains it";
-        Err(refusal(
-            target.to_string(),
-            "is in no network of --allow-target",
-            write,
-        ))
     }
 }
 

@@ -71,12 +71,9 @@ pub(super) fn read(socket: &Socket) -> Result<Option<Asked>> {
             return Ok(Some(request));
         }
         if length == head.len() {
+            let subject = "the head of the request";
             let what = format!("is longer than {MAX_HEAD} bytes, a limit of sni-check");
-            return Err(refusal(
-                "the head of the request",
-                what,
-                "shorten its fields",
-            ));
+            return Err(refusal(subject, what, "shorten its fields"));
         }
     }
 }
@@ -109,12 +106,11 @@ pub fn parse(head: &[u8]) -> Result<Option<Asked>> {
     }
     let method = request.method.unwrap_or_default();
     if !["GET", "HEAD", "OPTIONS"].contains(&method) {
-        let what = "is not a method of a check";
-        return Err(refusal(
-            format!("`{method}`"),
-            what,
+        let (what, write) = (
+            "is not a method of a check",
             "write http-check send meth GET",
-        ));
+        );
+        return Err(refusal(format!("`{method}`"), what, write));
     }
     if let Some(page) = page(&request) {
         return Ok(Some(page));
@@ -124,11 +120,8 @@ pub fn parse(head: &[u8]) -> Result<Option<Asked>> {
         refusal(OPTIONS, "is missing", write)
     })?;
     let state = field(&request, STATE)?.ok_or_else(|| {
-        refusal(
-            STATE,
-            "is missing",
-            "add `http-check send-state` to the backend",
-        )
+        let write = "add `http-check send-state` to the backend";
+        refusal(STATE, "is missing", write)
     })?;
     Ok(Some(Asked::Check(Request {
         options: options.to_owned(),
@@ -153,23 +146,16 @@ fn page(request: &httparse::Request<'_, '_>) -> Option<Asked> {
 
 /// Returns the value of a field, or `None` if the request doesn't have it. Refuses a field that occurs twice.
 fn field<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Result<Option<&'a str>> {
-    let mut found = request
-        .headers
-        .iter()
-        .filter(|field| field.name.eq_ignore_ascii_case(name));
-    let Some(first) = found.next() else {
-        return Ok(None);
-    };
-    if found.next().is_some() {
-        return Err(refusal(name, "occurs twice", "send it once"));
-    }
-    match std::str::from_utf8(first.value) {
-        Ok(value) => Ok(Some(value.trim())),
-        Err(_) => Err(refusal(
-            name,
-            "is not UTF-8",
-            "write it in UTF-8, without other bytes",
-        )),
+    let fields = request.headers.iter();
+    let mut found = fields.filter(|field| field.name.eq_ignore_ascii_case(name));
+    match (found.next(), found.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(refusal(name, "occurs twice", "send it once")),
+        (Some(field), None) => {
+            let value = std::str::from_utf8(field.value).map(str::trim).map(Some);
+            let write = "write it in UTF-8, without other bytes";
+            value.map_err(|_| refusal(name, "is not UTF-8", write))
+        }
     }
 }
 
@@ -180,30 +166,27 @@ impl Server {
     ///
     /// The address, the port or the name is missing, or the address isn't an IP address.
     pub fn parse(state: &str) -> Result<Server> {
-        let mut fields = state
-            .split(';')
-            .filter_map(|part| part.trim().split_once('='));
+        let fields = state.split(';');
+        let mut fields = fields.filter_map(|part| part.trim().split_once('='));
+        let refuse = |what: String| {
+            let write = "have HAProxy send it: http-check send-state";
+            refusal(STATE, what, write)
+        };
         // Reading in HAProxy's order prevents a later field from being mistaken for an earlier
         // field.
         let mut value = |name: &str| match fields.next() {
             Some((found, value)) if found == name => Ok(value),
-            _ => {
-                let what = format!("has no {name}");
-                Err(refusal(
-                    STATE,
-                    what,
-                    "have HAProxy send it: http-check send-state",
-                ))
-            }
+            _ => Err(refuse(format!("has no {name}"))),
         };
         let (address, port, name) = (value("address")?, value("port")?, value("name")?);
         let (backend, server) = name.split_once('/').unwrap_or(("", name));
         let address = match address {
             "unix" => None,
-            address => Some(address.parse().map_err(|_| {
-                let what = format!("has `{address}`, which is not an address");
-                refusal(STATE, what, "have HAProxy send it: http-check send-state")
-            })?),
+            address => Some(
+                address
+                    .parse()
+                    .map_err(|_| refuse(format!("has `{address}`, which is not an address")))?,
+            ),
         };
         Ok(Server {
             address,

@@ -38,11 +38,11 @@ struct Shared<F> {
     limit: usize,
     state: Mutex<State>,
     /// Signalled when there is a connection to serve.
-    came: Condvar,
+    arrived: Condvar,
     /// Signalled when a connection has to wait.
-    waits: Condvar,
+    stalled: Condvar,
     /// Signalled when a connection was served.
-    done: Condvar,
+    served: Condvar,
 }
 
 #[derive(Default)]
@@ -70,9 +70,9 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
             serve,
             limit,
             state: Mutex::default(),
-            came: Condvar::new(),
-            waits: Condvar::new(),
-            done: Condvar::new(),
+            arrived: Condvar::new(),
+            stalled: Condvar::new(),
+            served: Condvar::new(),
         });
         let threads = Threads { shared };
         threads.spawn(Shared::refuse)?;
@@ -89,7 +89,7 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
         // The queue may hold twice as many connections as the limit, because connections beyond the limit
         // wait until serve refuses them.
         while state.waiting.len() >= 2 * self.shared.limit {
-            state = wait(&self.shared.done, state);
+            state = wait(&self.shared.served, state);
         }
         state.open += 1;
         state.waiting.push_back(Connection {
@@ -98,11 +98,11 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
             within_limit: true,
         });
         if state.idle >= state.waiting.len() {
-            self.shared.came.notify_one();
+            self.shared.arrived.notify_one();
             return Ok(());
         }
         if state.threads >= self.shared.limit {
-            self.shared.waits.notify_one();
+            self.shared.stalled.notify_one();
             return Ok(());
         }
         state.threads += 1;
@@ -113,7 +113,7 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
         };
         state.threads -= 1;
         if state.threads > 0 {
-            self.shared.waits.notify_one();
+            self.shared.stalled.notify_one();
             return Ok(());
         }
         state.waiting.pop_back();
@@ -131,7 +131,7 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
             if left.is_zero() {
                 return false;
             }
-            let waited = self.shared.done.wait_timeout(state, left);
+            let waited = self.shared.served.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         true
@@ -158,7 +158,7 @@ impl<F: Fn(Connection)> Shared<F> {
                 return;
             }
             state.idle += 1;
-            state = wait(&self.came, state);
+            state = wait(&self.arrived, state);
             state.idle -= 1;
         }
     }
@@ -169,7 +169,7 @@ impl<F: Fn(Connection)> Shared<F> {
         let mut state = self.lock();
         loop {
             let Some(front) = state.waiting.front() else {
-                state = wait(&self.waits, state);
+                state = wait(&self.stalled, state);
                 continue;
             };
             let most = state.threads >= self.limit || state.no_more_threads;
@@ -178,7 +178,7 @@ impl<F: Fn(Connection)> Shared<F> {
             // A thread that is starting may be about to serve some of the waiting connections.
             if !full || (age < PATIENCE && state.open <= 2 * self.limit) {
                 let rest = PATIENCE.saturating_sub(age).max(SHORTEST);
-                let waited = self.waits.wait_timeout(state, rest);
+                let waited = self.stalled.wait_timeout(state, rest);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }
@@ -198,7 +198,7 @@ impl<F: Fn(Connection)> Shared<F> {
         (self.serve)(connection);
         let mut state = self.lock();
         state.open -= 1;
-        self.done.notify_all();
+        self.served.notify_all();
         state
     }
 

@@ -1,5 +1,5 @@
 //! `sni-check diagnose` for checks that connect differently from visitors: without TLS, to another port, or
-//! with another version of HTTP.
+//! with another HTTP version.
 
 use std::time::{Duration, Instant};
 

@@ -224,6 +224,27 @@ fn other_site(stage: &Stage) -> Nginx {
     Nginx::serve(|folder, port| refusal(port) + &site((folder, port), "", OTHER, (&leaf, &[]), ""))
 }
 
+/// Each of the two servers serves only its own name, and the check has one Host for both.
+#[test]
+fn no_new_backend_is_printed_that_lacks_a_secret_of_the_check() {
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&[OTHER], 30);
+    let rule = format!("if ($http_host != {OTHER}) {{ return 404; }}");
+    let other = Nginx::serve(|folder, port| site((folder, port), "", OTHER, (&leaf, &[]), &rule));
+    let check = CHECK.replace("hdr Host", "hdr X-Api-Key k1 hdr Host");
+    let backend = format!(
+        "backend be\n{check}    server s1 127.0.0.1:PORT TLS check check-sni {NAME}
+    server s2 127.0.0.1:{} ssl verify required ca-file CA sni str({OTHER}) check check-sni {OTHER}\n",
+        other.port
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s2"), "DOWN");
+    let text = stdout(&run_by_hand(&["diagnose", "-f", &config]));
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("needs its own backend"), "{text}");
+    assert!(!text.contains("A backend that works"), "{text}");
+}
+
 /// Waits until HAProxy reports this server DOWN.
 fn wait_until_down(haproxy: &Haproxy, server: &str) {
     wait_for("the server to be DOWN", || {

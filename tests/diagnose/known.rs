@@ -61,19 +61,27 @@ fn the_check_verifies_the_name_in_verifyhost() {
 #[test]
 fn the_check_gets_the_headers_of_visitors_requests() {
     let stage = Stage::new();
-    for (condition, rule, field) in [
+    for (condition, status, rule, field) in [
         (
             "$http_x_forwarded_for = ''",
+            400,
             "option forwardfor",
             "X-Forwarded-For 127.0.0.1",
         ),
         (
             "$http_x_tenant != shop",
+            400,
             "http-request set-header X-Tenant shop",
             "X-Tenant shop",
         ),
+        (
+            "$http_x_auth_token != abc",
+            401,
+            "http-request add-header X-Auth-Token abc",
+            "X-Auth-Token abc",
+        ),
     ] {
-        let page = format!("if ({condition}) {{ return 400; }}");
+        let page = format!("if ({condition}) {{ return {status}; }}");
         let server = nginx(&stage, "", &page);
         let backend = format!(
             "backend be\n    {rule}\n{CHECK}    server s1 127.0.0.1:{} TLS check check-sni {NAME}\n",

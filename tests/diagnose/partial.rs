@@ -1,10 +1,13 @@
 //! Servers with two faults. HAProxy proves a change for one fault, and the other fault needs a value that
 //! only the operator knows.
 
+use std::io::{Read, Write};
+
 use serde_json::Value;
 
 use crate::servers::{CHECK, assert_changed, config, nginx, running};
 use crate::support::check::{BINARY, run_by_hand, stdout};
+use crate::support::peer;
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
@@ -13,6 +16,89 @@ use crate::support::{NAME, dead_port};
 fn ids(server: &Value) -> Vec<&str> {
     let causes = server["causes"].as_array().expect("causes").iter();
     causes.filter_map(|cause| cause["id"].as_str()).collect()
+}
+
+/// In the first backend, two header fields of one request are wrong. In the others, the second fault shows only
+/// without the first.
+#[test]
+fn two_faults_of_one_check_are_fixed_together() {
+    let stage = Stage::new();
+    let agent = nginx(
+        &stage,
+        "",
+        &format!(
+            "if ($http_host != {NAME}) {{ return 421; }} if ($http_user_agent = '') {{ return 403; }}"
+        ),
+    );
+    let scheme = nginx(
+        &stage,
+        "",
+        "if ($http_x_forwarded_proto != https) { return 301 https://$host$request_uri; }",
+    );
+    let proxied = nginx(&stage, "proxy_protocol", "ssl_protocols TLSv1.3;");
+    let host = CHECK.replace(&format!("Host {NAME}"), "Host wrong.test");
+    for (check, port, words, new) in [
+        (&*host, agent.port, "", "hdr User-Agent"),
+        (
+            &format!("{CHECK}    http-check expect string GOOD\n"),
+            scheme.port,
+            "",
+            "X-Forwarded-Proto",
+        ),
+        (CHECK, proxied.port, "no-tlsv13", "send-proxy"),
+    ] {
+        let backend = format!(
+            "backend be\n{check}    server s1 127.0.0.1:{port} TLS check check-sni {NAME} {words}\n"
+        );
+        let found = assert_changed(&stage, &backend, ("be", "s1"), new);
+        assert_eq!(found["diff_visitors"], 200, "{found:#}");
+    }
+}
+
+/// The server speaks HTTP/1.0, and the change adds both HTTP/1.1 and the Host that the server requires.
+#[test]
+fn a_missing_host_is_not_called_a_refusal_of_http_1_0() {
+    let stage = Stage::new();
+    let rule = format!("if ($http_host != {NAME}) {{ return 403; }}");
+    let server = nginx(&stage, "", &rule);
+    let backend = format!(
+        "backend be\n    option httpchk GET /\n    http-check expect status 204\n    server s1 127.0.0.1:{} TLS check \
+         check-sni {NAME}\n",
+        server.port
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let output = run_by_hand(&["diagnose", "--json", "-f", &config]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+    let reason = report["servers"][0]["diff_reason"].to_string();
+    assert!(
+        reason.contains("HTTP/1.0 without a Host header"),
+        "{report:#}"
+    );
+    assert!(!reason.contains("refuses HTTP/1.0"), "{report:#}");
+}
+
+#[test]
+fn the_step_of_a_tcp_check_that_fails_after_the_handshake_is_named() {
+    let stage = Stage::new();
+    let port = peer::tls(&stage.leaf, |stream| {
+        _ = stream.write_all(b"220 mail.example.test ESMTP\r\n");
+        _ = stream.read(&mut [0]);
+    });
+    let backend = format!(
+        "backend be\n    mode tcp\n    timeout check 500ms\n    option tcp-check\n    tcp-check connect ssl\n    \
+         tcp-check expect rstring ^220.*Postfix\n    server s1 127.0.0.1:{port} ssl verify none check\n"
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let output = run_by_hand(&["diagnose", "-f", &config]);
+    let text = stdout(&output);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let step = "doesn't meet step 2: `tcp-check expect rstring ^220.*Postfix`";
+    assert!(text.contains(step), "{text}");
+    for part in ["bundled roots", "verify none hides", "a setting that"] {
+        assert!(!text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]

@@ -358,7 +358,7 @@ fn a_check_of_any_kind_needs_the_keyword_check() {
 /// HAProxy shows MAINT for a server whose name has no address. If the name is that of an SRV record, the port
 /// also comes from the name server.
 #[test]
-fn a_server_whose_name_has_no_address_is_in_maint_and_is_not_run() {
+fn a_server_whose_name_has_no_address_is_in_maint_and_is_not_checked() {
     let stage = Stage::new();
     let resolvers = format!("\nresolvers r\n nameserver one 127.0.0.1:{}\n", free_port());
     let backend = checked(
@@ -370,8 +370,10 @@ fn a_server_whose_name_has_no_address_is_in_maint_and_is_not_run() {
         "server s nowhere.invalid:443",
         "server-template s 2 _https._tcp.nowhere.invalid",
     );
-    for (backend, server, servers) in [(&backend, "s", "b/s was"), (&srv, "s1", "b/s1, b/s2 were")]
-    {
+    for (backend, server, servers) in [
+        (&backend, "s", "check of b/s was"),
+        (&srv, "s1", "checks of b/s1, b/s2 were"),
+    ] {
         let config = &in_chroot(&stage, &format!("{backend}{resolvers}"));
         let (report, code) = json(&["-f", config, "--run"]);
         assert_eq!((code, found(&report).len()), (0, 0), "{report}");
@@ -386,6 +388,22 @@ fn a_server_whose_name_has_no_address_is_in_maint_and_is_not_run() {
             let seen = haproxy.server("b", server)?;
             (seen.status == "MAINT (resolution)" && seen.check_status.is_empty()).then_some(())
         });
+    }
+}
+
+/// Without `resolvers`, HAProxy refuses a name without an address, unless init-addr contains `none`.
+#[test]
+fn doctor_says_if_haproxy_starts_although_a_name_has_no_address() {
+    let stage = Stage::new();
+    let server =
+        |more: &str| format!(" option httpchk\n server s nowhere.invalid:443 check {more}");
+    for (more, starts) in [("", false), ("init-addr libc,none", true)] {
+        let config = in_chroot(&stage, &server(more));
+        let (report, _) = json(&["-f", &config, "--run"]);
+        let limits = report["runs"]["limits"].to_string();
+        assert_eq!(limits.contains("does not start"), !starts, "{limits}");
+        assert_eq!(limits.contains("MAINT (resolution)"), starts, "{limits}");
+        assert_eq!(report["haproxy"]["accepts"], starts, "{report}");
     }
 }
 

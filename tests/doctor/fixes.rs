@@ -263,12 +263,12 @@ fn the_summary_agrees_with_the_exit_code_about_servers_without_check() {
         (
             "no-check",
             0,
-            "nothing is certain to go wrong, but 1 server is not checked, 1 note",
+            "nothing is certain to go wrong, but 1 server is not checked; 1 note",
         ),
         (
             "backup",
             0,
-            "nothing is certain to go wrong, but 1 server is not checked, 1 note",
+            "nothing is certain to go wrong, but 1 server is not checked; 1 note",
         ),
         (
             "backup\n server u 127.0.0.1:PORT TLS backup",

@@ -111,10 +111,10 @@ fn doctor_names_the_missing_line_if_haproxy_refuses_the_configuration() {
     }
 }
 
-/// If quotes are missing, HAProxy refuses a line because it has too many words. doctor reports only that,
-/// with the fix. It doesn't judge the rest of the line.
+/// HAProxy refuses a line with missing quotes or an unescaped `$`. doctor reports only that, with the fix. It
+/// doesn't judge the rest of the line.
 #[test]
-fn doctor_reports_missing_quotes_and_nothing_else_about_the_line() {
+fn doctor_reports_wrong_quoting_and_nothing_else_about_the_line() {
     let stage = Stage::new();
     let backend = checked("/sni-check", "OPTIONS", SERVER);
     let given = options();
@@ -130,7 +130,7 @@ fn doctor_reports_missing_quotes_and_nothing_else_about_the_line() {
         ),
         (
             format!("\"{body}^good$'\""),
-            "write \\$ for a dollar".to_owned(),
+            "write \\$ for a literal $".to_owned(),
         ),
     ] {
         let config = in_chroot(&stage, &backend.replace("\"OPTIONS\"", &words));
@@ -309,12 +309,12 @@ fn without_option_external_check_there_is_no_external_check() {
     assert_eq!((code, &report["checks"]), (2, &0.into()));
     assert_eq!(finding(&report, "no-option")["mark"], PROBLEM);
     shows(&config, "s", "L4OK", "");
-    // HAProxy doesn't check a server without `check`, so nothing can be wrong about its check.
+    // HAProxy doesn't check a server without `check`, so nothing can be wrong with its check.
     let two = format!("{backend}\n server t 127.0.0.1:PORT");
     let (report, _) = json(&["-f", &in_chroot(&stage, &two)]);
-    let summary = "1 server will be DOWN though it works, or UP though visitors fail, 1 server is not checked";
+    let summary = "1 server will be DOWN though it works, or UP though visitors fail; 1 server is not checked";
     assert_eq!(report["summary"], summary);
-    // The advice switches on `option external-check`, which also needs lines in the `global` section.
+    // The fix turns on `option external-check`, which also needs lines in the `global` section.
     let write = |lines: &str| {
         let global = jail(&stage).replace(PLAIN, lines);
         let (report, _) = json(&["-f", &configure(&stage, &global, &backend)]);
@@ -347,7 +347,7 @@ fn doctor_finds_a_huge_limit_on_open_files() {
         let nofile = found.iter().find(|(id, _)| id == "nofile");
         let mark_found = nofile.map(|(_, mark)| mark.as_str());
         assert_eq!(mark_found, mark, "{limit}: {report}");
-        // If no process may have so many descriptors, HAProxy doesn't even start.
+        // If no process may have that many descriptors, HAProxy doesn't even start.
         let is_refused = found.iter().any(|(id, _)| id == "ulimit-n");
         let is_certain = is_refused || mark == Some("problem");
         assert_eq!(code, if is_certain { 2 } else { 0 }, "{report}");

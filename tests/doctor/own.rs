@@ -517,7 +517,7 @@ fn a_run_confirms_only_notes_that_predict_its_result() {
     let (report, config) = run("\n http-check send meth GET uri /", "");
     assert_eq!(
         report["summary"],
-        "nothing is certain to go wrong, but 1 server may be judged wrongly, 1 note"
+        "nothing is certain to go wrong, but 1 server may be judged wrongly; 1 note"
     );
     crate::configuration::shows(&config, "s", "L7OK", "200");
     // Visitors get the same 500 that the check accepts.

@@ -386,8 +386,7 @@ fn a_run_judges_a_listener_of_haproxy_itself_only_while_haproxy_runs() {
     let (names, _, report) = shown();
     assert_eq!(names, "c L4CON", "{report:#}");
     let limits = report["runs"]["limits"].to_string();
-    let why =
-        "a/s, a/u, b/s were not run: HAProxy itself listens there when it runs (frontend inner).";
+    let why = "The checks of a/s, a/u, b/s were not run: HAProxy itself listens there when it runs (frontend inner).";
     assert!(limits.contains(why), "{report:#}");
     let summary = report["summary"].as_str().expect("text");
     assert!(

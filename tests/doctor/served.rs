@@ -249,7 +249,7 @@ fn the_command_for_a_missing_socket_can_be_pasted_and_works() {
     foretells(&config, &[], "L7OK", "0");
 }
 
-/// With `--files`, requests could use every private key in the folder of the CA file.
+/// If doctor's command gave this folder to serve (`--files`), every request could use the private keys in it.
 #[test]
 fn the_folder_of_a_private_key_is_not_given_to_serve() {
     let stage = Stage::new();

@@ -567,6 +567,132 @@ fn visitors_reach_a_backend_with_some_paths_only() {
     }
 }
 
+/// A check doesn't notice that HAProxy itself gives visitors an error.
+#[test]
+fn haproxy_answers_visitors_in_place_of_the_server() {
+    let (stage, nginx) = (Stage::new(), Nginx::plain());
+    for (rules, of_file, of_run) in [
+        (
+            "http-request return status 503",
+            Some("problem"),
+            Some("problem"),
+        ),
+        ("http-request deny", Some("problem"), Some("problem")),
+        (
+            "http-response set-status 503",
+            Some("problem"),
+            Some("problem"),
+        ),
+        (
+            "http-response set-status 503 if { status 200 }",
+            Some("note"),
+            Some("problem"),
+        ),
+        (
+            "http-response deny unless { res.hdr(X-Ok) yes }",
+            Some("note"),
+            Some("problem"),
+        ),
+        ("http-response deny if { status 500 }", Some("note"), None),
+        ("http-request return status 200", None, None),
+        ("http-request deny if { path /admin }", None, None),
+        (
+            "http-request allow if { src 192.0.2.1 }\n http-request deny",
+            None,
+            None,
+        ),
+    ] {
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{}\n use_backend b if {{ hdr(host) a.test }}\nbackend b\n {rules}\n \
+             server s 127.0.0.1:{}\n",
+            defaults(""),
+            free_port(),
+            nginx.port
+        );
+        let file = stage.folder.file("haproxy.cfg", &text);
+        for (words, mark) in [(vec![], of_file), (vec!["--run"], of_run)] {
+            let (report, code) = json(&[&["-f", file.as_str()], words.as_slice()].concat());
+            let expected = mark.map(|mark| ("haproxy-answers".to_owned(), mark.to_owned()));
+            assert_eq!(
+                found(&report),
+                Vec::from_iter(expected),
+                "{text}: {report:#}"
+            );
+            assert_eq!(code, if mark == Some("problem") { 2 } else { 0 }, "{text}");
+        }
+    }
+}
+
+/// doctor can't repeat every rule of a frontend. It then runs the checks, and visits the servers without the
+/// rules.
+#[test]
+fn a_rule_that_doctor_cannot_repeat_prevents_no_run() {
+    let (stage, nginx) = (Stage::new(), Nginx::plain());
+    let lua = "core.register_fetches('f', function(txn) return 'a' end)";
+    let lua = stage.folder.file("f.lua", lua);
+    let mut text = format!(
+        "global\n lua-load {lua}\n{}frontend f\n bind 127.0.0.1:{}\n acl tls ssl_fc\n \
+         http-request set-header X-Forwarded-Proto https if tls\n http-request set-header X-Lua %[lua.f]\n",
+        defaults(""),
+        free_port()
+    );
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for name in names {
+        text += &format!(" use_backend b{name} if {{ hdr(host) {name}.test }}\n");
+    }
+    for name in names {
+        text += &format!(
+            "backend b{name}\n http-request set-header X-Own %[lua.f] if {{ path /{name} }}\n"
+        );
+        for server in ["s", "t", "u"] {
+            text += &format!(" server {server} 127.0.0.1:{}\n", nginx.port);
+        }
+    }
+    let (report, code) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+    let checks = report["runs"]["checks"].as_array().expect("checks");
+    let is_seen = |check: &&serde_json::Value| check["visitor"]["status"] == 200;
+    let seen = checks.iter().filter(is_seen).count();
+    assert_eq!((checks.len(), seen, code), (24, 24, 0), "{report:#}");
+}
+
+/// doctor doesn't copy an `fcgi-app`. The other servers still get their check and their visitor.
+#[test]
+fn servers_that_doctor_cannot_repeat_do_not_prevent_other_runs() {
+    let (stage, nginx) = (Stage::new(), Nginx::plain());
+    let mut text = format!(
+        "fcgi-app php\n docroot /\n{}frontend f\n bind 127.0.0.1:{}\n use_backend p if {{ hdr(host) p.test }}\n \
+         use_backend b if {{ hdr(host) b.test }}\nbackend p\n use-fcgi-app php\n",
+        defaults(""),
+        free_port()
+    );
+    for server in 0..9 {
+        text += &format!(" server s{server} 127.0.0.1:{} proto fcgi\n", nginx.port);
+    }
+    text += &format!("backend b\n server s 127.0.0.1:{}\n", nginx.port);
+    let (report, _) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+    let checks = report["runs"]["checks"].as_array().expect("checks");
+    let run = checks.iter().find(|check| check["backend"] == "b");
+    let run = run.unwrap_or_else(|| panic!("{report:#}"));
+    assert_eq!(run["visitor"]["status"], 200, "{report:#}");
+}
+
+/// The check of another server says nothing about a dead server.
+#[test]
+fn a_dead_server_that_follows_another_check_is_a_problem() {
+    let (stage, nginx) = (Stage::new(), Nginx::plain());
+    let text = format!(
+        "{}frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n server a 127.0.0.1:{} check\n \
+         server c 127.0.0.1:{} track b/a\n",
+        defaults("").replace(" check\n", "\n"),
+        free_port(),
+        nginx.port,
+        dead_port()
+    );
+    let (report, code) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+    let expected = ("tracks-another".to_owned(), "problem".to_owned());
+    assert_eq!((found(&report), code), (vec![expected], 2), "{report:#}");
+}
+
 /// HAProxy with `strict-sni` refuses a resumed session without SNI. The server OLD of
 /// `a_run_reports_no_problem_if_haproxy_serves_visitors` accepts such a session.
 #[test]

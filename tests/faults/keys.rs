@@ -41,7 +41,7 @@ fn server(stage: &Stage, name: &str, names: &str, key: &[&str], sign: &[&str]) -
     stage.openssl(name, &["-cipher", "ALL:@SECLEVEL=0"])
 }
 
-/// Some words of a command.
+/// Some arguments of a command.
 type Words<'a> = &'a [&'a str];
 
 fn keys(stage: &Stage) -> Vec<Fault> {

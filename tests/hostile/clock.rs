@@ -51,7 +51,7 @@ fn check(times: &[i64], ca: &Ca, leaf: &Leaf) -> Output {
     }
 }
 
-/// Continues the stopped shell, and gives these times to the check, which the shell executes.
+/// Continues the stopped shell, and gives these times to the check that the shell executes.
 fn run_at(times: &[i64], pid: Pid) -> ExitStatus {
     let mut times = times.iter().copied().cycle();
     waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("a child that stops");

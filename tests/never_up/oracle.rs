@@ -98,8 +98,8 @@ fn acceptable(case: &Case, certificate: Certificate) -> bool {
     lasts && trusted && good && verified_name_is_right(case)
 }
 
-/// Returns true if the certificate is for the verified name. The verified name is the first of `--verify-host`,
-/// `--sni`, the URL's host, SNI_HOST, and a server name with a dot.
+/// Returns true if the certificate is for the verified name. The verified name is the first of
+/// `--verify-host`, `--sni`, the URL's host, SNI_HOST, and a server name with a dot.
 fn verified_name_is_right(case: &Case) -> bool {
     let given = |name: fn(&Meaning) -> Option<bool>| {
         let given: Vec<bool> = meanings(case).filter_map(name).collect();

@@ -2,7 +2,7 @@
 //!
 //! `make outages` runs all scenes with a command line and at most one mistake, and random other scenes.
 //! `SCENE=strict-names/no-sni` runs the scenes whose names begin with this text. `SEED=7` and `PAIRS=500`
-//! choose different pairs of mistakes. `SCENES=100` runs only 100 scenes, which the seed chooses.
+//! choose different pairs of mistakes. `SCENES=100` runs only 100 scenes, chosen by the seed.
 //! `MISTAKE=line-` draws only from scenes with a mistake whose name begins with `line-`.
 
 mod config;

@@ -27,7 +27,7 @@ pub struct Case {
     pub server: String,
     /// Lines of HAProxy's backend before the server line: `option httpchk`, `http-check …`.
     pub backend: String,
-    /// The options of sni-check.
+    /// sni-check's options.
     pub options: String,
     /// The expected difference between the two verdicts.
     pub differs: Differs,
@@ -73,7 +73,7 @@ impl Verdict {
 
 /// Runs both checks for every case, and prints the cases with different verdicts. Fails if the
 /// verdicts of a case don't match its expected difference. Returns the number of differences with
-/// the version of HAProxy that differs most.
+/// the HAProxy version that differs most.
 #[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();

@@ -174,7 +174,7 @@ fn step(text: &Text, write: &str, finding: &Finding) -> Option<Text> {
     Some(fixed)
 }
 
-/// In the text of a fix, these phrases follow options of sni-check.
+/// In the text of a fix, these phrases follow sni-check's options.
 const OF_OPTIONS: [&str; 3] = [
     " in external-check path",
     " to external-check path",

@@ -182,7 +182,7 @@ fn words(peer: Peer, world: &World) -> Vec<String> {
     words
 }
 
-/// Returns options of sni-check that fit the server. `file` returns the path at which the check sees a file.
+/// Returns sni-check options that fit the server. `file` returns the path at which the check sees a file.
 fn options(dice: &mut Dice, peer: Peer, file: impl Fn(&str) -> String) -> Vec<String> {
     let mut options = vec![
         format!("--sni {NAME}"),

@@ -1,4 +1,4 @@
-//! The options of sni-check in a line of haproxy.cfg.
+//! sni-check's options in a line of haproxy.cfg.
 
 use super::rewrite::Marked;
 use crate::doctor::survey::{CheckKind, Surveyed};
@@ -7,7 +7,8 @@ use crate::options::Options;
 use crate::options::handed::{self, Carrier};
 use crate::options::table::Row;
 
-/// The options of sni-check in a line of haproxy.cfg, in three forms. Variables may contain secrets.
+/// sni-check's options in a line of haproxy.cfg, in three forms. Output keeps the variables' names, because
+/// the values may be secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Carried {
     /// The word that contains the options, with the values of its variables. When HAProxy tries the change,
@@ -146,7 +147,7 @@ fn in_place(
     words
 }
 
-/// Returns the position of the options of sni-check among the words of a line. The options are in
+/// Returns the position of sni-check's options among the words of a line. The options are in
 /// `external-check path`, or in the header `X-Check-Options` of an `http-check send` line. Returns `None` for
 /// every other line.
 pub(super) fn carrier(kind: CheckKind, words: &[String]) -> Option<usize> {

@@ -39,7 +39,7 @@ impl Line<'_> {
 
 impl Change {
     /// Returns the lines about the check and about visitors' requests, in their order after the change.
-    /// `options` is the word with the new options of sni-check.
+    /// `options` is the word with sni-check's new options.
     fn changed<'a>(&self, surveyed: &'a Surveyed, options: Option<&str>) -> Vec<Line<'a>> {
         let old = &surveyed.lines.rules;
         let added = |line: &Vec<String>| Line {
@@ -169,8 +169,8 @@ impl Change {
     fn hunks_of_words(&self, surveyed: &Surveyed, hunks: &mut Vec<Hunk>) {
         let mut places: Vec<&Place> = Vec::new();
         for (word, value) in &self.words {
-            // The server line can override the values of `default-server`, but it can't remove all of its
-            // words. A removal therefore changes the `default-server` line.
+            // The server line can override the values of `default-server`, but some `default-server` words
+            // can't be removed on the server line. A removal therefore changes the `default-server` line.
             let place = surveyed
                 .inherited_from(word)
                 .filter(|_| value.is_none() && !self.on_own_line);
@@ -218,8 +218,8 @@ impl Change {
     /// Returns the backend's lines with this change, so that diagnose's own HAProxy can try them. This
     /// HAProxy runs outside the chroot, so `best` must have the host's paths. If `with_rules` is false,
     /// leaves out the lines that affect only visitors, because these lines may refer to sections that this
-    /// HAProxy doesn't have. Returns `None` if the check waits for a response but sends no request, or if the
-    /// options of sni-check can't be read.
+    /// HAProxy doesn't have. Returns `None` if the check waits for a response but sends no request, or if
+    /// sni-check's options can't be read.
     pub fn lines(&self, surveyed: &Surveyed, best: &Options, with_rules: bool) -> Option<String> {
         let mut text = String::new();
         if !surveyed.lines.is_http {

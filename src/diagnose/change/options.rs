@@ -1,4 +1,4 @@
-//! Expresses options of sni-check as words and lines of haproxy.cfg.
+//! Expresses sni-check's options as words and lines of haproxy.cfg.
 
 use super::{
     Change, EXPECT, Head, PROXY_WORDS, SEND, SOURCE, TIMEOUT_CHECK, TIMEOUT_CONNECT, connect_rule,

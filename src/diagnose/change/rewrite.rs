@@ -187,7 +187,7 @@ impl Marked {
         variable.map(String::as_str)
     }
 
-    /// Quotes a word for the options of sni-check. A word needs no quotes if it consists only of variables,
+    /// Quotes a word for sni-check's options. A word needs no quotes if it consists only of variables,
     /// or if its other characters need no quotes.
     pub fn option(&self, word: &str) -> String {
         let plain: String = word

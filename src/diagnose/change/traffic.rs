@@ -24,8 +24,8 @@ const OTHERS: [&str; 4] = ["--send-proxy", "--source", "--timeout", "--header"];
 const IN_PAIRS: usize = 5;
 
 impl Change {
-    /// Returns extended versions of this change, which by itself makes the check UP but leaves visitors with
-    /// an error. The extended versions make visitors' connections more like those of a check with these
+    /// Returns extended versions of this change. By itself, the change makes the check UP but leaves visitors
+    /// with an error. The extended versions make visitors' connections more like those of a check with these
     /// `options`. The first versions remove one difference each, later versions remove two, and the last
     /// version removes all. The version before the last removes all differences except the SNI name, because
     /// visitors' connections may take that name from the request.

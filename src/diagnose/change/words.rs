@@ -1,4 +1,4 @@
-//! Sets, adds, removes and quotes the words of a line of haproxy.cfg.
+//! Sets, adds, removes and quotes words in a line of haproxy.cfg.
 
 use crate::haproxy::words::quote;
 
@@ -8,7 +8,8 @@ pub(super) fn written(words: &[String]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The words without a value that a change may set or remove, on server lines and in `connect` rules.
+/// The words that take no value, among those that a change may set or remove on server lines and in `connect`
+/// rules.
 const WITHOUT_VALUE: [&str; 19] = [
     "check-send-proxy",
     "check-ssl",
@@ -31,7 +32,7 @@ const WITHOUT_VALUE: [&str; 19] = [
     "ssl",
 ];
 
-/// Sets, adds or removes a word of a line. Ignores the words before the position `from`. If the line has the
+/// Sets, adds or removes a word in a line. Ignores the words before the position `from`. If the line has the
 /// word several times, changes every occurrence, although HAProxy uses only the last one. Adds a new word at
 /// the end.
 pub(super) fn set(words: &mut Vec<String>, from: usize, word: &str, value: Option<&str>) {

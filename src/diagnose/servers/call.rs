@@ -50,7 +50,7 @@ const ABOUT_SERVERS: [&str; 4] = ["--haproxy", "--verbose", "--json", "--color"]
 /// If `-f` and `--env` are missing, an option of a check means that the target isn't a server of haproxy.cfg.
 ///
 /// # Errors
-/// Fails if the words aren't valid options.
+/// Fails if the arguments aren't valid options.
 pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
     let of_file = |word: &String| {
         let name = word.split('=').next().unwrap_or_default();

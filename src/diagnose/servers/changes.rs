@@ -367,7 +367,7 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
     }
     let layer = subject.layer();
     // If a change to the options helps, the suggestions aren't needed. The exception is a check without TLS:
-    // sni-check can't make it, so a change to the options can't add the words for TLS.
+    // sni-check can't run it, so a change to the options can't add the words for TLS.
     let helps = search.is_some_and(|search| search.changed.is_some());
     if layer.is_none() && helps && !is_another && surveyed.call.is_ok() {
         found.append(&mut last);

@@ -32,8 +32,8 @@ pub(super) fn meaning(subject: &Subject<'_>) -> Option<String> {
              comes back when `rise` checks in a row pass, or at once with `set server {name} health up` on the stats socket."
         ),
         State::Draining => {
-            "`http-check disable-on-404`: the page of the check is missing, so HAProxy sends \
-             the server no new visitors."
+            "The check got a 404, so `http-check disable-on-404` makes HAProxy send the server no new \
+             visitors."
                 .to_owned()
         }
         State::Drained => drained(&name),
@@ -90,7 +90,7 @@ pub(super) fn drained(name: &str) -> String {
 
 pub(super) fn maintenance(name: &str) -> String {
     format!(
-        "someone has put the server into maintenance, or its line has `disabled`. HAProxy neither checks it nor sends it \
-         visitors. `set server {name} state ready` on the stats socket ends the maintenance."
+        "HAProxy neither checks the server nor sends it visitors, because someone has put the server into maintenance, or \
+         its line has `disabled`. `set server {name} state ready` on the stats socket ends the maintenance."
     )
 }

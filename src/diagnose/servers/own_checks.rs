@@ -11,8 +11,8 @@ use crate::haproxy::program::Haproxy;
 use crate::options::Options;
 
 /// Returns HAProxy's verdict about each server with HAProxy's own check: true for UP. This verdict counts
-/// more than sni-check's check, which may differ from HAProxy's own check. The verdict is `None` for a server
-/// with another kind of check, and for a server whose lines HAProxy can't try.
+/// more than that of sni-check, because sni-check's check may differ from HAProxy's own check. The verdict is
+/// `None` for a server with another kind of check, and for a server whose lines HAProxy can't try.
 pub(super) fn verdicts(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<Option<bool>> {
     let mut verdicts: Vec<Option<bool>> = servers.iter().map(|_| None).collect();
     let asked = servers.iter().enumerate().filter(|(_, surveyed)| {

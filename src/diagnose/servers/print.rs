@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 use super::call::ServersCall;
 use super::meaning::{WITHOUT_CHECK, by_agent, drained, idle, maintenance, meaning};
 use super::state::{Conflict, Diagnosis, State, Statistics, Subject, TriedChange};
-use super::verdict::{Partial, misread};
+use super::verdict::{Partial, misread, step};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
+use crate::diagnose::lines::left_out;
 use crate::diagnose::report::{LIMITED, Report};
 use crate::doctor::survey::{CheckKind, REFUSED_OPTIONS, Remark, Remedy, Survey, UNVERIFIED};
+use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::statistics::Shown;
 use crate::output::escape::{pasted, printable};
 use crate::output::mark::paint;
@@ -366,7 +368,7 @@ fn remedy(text: &mut String, remedy: &Remedy) {
     }
 }
 
-/// Explains that the server line has no `check`, and what to do. `why` is the reason why sni-check can't make
+/// Explains that the server line has no `check`, and what to do. `why` is the reason why sni-check can't run
 /// the check that the lines describe.
 fn without_check(text: &mut String, subject: &Subject<'_>, why: &str) {
     paragraph(text, "  why      ", WITHOUT_CHECK);
@@ -398,7 +400,11 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
             true => format!(
                 "{words}: with this change the check is UP, but visitors fail ({tried}). It is not the fix."
             ),
-            false => format!("{words}: this change is not enough ({tried})"),
+            false => {
+                let step = step(subject.surveyed, &tried);
+                let step = step.map_or(String::new(), |step| format!(". HAProxy fails at {step}"));
+                format!("{words}: this change is not enough ({tried}){step}")
+            }
         };
         paragraph(text, "  note     ", &printable(&sentence));
         return failed.block.fails_visitors();
@@ -523,7 +529,24 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
     // handshake, so it isn't a fix.
     let fails_later = subject.fails_later().is_some();
     let works = subject.is_up_only_in_haproxy();
-    if surveyed.elsewhere.is_some() || is_passed_through || fails_later || works {
+    // The new backend would check only the handshake.
+    let is_step = |rule: &Rule| match rule.words.as_slice() {
+        [first, action, ..] => {
+            first == "tcp-check" && ["send", "expect"].contains(&action.as_str())
+        }
+        _ => false,
+    };
+    let checks_more = surveyed.lines.rules.iter().any(is_step);
+    // The new backend has no place for secrets that the check sends.
+    let best = diagnosis.search.best();
+    let has_secrets = !left_out(&best.plan, &best.options).is_empty();
+    if has_secrets
+        || checks_more
+        || surveyed.elsewhere.is_some()
+        || is_passed_through
+        || fails_later
+        || works
+    {
         return;
     }
     let block = blocks

@@ -53,7 +53,7 @@ pub(super) fn find(
         Some(_) => search.best().failure().is_none(),
         None => search.asked.failure().is_none() && is_as_written,
     };
-    // `sni-check serve` makes its checks with its own settings.
+    // `sni-check serve` runs its checks with its own settings.
     let is_served = subject.surveyed.kind == CheckKind::Served;
     let search = subject.search().filter(is_healthy).filter(|_| !is_served)?;
     let lines = &subject.surveyed.lines;

@@ -56,7 +56,7 @@ pub(super) struct Subject<'a> {
     pub present: Option<Block>,
 }
 
-/// A change to a line that two servers share, which one of the servers can't use.
+/// A change to a line that two servers share. One of the servers can't use the change.
 pub(super) struct Conflict {
     /// The change in a few words.
     pub words: String,
@@ -94,7 +94,7 @@ pub(super) struct TriedChange {
 pub(super) enum State {
     Up,
     Down,
-    /// NOLB: the page of the check is missing, and `http-check disable-on-404` keeps new visitors away.
+    /// NOLB: the check got a 404, and `http-check disable-on-404` keeps new visitors away.
     Draining,
     /// DRAIN: `weight 0`, the agent of `agent-check`, or someone on the stats socket keeps new visitors away.
     Drained,
@@ -208,10 +208,13 @@ impl Subject<'_> {
     /// Returns the report about a diagnosis of this server. If HAProxy's check gets further after a change
     /// moves it to the address of visitors' connections, the report names the causes of sni-check's failure
     /// at that address. The report names no cause if nothing explains the failure of HAProxy's check, if only
-    /// TLS is missing on the server line, or if only sni-check's check fails.
+    /// TLS is missing on the server line, if only sni-check's check fails, or if HAProxy's tcp-check fails after
+    /// the handshake.
     pub fn report<'d>(&'d self, diagnosis: &'d Diagnosis) -> Report<'d> {
-        let is_without_cause =
-            self.is_unexplained() || self.lacks_only_tls() || self.is_up_only_in_haproxy();
+        let is_without_cause = self.is_unexplained()
+            || self.lacks_only_tls()
+            || self.is_up_only_in_haproxy()
+            || self.failed_step().is_some();
         let report =
             |diagnosis: &'d Diagnosis| Report::of_server(&diagnosis.search, &diagnosis.opinion);
         let partial = self.partial();
@@ -301,7 +304,8 @@ impl Subject<'_> {
         Some(&diagnosis.search)
     }
 
-    /// Returns what sni-check's checks have found at the address to which the check connects after the change.
+    /// Returns what sni-check's checks have found at the address to which the check connects after the
+    /// change.
     pub fn search_of(&self, change: &Change) -> Option<&Search> {
         let there = self.at_visitors.as_ref().filter(|_| change.is_move());
         there.map(|there| &there.search).or(self.search())

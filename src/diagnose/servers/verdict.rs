@@ -6,7 +6,7 @@ use crate::causes::mixed;
 use crate::certificate::CertificateFailure;
 use crate::diagnose::report::{Report, why};
 use crate::diagnose::stage::Stage;
-use crate::doctor::survey::CheckKind;
+use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::failure::Failure;
 use crate::haproxy::ask::Answer;
 
@@ -26,7 +26,7 @@ impl Subject<'_> {
     }
 
     /// Returns true if HAProxy's own check connects without TLS, and is UP with the present lines or with the
-    /// proposed change. sni-check's failure is then about a check that HAProxy doesn't make.
+    /// proposed change. sni-check's failure is then about a check that HAProxy doesn't run.
     pub fn lacks_only_tls(&self) -> bool {
         let change = self.change.as_ref();
         let is_fixed = change.is_some_and(|change| change.block.is_up());
@@ -93,6 +93,23 @@ impl Subject<'_> {
         (is_later && self.verifies_no_name()).then_some(said)
     }
 
+    /// If HAProxy's tcp-check passes the handshake and fails at a later step, and sni-check's check succeeds,
+    /// returns a sentence that names the line of this step.
+    pub fn failed_step(&self) -> Option<String> {
+        let said = match (self.reached(), self.shown) {
+            (Some((_, said)), _) => said,
+            (None, Some(shown)) => format!("{} {}", shown.check, shown.why),
+            (None, None) => return None,
+        };
+        let is_healthy = self.search()?.asked.failure().is_none();
+        let is_later = said.starts_with("L7") && self.state == State::Down;
+        let step = step(self.surveyed, &said).filter(|_| is_healthy && is_later)?;
+        Some(format!(
+            "The connection works, but what the server sends doesn't meet {step}. HAProxy reports {said}. Correct this \
+             line if the server is right."
+        ))
+    }
+
     /// Returns true if HAProxy's check fails after the handshake, and neither sni-check nor a change explains
     /// this failure.
     pub fn is_unexplained(&self) -> bool {
@@ -111,6 +128,22 @@ fn is_other_name(failure: Option<&Failure>) -> bool {
         failure,
         Some(Failure::Certificate(CertificateFailure::OtherName { .. }))
     )
+}
+
+/// Returns the number and the line of the step of a tcp-check at which HAProxy's check failed. `said` is
+/// HAProxy's reason, which contains the number. HAProxy counts all tcp-check lines.
+pub(super) fn step(surveyed: &Surveyed, said: &str) -> Option<String> {
+    let (_, after) = said.split_once("at step ")?;
+    let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
+    let number: usize = digits.parse().ok()?;
+    let rules = surveyed.lines.rules.iter();
+    let mut steps = rules.filter(|rule| rule.words.first().is_some_and(|word| word == "tcp-check"));
+    let rule = steps.nth(number.checked_sub(1)?)?;
+    let place = rule.place.as_ref()?;
+    Some(format!(
+        "step {number}: `{}` ({place})",
+        place.text()?.trim()
+    ))
 }
 
 /// A change with which HAProxy's check gets further, but isn't UP.
@@ -152,6 +185,9 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
             "HAProxy runs {command} for the check, and sni-check doesn't exit with the code that HAProxy shows. \
              So {command} isn't sni-check, or it can't run sni-check."
         ));
+    }
+    if let Some(failed) = subject.failed_step() {
+        return Some(failed);
     }
     if subject.is_up_without_tls() {
         let is = match subject.has_no_check() {

@@ -35,7 +35,7 @@ impl Subject<'_> {
             })
     }
 
-    /// Returns the Host of visitors:
+    /// Returns visitors' Host:
     ///
     /// - a name that the frontends accept, if they accept only some names,
     /// - otherwise the Host of the check, if it can be the name of a site,
@@ -86,8 +86,9 @@ impl Subject<'_> {
         is_other && is_kept && is_of_visitors
     }
 
-    /// Returns true if this response to a visitor after the change means that the visitor was served. If haproxy.cfg rewrites paths,
-    /// visitors get other pages than the check, so their responses needn't match the check's response.
+    /// Returns true if this response to a visitor after the change means that the visitor was served. If
+    /// haproxy.cfg rewrites paths, visitors get other pages than the check, so their responses needn't match
+    /// the check's response.
     pub fn is_served(&self, visitor: Visited, change: &Change) -> bool {
         let rewrites = self.surveyed.lines.rewrites_paths();
         match self.search_of(change).map(Search::best) {

@@ -74,14 +74,14 @@ fn relative(command: &str, jail: &Jail) -> Option<Finding> {
     )
 }
 
-/// Finds options of sni-check for a program that isn't sni-check.
+/// Finds sni-check's options for a program that isn't sni-check.
 pub(crate) fn other_program(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if !watch.runs_other_program || watch.own.is_none() || self::command(visit, watch).is_some() {
         return None;
     }
     of_check(visit, watch, |command| {
         let what = format!(
-            "external-check command {command} isn't sni-check, but external-check path has options of sni-check"
+            "external-check command {command} isn't sni-check, but external-check path has sni-check options"
         );
         let ours = match visit.jail.is_chroot() {
             true => IN_CHROOT.to_owned(),

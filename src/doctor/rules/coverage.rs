@@ -219,17 +219,21 @@ pub(crate) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
     ]
 }
 
-/// Finds a server without `check` in a backend where other servers are checked.
+/// Finds a server without `check` in a backend where another server is checked, has an agent, or is disabled.
 pub(crate) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let mut others = watch.backend.servers.iter();
     let has_checked_server = others.any(|server| !is_unchecked(server));
     if !is_unchecked(watch.server) || !has_checked_server || watch.backend.settings.logs {
         return None;
     }
-    let what = "this server has no `check`, but other servers of its backend have it";
+    let mut others = watch.backend.servers.iter();
+    let what = match others.any(Server::is_checked) {
+        true => "this server has no `check`, but another server of its backend has it",
+        false => "this server has no `check`",
+    };
     let (is_meant, shows) = match is_last_resort(watch) {
-        // HAProxy uses this server only if all other servers are DOWN. Visitors then get this server's answer
-        // or 503, with or without a check.
+        // HAProxy uses this backup server only if all other servers are DOWN. Visitors then get this server's
+        // answer or 503, with or without a check.
         true => (
             true,
             "no check; if every other server is DOWN and this server is dead, visitors get 503",
@@ -486,7 +490,9 @@ pub(crate) fn healthcheck(_: &Visit, watch: &Watch) -> Option<Finding> {
     Some(
         Finding::hint(what)
             .at(&section.place)
-            .shows("the result of that section; HAProxy never runs sni-check for this server")
+            .shows(
+                "the result of that section; HAProxy never runs the external check for this server",
+            )
             .write("keep the check that you want, and remove the other"),
     )
 }

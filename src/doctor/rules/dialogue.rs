@@ -60,7 +60,7 @@ pub(crate) fn second_request(_: &Visit, watch: &Watch) -> Option<Finding> {
         }
         false
     })?;
-    let what = "a second `http-check send` has no `http-check connect` before it, but an HTTP check can send only \
+    let what = "two `http-check send` lines have no `http-check connect` between them, but an HTTP check can send only \
                 one request on a connection";
     Some(
         Finding::problem(Effect::Down, what)
@@ -271,7 +271,7 @@ pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
         ),
         // An expectation about a text or a field may prove that the server works, whatever the status is.
         Some(_) if fails && expectations.iter().all(of_status) => (
-            "the check accepts status 500, 502 and 503, which a failing server sends to visitors"
+            "the check accepts the statuses 500, 502 and 503, which a failing server sends to visitors"
                 .to_owned(),
             "UP where the server answers visitors with such an error".to_owned(),
             "expect status 200-399; or, if the page may answer with 4xx, expect ! rstatus ^5",

@@ -147,7 +147,8 @@ pub(crate) fn proxy(visit: &Visit, watch: &Watch) -> Option<Finding> {
                 "traffic starts with a PROXY header (`{}`), but the check does not",
                 sent.value
             );
-            // `connect default` inherits the header of the server line, unless that line has `port` or `addr`.
+            // `connect default` inherits the header of the server line, unless that line has `port` or
+            // `addr`.
             let is_elsewhere = ["port", "addr"]
                 .iter()
                 .any(|word| pair.settings().has(word));

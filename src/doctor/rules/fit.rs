@@ -51,8 +51,8 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                 Finding::note(Effect::Down, what)
                     .at(limit.place.as_ref().unwrap_or(&watch.server.place))
                     .shows(format!(
-                        "PROCTOUT (DOWN) where the server takes longer than {}; ignore the check_code next to \
-                         PROCTOUT, which is from an earlier check",
+                        "PROCTOUT (DOWN) where the server takes longer than {}; ignore its check_code, which is \
+                         from an earlier check",
                         milliseconds(limit.time)
                     ))
                     .foretells(&["PROCTOUT"])
@@ -135,7 +135,8 @@ fn ignored(watch: &Watch, word: &str, option: &str, heeded: bool) -> Option<Find
     )
 }
 
-/// Finds a name that the check must resolve, although the chroot has neither /etc/resolv.conf nor /etc/hosts.
+/// Finds a name that the check must resolve, although HAProxy's user can read neither /etc/resolv.conf nor
+/// /etc/hosts in the chroot.
 pub(crate) fn resolver(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::External(_) = &watch.check else {
         return None;
@@ -152,13 +153,14 @@ pub(crate) fn resolver(visit: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let what = format!(
-        "the check has to resolve --connect {name}, but {}/etc/resolv.conf does not exist",
+        "the check has to resolve --connect {name}, but HAProxy's user can read neither {0}/etc/resolv.conf nor \
+         {0}/etc/hosts",
         visit.jail.root.display().to_string().trim_end_matches('/')
     );
     Some(
         Finding::note(Effect::Down, what)
             .at(watch.options_place())
-            .shows("code 31 (DOWN), unless the name resolves without this file")
+            .shows("code 31 (DOWN), unless the name resolves without these files")
             .foretells(&["31"])
             .write("write an address after --connect, or copy /etc/resolv.conf into the chroot"),
     )
@@ -186,7 +188,7 @@ pub(crate) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
         .filter(|list| !replaced(list))
         .find_map(expired)?;
     let what = format!(
-        "--crl-file {}: a revocation list in it {}",
+        "a revocation list of --crl-file {} {}",
         accepted.options.crl_file.join(", "),
         expiry_text(since)
     );
@@ -204,7 +206,7 @@ pub(crate) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
         finding
             .at(watch.options_place())
             .foretells(&["56"])
-            .write("put the CA's current list into that file"),
+            .write("put the CA's current list in its place"),
     )
 }
 
@@ -216,7 +218,7 @@ pub(crate) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
     let mut chain = identity.cert.iter().filter_map(Certificate::read);
     let expired = chain.find(|certificate| certificate.not_after < now())?;
     let what = format!(
-        "--crt {}: the client certificate {} {}",
+        "--crt {}: the certificate {} {}",
         accepted.options.crt.as_deref().unwrap_or_default(),
         expired.subject,
         expiry_text(expired.not_after)

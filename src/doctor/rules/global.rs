@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::Visit;
-use crate::haproxy::config::frontend::UnusedLine;
 use crate::haproxy::config::place::Place;
-use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::proxy::{Backend, UnusedLine};
 use crate::haproxy::program::{place_in, text_of};
 
 use super::names::meant_sni;
@@ -226,7 +225,7 @@ fn in_one_word(keyword: &str, words: &[String]) -> String {
         (_, true) => format!("put the text in double quotes: external-check path \"{text}\""),
         (_, false) => {
             "put the whole text in one pair of double quotes; within it write \\\" for a \
-                       double quote and \\$ for a dollar"
+                       double quote and \\$ for a literal $"
                 .to_owned()
         }
     }

@@ -1,4 +1,4 @@
-//! Rules about the version of HTTP that a check and visitors' traffic speak.
+//! Rules about the HTTP version that a check and visitors' traffic speak.
 
 use crate::haproxy::config::check::{Check, OwnCheck, Protocol};
 use crate::haproxy::config::connection::{Connection, Speaks};
@@ -8,7 +8,7 @@ use super::difference::Pair;
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// What HAProxy shows if the server answers with a different version of HTTP. The status depends on HAProxy's
+/// What HAProxy shows if the server answers with a different HTTP version. The status depends on HAProxy's
 /// release.
 const DOWN: &[&str] = &["L7RSP", "L7TOUT", "SOCKERR"];
 
@@ -167,7 +167,7 @@ pub(crate) fn offers_only_http2(visit: &Visit, watch: &Watch) -> Option<Finding>
     Some(finding.at(&alpn.place).foretells(&["L6RSP"]))
 }
 
-/// Finds a check and traffic that can't speak the same version of HTTP, whatever the server offers.
+/// Finds a check and traffic that can't speak the same HTTP version, whatever the server offers.
 pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (own, _) = own(watch)?;
     let pair = Pair::of(watch)?;

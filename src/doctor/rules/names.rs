@@ -27,7 +27,7 @@ pub(crate) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
             .shows("visitors get 503, unless the server's certificate has this address as its common name"),
         (true, false) => Finding::problem(Effect::Up, what).shows(
             "503 for visitors: HAProxy finds no such name in the certificate; a check by sni-check \
-             sends the right name, and may be UP",
+             is UP if it sends the right name",
         ),
         (true, true) => Finding::problem(Effect::Up, what)
             .shows("503 for visitors: HAProxy finds no such name in the certificate; the check is UP if it sends another name"),

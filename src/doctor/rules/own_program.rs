@@ -18,7 +18,7 @@ use crate::doctor::visit::{Visit, Watch, own_check};
 pub(crate) const IN_CHROOT: &str = "/usr/local/bin/sni-check";
 
 /// Adds the advice to use sni-check as `external-check command`. If `external-check path` doesn't contain
-/// options of sni-check, the advice replaces this line as well. If HAProxy has a chroot, the advice contains
+/// sni-check options, the advice replaces this line as well. If HAProxy has a chroot, the advice contains
 /// commands that copy the necessary files into the chroot.
 pub(crate) fn with_sni_check(visit: &Visit, watch: &Watch, finding: Finding) -> Finding {
     let Check::External(check) = &watch.check else {

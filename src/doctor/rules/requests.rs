@@ -6,7 +6,8 @@ use crate::haproxy::config::http_check::Request;
 use crate::doctor::finding::Finding;
 use crate::doctor::visit::{Visit, own_check};
 
-/// Gives all findings about the request of a backend's check the same line, which contains all their changes.
+/// Gives all findings about the request of a backend's check the same line to write. This line contains the
+/// changes of all these findings.
 pub(crate) fn combine(findings: &mut [Finding], visit: &Visit) {
     for backend in visit.backends() {
         let is_here = |found: &&mut Finding| found.is_within(&backend.name);

@@ -23,8 +23,8 @@ use crate::haproxy::child::RunningProgram;
 use crate::doctor::visit::jail::Jail;
 use crate::haproxy::config::external::ExternalCheck;
 
-/// The first argument of the inner command. `--help` doesn't list it, and sni-check refuses it if a person
-/// types it.
+/// The argument that starts the inner command. It must be the only argument. `--help` doesn't list it, and
+/// sni-check refuses it if a person types it.
 pub(crate) const INNER_COMMAND: &str = "--as-haproxy";
 
 /// The exit code of HAProxy's child process if it can't start the command.
@@ -53,7 +53,8 @@ pub(crate) fn start(check: &ExternalCheck, jail: &Jail, root: bool) -> io::Resul
 }
 
 /// Returns the words that the inner command reads: chroot, user, group, command, four arguments, environment.
-/// If the word for the chroot or for the user is empty, the inner command skips this step.
+/// If the word for the chroot or for the user is empty, the inner command doesn't change the chroot or the
+/// user.
 fn words(check: &ExternalCheck, jail: &Jail, root: bool) -> Vec<String> {
     let if_root = |word: String| if root { word } else { String::new() };
     let chroot = jail.root.display().to_string();

@@ -280,7 +280,7 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
 /// - If HAProxy's own check is UP, no finding can be certain that this check is DOWN.
 /// - If the check is UP, the server didn't choose HTTP/2, and it accepts the check's request.
 /// - If the server also serves a visitor, some differences do no harm: a Host that isn't the check's SNI
-///   name, no Host if doctor knows the Host of visitors, different roots for check and traffic, and traffic
+///   name, no Host if doctor knows visitors' Host, different roots for check and traffic, and traffic
 ///   without SNI.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
@@ -291,7 +291,10 @@ fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
         let is_refuted = match found.id {
             id if is_own && is_up && found.is_certainly_down() && rules::is_about_check(id) => true,
             "check-alpn" | "check-request" => is_up,
-            "check-other-site" | "traffic-other-roots" | "traffic-without-sni" => is_served,
+            "check-other-site"
+            | "haproxy-answers"
+            | "traffic-other-roots"
+            | "traffic-without-sni" => is_served,
             "check-without-host" => is_served && knows_host(watch),
             _ => false,
         };
@@ -385,7 +388,12 @@ fn confirm_one(
         // run now proves the fault, so the effect that the rule predicted doesn't matter.
         false => is_about(found, watch),
     };
-    let of_effect = |found: &&mut Finding| is_predicted(found) && explains(found);
+    // Without `--run`, this finding is only a hint.
+    let tracks_another = |found: &Finding| {
+        found.id == "tracks-another" && effect == Effect::Up && is_about(found, watch)
+    };
+    let of_effect =
+        |found: &&mut Finding| (is_predicted(found) && explains(found)) || tracks_another(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
     // doctor saw only its own request, which proves nothing about other visitors.
     if !is_wanted && trap.doubt.is_some() && !predicted.is_empty() {
@@ -399,6 +407,10 @@ fn confirm_one(
             .into_iter()
             .for_each(|found| found.confirm(effect, &shows));
         return None;
+    }
+    // If a rule of HAProxy answers visitors, the failure proves nothing about the connection to the server.
+    if predicted.iter().any(|found| found.id == "haproxy-answers") {
+        predicted.retain(|found| found.id == "haproxy-answers");
     }
     for found in &mut predicted {
         found.confirm(effect, &shows);

@@ -21,8 +21,14 @@ impl NotRun {
     /// Returns one sentence for each reason, with the names of the servers.
     pub fn sentences(&self) -> Vec<String> {
         let sentence = |(reason, names): (&String, &Vec<String>)| {
-            let were = if names.len() == 1 { "was" } else { "were" };
-            format!("{} {were} not run: {reason}.", names.join(", "))
+            let (checks, were) = match names.len() {
+                1 => ("check", "was"),
+                _ => ("checks", "were"),
+            };
+            format!(
+                "The {checks} of {} {were} not run: {reason}.",
+                names.join(", ")
+            )
         };
         self.0.iter().map(sentence).collect()
     }
@@ -31,9 +37,10 @@ impl NotRun {
 /// Returns why HAProxy doesn't check this server, which has a name without an address.
 pub(super) fn without_address(watch: &Watch) -> String {
     let name = watch.server.endpoint.name().unwrap_or_default();
-    let why = match watch.server.settings.get("resolvers") {
+    let resolvers = watch.server.settings.get("resolvers");
+    let why = match resolvers {
         Some(resolvers) => format!(
-            "HAProxy's section `resolvers {}` finds no address for {name}",
+            "the name servers of HAProxy's section `resolvers {}` give no address for {name}",
             resolvers.value
         ),
         None if watch.server.init_addr().next() == Some("none") => {
@@ -41,7 +48,15 @@ pub(super) fn without_address(watch: &Watch) -> String {
         }
         None => format!("this host finds no address for {name}"),
     };
-    format!("{why}. HAProxy then shows MAINT (resolution) and runs no check")
+    // With `resolvers`, HAProxy adds `none` to its default methods (`srv_iterate_initaddr` in its
+    // source).
+    let is_default = !watch.server.settings.has("init-addr");
+    let is_optional = watch.server.init_addr().any(|method| method == "none");
+    let haproxy = match is_optional || (is_default && resolvers.is_some()) {
+        true => "HAProxy then shows MAINT (resolution) and runs no check",
+        false => "HAProxy does not start if it finds no address either",
+    };
+    format!("{why}. {haproxy}")
 }
 
 /// If the check can't connect because it connects to HAProxy itself, returns why its result doesn't count.

@@ -128,8 +128,7 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             (About::Check, _) => slot.check = Some(answered.answer),
             (_, Answer::Refused(_)) => {}
             // Real visitors may be served, because of the rules that HAProxy refused here.
-            _ if !answered.left_out.is_empty()
-                && (needs_rules(watch) || !matches!(status, Some(200..=399))) => {}
+            _ if !proves_anything(watch, &answered.left_out, status) => {}
             (About::Connection, Answer::Checked(checked)) if !checked.up => {
                 let visitor = Visitor {
                     request: format!("connection to {}", watch.traffic.endpoint),
@@ -285,12 +284,28 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     });
     let words = words.filter(|(word, _)| !is_of_check(word));
     let of_frontend = lines.of_frontend.iter().filter(|_| with_rules);
+    // HAProxy evaluates the frontend's rules about responses last.
+    let (of_responses, of_frontend): (Vec<&Rule>, Vec<&Rule>) = of_frontend.partition(|rule| {
+        rule.words
+            .first()
+            .is_some_and(|word| word == "http-response")
+    });
     let rules = lines.rules.iter().filter(|rule| match with_rules {
         true => !rule.is_of_check(),
         false => !rule.is_of_check() && !rule.is_of_visitors(),
     });
-    let rules = of_frontend.chain(rules);
+    let rules = of_frontend.into_iter().chain(rules).chain(of_responses);
     format!("    retries 0\n{}", lines.backend(rules, words))
+}
+
+/// Returns true if doctor's visitor shows what real visitors get, although HAProxy left out these rules.
+fn proves_anything(watch: &Watch, left_out: &[String], status: Option<u16>) -> bool {
+    let answers = |rule: &String| {
+        let mut actions = ["deny", "return", "reject", "silent-drop"].iter();
+        rule.starts_with("http-response") || actions.any(|action| rule.contains(action))
+    };
+    let is_served = matches!(status, Some(200..=399));
+    left_out.is_empty() || (is_served && !needs_rules(watch) && !left_out.iter().any(answers))
 }
 
 /// Returns true if only the backend's rules can give the visitor's request the right Host.
@@ -462,7 +477,16 @@ fn hosts(watch: &Watch) -> Vec<String> {
                 && names::name_of_check(watch)
                     .is_none_or(|name| bare(name).eq_ignore_ascii_case(host)))
     };
-    let own = host_of_check(watch).filter(is_of_visitors);
+    // With `track`, the check may be the check of another site.
+    let tracked = watch.tracked();
+    let tracked = tracked
+        .as_deref()
+        .and_then(|tracked| tracked.split('/').next());
+    let is_of_site = tracked.is_none_or(|backend| backend == watch.backend.name);
+    let sni = sni.filter(|_| is_of_site);
+    let own = host_of_check(watch)
+        .filter(|_| is_of_site)
+        .filter(is_of_visitors);
     if let Some(first) = visitors.names.first() {
         let likely = [&own, &sni, &of_traffic].into_iter().flatten().next();
         let is_likely = |name: &&String| likely.is_some_and(|host| name.eq_ignore_ascii_case(host));

@@ -29,6 +29,11 @@ impl Runs {
         !self.checks.is_empty() || self.limits.len() > 1
     }
 
+    /// Returns true if no check ran, and if the reason isn't the servers' names.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.checks.is_empty() && self.unresolved == 0
+    }
+
     /// Returns the checks that fail. A check that only keeps new visitors away (NOLB) doesn't count, because
     /// the configuration asks for this.
     pub(crate) fn failed(&self) -> impl Iterator<Item = &Ran> {
@@ -95,7 +100,7 @@ impl Doubt {
                 "before HAProxy 3.2, visitors may be served while HAProxy resumes the TLS session of its check, with \
                  the check's SNI"
             }
-            Doubt::Page => "other requests of visitors may still work",
+            Doubt::Page => "visitors' other requests may still work",
             Doubt::Drain => {
                 "this may be intended, because of http-check disable-on-404 or ok-status"
             }
@@ -225,7 +230,7 @@ pub(crate) enum Outcome {
     },
     /// Another program answers at the address of `sni-check serve`.
     NotServe,
-    /// HAProxy made its own check.
+    /// HAProxy ran its own check.
     Own {
         up: bool,
         status: &'static str,
@@ -346,7 +351,7 @@ impl Outcome {
     }
 
     /// Returns the code of sni-check for this outcome. For HAProxy's own check, this is the code closest to
-    /// HAProxy's status. If another program made the check, its code may have a different meaning.
+    /// HAProxy's status. If another program ran the check, its code may have a different meaning.
     pub(crate) fn own_code(self) -> Option<Code> {
         match self {
             Outcome::Code(code) | Outcome::Served { code, .. } => Code::from_number(code),

@@ -91,7 +91,7 @@ pub(crate) fn of(
     }
 }
 
-/// Returns why sni-check can't make HAProxy's own check: the check sends no request, or connects without TLS.
+/// Returns why sni-check can't run HAProxy's own check: the check sends no request, or connects without TLS.
 /// `repaired` describes a further mistake in the check, if there is one.
 fn of_connection(watch: &Watch, repaired: Option<&str>) -> String {
     let tls = suggest::without_tls(watch);
@@ -114,14 +114,14 @@ fn refusal(options: &Options) -> Option<anyhow::Error> {
     Plan::new(options, None, None, Output::default()).err()
 }
 
-/// Reduces HAProxy's own check to its TLS handshake, because sni-check can't make the whole check. Returns
-/// `None` if sni-check can't make even this handshake.
+/// Reduces HAProxy's own check to its TLS handshake, because sni-check can't run the whole check. Returns
+/// `None` if sni-check can't even try this handshake.
 fn of_handshake(written: Options, refusal: &anyhow::Error) -> Option<Meant> {
     let mut options = written;
     options.retain(|row| !row.is_about_http() && !["--alpn", "--verify-host"].contains(&row.name));
     options.handshake_only = true;
     let what = format!(
-        "sni-check can't make this check ({refusal:#}). It has tried the connection without a request."
+        "sni-check can't run this check ({refusal:#}). It has tried the connection without a request."
     );
     self::refusal(&options).is_none().then(|| Meant {
         written: options.clone(),

@@ -9,14 +9,15 @@ use crate::options::Options;
 /// A step of a check with several `connect` rules.
 #[derive(Clone)]
 pub(crate) struct Step {
-    /// The options for making this step with sni-check by hand, or why sni-check can't make the step.
+    /// The options with which sni-check performs this step by hand, or why it can't.
     pub call: Result<Box<Options>, String>,
     /// The changes that haproxy.cfg itself suggests for this step.
     pub suggestions: Vec<Suggestion>,
-    /// Why this step should connect where visitors connect. `None` if the step already does so.
+    /// Why this step should connect where visitors connect. `None` if the step already does so, or if
+    /// doctor doesn't know where the step connects.
     pub elsewhere: Option<String>,
-    /// This step without `addr` and `port`, which then connects where visitors connect. `None` if the step
-    /// has neither of these words.
+    /// The same step with `addr` and `port` removed, so that it connects where visitors connect. `None` if
+    /// neither the rule nor the server line has one of these words.
     pub at_visitors: Option<AtVisitors>,
     /// The places of the rules of other steps.
     pub others: Vec<Place>,

@@ -255,7 +255,12 @@ fn http11(watch: &Watch) -> Option<Suggestion> {
     };
     let sent = watch.backend.settings.rules.sent();
     let what = match (sent.is_1_1(), sent.host()) {
-        (false, _) => {
+        (false, None) => {
+            "HAProxy's own check sends a request of HTTP/1.0 without a Host header, because the line with the request has \
+             neither HTTP/1.1 nor a Host header (`ver HTTP/1.1` and `hdr Host` in http-check send). The server refuses the \
+             request without them."
+        }
+        (false, Some(_)) => {
             "HAProxy's own check sends a request of HTTP/1.0, because the line with the request has no HTTP/1.1 \
              (`ver HTTP/1.1` in http-check send). The server refuses HTTP/1.0."
         }

@@ -1,4 +1,4 @@
-//! Translates HAProxy's own check into options of sni-check, so that diagnose can make the same check. Also
+//! Translates HAProxy's own check into sni-check's options, so that diagnose can run the same check. Also
 //! returns advice about the request of HAProxy's own check.
 
 use std::path::Path;
@@ -24,7 +24,7 @@ use super::Watch;
 /// The longest time for a check. It's short, because an operator waits for the diagnosis.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Returns the options with which sni-check makes the same check, or `None` if the check doesn't use TLS.
+/// Returns the options with which sni-check runs the same check, or `None` if the check doesn't use TLS.
 pub(crate) fn options(
     check: &OwnCheck,
     (backend, server): (&Backend, &Server),

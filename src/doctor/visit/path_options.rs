@@ -33,7 +33,7 @@ pub(crate) struct Accepted {
     pub plan: Plan,
 }
 
-/// Returns true if `external-check path` has options of sni-check, or if the command's name is sni-check.
+/// Returns true if `external-check path` has sni-check options, or if the command's name is sni-check.
 pub(crate) fn is_ours(check: &ExternalCheck) -> bool {
     let path = check.variable("PATH").unwrap_or_default();
     path.trim_start().starts_with('-') || check.command.value.ends_with(NAME)

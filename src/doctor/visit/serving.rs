@@ -99,7 +99,7 @@ impl Process {
 
     /// Returns the options of a request, with the options of this process as defaults.
     pub(crate) fn with_defaults(&self, given: Options) -> Options {
-        serve::over(given, &self.call.defaults)
+        serve::complete(given, &self.call.defaults)
     }
 
     /// Returns access to the files that this process may read for a request.

@@ -219,7 +219,8 @@ fn nofile_of(folder: &Path) -> Option<(u64, u64)> {
     limit(words.next()?).zip(limit(words.next()?))
 }
 
-/// Returns the files in HAProxy's command line: the word after each `-f`, and all words after `--`.
+/// Returns the files in HAProxy's command line: the argument after each `-f`, and all
+/// arguments after `--`.
 fn files_of(words: &[String]) -> Vec<String> {
     let mut files = Vec::new();
     let mut words = words.iter().skip(1);

@@ -53,7 +53,7 @@ impl Rule {
     /// Returns true if the line affects only visitors.
     pub(crate) fn is_of_visitors(&self) -> bool {
         match self.first_words() {
-            ("acl" | "http-request", _) | ("timeout", "server") => true,
+            ("acl" | "http-request" | "http-response", _) | ("timeout", "server") => true,
             _ => false,
         }
     }
@@ -238,8 +238,8 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     let settings = &backend.settings;
-    let rule = |place: Option<&Place>, words: &[&str]| Rule {
-        place: place.cloned(),
+    let rule = |place: &Place, words: &[&str]| Rule {
+        place: Some(place.clone()),
         words: owned(words),
     };
     let mut rules = Vec::new();
@@ -251,7 +251,7 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
         };
         let arguments = arguments.iter().map(String::as_str);
         let words: Vec<&str> = ["option", kind].into_iter().chain(arguments).collect();
-        rules.push(rule(Some(place), &words));
+        rules.push(rule(place, &words));
         if kind == "tcp-check" {
             list = &settings.rules.tcp;
         }
@@ -264,15 +264,11 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
         ("send-state", &settings.rules.send_state),
         ("disable-on-404", &settings.rules.disable_on_404),
     ] {
-        if let Some(place) = place {
-            rules.push(rule(Some(place), &["http-check", word]));
-        }
+        rules.extend(place.iter().map(|place| rule(place, &["http-check", word])));
     }
     for (name, at) in [("command", &settings.command), ("path", &settings.path)] {
-        if let Some(at) = at {
-            let words = ["external-check", name, &at.value];
-            rules.push(rule(Some(&at.place), &words));
-        }
+        let words = |at: &At<String>| rule(&at.place, &["external-check", name, &at.value]);
+        rules.extend(at.as_ref().map(words));
     }
     let server = settings.timeout_server.as_ref();
     for (name, at) in [
@@ -282,12 +278,11 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     ] {
         if let Some(at) = at {
             let time = format!("{}us", at.value.as_micros());
-            rules.push(rule(Some(&at.place), &["timeout", name, &time]));
+            rules.push(rule(&at.place, &["timeout", name, &time]));
         }
     }
-    if let Some(source) = &settings.source {
-        rules.push(rule(Some(&source.place), &["source", &source.value]));
-    }
+    let source = settings.source.iter();
+    rules.extend(source.map(|source| rule(&source.place, &["source", &source.value])));
     // If the Host of visitors is only a guess, it's the Host that the servers get, so no rule may change it.
     let is_guess = !backend.knows_arriving_host();
     let of_visitors = settings.for_visitors.iter();

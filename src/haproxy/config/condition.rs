@@ -95,8 +95,8 @@ impl<'a> Condition<'a> {
         names.filter(|_| !self.is_unless)
     }
 
-    /// Returns the names that this condition compares with the Host or SNI, or with a part of it. Skips negated
-    /// terms.
+    /// Returns the names that this condition compares with the Host or SNI, or with a part of it. Skips
+    /// negated terms.
     pub fn mentions(&self) -> impl Iterator<Item = String> {
         let terms = self.alternatives.iter().flatten();
         let terms = terms.filter(|term| !self.is_unless && !term.is_negated);
@@ -126,8 +126,8 @@ pub(super) fn names_of(
     terms.find_map(|term| join(term.criteria.iter().map(|criterion| names_in(criterion))))
 }
 
-/// Returns true if these terms hold for requests with this Host, and false if they don't. Returns `None` if the
-/// terms aren't a single comparison of the Host.
+/// Returns true if these terms hold for requests with this Host, and false if they don't. Returns `None` if
+/// the terms aren't a single comparison of the Host.
 fn holds(terms: &[Term<'_>], host: &str) -> Option<bool> {
     let [term] = terms else {
         return terms.is_empty().then_some(true);

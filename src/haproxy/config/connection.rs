@@ -25,7 +25,7 @@ pub(crate) struct Connection {
     pub place: Place,
 }
 
-/// The version of HTTP on a connection.
+/// The HTTP version on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speaks {
     /// HTTP/1, even if the server chooses another protocol.
@@ -101,7 +101,7 @@ const PROXY: [&str; 4] = [
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'a> {
     pub config: &'a Configuration,
-    /// The variables at the end of the configuration.
+    /// The environment variables that HAProxy has when it reads the last line.
     pub variables: &'a Variables,
     /// True for HAProxy 3.3 and later, which send the Host as SNI by default.
     pub auto_sni: bool,
@@ -110,7 +110,7 @@ pub(crate) struct Reading<'a> {
     pub checks_follow_alpn: bool,
 }
 
-/// Returns the version of HTTP that `proto` requires, or `None` if `proto` is absent or unknown.
+/// Returns the HTTP version that `proto` requires, or `None` if `proto` is absent or unknown.
 fn fixed(proto: Option<&str>) -> Option<Speaks> {
     match proto? {
         "h1" => Some(Speaks::Http1),
@@ -119,8 +119,9 @@ fn fixed(proto: Option<&str>) -> Option<Speaks> {
     }
 }
 
-/// Returns the version of HTTP that the check speaks on a connection that offers the protocols in `alpn`.
-/// `own` is the list of protocols that only the check offers.
+/// Returns the HTTP version that the check speaks on a connection that offers the protocols in `alpn`.
+/// `own` is the ALPN list that is set only for the check: `check-alpn`, or `alpn` of the rule. HAProxy before
+/// 3.2 speaks the chosen version only if this list is set.
 fn spoken(
     reading: Reading,
     backend: &Backend,
@@ -334,7 +335,8 @@ fn rule_connection(
     let settings = &server.settings;
     let of_rule = after("alpn").map(|alpn| At::new(alpn.to_owned(), &rule.place));
     let check_alpn = settings.get("check-alpn");
-    // Without `default`, the check doesn't offer check-alpn, but speaks the version that the server chooses.
+    // Without `default`, the check offers `alpn` of the server line, not `check-alpn`. If `check-alpn` is
+    // set, the check still speaks the version that the server chooses.
     let offered = check_alpn.filter(|_| default.is_some());
     let alpn = of_rule.as_ref().or(offered).or(settings.get("alpn"));
     let own_alpn = of_rule.as_ref().or(check_alpn);

@@ -5,9 +5,8 @@ use super::address::Endpoint;
 use super::condition::{Acls, Condition, Term, is_of_host, is_same, join, names_in, names_of};
 use super::host_rule::HostRule;
 use super::place::{At, Place, owned};
-use super::proxy::ProxySettings;
+use super::proxy::{ProxySettings, UnusedLine};
 use super::route::{PATH_ACTIONS, Route};
-use super::visitors::Visitors;
 
 /// A `frontend`, or a `listen`, which is also a backend.
 #[derive(Debug)]
@@ -23,7 +22,6 @@ pub(super) struct Frontend {
     /// True if a rule looks at the visitors' ClientHello.
     sees_hello: bool,
     acls: Acls,
-    acl_lines: Vec<At<Vec<String>>>,
     /// The backends to which rules lead, each with the rule's condition. The condition may be empty.
     routes: Vec<(String, Vec<String>)>,
     /// The conditions of the rules that keep visitors from every backend, such as `http-request deny`.
@@ -40,17 +38,6 @@ pub(crate) struct Bind {
     pub section: String,
     /// True if the line has `ssl`.
     pub has_tls: bool,
-}
-
-/// Lines about checks in a section where they have no effect.
-#[derive(Clone, Debug)]
-pub(crate) struct UnusedLine {
-    /// The first of these lines.
-    pub place: Place,
-    /// The first words of that line.
-    pub text: String,
-    /// True in a `frontend`, false in a `defaults` section from which no backend inherits.
-    pub is_frontend: bool,
 }
 
 /// The actions of `http-request` and `tcp-request content` after which no backend gets the request.
@@ -70,7 +57,6 @@ impl Frontend {
             redirects: false,
             sees_hello: false,
             acls: Acls::new(),
-            acl_lines: Vec::new(),
             routes: itself.into_iter().collect(),
             exits: Vec::new(),
             check_line: None,
@@ -100,7 +86,7 @@ impl Frontend {
             }
             ["acl", name, criterion @ ..] => {
                 self.acls.push(((*name).to_owned(), owned(criterion)));
-                self.acl_lines.push(At::new(owned(words), place));
+                self.settings.read(words, place);
             }
             ["use_backend" | "default_backend", backend, condition @ ..] => {
                 self.routes.push(((*backend).to_owned(), owned(condition)));
@@ -149,8 +135,8 @@ impl Frontend {
         exits.filter_map(|exit| self.condition(exit).opposite())
     }
 
-    /// Returns the `bind` line without TLS, if the frontend also has one with TLS and sends the visitors of both
-    /// to the backend.
+    /// Returns the `bind` line without TLS, if the frontend also has one with TLS and sends the visitors of
+    /// both to the backend.
     pub fn plain_bind(&self, backend: &str) -> Option<&Place> {
         let has_tls = self.binds.iter().any(|bind| bind.has_tls);
         let mut routes = self.open_routes(backend);
@@ -159,25 +145,26 @@ impl Frontend {
         plain.filter(|_| is_open).map(|bind| &bind.address.place)
     }
 
-    /// Returns the rules that change the requests of visitors. Returns no rules for a `listen`, because its
-    /// backend already has them.
+    /// Returns the rules about the requests and the responses of visitors. Returns no rules in `mode tcp`, and
+    /// for a `listen`, because its backend already has them.
     pub fn rules(&self) -> &[At<Vec<String>>] {
-        match self.is_backend {
+        match self.is_backend || !self.settings.http {
             true => &[],
             false => &self.settings.for_visitors,
         }
     }
 
-    /// Returns the rules that change the requests of visitors, after the `acl` lines that they use.
-    fn rules_with_acls(&self) -> Vec<At<Vec<String>>> {
-        let rules = self.rules();
-        let is_used = |acl: &&At<Vec<String>>| {
-            let mut words = rules.iter().flat_map(|rule| &rule.value);
-            let name = acl.value.get(1);
-            words.any(|word| name.is_some_and(|name| word.trim_start_matches('!') == name))
+    /// Returns the rules of visitors, without the `acl` lines that none of them uses.
+    pub fn used_rules(&self) -> Vec<At<Vec<String>>> {
+        let is_acl = |rule: &At<Vec<String>>| rule.value[0] == "acl";
+        let rules = || self.rules().iter();
+        let is_used = |name: &String| {
+            let words = rules().filter(|rule| !is_acl(rule));
+            let mut words = words.flat_map(|rule| &rule.value);
+            words.any(|word| word.trim_start_matches('!') == name)
         };
-        let acls = self.acl_lines.iter().filter(is_used);
-        acls.chain(rules).cloned().collect()
+        let used = rules().filter(|rule| !is_acl(rule) || rule.value.get(1).is_some_and(is_used));
+        used.cloned().collect()
     }
 
     /// Returns the Host that a rule gives to every request, before HAProxy chooses the backend. Returns
@@ -187,7 +174,7 @@ impl Frontend {
         host.filter(|_| self.settings.http && !self.is_backend)
     }
 
-    /// Returns true if a rule computes the Host of visitors before HAProxy chooses the backend. Returns false
+    /// Returns true if a rule computes visitors' Host before HAProxy chooses the backend. Returns false
     /// for a `listen`, because its backend already has this rule.
     pub fn computes_host(&self) -> bool {
         self.settings.http && !self.is_backend && self.settings.host.is_computed()
@@ -203,8 +190,8 @@ impl Frontend {
     }
 
     /// Returns the names in the conditions that lead to this backend and compare visitors' Host or SNI.
-    /// Includes names that a condition compares with only a part of the Host or SNI. Visitors may ask for other
-    /// names, too.
+    /// Includes names that a condition compares with only a part of the Host or SNI. Visitors may ask for
+    /// other names, too.
     pub fn mentions(&self, backend: &str) -> Vec<String> {
         let conditions = self.open_routes(backend).chain(self.passing_conditions());
         let names = conditions.map(|condition| condition.mentions().collect::<Vec<_>>());
@@ -248,12 +235,11 @@ impl Frontend {
         Some(names)
     }
 
-    /// Returns the value and the condition of each rule that changes the Host of visitors before HAProxy
+    /// Returns the value and the condition of each rule that changes visitors' Host before HAProxy
     /// chooses the backend. The value is `None` if the rule doesn't set a fixed value. Returns no rules in
     /// `mode tcp`. Returns no rules for a `listen` either, because its backend already has these rules.
     fn rules_of_host(&self) -> impl DoubleEndedIterator<Item = (Option<At<&str>>, &[String])> {
-        let rules = self.rules().iter().filter(|_| self.settings.http);
-        rules.filter_map(|rule| {
+        self.rules().iter().filter_map(|rule| {
             let HostRule { value, rest, .. } = HostRule::of(&rule.value)?;
             Some((value.map(|value| At::new(value, &rule.place)), rest))
         })
@@ -300,62 +286,6 @@ impl Frontend {
     }
 }
 
-/// Returns the visitors that these frontends lead to the backend with this name.
-pub(super) fn visitors(backend: &str, frontends: &[Frontend]) -> Visitors {
-    let leads = |front: &&Frontend| front.open_routes(backend).next().is_some();
-    let leading: Vec<&Frontend> = frontends.iter().filter(leads).collect();
-    let fronts = || leading.iter();
-    let names = join(fronts().map(|front| front.names(backend)));
-    Visitors {
-        names: names.unwrap_or_default(),
-        routes: fronts()
-            .flat_map(|front| front.requirements(backend))
-            .collect(),
-        mentions: fronts().flat_map(|front| front.mentions(backend)).collect(),
-        host: {
-            let first = leading.first().and_then(|front| front.host());
-            let value = |host: Option<&At<String>>| host.map(|at| at.value.clone());
-            let is_everywhere = fronts().all(|front| value(front.host()) == value(first));
-            first.filter(|_| is_everywhere).cloned()
-        },
-        computes_host: fronts().any(|front| front.computes_host()),
-        lost: {
-            let mut fronts = frontends.iter();
-            let has_route = |front: &&Frontend| front.routes(backend).next().is_some();
-            let host = fronts
-                .by_ref()
-                .filter(has_route)
-                .find_map(Frontend::last_host);
-            host.filter(|_| leading.is_empty())
-        },
-        // With several frontends, doctor's visitor comes through the first frontend that changes
-        // requests.
-        rules: {
-            let mut rules = fronts().map(|front| front.rules_with_acls());
-            rules.find(|rules| !rules.is_empty()).unwrap_or_default()
-        },
-        plain_bind: fronts()
-            .find_map(|front| front.plain_bind(backend))
-            .cloned(),
-        fields: {
-            let fields = leading.first().map(|front| &front.settings.fields);
-            let is_everywhere = |field: &&(String, String)| {
-                fronts().all(|front| front.settings.fields.contains(field))
-            };
-            fields
-                .into_iter()
-                .flatten()
-                .filter(is_everywhere)
-                .cloned()
-                .collect()
-        },
-        speak_tls: {
-            let first = leading.first().and_then(|front| front.speak_tls());
-            first.filter(|_| fronts().all(|front| front.speak_tls() == first))
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Frontend, Place, ProxySettings};
@@ -398,22 +328,17 @@ mod tests {
 
     #[test]
     fn conditions_mention_names_that_they_compare_partially() {
-        for (lines, expected) in [
-            (
-                "use_backend b if { hdr_dom(host) -i a.b } { path_beg /x.y }",
-                "a.b",
-            ),
-            ("acl x hdr(host) -m end .a.b;use_backend b if x", "a.b"),
-            ("use_backend b if { hdr_reg(Host) -i ^a\\.b$ }", "a.b"),
-            ("use_backend b unless { hdr_dom(host) a.b }", ""),
-            ("acl x hdr_dom(host) a.b;use_backend b if !x", ""),
-            ("use_backend b if ! { hdr_dom(host) a.b }", ""),
-            (
-                "use_backend b if { req.ssl_sni -m sub a.b } or { hdr_beg(host) c. }",
-                "a.b",
-            ),
-            ("use_backend c if { hdr(host) a.b }", ""),
+        for case in [
+            "use_backend b if { hdr_dom(host) -i a.b } { path_beg /x.y } => a.b",
+            "acl x hdr(host) -m end .a.b;use_backend b if x => a.b",
+            "use_backend b if { hdr_reg(Host) -i ^a\\.b$ } => a.b",
+            "use_backend b unless { hdr_dom(host) a.b } => ",
+            "acl x hdr_dom(host) a.b;use_backend b if !x => ",
+            "use_backend b if ! { hdr_dom(host) a.b } => ",
+            "use_backend b if { req.ssl_sni -m sub a.b } or { hdr_beg(host) c. } => a.b",
+            "use_backend c if { hdr(host) a.b } => ",
         ] {
+            let (lines, expected) = case.split_once(" => ").expect(case);
             assert_eq!(front(lines).mentions("b").join(" "), expected, "{lines}");
         }
     }
@@ -466,81 +391,50 @@ mod tests {
 
     #[test]
     fn exits_restrict_the_names_that_visitors_ask_for() {
-        for (rule, expected) in [
-            ("http-request deny unless { hdr(host) -i A B }", Some("A B")),
-            ("http-request deny if !{ hdr(host) -i A }", Some("A")),
-            ("http-request deny if ! { hdr(host) -i A }", Some("A")),
-            ("acl x hdr(host) A;http-request deny if !x", Some("A")),
-            (
-                "acl x hdr(host) A;http-request redirect prefix https://A unless x",
-                Some("A"),
-            ),
-            (
-                "acl x hdr(host) A;tcp-request content reject unless x",
-                Some("A"),
-            ),
-            ("http-request deny if { hdr(host) A }", None),
-            ("acl x hdr(host) A;http-request deny if !x { src B }", None),
-            (
-                "http-request deny unless { hdr(host) A } or { src B }",
-                None,
-            ),
-            ("acl x hdr(host) A;http-request set-header x y if !x", None),
+        for case in [
+            "http-request deny unless { hdr(host) -i A B } => A B",
+            "http-request deny if !{ hdr(host) -i A } => A",
+            "http-request deny if ! { hdr(host) -i A } => A",
+            "acl x hdr(host) A;http-request deny if !x => A",
+            "acl x hdr(host) A;http-request redirect prefix https://A unless x => A",
+            "acl x hdr(host) A;tcp-request content reject unless x => A",
+            "http-request deny if { hdr(host) A } => any name",
+            "acl x hdr(host) A;http-request deny if !x { src B } => any name",
+            "http-request deny unless { hdr(host) A } or { src B } => any name",
+            "acl x hdr(host) A;http-request set-header x y if !x => any name",
         ] {
+            let (rule, expected) = case.split_once(" => ").expect(case);
             let lines = format!("{rule};default_backend b");
             let names = front(&lines).names("b").map(|names| names.join(" "));
-            assert_eq!(names.as_deref(), expected, "{rule}");
+            assert_eq!(names.as_deref().unwrap_or("any name"), expected, "{rule}");
         }
     }
 
     #[test]
     fn conditions_name_the_hosts_of_a_backend() {
-        for (lines, expected) in [
-            ("use_backend b if { hdr(host) -i A B }", Some("A B")),
-            (
-                "use_backend b if { req.hdr(Host),lower -m str A } { ssl_fc }",
-                Some("A"),
-            ),
-            (
-                "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y or x",
-                None,
-            ),
-            (
-                "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y x",
-                Some("A B"),
-            ),
-            (
-                "acl x hdr(host) A;use_backend b if x || { hdr(host) B }",
-                Some("A B"),
-            ),
-            ("acl x hdr(host) A;use_backend b if !x", None),
-            ("use_backend b if !{ hdr(host) A }", None),
-            ("use_backend b if ! { hdr(host) A }", None),
-            ("use_backend b unless { hdr(host) A }", None),
-            ("use_backend b if { hdr_end(host) A }", None),
-            ("use_backend b if { hdr(host) -m end A }", None),
-            ("use_backend b if { hdr(host) -f names }", None),
-            ("use_backend b if { hdr(host) A };default_backend b", None),
-            (
-                "use_backend b if { hdr(host) A };use_backend %[req.hdr(x)]",
-                None,
-            ),
-            ("use_backend b if { hdr(host) A } { hdr(host) }", Some("A")),
-            (
-                "http-request set-header Host A;use_backend b if { hdr(host) A }",
-                None,
-            ),
-            (
-                "http-request set-header Host A;use_backend b if { ssl_fc_sni B }",
-                Some("B"),
-            ),
-            (
-                "http-request set-header Host A;use_backend b if { hdr(host) B } or { ssl_fc_sni C }",
-                Some("C"),
-            ),
+        for case in [
+            "use_backend b if { hdr(host) -i A B } => A B",
+            "use_backend b if { req.hdr(Host),lower -m str A } { ssl_fc } => A",
+            "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y or x => any name",
+            "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y x => A B",
+            "acl x hdr(host) A;use_backend b if x || { hdr(host) B } => A B",
+            "acl x hdr(host) A;use_backend b if !x => any name",
+            "use_backend b if !{ hdr(host) A } => any name",
+            "use_backend b if ! { hdr(host) A } => any name",
+            "use_backend b unless { hdr(host) A } => any name",
+            "use_backend b if { hdr_end(host) A } => any name",
+            "use_backend b if { hdr(host) -m end A } => any name",
+            "use_backend b if { hdr(host) -f names } => any name",
+            "use_backend b if { hdr(host) A };default_backend b => any name",
+            "use_backend b if { hdr(host) A };use_backend %[req.hdr(x)] => any name",
+            "use_backend b if { hdr(host) A } { hdr(host) } => A",
+            "http-request set-header Host A;use_backend b if { hdr(host) A } => any name",
+            "http-request set-header Host A;use_backend b if { ssl_fc_sni B } => B",
+            "http-request set-header Host A;use_backend b if { hdr(host) B } or { ssl_fc_sni C } => C",
         ] {
+            let (lines, expected) = case.split_once(" => ").expect(case);
             let names = front(lines).names("b").map(|names| names.join(" "));
-            assert_eq!(names.as_deref(), expected, "{lines}");
+            assert_eq!(names.as_deref().unwrap_or("any name"), expected, "{lines}");
         }
     }
 }

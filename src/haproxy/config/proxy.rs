@@ -9,8 +9,8 @@ use super::crt_store::{Stores, below};
 use super::host_rule::HostChange;
 use super::http_check::Rules;
 use super::place::{At, Place, owned, word_after};
+use super::route::Route;
 use super::server_line::{Server, Settings};
-use super::visitors::Visitors;
 
 /// The `global` section.
 #[derive(Debug, Default)]
@@ -68,16 +68,19 @@ pub(crate) struct ProxySettings {
     pub timeout_connect: Option<At<Duration>>,
     pub timeout_check: Option<At<Duration>>,
     pub timeout_server: Option<At<Duration>>,
-    /// The rules that change visitors' requests, and the lines `acl` and `http-send-name-header`.
+    /// The rules that change visitors' requests or responses, the rules that answer every request, and the
+    /// lines `acl` and `http-send-name-header`.
     pub for_visitors: Vec<At<Vec<String>>>,
+    /// True if a condition exempts some requests from the rules that follow it (`http-request allow`).
+    pub allows_some: bool,
     /// `source` of the whole proxy.
     pub source: Option<At<String>>,
-    /// What `http-request` rules do with the Host of visitors.
+    /// What `http-request` rules do with visitors' Host.
     pub host: HostChange,
     /// True if `use-server` rules choose servers for visitors.
     pub chooses_servers: bool,
-    /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes with
-    /// the beginning of the line in haproxy.cfg that adds it.
+    /// The header fields that HAProxy adds to every visitor's request, as `Name: value`. Each field comes
+    /// with the beginning of the line in haproxy.cfg that adds it.
     pub fields: Vec<(String, String)>,
     /// `mode http`.
     pub http: bool,
@@ -98,6 +101,45 @@ pub(crate) struct Backend {
     /// Address and port of the first listener, as HAProxy passes them to an external check.
     pub listener: Option<(String, String)>,
     pub visitors: Visitors,
+}
+
+/// What sni-check learns from the frontends about the visitors of a backend.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Visitors {
+    /// The names that visitors ask for, by Host or SNI. Empty if visitors may ask for any name.
+    pub names: Vec<String>,
+    /// What the ways to this backend require of a request.
+    pub routes: Vec<Route>,
+    /// The names that the conditions of the frontends contain, also in comparisons with a part of a name.
+    pub mentions: Vec<String>,
+    /// The Host that all of these frontends give to every request with `http-request set-header`.
+    pub host: Option<At<String>>,
+    /// True if a rule of one of these frontends computes the Host from the request.
+    pub computes_host: bool,
+    /// The line that keeps all visitors from this backend. The line changes the Host, and the frontend
+    /// chooses this backend only for other Hosts.
+    pub lost: Option<At<String>>,
+    /// The `http-request` rules and `acl` lines of a frontend that sends visitors to this backend.
+    pub rules: Vec<At<Vec<String>>>,
+    /// The `bind` line without TLS of a frontend that also has a `bind` line with TLS, if the frontend sends
+    /// the visitors of both to this backend.
+    pub plain_bind: Option<Place>,
+    /// The header fields that all of these frontends add to visitors' requests, as in [`ProxySettings`].
+    pub fields: Vec<(String, String)>,
+    /// True if visitors' bytes arrive here as TLS, false if they arrive without TLS, `None` if this is
+    /// unknown. This matters in `mode tcp`.
+    pub speak_tls: Option<bool>,
+}
+
+/// Lines about checks in a section where they have no effect.
+#[derive(Clone, Debug)]
+pub(crate) struct UnusedLine {
+    /// The first of these lines.
+    pub place: Place,
+    /// The first words of that line.
+    pub text: String,
+    /// True in a `frontend`, false in a `defaults` section from which no backend inherits.
+    pub is_frontend: bool,
 }
 
 impl Global {
@@ -187,6 +229,7 @@ impl ProxySettings {
     /// text for the report.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
+        let line = || At::new(owned(words), place);
         match words {
             ["option", kind, more @ ..] if kind.ends_with("check") || kind.ends_with("chk") => {
                 let before = self.check.take();
@@ -236,18 +279,36 @@ impl ProxySettings {
                 }
             }
             ["acl" | "http-send-name-header" | "use-fcgi-app", ..] => {
-                self.for_visitors.push(At::new(owned(words), place))
+                self.for_visitors.push(line());
+            }
+            ["http-request", "allow", "if" | "unless", ..] => self.allows_some = true,
+            [
+                "http-request",
+                "deny" | "return" | "reject" | "silent-drop",
+                more @ ..,
+            ] if !self.allows_some && !more.iter().any(|word| ["if", "unless"].contains(word)) => {
+                self.for_visitors.push(line());
+            }
+            ["http-response", action, ..]
+                if rewrites(action) || ["deny", "return"].contains(action) =>
+            {
+                self.for_visitors.push(line());
             }
             ["http-request", action, ..] if rewrites(action) => {
                 self.host.add(words, place);
-                if let ["http-request", "set-header", name, value] = words
+                if let [
+                    "http-request",
+                    action @ ("set-header" | "add-header"),
+                    name,
+                    value,
+                ] = words
                     && !value.contains('%')
                     && !name.eq_ignore_ascii_case("host")
                 {
-                    let words = format!("http-request set-header {name}");
+                    let words = format!("http-request {action} {name}");
                     self.add_field(&format!("{name}: {value}"), &words);
                 }
-                self.for_visitors.push(At::new(owned(words), place));
+                self.for_visitors.push(line());
             }
             ["mode", mode, ..] => {
                 self.http = *mode == "http";

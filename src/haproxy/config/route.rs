@@ -1,5 +1,5 @@
-//! The conditions of `use_backend`, apart from names: which pages visitors of a backend ask for (configuration
-//! manual, sections 7.1 and 7.2).
+//! The conditions of `use_backend`, apart from names: which pages visitors of a backend ask for
+//! (configuration manual, sections 7.1 and 7.2).
 
 use std::iter;
 
@@ -40,8 +40,8 @@ impl Path {
         }
     }
 
-    /// Returns a path that matches. It ends with `page`, if possible, because a rule of the backend may remove
-    /// the prefix.
+    /// Returns a path that matches. It ends with `page`, if possible, because a rule of the backend may
+    /// remove the prefix.
     fn example(&self, page: &str) -> String {
         match self.is_prefix && page != "/" {
             true => format!("{}{page}", self.text.trim_end_matches('/')),

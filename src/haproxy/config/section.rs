@@ -5,18 +5,17 @@ use std::collections::BTreeSet;
 use std::iter;
 
 use super::address::{Endpoint, template};
-use super::frontend::{Bind, Frontend, UnusedLine, visitors};
+use super::frontend::{Bind, Frontend};
 use super::place::{At, Place, owned, word_after};
-use super::proxy::{Backend, Global, ProxySettings};
+use super::proxy::{Backend, Global, ProxySettings, UnusedLine, Visitors};
 use super::server_line::Server;
 use super::statement::Statement;
-use super::visitors::Visitors;
 use crate::refusal::Refusal;
 
 /// The keywords that start a section (manual, sections 3, 4, 12 and others).
-const SECTIONS: &str = "global defaults frontend backend listen peers mailers program ring resolvers userlist \
-                        http-errors log-forward cache fcgi-app crt-store traces acme log-profile ruleset \
-                        healthcheck";
+const SECTIONS: &str = "global defaults frontend backend listen peers mailers program ring resolvers \
+    userlist http-errors log-forward cache fcgi-app crt-store traces acme \
+    log-profile ruleset healthcheck";
 
 /// The section to which the next line belongs. A `defaults` section, a frontend or a backend is the last one
 /// in its list.
@@ -146,7 +145,7 @@ pub(super) fn read(statements: &[Statement]) -> Configuration {
     }
     let mut done = reader.done;
     for backend in &mut done.backends {
-        backend.visitors = visitors(&backend.name, &reader.frontends);
+        backend.visitors = Visitors::of(&backend.name, &reader.frontends);
     }
     let binds = reader.frontends.iter().flat_map(Frontend::binds);
     done.facts.binds = binds.cloned().collect();

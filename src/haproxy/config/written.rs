@@ -71,8 +71,8 @@ impl Written {
             .map_or_else(|| quote(word), |marked| quote_marked(&marked))
     }
 
-    /// Like `quote`, but returns `None` if the word doesn't come from a variable, or if a variable has a list of
-    /// words.
+    /// Like `quote`, but returns `None` if the word doesn't come from a variable, or if a variable has a list
+    /// of words.
     pub(crate) fn quote_variable(&self, word: &str) -> Option<String> {
         let marked = self.marked(word)?;
         (!marked.contains(LIST)).then(|| quote_marked(&marked))

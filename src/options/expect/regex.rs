@@ -22,27 +22,9 @@ const HEAP_KB: u32 = 192;
 
 /// Settings that PCRE2 accepts only at the start of a pattern (pcre2pattern(3), "Special
 /// start-of-pattern items").
-const SETTINGS: [&str; 19] = [
-    "UTF",
-    "UTF8",
-    "UCP",
-    "NO_JIT",
-    "NO_START_OPT",
-    "NO_AUTO_POSSESS",
-    "NO_DOTSTAR_ANCHOR",
-    "NOTEMPTY",
-    "NOTEMPTY_ATSTART",
-    "CR",
-    "LF",
-    "CRLF",
-    "ANYCRLF",
-    "ANY",
-    "NUL",
-    "BSR_ANYCRLF",
-    "BSR_UNICODE",
-    "LIMIT_",
-    "CASELESS_RESTRICT",
-];
+const SETTINGS: &str = "UTF UTF8 UCP NO_JIT NO_START_OPT NO_AUTO_POSSESS NO_DOTSTAR_ANCHOR NOTEMPTY \
+    NOTEMPTY_ATSTART CR LF CRLF ANYCRLF ANY NUL BSR_ANYCRLF BSR_UNICODE LIMIT_ \
+    CASELESS_RESTRICT";
 
 /// A compiled regular expression.
 #[derive(Clone)]
@@ -132,7 +114,7 @@ impl Regex {
     pub fn is_match(&self, text: &[u8], deadline: Deadline) -> Result<bool, GivenUp> {
         let mut long = Long::new(deadline);
         self.pattern
-            .is_match(text, &mut || long.goes_on())
+            .is_match(text, &mut || long.may_continue())
             .map_err(|error| match error {
                 pcre2_sys::PCRE2_ERROR_CALLOUT => GivenUp::Time,
                 pcre2_sys::PCRE2_ERROR_MATCHLIMIT => GivenUp::Matches,
@@ -167,7 +149,7 @@ impl Long {
         }
     }
 
-    fn goes_on(&mut self) -> bool {
+    fn may_continue(&mut self) -> bool {
         self.asked += 1;
         if self.asked < Long::EACH {
             return true;
@@ -249,13 +231,11 @@ fn settings_length(pattern: &str) -> usize {
         .strip_prefix("(*")
         .and_then(|rest| rest.split_once(')'))
     {
-        let known = SETTINGS
-            .iter()
-            .any(|setting| match setting.strip_suffix('_') {
-                Some(_) => name.starts_with(setting),
-                None => name == *setting,
-            });
-        if !known {
+        let is_known = |setting: &str| match setting.ends_with('_') {
+            true => name.starts_with(setting),
+            false => name == setting,
+        };
+        if !SETTINGS.split(' ').any(is_known) {
             break;
         }
         rest = after;
@@ -321,8 +301,7 @@ mod tests {
             let regex = Regex::new(pattern, false).expect(pattern);
             let start = Instant::now();
             let deadline = Deadline::new(start, Duration::from_millis(100));
-            // On a fast processor, the match may fill its heap before the deadline, which also ends
-            // it.
+            // On a fast processor, the match may end before the deadline, because it has filled its heap.
             let ended = regex.is_match(&body, deadline);
             let in_time = matches!(ended, Err(GivenUp::Time | GivenUp::Memory));
             assert!(in_time, "{pattern}: {ended:?}");

@@ -54,7 +54,7 @@ const IN_TIME: u16 = 0x40;
 const BY_ISSUER: u16 = 0x18;
 const ON_PATH: u16 = 0x08;
 
-/// The rules of different versions of OpenSSL.
+/// The rules of different OpenSSL versions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rules {
     /// OpenSSL 3.0, tested with HAProxy 2.6. A delta counts as a full list, and
@@ -97,7 +97,7 @@ impl Judge<'_, '_> {
                 (Err(failure), Err(_)) if !step.is_self_signed() => return Err(failure),
                 (Err(failure), _) | (_, Err(failure)) => {
                     return Err(CertificateFailure::Limit(format!(
-                        "{}; versions of HAProxy differ about that",
+                        "{}; HAProxy versions disagree about that",
                         words(failure)
                     )));
                 }

@@ -197,7 +197,7 @@ type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 pub(super) enum Flaw {
     /// The signature wasn't made with this key.
     Wrong,
-    /// We can't verify signatures of this kind, which the text describes.
+    /// sni-check can't verify signatures of this kind. The text describes the kind.
     Unsupported(String),
 }
 

@@ -5,7 +5,7 @@ use crate::harness::Differs;
 
 pub const DIFFERENCES: Differences = Differences(&[
     (
-        Differs::Limit("address resources (RFC 3779)"),
+        Differs::Limit("IP address or AS number extensions (RFC 3779)"),
         &[
             "leaf: critical IP resources",
             "leaf: critical AS resources",

@@ -397,8 +397,7 @@ fn pairs(table: &mut Table) {
     }
 }
 
-/// Adds cases with the extension authorityKeyIdentifier of a list, which identifies the list's
-/// issuer.
+/// Adds cases with a list's authorityKeyIdentifier. This extension identifies the list's issuer.
 fn authorities(table: &mut Table) {
     let own_id: &[u8] = b"own key";
     let key_id = |id: &[u8]| extension(KEY_ID, false, &tlv(4, &[id]));

@@ -132,7 +132,7 @@ impl Case {
         self
     }
 
-    /// Adds words to the server line and to the options of sni-check.
+    /// Adds words to the server line and to sni-check's options.
     fn with(&mut self, theirs: &str, ours: &str) -> &mut Case {
         self.server = format!("{} {theirs}", self.server);
         self.options = format!("{} {ours}", self.options);

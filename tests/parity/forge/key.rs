@@ -69,8 +69,8 @@ fn pss(hash: &str) -> Vec<u8> {
     tlv(SEQUENCE, &[&oid("1.2.840.113549.1.1.10"), &parameters])
 }
 
-/// A key. If the key comes from [`Key::new`], this process makes its ECDSA signatures with SHA-256.
-/// OpenSSL makes all other signatures.
+/// A key. If the key comes from [`Key::new`], rcgen makes the ECDSA signatures with SHA-256. OpenSSL makes
+/// all other signatures.
 pub struct Key {
     pub pem: String,
     pub spki: Vec<u8>,
@@ -101,8 +101,7 @@ impl Key {
         }
     }
 
-    /// Makes a key with `openssl genpkey` and these words. The key signs with this algorithm by
-    /// default.
+    /// Makes a key with `openssl genpkey` and these arguments. The key signs with this algorithm by default.
     pub fn made(words: &[&str], algorithm: Algorithm) -> Key {
         let made = program("openssl")
             .args(["genpkey", "-quiet", "-algorithm"])
@@ -126,7 +125,7 @@ impl Key {
         Key::made(&["RSA", "-pkeyopt", &size], Algorithm::Rsa("sha256"))
     }
 
-    /// Makes a key on this elliptic curve, which signs with this hash by default.
+    /// Makes a key on this elliptic curve. The key signs with this hash by default.
     pub fn curve(curve: &str, hash: &'static str) -> Key {
         let curve = format!("ec_paramgen_curve:{curve}");
         Key::made(&["EC", "-pkeyopt", &curve], Algorithm::Ecdsa(hash))
@@ -161,7 +160,7 @@ impl Key {
     }
 }
 
-/// Runs `openssl` with these words and this input, and returns its output.
+/// Runs `openssl` with these arguments and this input, and returns its output.
 pub fn openssl(words: &[&str], input: &[u8]) -> Vec<u8> {
     let mut process = program("openssl")
         .args(words)

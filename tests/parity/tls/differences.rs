@@ -31,7 +31,7 @@ pub const DIFFERENCES: Differences = Differences(&[
         ],
     ),
     (
-        Differs::Limit("key exchange only by X448 or FFDHE"),
+        Differs::Limit("key exchange only with X448 or FFDHE"),
         &[
             "TLSv1.2, X448 with RSA",
             "TLSv1.2, X448 with P-256",

@@ -6,7 +6,7 @@ use super::{Change, any, change};
 use crate::support::NAME;
 
 pub const EXTERNAL: &[Change] = &[
-    change("--expect of the page", 2, any, |case, _| {
+    change("--expect a text in the page", 2, any, |case, _| {
         case.option("--expect 'string good'")
     }),
     change(
@@ -78,7 +78,7 @@ pub const EXTERNAL: &[Change] = &[
         let port = world.port(Peer::OneCertificate);
         case.option(&format!("--port {port}"));
     }),
-    change("--port that is dead", 2, any, |case, world| {
+    change("--port on which nothing listens", 2, any, |case, world| {
         case.option(&format!("--port {}", world.dead))
     }),
     change("--connect to another server", 2, any, |case, world| {
@@ -141,7 +141,7 @@ pub const EXTERNAL: &[Change] = &[
         any,
         |case, _| case.option.insert(0, "option httpchk GET /".to_owned()),
     ),
-    change("rules of http-check", 3, any, |case, _| {
+    change("http-check rules", 3, any, |case, _| {
         case.rules.push("http-check expect status 200".to_owned())
     }),
     change("timeout check", 1, any, |case, _| {

@@ -96,9 +96,12 @@ pub const SERVE: &[Change] = &[
     change("serve: no option httpchk", 3, any, |case, _| {
         case.line("option httpchk", |_| None)
     }),
-    change("serve: --port that is dead", 2, any, |case, world| {
-        case.option(&format!("--port {}", world.dead))
-    }),
+    change(
+        "serve: --port on which nothing listens",
+        2,
+        any,
+        |case, world| case.option(&format!("--port {}", world.dead)),
+    ),
     change("serve: --uri of a missing page", 1, any, |case, _| {
         case.option("--uri /missing")
     }),

@@ -528,8 +528,8 @@ fn pass_tls(case: &mut Case) {
     }
 }
 
-/// Makes the frontend also listen on port 80 or 443, which shows doctor if visitors use TLS. The test's
-/// visitors use the frontend's socket.
+/// Makes the frontend also listen on port 80 or 443. This port shows doctor whether visitors use TLS. The
+/// test's visitors use the frontend's socket.
 fn listen(case: &mut Case, port: u16) {
     let [.., high, low] = case.number.to_be_bytes();
     case.front.push(format!("bind 127.9.{high}.{low}:{port}"));

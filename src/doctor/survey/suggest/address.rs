@@ -18,7 +18,7 @@ pub(crate) struct AtVisitors {
     pub connect: Vec<Edit>,
     /// What `addr` and `port` do to the check, in one or two sentences.
     pub what: String,
-    /// The options with which sni-check makes the moved check, or why it can't make this check.
+    /// The options with which sni-check runs the moved check, or why it can't.
     pub call: Result<Box<Options>, String>,
 }
 
