@@ -2,7 +2,7 @@
 
 use super::cause::{Cause, Place, Trial, Weight, at};
 use super::facts::Facts;
-use crate::certificate::{Certificate, Parts, Uses};
+use crate::certificate::{Certificate, Parts, Uses, name};
 use crate::code::Code;
 use crate::failure::Failure;
 
@@ -120,14 +120,18 @@ fn is_client_certificate_refused(facts: &Facts) -> bool {
     }
 }
 
-/// Returns the issuer of the certificate in `--crt`, if the file has no other certificate and the
-/// certificate isn't self-signed.
+/// Returns the issuer of the certificate in `--crt`, if the file has no other certificate and the issuer may
+/// be an intermediate. The certificate itself or a root in `--ca-file` isn't an intermediate.
 pub(super) fn client_issuer(facts: &Facts) -> Option<String> {
     let [leaf] = facts.plan.tls.identity.as_ref()?.cert.as_slice() else {
         return None;
     };
     let leaf = Parts::read(leaf)?;
-    (!leaf.is_self_issued()).then(|| leaf.issuer_text())
+    let rules = facts.plan.tls.verification.iter();
+    let known = rules.flat_map(|rules| rules.trust.certificates());
+    let mut roots = known.filter_map(|known| known.parts().filter(Parts::is_self_issued));
+    let is_root = roots.any(|root| name::same(root.subject, leaf.issuer));
+    (!leaf.is_self_issued() && !is_root).then(|| leaf.issuer_text())
 }
 
 /// Returns the first certificate in `--crt` that has expired.

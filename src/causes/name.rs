@@ -106,7 +106,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "{sni} is the wrong name: the server serves {meant}.",
         confirm: "sni-check diagnose tries other names from the options, haproxy.cfg and the certificate.",
-        change: "Send {meant} as SNI: <--sni {meant}, and |>sni and check-sni on the server line.",
+        change: "Send {meant} as SNI{and-host}: <--sni {meant}, and |>sni and check-sni on the server line.",
         weigh: |facts| Weight::Possible.when(!other_names(facts).is_empty()),
         trials: other_names,
         ..Cause::BASE
@@ -209,8 +209,31 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "Without SNI< (--no-sni)|> and verifyhost, HAProxy verifies no name, but sni-check verifies {wanted}.",
         confirm: "HAProxy's own check is UP. The check's line lists the names of the certificate.",
         change: "If {meant} is the server's name, verify it: <--verify-host {meant}, and |>verifyhost on the server line.",
-        weigh: |facts| Weight::Possible.when(facts.options.no_sni),
-        trials: names_to_verify,
+        weigh: |facts| {
+            let options = &facts.options;
+            Weight::Possible.when(options.no_sni && options.verify_host.is_none())
+        },
+        trials: |facts| match facts.options.verify_host {
+            None => names_to_verify(facts),
+            Some(_) => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "verifyhost-wrong",
+        shows_as: &[at(Code::CertificateForOtherName, 14)],
+        place: Place::Value,
+        what: "The check sends no SNI, so it compares the certificate with --verify-host {verify-host}. The certificate is for {presented}.",
+        confirm: "{s-client} shows the names of the certificate.",
+        change: "If a name of the certificate is the server's name, use it: <--verify-host NAME, and |>verifyhost NAME on the server line. Otherwise, have a certificate issued for {verify-host}.",
+        weigh: |facts| {
+            let options = &facts.options;
+            Weight::Likely.when(options.no_sni && options.verify_host.is_some())
+        },
+        trials: |facts| match facts.options.verify_host {
+            Some(_) => names_to_verify(facts),
+            None => Vec::new(),
+        },
         ..Cause::BASE
     },
     Cause {
@@ -240,7 +263,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::NotHttp, 10),
         ],
         place: Place::Config,
-        what: "The check's Host is {host}, but its SNI name is {name}. Visitors use {name}, too, and haproxy.cfg doesn't use {host} anywhere else.",
+        what: "The check's Host is {host}, but its SNI name is {name}. Visitors use {name}, too. No other server and no visitor of this backend uses {host}.",
         confirm: "Compare the check's Host with sni and check-sni on the server line, and with the names in the frontend's conditions.",
         change: "Send the name that visitors use in Host, too: <--header 'Host: {name}'|hdr Host {name} in http-check send>.",
         weigh: |_| Weight::RuledOut,
@@ -345,9 +368,19 @@ fn other_names(facts: &Facts) -> Vec<Trial> {
     }
     names.retain(|name| is_name(name) && !name.eq_ignore_ascii_case(sent));
     names.dedup();
+    // If the server refuses the request, and the check's Host is the same name, Host is wrong, too.
+    let is_http = facts.code().layer() == Layer::Http;
+    let is_host = is_http && without_port(facts.host()).eq_ignore_ascii_case(sent);
     let trial = |name: String| {
-        let trial = Trial::new(facts, |options| send(options, &name));
-        trial.counting_progress().with("meant", name)
+        let trial = Trial::new(facts, |options| {
+            send(options, &name);
+            if is_host {
+                options.remove_header("host");
+            }
+        });
+        let and_host = if is_host { " and Host" } else { "" };
+        let trial = trial.counting_progress().with("and-host", and_host);
+        trial.with("meant", name)
     };
     names.into_iter().map(trial).collect()
 }
@@ -516,8 +549,8 @@ fn sni_as_host(facts: &Facts) -> Vec<Trial> {
     differs.then_some(trial).into_iter().collect()
 }
 
-/// Returns true if visitors use the check's SNI name, and haproxy.cfg doesn't use the check's Host as a name
-/// anywhere else.
+/// Returns true if visitors use the check's SNI name, and neither another server of the backend nor a visitor
+/// uses the check's Host.
 fn is_of_visitors(facts: &Facts) -> bool {
     let has = |known: &KnownValue, name: &str| known.value.eq_ignore_ascii_case(name);
     let mut others = facts.known("--sni");

@@ -28,8 +28,10 @@ pub(super) const CAUSES: &[Cause] = &[
             let further = facts.code().layer() == Layer::Tls && facts.haproxy_shakes_hands();
             let up = facts.own_check_is_up() == Some(true) && !by_name;
             let further = further && facts.own_check_refuses().is_none();
+            // The lines that HAProxy tries give the check more time.
+            let by_time = facts.code() == Code::ResponseTimeout;
             let up = (up || further) && !mixed;
-            Weight::Proved.when(up && !by_traffic && !by_days.contains(&facts.code()))
+            Weight::Proved.when(up && !by_traffic && !by_time && !by_days.contains(&facts.code()))
         },
         ..Cause::BASE
     },

@@ -16,6 +16,7 @@ use crate::probe::connect::Address;
 
 /// Every placeholder, with the general words that explain prints instead of a value.
 const GENERAL: &[(&str, &str)] = &[
+    ("and-host", ""),
     ("address", "ADDRESS"),
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use ureq::http::{HeaderName, header};
 
 use super::gather::{FORWARDED_PROTO, harmless, is_chosen, title};
-use super::path::{from_anywhere, path, versions};
+use super::path::{from_anywhere, name_of_target, path, versions};
 use crate::causes::facts::{Answers, Attempt, Facts, Way, host};
+use crate::causes::voice::Voice;
 use crate::haproxy::call::own_command;
 use crate::haproxy::words::quote;
 use crate::options::Options;
@@ -30,6 +31,8 @@ pub(super) struct Setup<'a> {
     pub sets_host: bool,
     /// The interval of HAProxy's checks, if the server limits requests (status 429).
     pub inter: Option<Duration>,
+    /// Who makes the check of these options.
+    pub voice: Voice,
     /// True if the lines may contain secrets. diagnose gives such lines only to HAProxy, and never prints
     /// them.
     pub secrets: bool,
@@ -47,6 +50,7 @@ impl<'a> Setup<'a> {
             way: Way::Https,
             sets_host: matters.unwrap_or(false),
             inter: often.then_some(Duration::from_secs(30)),
+            voice: facts.origin.voice,
             secrets: false,
         }
     }
@@ -68,6 +72,16 @@ impl<'a> Setup<'a> {
         const FREE: usize = 1024;
         let longest = self.plan.request.max_head?;
         (longest > DEFAULT_HEAD).then(|| (longest + FREE).next_multiple_of(FREE))
+    }
+
+    /// Returns the name for `verifyhost`. sni-check verifies the name of its target, even with --no-sni.
+    fn verified_name(&self) -> Option<&str> {
+        let given = self.options.verify_host.as_deref();
+        let of_target = || match self.voice {
+            Voice::SniCheck => name_of_target(self.plan),
+            Voice::Haproxy => None,
+        };
+        given.or_else(of_target)
     }
 
     /// Returns this setup with a different [`Way`] of running HAProxy's own check.
@@ -276,7 +290,7 @@ pub(super) fn ca_file(options: &Options) -> String {
 }
 
 fn tls_words(setup: &Setup<'_>) -> String {
-    let mut line = format!(" ssl{}", verify_words(setup.options));
+    let mut line = format!(" ssl{}", verify_words(setup.options, setup.verified_name()));
     if let Some(name) = &setup.plan.names.sni {
         _ = write!(line, " sni str({})", name.as_ref());
     }
@@ -296,10 +310,11 @@ fn tls_words(setup: &Setup<'_>) -> String {
     line + &connection_words(setup.plan, setup.options)
 }
 
-/// Returns `verify required` and the words that belong to it: `ca-file`, `verifyhost` and `crl-file`.
-pub(super) fn verify_words(options: &Options) -> String {
+/// Returns `verify required` and the words that belong to it: `ca-file`, `crl-file`, and `verifyhost` with
+/// this name.
+pub(super) fn verify_words(options: &Options, name: Option<&str>) -> String {
     let mut line = format!(" verify required ca-file {}", quote(ca_file(options)));
-    if let Some(name) = &options.verify_host {
+    if let Some(name) = name {
         _ = write!(line, " verifyhost {}", quote(name));
     }
     if let Some(file) = options.crl_file.first() {

@@ -3,6 +3,7 @@
 use ureq::http::header;
 
 use super::gather::{FORWARDED_PROTO, harmless, is_chosen, title};
+use crate::causes::facts::is_name;
 use crate::options::Options;
 use crate::options::table::Group;
 use crate::options::values::{TlsVersion, Verify};
@@ -19,7 +20,7 @@ pub(super) fn path(plan: &Plan, options: &Options, secrets: bool) -> String {
     names_and_request(&mut words, plan);
     for (name, value) in &plan.request.headers {
         match harmless(name, value) {
-            Some(value) if name == header::HOST && value != plan.names.host => {
+            Some(value) if name == header::HOST && !is_default_host(plan, value) => {
                 words.add("--header", format!("Host: {value}"));
             }
             Some(value) if *name == FORWARDED_PROTO => {
@@ -32,7 +33,7 @@ pub(super) fn path(plan: &Plan, options: &Options, secrets: bool) -> String {
             None => words.add("--header", format!("@/etc/haproxy/{name}.header")),
         }
     }
-    rest(&mut words, options);
+    rest(&mut words, plan, options);
     words.joined()
 }
 
@@ -43,14 +44,30 @@ fn with_secrets(plan: &Plan, options: &Options) -> String {
     for header in &options.header {
         words.add("--header", header);
     }
+    if !is_default_host(plan, &plan.names.host) && !options.has_header("host") {
+        words.add("--header", format!("Host: {}", plan.names.host));
+    }
     if let Some(body) = &options.body {
         words.add("--body", body);
     }
     if options.verify == Some(Verify::None) {
         words.add("--verify", "none");
     }
-    rest(&mut words, options);
+    rest(&mut words, plan, options);
     words.joined()
+}
+
+/// Returns the name of the target, if the check sends no SNI. sni-check then verifies this name and sends it
+/// as Host. HAProxy passes only the server's address to an external check, so the lines must contain the
+/// name.
+pub(super) fn name_of_target(plan: &Plan) -> Option<&str> {
+    let name = Some(plan.names.host.as_str()).filter(|_| plan.names.sni.is_none());
+    name.filter(|name| is_name(name))
+}
+
+/// Returns true if an external check sends this Host without the option --header.
+fn is_default_host(plan: &Plan, host: &str) -> bool {
+    host == plan.names.host && name_of_target(plan).is_none()
 }
 
 #[derive(Default)]
@@ -89,8 +106,10 @@ fn names_and_request(words: &mut Words, plan: &Plan) {
 }
 
 /// Appends all other options as the operator gave them, but with absolute paths.
-fn rest(words: &mut Words, options: &Options) {
+fn rest(words: &mut Words, plan: &Plan, options: &Options) {
     let mut given = options.clone();
+    let verified = given.verify_host.take();
+    given.verify_host = verified.or_else(|| name_of_target(plan).map(str::to_owned));
     given.retain(|row| row.group != Group::Output && !NOT_PASSED_ON.contains(&row.name));
     given.map_files(from_anywhere);
     words.0.extend(given.to_words());

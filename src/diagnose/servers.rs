@@ -135,10 +135,15 @@ fn one<'a>(survey: &'a Survey, name: &str, is_file_given: bool) -> Result<&'a Su
 }
 
 /// Diagnoses the wanted servers, several at a time, and tries changes to haproxy.cfg.
-fn diagnose(subjects: &mut [Subject<'_>], survey: &Survey, verbose: bool, session: &Session) {
+fn diagnose<'a>(
+    subjects: &mut [Subject<'a>],
+    survey: &'a Survey,
+    verbose: bool,
+    session: &Session,
+) {
     let checked = survey.servers.iter().filter(|server| server.is_checked);
-    let checked: Vec<&Surveyed> = checked.collect();
-    let mut wanted: Vec<&mut Subject<'_>> = subjects
+    let checked: Vec<&'a Surveyed> = checked.collect();
+    let mut wanted: Vec<&mut Subject<'a>> = subjects
         .iter_mut()
         .filter(|subject| subject.is_wanted)
         .collect();

@@ -116,14 +116,19 @@ impl Stage {
         let Answer::Checked(checked) = answer else {
             return Stage::Call;
         };
-        let by_content = checked.why.contains("HTTP content check did not match");
+        let by_content = [
+            "HTTP content check did not match",
+            "HTTP content check could not find a response body",
+        ];
+        let by_content = by_content.iter().any(|part| checked.why.contains(part));
         let by_status = || {
             let status = checked.code.parse();
             status.map_or(Stage::Content, Stage::of_status)
         };
         match checked.status.as_str() {
             _ if checked.up => Stage::Healthy,
-            "L7STS" => by_status(),
+            // With `http-check disable-on-404`, the status 404 is L7OKC.
+            "L7STS" | "L7OKC" => by_status(),
             "L7RSP" if by_content => by_status(),
             status if status.starts_with("L7") => Stage::Response,
             "PROCERR" => {

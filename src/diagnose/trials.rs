@@ -15,6 +15,8 @@ use crate::options::Options;
 use crate::plan::{Output, Plan};
 use crate::probe;
 
+/// The cause that a longer time limit proves.
+const TIME: &str = "timeout-too-short";
 /// Once the changes prove this many causes, diagnose tries no more changes.
 const CHANGES: usize = 3;
 
@@ -251,14 +253,33 @@ fn improve(facts: &mut Facts, session: &Session) -> Option<(Vec<Finding>, Facts)
     // Among the changes that get furthest, the first wins.
     let best = (0..tried.len()).rev().max_by_key(|at| value(&tried[*at]));
     let best = match best.filter(|at| value(&tried[*at]) > before) {
-        Some(at) => tried.swap_remove(at),
-        None if is_limited(facts, &failure) => return None,
-        None => match two_at_once(facts, &failure, &tried, session) {
-            Some(pair) => pair,
-            None => tried.swap_remove(first_of_two(facts, &failure, &tried, session)?),
-        },
+        Some(at) => Some(tried.swap_remove(at)),
+        None if is_limited(facts, &failure) => None,
+        None => two_at_once(facts, &failure, &tried, session).or_else(|| {
+            let at = first_of_two(facts, &failure, &tried, session)?;
+            Some(tried.swap_remove(at))
+        }),
     };
-    Some(best.apply(facts, session))
+    match best {
+        Some(best) => Some(best.apply(facts, session)),
+        None => with_more_time(facts, tried, before, session),
+    }
+}
+
+/// If the server answers only after the time limit, and the check rejects the answer, looks for a change with
+/// which the check accepts a late answer. Returns `None` if the check fails with every such change.
+fn with_more_time(
+    facts: &Facts,
+    tried: Vec<Candidate>,
+    before: Stage,
+    session: &Session,
+) -> Option<(Vec<Finding>, Facts)> {
+    let is_late = |tried: &Candidate| tried.is_about(TIME) && tried.stage() > before;
+    let late = tried.into_iter().find(is_late)?;
+    let (mut findings, mut answered) = late.apply(facts, session);
+    let (further, best) = improve(&mut answered, session)?;
+    findings.extend(further);
+    best.failure().is_none().then_some((findings, best))
 }
 
 /// Returns true if the server refused or closed the connection, or didn't answer the handshake.

@@ -104,7 +104,7 @@ pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
             let words = format!(" check-sni {name}");
             (words, &tls.named, tls.haproxy_faults())
         }));
-        let required = lines::verify_words(&facts.options);
+        let required = lines::verify_words(&facts.options, facts.options.verify_host.as_deref());
         for (words, attempt, faults) in handshakes {
             for (verify, files, faults) in [
                 ("none", " verify none", &Vec::new()),

@@ -4,6 +4,7 @@ pub(crate) mod meant;
 pub(crate) mod steps;
 pub(crate) mod suggest;
 
+use std::iter;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -72,8 +73,8 @@ pub(crate) struct Surveyed {
     /// The server whose check decides the state of this server, if this server has `track`. If servers track
     /// each other in a chain, this is the last server of the chain.
     pub tracks: Option<String>,
-    /// True if HAProxy refuses the server line.
-    pub is_refused: bool,
+    /// The places of the server line and of the check's lines that HAProxy refuses.
+    pub refused: Vec<Place>,
     /// The unset variables that the lines about the server use.
     pub unset: Vec<String>,
     pub kind: CheckKind,
@@ -137,7 +138,7 @@ impl Surveyed {
 
     /// Returns true if the check fails whatever the server does.
     pub(crate) fn is_always_down(&self) -> bool {
-        self.is_refused || self.waits_without_request || self.obstacle().is_some()
+        !self.refused.is_empty() || self.waits_without_request || self.obstacle().is_some()
     }
 
     /// Returns the finding about a mistake that keeps a check by `sni-check serve` DOWN.
@@ -245,7 +246,7 @@ fn surveyed(
         place: watch.server.place.clone(),
         address: watch.server.endpoint.to_string(),
         is_checked: watch.is_active(),
-        is_refused: visit.alert_at(&watch.server.place).is_some(),
+        refused: refused(visit, watch, &lines),
         tracks: visit.followed(watch).map(Watch::name),
         kind,
         call,
@@ -331,6 +332,15 @@ fn unset(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<String> {
         }
     }
     names
+}
+
+/// Returns the places of the server line and of the check's lines that HAProxy refuses.
+fn refused(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<Place> {
+    let of_check = lines.rules.iter().filter(|rule| rule.is_of_check());
+    let of_check = of_check.filter_map(|rule| rule.place.as_ref());
+    let places = iter::once(&watch.server.place).chain(of_check);
+    let refused = places.filter(|place| visit.alert_at(place).is_some());
+    refused.cloned().collect()
 }
 
 /// Returns the server's words that come from a `default-server` line, each with the place of this line.

@@ -3,7 +3,7 @@
 use rcgen::date_time_ymd;
 
 use crate::report::{Report, diagnose};
-use crate::servers::{assert_changed, config, nginx, object, running};
+use crate::servers::{CHECK, assert_changed, config, nginx, object, running};
 use crate::support::NAME;
 use crate::support::check::{BINARY, run_by_hand};
 use crate::support::nginx::{Nginx, site};
@@ -184,6 +184,65 @@ fn a_check_that_verifies_no_name_does_not_fail_because_of_the_name() {
             assert_eq!(found[at]["id"], *id, "{server:#}");
         }
     }
+}
+
+#[test]
+fn without_sni_haproxy_still_verifies_verifyhost() {
+    let stage = Stage::new();
+    let server = nginx(&stage, "", "");
+    let (ca, port) = (&stage.ca_file, server.port);
+    let backend = format!(
+        "backend be\n    server s1 127.0.0.1:{port} ssl verify required ca-file {ca} verifyhost wrong.test check\n"
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let report = object(&["-f", &config, "be/s1"], 54);
+    let causes = report["servers"][0]["causes"].as_array().expect("causes");
+    let ids: Vec<&str> = causes
+        .iter()
+        .filter_map(|cause| cause["id"].as_str())
+        .collect();
+    assert_eq!(ids, ["verifyhost-wrong"], "{report:#}");
+}
+
+/// Both checks get the same response without a body.
+#[test]
+fn a_response_without_a_body_fails_both_checks_at_the_same_step() {
+    let stage = Stage::new();
+    let server = nginx(&stage, "", "if ($uri = /) { return 204; }");
+    let backend = format!(
+        "backend be\n{CHECK}    http-check expect rstring ready\n    server s1 127.0.0.1:{} TLS check check-sni {NAME}\n",
+        server.port
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let report = object(&["-f", &config, "be/s1"], 75);
+    let why = report["servers"][0]["why"].to_string();
+    assert!(!why.contains("earlier"), "{report:#}");
+}
+
+/// The check's ca-file has the root that signed the client certificate.
+#[test]
+fn the_issuer_of_a_client_certificate_is_no_intermediate_if_it_is_a_root() {
+    let stage = Stage::new();
+    let client = stage.ca.leaf(&["client"], 30).both_pem();
+    let crt = stage.folder.file("client.pem", &client);
+    let other = stage.folder.file("other.pem", &Ca::new().pem);
+    let rule = format!("ssl_client_certificate {other}; ssl_verify_client on;");
+    let server = nginx(&stage, "", &rule);
+    let backend = format!(
+        "backend be\n{CHECK}    server s1 127.0.0.1:{} TLS crt {crt} check check-sni {NAME}\n",
+        server.port
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let report = object(&["-f", &config, "be/s1"], 71);
+    let causes = report["servers"][0]["causes"].as_array().expect("causes");
+    let mut ids = causes.iter().filter_map(|cause| cause["id"].as_str());
+    assert!(
+        ids.all(|id| id != "client-certificate-without-issuer"),
+        "{report:#}"
+    );
 }
 
 #[test]

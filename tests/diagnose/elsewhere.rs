@@ -49,6 +49,54 @@ fn a_change_that_breaks_another_server_is_withdrawn() {
     assert!(reason.contains(expected), "{reason}");
 }
 
+/// Starts an nginx that serves only this name, and answers requests with another Host with this status.
+fn site_of(stage: &Stage, name: &str, status: u16) -> Nginx {
+    let leaf = stage.ca.leaf(&[name], 30);
+    let rule = format!("if ($http_host != {name}) {{ return {status}; }}");
+    Nginx::serve(|folder, port| site((folder, port), "", name, (&leaf, &[]), &rule))
+}
+
+/// The checks of both servers are UP, but the Host of s2 is given to the visitors of s1, too.
+#[test]
+fn a_change_that_breaks_visitors_of_another_server_is_withdrawn() {
+    let stage = Stage::new();
+    let (one, two) = (site_of(&stage, OTHER, 421), site_of(&stage, NAME, 421));
+    let backend = format!(
+        "backend be\n    http-request set-header Host {NAME}
+    default-server ssl verify required ca-file CA check
+    server s1 127.0.0.1:{} sni str({OTHER}) check-sni {OTHER}
+    server s2 127.0.0.1:{} sni str({NAME}) check-sni {NAME}\n",
+        one.port, two.port
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "UP");
+    let report = object(&["-f", &config, "be/s1"], 0);
+    let server = &report["servers"][0];
+    assert!(server["diff"].is_null(), "{server:#}");
+    let reason = server["diff_reason"].to_string();
+    assert!(reason.contains("its visitors are served"), "{reason}");
+}
+
+/// In this backend, s1 needs another Host, in the check and in visitors' requests. The lines with the Host
+/// also apply to s2.
+#[test]
+fn a_removed_line_that_another_server_needs_is_not_printed() {
+    let stage = Stage::new();
+    let (one, two) = (site_of(&stage, OTHER, 404), site_of(&stage, NAME, 404));
+    let backend = format!(
+        "backend be\n{CHECK}    default-server ssl verify required ca-file CA check check-sni {NAME}
+    server s1 127.0.0.1:{} sni str({OTHER})\n    server s2 127.0.0.1:{} sni str({NAME})
+    http-request set-header Host {NAME}\n",
+        one.port, two.port
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let report = object(&["-f", &config], 54);
+    assert!(report["servers"][0]["diff"].is_null(), "{report:#}");
+    let reason = report["servers"][0]["diff_reason"].to_string();
+    assert!(reason.contains("be/s2 shares the changed line"), "{reason}");
+}
+
 #[test]
 fn a_keyword_of_default_server_that_another_server_needs_is_switched_off_for_one_server() {
     let stage = Stage::new();
@@ -228,14 +276,16 @@ fn other_site(stage: &Stage) -> Nginx {
 #[test]
 fn no_new_backend_is_printed_that_lacks_a_secret_of_the_check() {
     let stage = Stage::new();
-    let leaf = stage.ca.leaf(&[OTHER], 30);
-    let rule = format!("if ($http_host != {OTHER}) {{ return 404; }}");
-    let other = Nginx::serve(|folder, port| site((folder, port), "", OTHER, (&leaf, &[]), &rule));
+    let [first, second] = [NAME, OTHER].map(|name| {
+        let leaf = stage.ca.leaf(&[name], 30);
+        let rule = format!("if ($http_host != {name}) {{ return 404; }}");
+        Nginx::serve(|folder, port| site((folder, port), "", name, (&leaf, &[]), &rule))
+    });
     let check = CHECK.replace("hdr Host", "hdr X-Api-Key k1 hdr Host");
     let backend = format!(
-        "backend be\n{check}    server s1 127.0.0.1:PORT TLS check check-sni {NAME}
+        "backend be\n{check}    server s1 127.0.0.1:{} TLS check check-sni {NAME}
     server s2 127.0.0.1:{} ssl verify required ca-file CA sni str({OTHER}) check check-sni {OTHER}\n",
-        other.port
+        first.port, second.port
     );
     let config = config(&stage, &backend);
     let _haproxy = running(&config, ("be", "s2"), "DOWN");

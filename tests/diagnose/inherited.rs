@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::repairs::{Broken, own};
 use crate::support::check::{BINARY, run_by_hand};
+use crate::support::haproxy::with_every_haproxy;
 use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
@@ -215,4 +216,50 @@ fn a_variable_with_several_options_keeps_its_name() {
             broken.assert_repaired_by(&server);
         }
     }
+}
+
+/// HAProxy 3.0 and later refuse headers in `option httpchk`.
+#[test]
+fn an_option_httpchk_with_headers_becomes_http_check_send() {
+    with_every_haproxy(|version| {
+        if version.number.starts_with("2.") {
+            return;
+        }
+        let stage = Stage::new();
+        let option = format!("    option httpchk GET {PAGE} HTTP/1.1\\r\\nHost:\\ {NAME}\n");
+        let send = format!("    http-check send meth GET uri {PAGE} ver HTTP/1.1 hdr Host {NAME}");
+        let line = server_line(&stage, &format!("check-sni {NAME}"));
+        let wrong = server_line(&stage, "check-sni old.test");
+        for (defaults, backend) in [
+            (
+                "",
+                format!("{option}    http-check expect string Active\n{line}"),
+            ),
+            ("", format!("{option}{wrong}")),
+            (option.as_str(), line),
+        ] {
+            let broken = Broken::with_defaults(&stage, "", defaults, &backend);
+            let program = version.program.display().to_string();
+            let words = [
+                "diagnose",
+                "--json",
+                "--haproxy",
+                &program,
+                "-f",
+                &broken.file,
+            ];
+            let report: Value =
+                serde_json::from_slice(&run_by_hand(&words).stdout).expect("an object");
+            let server = &report["servers"][0];
+            assert_eq!(server["state"], "DOWN", "{report:#}");
+            assert_eq!(
+                server["diff_tried"], "tried: check UP, visitors get 200",
+                "{report:#}"
+            );
+            let new = server["diff"].as_array().expect("a diff").iter();
+            let new: Vec<&str> = new.filter_map(|hunk| hunk["new"].as_str()).collect();
+            assert!(new.contains(&"    option httpchk"), "{new:?}");
+            assert!(new.contains(&send.as_str()), "{new:?}");
+        }
+    });
 }

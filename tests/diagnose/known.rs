@@ -192,3 +192,28 @@ fn visitors_ask_for_the_only_name_that_a_frontend_accepts() {
         assert_eq!(found["diff_visitors"], 200, "{found:#}");
     }
 }
+
+/// The server has one certificate for all its sites, so it accepts every name in the handshake.
+#[test]
+fn a_wrong_name_in_both_sni_and_host_becomes_the_name_of_visitors() {
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&["*.example.test"], 30);
+    let socket = stage.folder.join("fe.sock");
+    let rule = format!("if ($http_host != {NAME}) {{ return 404; }}");
+    let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&leaf, &[]), &rule));
+    let old = "old.example.test";
+    let check = CHECK.replace(NAME, old);
+    let backend = format!(
+        "frontend fe\n    bind {socket}\n    use_backend be if {{ hdr(host) -i {NAME} blog.example.test }}
+backend be\n{check}    server s1 127.0.0.1:{} ssl verify required ca-file CA sni req.hdr(host) check check-sni {old}\n",
+        nginx.port
+    );
+    let new = format!("hdr Host {NAME}");
+    let found = assert_changed(&stage, &backend, ("be", "s1"), &new);
+    assert_eq!(found["diff_visitors"], 200, "{found:#}");
+    let change = found["causes"][0]["change"].to_string();
+    assert!(
+        change.contains(&format!("Send {NAME} as SNI and Host")),
+        "{change}"
+    );
+}

@@ -704,6 +704,33 @@ fn a_slow_external_check_gets_more_time_without_timeout_check() {
 }
 
 #[test]
+fn a_second_fault_of_a_slow_page_is_found_in_the_late_response() {
+    let stage = Stage::new();
+    let port = peer::tls_with_head(&stage.leaf, &[], |head, stream| {
+        thread::sleep(Duration::from_millis(800));
+        let is_right = head.starts_with("GET /good ") && head.contains(&format!("ost: {NAME}\r"));
+        let response = match is_right {
+            true => peer::OK,
+            false => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        };
+        _ = stream.write_all(response.as_bytes());
+    });
+    let backend = format!(
+        "backend be\n    timeout check 400ms\n    option httpchk
+    http-check send meth GET uri /good ver HTTP/1.1 hdr Host www.example.com
+    server s1 127.0.0.1:{port} TLS check check-sni {NAME} inter 1s\n"
+    );
+    let new = format!("uri /good ver HTTP/1.1 hdr Host {NAME}");
+    let server = assert_changed(&stage, &backend, ("be", "s1"), &new);
+    assert!(
+        server["diff"].to_string().contains("timeout check 5"),
+        "{server:#}"
+    );
+    let causes = server["causes"].to_string();
+    assert!(!causes.contains("limit of sni-check"), "{causes}");
+}
+
+#[test]
 fn an_sni_name_that_visitors_send_is_not_called_missing() {
     let stage = Stage::new();
     let port = peer::tls_with_head(&stage.leaf, &[], |head, stream| {

@@ -435,3 +435,25 @@ fn a_ban_after_a_failed_handshake_is_not_the_cause() {
     assert!(causes.contains("sni-missing"), "{causes}");
     assert!(!causes.contains("forwarder-without-backend"), "{causes}");
 }
+
+/// HAProxy passes only the server's address to an external check, and HAProxy's own check verifies no name
+/// without SNI. The printed lines therefore contain the name of the target.
+#[test]
+fn without_sni_the_printed_lines_verify_the_name_of_the_target() {
+    let ca = Ca::new();
+    let leaf = ca.leaf(&[NAME], 30);
+    let rule = format!("if ($http_host != {NAME}) {{ return 404; }}");
+    let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&leaf, &[]), &rule));
+    let report = diagnose(&ca, nginx.port, NAME, &["--no-sni"]);
+    assert_eq!(report.code, 0);
+    let cure = &report.value["cure"];
+    for kind in ["builtin", "external"] {
+        assert_eq!(cure[format!("{kind}_tried")], "tried: UP", "{cure:#}");
+        let lines = cure[kind].as_str().expect("lines");
+        assert!(lines.contains(&format!("verifyhost {NAME} ")), "{lines}");
+    }
+    let lines = cure["external"].as_str().expect("lines");
+    for option in [format!("--verify-host {NAME} "), format!("'Host: {NAME}'")] {
+        assert!(lines.contains(&option), "{lines}");
+    }
+}

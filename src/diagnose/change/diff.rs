@@ -8,6 +8,7 @@ use super::{Change, EXPECT, HTTPCHK, Head, SEND, begins, connect_rule, has_head,
 use crate::doctor::survey::{ADDRESS, CheckKind, Surveyed};
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::Rule;
+use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::place::Place;
 use crate::options::Options;
 use crate::options::handed;
@@ -82,6 +83,14 @@ impl Change {
     /// Returns the words of a rule after the change.
     fn edited(&self, surveyed: &Surveyed, rule: &Rule, options: Option<&str>) -> Vec<String> {
         let mut words = rule.words.clone();
+        let has_request = self.rules.iter().any(|(head, _)| *head == SEND);
+        let is_changeable = rule
+            .place
+            .as_ref()
+            .is_some_and(|place| surveyed.lines.is_own(place) || surveyed.refused.contains(place));
+        if has_request && is_changeable && in_old_form(rule).is_some() {
+            words.truncate(HTTPCHK.len());
+        }
         // Several `connect` rules may have the same mistake, so change every rule with the same words.
         if connect_rule(surveyed).is_some_and(|connect| connect.words == rule.words) {
             for (word, value) in &self.connect {
@@ -119,7 +128,18 @@ impl Change {
         // Once a backend has an http-check or tcp-check rule, HAProxy ignores all such rules in `defaults`.
         // It also ignores the request of the `option httpchk` in `defaults`. The diff therefore repeats these
         // lines.
-        let replaces = lines.iter().any(|line| is_rule(line) && changes(line));
+        let restored = lines.iter().find_map(|line| {
+            let of_defaults = line.old.filter(|_| own(line).is_none() && changes(line));
+            in_defaults(surveyed, of_defaults?)
+        });
+        // The request of `defaults` stays the same, so the backend needn't repeat it.
+        let is_restored = |line: &Line| {
+            let request = restored.as_ref().map(|(request, _)| request);
+            line.old.is_none() && line.new.is_some() && line.new.as_ref() == request
+        };
+        let replaces = lines
+            .iter()
+            .any(|line| is_rule(line) && changes(line) && !is_restored(line));
         let needs_option = needs_option(&lines);
         let is_repeated = |line: &Line| is_rule(line) || (needs_option && line.is_httpchk());
         for line in &lines {
@@ -128,6 +148,8 @@ impl Change {
                 format!("    {}", words.join(" "))
             };
             match (line.old, own(line)) {
+                _ if is_restored(line) => {}
+                (Some(rule), None) if changes(line) && in_old_form(rule).is_some() => {}
                 (Some(_), Some(place)) if changes(line) => {
                     let old = place.text();
                     let new = line.new.as_ref().zip(old.as_ref());
@@ -159,6 +181,7 @@ impl Change {
                 })),
             }
         }
+        hunks.extend(restored.into_iter().flat_map(|(_, hunks)| hunks));
         self.hunks_of_words(surveyed, &mut hunks);
         hunks.retain(|hunk| hunk.old != hunk.new);
         hunks.sort_by_key(|hunk| (hunk.place.file.clone(), hunk.place.line));
@@ -216,11 +239,9 @@ impl Change {
     }
 
     /// Returns the backend's lines with this change, so that diagnose's own HAProxy can try them. This
-    /// HAProxy runs outside the chroot, so `best` must have the host's paths. If `with_rules` is false,
-    /// leaves out the lines that affect only visitors, because these lines may refer to sections that this
-    /// HAProxy doesn't have. Returns `None` if the check waits for a response but sends no request, or if
+    /// HAProxy runs outside the chroot, so `best` must have the host's paths. Returns `None` if the check waits for a response but sends no request, or if
     /// sni-check's options can't be read.
-    pub fn lines(&self, surveyed: &Surveyed, best: &Options, with_rules: bool) -> Option<String> {
+    pub fn lines(&self, surveyed: &Surveyed, best: &Options) -> Option<String> {
         let mut text = String::new();
         if !surveyed.lines.is_http {
             text += "    mode tcp\n";
@@ -248,10 +269,7 @@ impl Change {
         if surveyed.waits_without_request && !lines.iter().any(is_sent) {
             return None;
         }
-        let is_left_out =
-            |line: &Line| !with_rules && line.old.is_some_and(|rule| rule.is_of_visitors());
-        let kept = lines.into_iter().filter(|line| !is_left_out(line));
-        for words in kept.filter_map(|line| line.new) {
+        for words in lines.into_iter().filter_map(|line| line.new) {
             let words: Vec<String> = match words[..] {
                 [ref first, ref second, _] if is_command(&words) => {
                     vec![first.clone(), second.clone(), own_command()]
@@ -278,6 +296,37 @@ impl Change {
         let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
         Some(text + &line.server_line([("check", "")].into_iter().chain(words)))
     }
+}
+
+/// Returns the request of `option httpchk`, if the line contains headers in the old form.
+fn in_old_form(rule: &Rule) -> Option<Request> {
+    let words = rule.words.get(HTTPCHK.len()..)?;
+    Request::in_old_form(words).filter(|_| has_head(rule, HTTPCHK))
+}
+
+/// Returns the changes of an `option httpchk` in `defaults` that HAProxy refuses because of its old form. The
+/// new lines send the same request, because other backends may inherit them. Also returns the words of the new
+/// `http-check send` line.
+fn in_defaults(surveyed: &Surveyed, rule: &Rule) -> Option<(Vec<String>, [Hunk; 2])> {
+    let place = rule
+        .place
+        .as_ref()
+        .filter(|place| surveyed.refused.contains(place))?;
+    let request = in_old_form(rule)?.words();
+    let old = place.text()?;
+    let indent = &old[..old.len() - old.trim_start().len()];
+    let words = request.iter().map(|word| {
+        let written = surveyed.written.quote_variable(word);
+        written.unwrap_or_else(|| word_of(word))
+    });
+    let send = words.collect::<Vec<_>>().join(" ");
+    let hunk = |old: Option<&String>, new: String| Hunk {
+        place: place.clone(),
+        old: old.cloned(),
+        new: Some(format!("{indent}{new}")),
+    };
+    let hunks = [hunk(Some(&old), HTTPCHK.join(" ")), hunk(None, send)];
+    Some((request, hunks))
 }
 
 /// Returns true if the check's request isn't complete without the words of `option httpchk`.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::others::Chosen;
 use super::state::{State, Subject, TriedChange};
 use super::{others, settings};
 use crate::causes::facts::{Refused, Way};
@@ -73,12 +74,12 @@ const ROUNDS: usize = 3;
 
 /// Finds the change to haproxy.cfg for each server. In each round, asks one HAProxy about the candidates of
 /// all servers. If no candidate is enough for a server, the next round combines each candidate with the
-/// change with which HAProxy's check gets furthest. Afterwards, withdraws changes that break other servers.
-/// If no change helps, also tries the lines without one setting at a time. `checked` contains all servers
+/// change with which HAProxy's check gets furthest. If no change helps, also tries the lines without one
+/// setting at a time. Afterwards, withdraws changes that break other servers. `checked` contains all servers
 /// that HAProxy checks.
-pub(super) fn try_changes(
-    subjects: &mut [&mut Subject<'_>],
-    checked: &[&Surveyed],
+pub(super) fn try_changes<'a>(
+    subjects: &mut [&mut Subject<'a>],
+    checked: &[&'a Surveyed],
     haproxy: Option<&Haproxy>,
 ) {
     let times = subjects.iter().map(|subject| {
@@ -120,11 +121,19 @@ pub(super) fn try_changes(
         }
     }
     let Some(haproxy) = haproxy else { return };
-    let chosen = chosen.into_iter();
-    let chosen = chosen.map(|chosen| chosen.map(|chosen| (chosen.change, chosen.options)));
-    others::spare(subjects, chosen.collect(), checked, haproxy, patience);
-    for (subject, (base, partial)) in subjects.iter_mut().zip(bases.into_iter().zip(partial)) {
-        try_settings(subject, base, haproxy, patience);
+    let chosen = chosen.into_iter().zip(bases).zip(subjects.iter_mut());
+    let chosen = chosen.map(|((chosen, base), subject)| {
+        let chosen = chosen.map(|chosen| Chosen {
+            change: chosen.change,
+            options: chosen.options,
+            setting: None,
+        });
+        try_settings(subject, base, haproxy, patience).or(chosen)
+    });
+    let chosen = chosen.collect();
+    others::spare(subjects, chosen, checked, haproxy, patience);
+    for (subject, partial) in subjects.iter_mut().zip(partial) {
+        subject.adopt_visitors();
         let partial = partial.filter(|partial| !partial.block.fails_visitors());
         if subject.change.is_none() && subject.conflict.is_none() && partial.is_some() {
             subject.failed = partial;
@@ -132,25 +141,33 @@ pub(super) fn try_changes(
     }
 }
 
-/// If no change works, tries the lines without each setting that may be the cause. If visitors are served
-/// with the chosen change, records that, too.
+/// If no change works, tries the lines without each setting that may be the cause. Returns the change that
+/// works.
 fn try_settings(
     subject: &mut Subject<'_>,
     base: Option<Candidate>,
     haproxy: &Haproxy,
     patience: Duration,
-) {
+) -> Option<Chosen> {
     let works = |change: &TriedChange| change.block.is_up();
-    if subject.works_in_haproxy() == Some(false) && !subject.change.as_ref().is_some_and(works) {
-        let base = base.filter(|base| !base.change.is_empty());
-        let base = base.map(|base| (base.change, base.options, base.reason));
-        let found = settings::find(subject, base, haproxy, patience);
-        if found.is_some() {
-            subject.failed = None;
-        }
-        subject.change = found.or(subject.change.take());
+    if subject.works_in_haproxy() != Some(false) || subject.change.as_ref().is_some_and(works) {
+        return None;
     }
-    subject.adopt_visitors();
+    let options = match &base {
+        Some(base) => base.options.clone(),
+        None => subject.written().cloned().unwrap_or_default(),
+    };
+    let base = base.filter(|base| !base.change.is_empty());
+    let base = base.map(|base| (base.change, base.options, base.reason));
+    let (tried, setting) = settings::find(subject, base, haproxy, patience)?;
+    subject.failed = None;
+    let change = tried.change.clone();
+    subject.change = Some(tried);
+    Some(Chosen {
+        change,
+        options,
+        setting: Some(setting),
+    })
 }
 
 /// Returns the change after which HAProxy sends visitors to a healthy server again: the removal of `disabled`
@@ -179,7 +196,7 @@ fn ask_about(
     for (about, candidate) in candidates.iter().enumerate() {
         let subject = &subjects[candidate.subject];
         let (change, options) = (&candidate.change, &candidate.options);
-        if let Some(lines) = change.lines(subject.surveyed, options, true) {
+        if let Some(lines) = change.lines(subject.surveyed, options) {
             questions.push(Question {
                 about,
                 lines,

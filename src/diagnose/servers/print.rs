@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::call::ServersCall;
 use super::meaning::{WITHOUT_CHECK, by_agent, drained, idle, maintenance, meaning};
-use super::state::{Conflict, Diagnosis, State, Statistics, Subject, TriedChange};
+use super::state::{Conflict, Contradiction, Diagnosis, State, Statistics, Subject, TriedChange};
 use super::verdict::{Partial, misread, step};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
@@ -199,6 +199,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         remedy(text, &Remedy { write, paste });
     } else if misread.is_none() && is_healthy_here {
         let note = match &subject.change {
+            _ if !surveyed.refused.is_empty() => {
+                "sni-check finds the server healthy, but HAProxy doesn't start with the present lines."
+            }
             Some(change) if change.reason.is_some() => {
                 "sni-check finds the server healthy, because its check doesn't have all of HAProxy's settings. \
                  HAProxy has tried the change below."
@@ -206,9 +209,6 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             Some(_) => {
                 "sni-check finds the server healthy. Its check sends a Host header different from that of HAProxy's \
                  own check. HAProxy has tried its own check with sni-check's Host: see the change below."
-            }
-            None if surveyed.is_refused => {
-                "sni-check finds the server healthy, but HAProxy doesn't start with this server line."
             }
             None if subject.partial().is_some() => {
                 "sni-check finds the server healthy, because its check doesn't have all of HAProxy's settings and rules."
@@ -291,7 +291,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         && !subject.is_up_only_in_haproxy()
         && !subject.lacks_only_tls()
         && subject.obstacle().is_none()
-        && !surveyed.is_refused;
+        && surveyed.refused.is_empty();
     match is_one {
         true if is_alike => report.print_details(text),
         true if diagnosis.search.asked.options.verbose => report.print_steps(text),
@@ -496,18 +496,23 @@ pub(super) fn sentence(
         words,
         other,
         is_inherited,
-        needs_other_words,
+        why,
     }: &Conflict,
 ) -> String {
     let remedy = match is_inherited {
         true => "Move the words from default-server to the lines of the servers that need them.",
         false => &format!("{name} needs its own backend."),
     };
-    let why = match needs_other_words {
-        true => "is DOWN, too. It needs another change of that line.".to_owned(),
-        false => format!(
+    let why = match why {
+        Contradiction::OtherWords => "is DOWN, too. It needs another change of that line.".to_owned(),
+        Contradiction::Down => format!(
             "doesn't work with the change: HAProxy reports {other} UP with the present line, and DOWN with the change."
         ),
+        Contradiction::FailsVisitors => {
+            "doesn't work with the change: its visitors are served with the present line, and get an error with the \
+             change."
+                .to_owned()
+        }
     };
     format!("{words}: this helps {name}, but {other} shares the changed line, and {why} {remedy}")
 }

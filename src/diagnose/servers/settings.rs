@@ -24,13 +24,14 @@ const LONGER: Duration = Duration::from_secs(10);
 /// HAProxy.
 const GLOBAL: usize = 8;
 
-/// A line that may be the cause, and the backend with this line changed or removed.
-struct Setting {
+/// A change of a line that may be the cause.
+#[derive(Clone)]
+pub(super) struct Setting {
     place: Place,
     old: String,
-    /// The line that replaces the old line, such as a longer time limit. `None` removes the old line.
-    new: Option<String>,
-    lines: ServerLines,
+    /// The words of the line that replaces the old line, such as a longer time limit. `None` removes the old
+    /// line.
+    new: Option<Vec<String>>,
     /// True for a line of the `global` section.
     is_global: bool,
 }
@@ -39,13 +40,13 @@ struct Setting {
 type Base = (Change, Options, Option<String>);
 
 /// Finds the first changed line with which HAProxy's check is UP and a visitor is served. `base` is a change
-/// to make first. Returns `None` if sni-check's own check fails, or if the check asks `sni-check serve`.
+/// to make first. Returns the whole change, and the changed line. Returns `None` if sni-check's own check fails, or if the check asks `sni-check serve`.
 pub(super) fn find(
     subject: &Subject<'_>,
     base: Option<Base>,
     haproxy: &Haproxy,
     patience: Duration,
-) -> Option<TriedChange> {
+) -> Option<(TriedChange, Setting)> {
     // HAProxy tries its own check again in each trial. An external check isn't run again, so it must already
     // work as haproxy.cfg has it.
     let is_as_written = subject.surveyed.kind == CheckKind::Own || subject.meant().is_none();
@@ -63,21 +64,22 @@ pub(super) fn find(
     let unchanged = Change::default();
     let first = base.as_ref().map_or(&unchanged, |(change, ..)| change);
     let find = |settings: Vec<Setting>| {
-        let global = settings.first()?.lines.global_text();
+        let global = settings.first()?.applied(lines)?.global_text();
         let question = |(about, setting): (usize, &Setting)| {
+            let lines = setting.applied(lines)?;
             let changed = base
                 .as_ref()
                 .filter(|_| is_checked)
                 .map(|(change, options, _)| {
                     let surveyed = Surveyed {
-                        lines: setting.lines.clone(),
+                        lines: lines.clone(),
                         ..subject.surveyed.clone()
                     };
-                    change.lines(&surveyed, options, true)
+                    change.lines(&surveyed, options)
                 });
             Some(Question {
                 about,
-                lines: changed.unwrap_or_else(|| Some(setting.lines.all(is_checked)))?,
+                lines: changed.unwrap_or_else(|| Some(lines.all(is_checked)))?,
                 is_checked,
                 visit: subject.visit(first),
             })
@@ -97,14 +99,15 @@ pub(super) fn find(
             hunks.splice(0..0, change.hunks(subject.surveyed));
             reasons.splice(0..0, reason.clone());
         }
-        Some(TriedChange {
+        let tried = TriedChange {
             words: words.join(", "),
             hunks,
             reason: Some(reasons.join(" ")),
             version: haproxy.version_text.clone(),
             block,
             change: first.clone(),
-        })
+        };
+        Some((tried, setting.clone()))
     };
     let of_global = of_global(lines).into_iter().map(|setting| vec![setting]);
     iter::once(of_backend(lines))
@@ -115,8 +118,7 @@ pub(super) fn find(
 /// Returns the changes to try in the backend and its defaults. Each change makes one time limit longer, or
 /// removes one `http-request` line.
 fn of_backend(lines: &ServerLines) -> Vec<Setting> {
-    let rules = lines.rules.iter().enumerate();
-    let settings = rules.filter_map(|(at, rule)| {
+    let settings = lines.rules.iter().filter_map(|rule| {
         let words: Vec<&str> = rule.words.iter().map(String::as_str).collect();
         let new = match words.as_slice() {
             ["timeout", name @ ("connect" | "server"), time, ..] => {
@@ -127,10 +129,7 @@ fn of_backend(lines: &ServerLines) -> Vec<Setting> {
             ["http-request", ..] => None,
             _ => return None,
         };
-        let mut without = lines.clone();
-        let longer = new.clone().map(|words| Rule { place: None, words });
-        without.rules.splice(at..=at, longer);
-        Setting::new(rule, new.map(|words| joined(&words)), without)
+        Setting::new(rule, new, false)
     });
     settings.collect()
 }
@@ -138,19 +137,10 @@ fn of_backend(lines: &ServerLines) -> Vec<Setting> {
 /// Returns the changes to try in the `global` section, at most `GLOBAL`. Each change removes one line or one
 /// option.
 fn of_global(lines: &ServerLines) -> Vec<Setting> {
-    let rules = lines.global.iter().enumerate();
-    let settings = rules.flat_map(|(at, rule)| {
+    let settings = lines.global.iter().flat_map(|rule| {
         let shorter = without_option(&rule.words).into_iter().map(Some);
-        let settings = shorter.chain([None]).filter_map(move |new| {
-            let mut without = lines.clone();
-            let changed = new.clone().map(|words| Rule { place: None, words });
-            without.global.splice(at..=at, changed);
-            Setting::new(rule, new.map(|words| joined(&words)), without)
-        });
-        settings.map(|setting| Setting {
-            is_global: true,
-            ..setting
-        })
+        let settings = shorter.chain([None]);
+        settings.filter_map(move |new| Setting::new(rule, new, true))
     });
     settings.take(GLOBAL).collect()
 }
@@ -171,32 +161,45 @@ fn without_option(words: &[String]) -> Vec<Vec<String>> {
 }
 
 impl Setting {
-    fn new(rule: &Rule, new: Option<String>, lines: ServerLines) -> Option<Setting> {
+    fn new(rule: &Rule, new: Option<Vec<String>>, is_global: bool) -> Option<Setting> {
         let place = rule.place.clone()?;
-        let old = place.text()?;
-        let indent = &old[..old.len() - old.trim_start().len()];
         Some(Setting {
-            new: new.map(|new| format!("{indent}{new}")),
+            old: place.text()?,
+            new,
             place,
-            old,
-            lines,
-            is_global: false,
+            is_global,
         })
+    }
+
+    /// Returns the lines of a server with this change. Returns `None` if they don't contain the line.
+    pub fn applied(&self, lines: &ServerLines) -> Option<ServerLines> {
+        let mut changed = lines.clone();
+        let rules = match self.is_global {
+            true => &mut changed.global,
+            false => &mut changed.rules,
+        };
+        let mut places = rules.iter().map(|rule| rule.place.as_ref());
+        let at = places.position(|place| place == Some(&self.place))?;
+        let new = self.new.clone().map(|words| Rule { place: None, words });
+        rules.splice(at..=at, new);
+        Some(changed)
     }
 
     /// Returns the change in a few words.
     fn words(&self) -> String {
         match &self.new {
-            Some(new) => new.trim().to_owned(),
+            Some(new) => joined(new),
             None => format!("without `{}`", self.old.trim()),
         }
     }
 
     fn hunk(&self) -> Hunk {
+        let indent = &self.old[..self.old.len() - self.old.trim_start().len()];
+        let new = self.new.as_ref();
         Hunk {
             place: self.place.clone(),
             old: Some(self.old.clone()),
-            new: self.new.clone(),
+            new: new.map(|new| format!("{indent}{}", joined(new))),
         }
     }
 

@@ -64,8 +64,18 @@ pub(super) struct Conflict {
     pub other: String,
     /// True if the shared line is a `default-server` line.
     pub is_inherited: bool,
-    /// True if that server is DOWN, too, and needs different words in the same line.
-    pub needs_other_words: bool,
+    pub why: Contradiction,
+}
+
+/// Why another server can't use a change of a shared line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contradiction {
+    /// The other server is DOWN, too, and needs different words in the same line.
+    OtherWords,
+    /// The check of the other server is UP with the present line, and DOWN with the change.
+    Down,
+    /// Visitors of the other server get an error only with the change.
+    FailsVisitors,
 }
 
 /// The facts that diagnose has found out about a server, and HAProxy's answers.
@@ -179,6 +189,27 @@ fn reason(error: &io::Error) -> String {
             "sni-check can read statistics only from a unix socket or HOST:PORT".to_owned()
         }
         _ => error.to_string(),
+    }
+}
+
+impl<'a> Subject<'a> {
+    /// Returns a server of which nothing is known but its lines.
+    pub fn new(surveyed: &'a Surveyed) -> Subject<'a> {
+        Subject {
+            surveyed,
+            shown: None,
+            agent: None,
+            state: State::Unknown,
+            is_wanted: false,
+            diagnosis: Err("not diagnosed".to_owned()),
+            change: None,
+            failed: None,
+            conflict: None,
+            visitor: None,
+            at_visitors: None,
+            speaks_plain_http: false,
+            present: None,
+        }
     }
 }
 
@@ -488,7 +519,9 @@ impl Subject<'_> {
         };
         match (own, self.shown) {
             (Code::Healthy, Some(shown)) if self.state == State::Down => code_of(shown),
-            (Code::Healthy, None) if self.obstacle().is_some() || self.surveyed.is_refused => {
+            (Code::Healthy, None)
+                if self.obstacle().is_some() || !self.surveyed.refused.is_empty() =>
+            {
                 Code::Refused
             }
             (Code::Healthy, None) if self.surveyed.waits_without_request => Code::ResponseTimeout,
@@ -527,21 +560,12 @@ pub(super) fn subjects<'a>(
             (None, None) => State::Unknown,
         };
         Subject {
-            surveyed,
             shown,
             state,
-            agent: None,
             is_wanted: (matches!(state, State::Down | State::Draining)
                 && surveyed.tracks.is_none())
                 || one.is_some(),
-            diagnosis: Err("not diagnosed".to_owned()),
-            change: None,
-            failed: None,
-            conflict: None,
-            visitor: None,
-            at_visitors: None,
-            speaks_plain_http: false,
-            present: None,
+            ..Subject::new(surveyed)
         }
     };
     servers.into_iter().zip(own).map(subject).collect()

@@ -94,6 +94,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(name(visit, watch));
         found.extend(verified_address(watch));
         found.extend(encryption(visit, watch));
+        found.extend(old_form(visit, watch));
         found.extend(request(watch));
         found.extend(without_hello(watch));
         found.extend(http11(watch));
@@ -202,6 +203,22 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
         what: format!(
             "verifyhost {address} is an IP address, and HAProxy compares only DNS names and the common name. \
              Without verifyhost, HAProxy verifies that a CA in ca-file signed the certificate, but doesn't verify a name."
+        ),
+        ..Suggestion::default()
+    })
+}
+
+/// Suggests `http-check send` for the request of an `option httpchk` that HAProxy refuses because of its old
+/// form.
+fn old_form(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
+    let settings = &watch.backend.settings;
+    let place = &settings.check.as_ref()?.place;
+    let is_refused = settings.rules.has_old_headers() && visit.alert_at(place).is_some();
+    is_refused.then(|| Suggestion {
+        request: Some(settings.rules.sent()),
+        what: format!(
+            "HAProxy doesn't start with `option httpchk` at {place}: since HAProxy 3.0, this line can't contain \
+             headers. `http-check send` sends the same request."
         ),
         ..Suggestion::default()
     })

@@ -148,8 +148,8 @@ impl Rules {
 
     /// Returns true if `option httpchk` has headers after the version, in the old form.
     pub(crate) fn has_old_headers(&self) -> bool {
-        let option = Request::of_option(self.request.as_deref().unwrap_or_default());
-        !option.headers.is_empty()
+        let option = self.request.as_deref();
+        option.is_some_and(|words| Request::in_old_form(words).is_some())
     }
 
     /// Returns the name in the request's Host header, if it has a Host header.
@@ -197,6 +197,12 @@ impl Request {
         let text = words.get(2..).unwrap_or_default().join(" ");
         request.read_fields(text.split(['\r', '\n']).skip(1));
         request
+    }
+
+    /// Returns the request in the words after `option httpchk`, if they contain headers in the old form. HAProxy
+    /// 3.0 and later refuse this form.
+    pub(crate) fn in_old_form(words: &[String]) -> Option<Request> {
+        Some(Request::of_option(words)).filter(|request| !request.headers.is_empty())
     }
 
     /// Adds headers of the form `NAME: VALUE`.
