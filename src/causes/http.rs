@@ -302,7 +302,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The port speaks TLS, but inside TLS it doesn't speak HTTP/1 (it may be a mail server or a database, for example).",
         confirm: "{s-client} shows a greeting.",
-        change: "Correct the port. If the port is right (mode tcp), end the check after the handshake: <--handshake-only|remove option httpchk>.",
+        change: "Correct the port. If the port is right (mode tcp), end the check after the handshake: <--handshake-only|option tcp-check in this section, in place of option httpchk>.",
         weigh: |facts| match facts.failure() {
             Some(Failure::NotHttp(_)) => Weight::Likely.when(!is_broken_http(facts)),
             _ => Weight::RuledOut,

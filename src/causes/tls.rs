@@ -189,7 +189,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "This port speaks plain HTTP, without TLS.< sni-check checks HTTPS only (a limit of sni-check).|>",
         confirm: "The check's line shows what the server sends. curl -v http://{endpoint}/ gets a response.",
-        change: "Write the port of the HTTPS site on the server line. If the server has no HTTPS, leave out ssl, as in {lines}. Visitors' traffic to this server is then unencrypted.",
+        change: "Write the port of the HTTPS site on the server line. If the server has no HTTPS, <use HAProxy's own check (option httpchk) without ssl|leave out ssl>, as in {lines}. Visitors' traffic to this server is then unencrypted.",
         weigh: |facts| {
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
             match facts.is_reached_by(Way::PlainHttp) {

@@ -15,7 +15,7 @@ use ureq::http::header;
 use self::carried::{Carried, carried, joined};
 
 use crate::causes::facts::Way;
-use crate::doctor::survey::{CheckKind, Edit, NewLine, Surveyed, is_evaluated};
+use crate::doctor::survey::{CheckKind, Edit, NewLine, Renamed, Surveyed, is_evaluated};
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::config::http_check::Request;
@@ -28,6 +28,7 @@ type Head = &'static [&'static str];
 
 const TIMEOUT_CHECK: Head = &["timeout", "check"];
 const TIMEOUT_CONNECT: Head = &["timeout", "connect"];
+const EXTERNAL: Head = &["option", "external-check"];
 const HTTPCHK: Head = &["option", "httpchk"];
 const SEND: Head = &["http-check", "send"];
 const EXPECT: Head = &["http-check", "expect"];
@@ -80,6 +81,8 @@ pub(super) struct Change {
     /// True if the change leaves `default-server` as it is. Instead, `no-` words on the server's own line
     /// switch off words of `default-server`.
     on_own_line: bool,
+    /// A misspelt word to correct.
+    renamed: Option<Renamed>,
 }
 
 impl Change {
@@ -207,6 +210,7 @@ impl Change {
             change.set_lines(head, lines);
         }
         change.options = other.options.or(change.options);
+        change.renamed = other.renamed.or(change.renamed);
         change
     }
 
@@ -221,13 +225,17 @@ impl Change {
     }
 
     /// Returns the change that sets the options `best` and makes HAProxy's own check use this [`Way`], such
-    /// as plain HTTP. Returns `None` for other kinds of check, or if haproxy.cfg can't express the change.
+    /// as plain HTTP. If visitors reach the server in plain HTTP, HAProxy's own check may replace an external
+    /// check. Returns `None` for other kinds of check, or if haproxy.cfg can't express the change.
     pub fn by_way(
         surveyed: &Surveyed,
         asked: &Options,
         best: &Options,
         way: Way,
     ) -> Option<Change> {
+        if surveyed.kind == CheckKind::External && way == Way::PlainHttp {
+            return Change::to_own_check(surveyed, best);
+        }
         if surveyed.kind != CheckKind::Own {
             return None;
         }
@@ -282,6 +290,24 @@ impl Change {
                     .extend(agent.map(|(name, value)| format!("{name}: {value}")));
                 change.request((&best, "HTTP/1.1"), evaluated_host(surveyed));
             }
+        }
+        Some(change)
+    }
+
+    /// Returns the change that makes HAProxy itself send the request of an external check, without TLS. Returns
+    /// `None` if the server line has `ssl`, or if a file contains a part of the request.
+    fn to_own_check(surveyed: &Surveyed, best: &Options) -> Option<Change> {
+        let is_in_file = |text: &String| text.starts_with('@');
+        let is_plain = surveyed.lines.is_http && !surveyed.has_word("ssl");
+        let has_files = best.header.iter().chain(&best.body).any(is_in_file);
+        if !is_plain || has_files || best.handshake_only {
+            return None;
+        }
+        let mut change = Change::default();
+        change.set_lines(EXTERNAL, vec![line(HTTPCHK, [""; 0])]);
+        change.request((best, "HTTP/1.1"), None);
+        if !best.expect.is_empty() {
+            change.set_own_check_option(surveyed, "--expect", best)?;
         }
         Some(change)
     }
@@ -344,6 +370,12 @@ impl Change {
         self
     }
 
+    /// Returns this change, plus the correction of a misspelt word.
+    pub fn with_renamed(mut self, renamed: Option<&Renamed>) -> Change {
+        self.renamed = renamed.cloned().or(self.renamed);
+        self
+    }
+
     /// Adds lines to the backend. The new lines replace lines of this change that begin with the same words.
     pub fn with_lines(mut self, lines: &[NewLine]) -> Change {
         for (head, line) in lines {
@@ -392,7 +424,9 @@ impl Change {
             ("default", _) => "`default` in the connect rule".to_owned(),
             edited => edit(edited),
         });
-        let words = self.words.iter().map(edit).chain(connect);
+        let renamed = self.renamed.iter();
+        let renamed = renamed.map(|it| format!("{} in place of {}", it.right, it.wrong));
+        let words = renamed.chain(self.words.iter().map(edit)).chain(connect);
         let options = self.options.iter();
         let options = options.map(|options| format!("`{}`", options.shown));
         let rules = self.rules.iter();

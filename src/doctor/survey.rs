@@ -14,7 +14,9 @@ use super::{findings, read};
 
 pub(crate) use self::meant::Meant;
 pub(crate) use self::steps::Step;
-pub(crate) use self::suggest::{ADDRESS, AtVisitors, Edit, NewLine, Suggestion, UNVERIFIED};
+pub(crate) use self::suggest::{
+    ADDRESS, AtVisitors, Edit, NewLine, Renamed, Suggestion, UNVERIFIED,
+};
 use super::by_hand;
 use super::finding::{Effect, Finding};
 pub(crate) use super::finding::{REFUSED_OPTIONS, Remark, Remedy};
@@ -338,7 +340,9 @@ fn unset(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<String> {
 fn refused(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<Place> {
     let of_check = lines.rules.iter().filter(|rule| rule.is_of_check());
     let of_check = of_check.filter_map(|rule| rule.place.as_ref());
-    let places = iter::once(&watch.server.place).chain(of_check);
+    let of_server = watch.server.settings.iter().map(|(_, at)| &at.place);
+    let of_server = iter::once(&watch.server.place).chain(of_server);
+    let places = of_server.chain(of_check);
     let refused = places.filter(|place| visit.alert_at(place).is_some());
     refused.cloned().collect()
 }

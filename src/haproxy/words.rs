@@ -153,15 +153,9 @@ impl<'a> Splitter<'a> {
                 let byte = digits
                     .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
                     .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-                match byte {
-                    Some(byte) => self.take(byte, 4),
-                    None => {
-                        return Err(Misfit::new(
-                            "has \\x without two hexadecimal digits after it",
-                            "write \\\\x for a backslash and an x",
-                        ));
-                    }
-                }
+                let what = "has \\x without two hexadecimal digits after it";
+                let write = "write \\\\x for a backslash and an x";
+                self.take(byte.ok_or_else(|| Misfit::new(what, write))?, 4);
             }
             // Any other backslash is a literal backslash.
             _ => self.take(b'\\', 1),

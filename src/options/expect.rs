@@ -20,13 +20,7 @@ impl FromStr for Expectation {
     type Err = Misfit;
 
     fn from_str(text: &str) -> Result<Expectation, Misfit> {
-        let rule = grammar::parse(text)?;
-        Ok(Expectation {
-            text: text.trim_ascii_start().to_owned(),
-            negated: rule.negated,
-            min_recv: rule.min_recv,
-            subject: rule.subject,
-        })
+        grammar::parse(text)
     }
 }
 

@@ -28,15 +28,9 @@ impl Host {
             .strip_prefix('[')
             .and_then(|text| text.strip_suffix(']'));
         if let Some(bare) = bare {
-            let ip = bare.parse::<Ipv6Addr>().map_err(|_| {
-                let subject = format!("`{bare}`");
-                refusal(
-                    subject,
-                    "is not an IPv6 address",
-                    "write an address such as [2001:db8::1]",
-                )
-            })?;
-            return Ok(Host::Ip(ip.into()));
+            let write = "write an address such as [2001:db8::1]";
+            let refuse = |_| refusal(format!("`{bare}`"), "is not an IPv6 address", write);
+            return Ok(Host::Ip(bare.parse::<Ipv6Addr>().map_err(refuse)?.into()));
         }
         match text.parse() {
             Ok(ip) => Ok(Host::Ip(ip)),

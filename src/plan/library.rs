@@ -145,6 +145,10 @@ impl Memory {
             .fetch_update(order, order, |left| left.checked_sub(bytes));
         taken.map(drop).map_err(|_| UsedUp)
     }
+
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Share {
@@ -156,12 +160,7 @@ impl Share {
     pub fn resize(&mut self, bytes: usize) -> Result<(), UsedUp> {
         match bytes.checked_sub(self.bytes) {
             Some(more) => self.memory.subtract(more)?,
-            None => {
-                _ = self
-                    .memory
-                    .0
-                    .fetch_add(self.bytes - bytes, Ordering::Relaxed)
-            }
+            None => self.memory.add(self.bytes - bytes),
         }
         self.bytes = bytes;
         Ok(())
@@ -170,7 +169,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.memory.0.fetch_add(self.bytes, Ordering::Relaxed);
+        self.memory.add(self.bytes);
     }
 }
 

@@ -50,12 +50,8 @@ pub(super) fn resolve(
     arguments: &[String],
     caller: Option<&Caller>,
 ) -> Result<(Arguments, Target)> {
-    let connect = options
-        .connect
-        .as_deref()
-        .map(Connect::parse)
-        .transpose()
-        .of("--connect")?;
+    let connect = options.connect.as_deref().map(Connect::parse);
+    let connect = connect.transpose().of("--connect")?;
     let port = match (&connect, options.port) {
         (Some(Connect::Tcp(_, Some(_))), Some(_)) => {
             exclusive(true, "--port", true, "the port in --connect")?;
@@ -127,15 +123,15 @@ pub(super) fn resolve(
 
 /// Refuses words that are options without their dashes, as on a server line of haproxy.cfg.
 fn refuse_options(words: &[String]) -> Result<()> {
-    let mut words = words.iter();
-    match words.find_map(|word| Some((word, without_dashes(word)?))) {
-        Some((word, write)) => Err(refusal(
+    let mut refused = words.iter().filter_map(|word| {
+        let write = without_dashes(word)?;
+        Some(refusal(
             format!("`{word}`"),
             "is an option without --",
             write,
-        )),
-        None => Ok(()),
-    }
+        ))
+    });
+    refused.next().map_or(Ok(()), Err)
 }
 
 /// Returns the server from HAProxy's four arguments. `other_port` (`--port`) replaces HAProxy's port.
@@ -160,10 +156,7 @@ fn of_haproxy(address: &str, port: &str, other_port: Option<Port>) -> Result<Tar
         return Ok(Target::Unix(address.into()));
     }
     let host = Host::parse(address).of("the server's address")?;
-    let port = match other_port {
-        Some(port) => port,
-        None => server_port(port)?,
-    };
+    let port = other_port.map_or_else(|| server_port(port), Ok)?;
     Ok(Target::Tcp {
         host,
         port: port.get(),
@@ -250,12 +243,8 @@ fn is_broken_url(text: &str) -> bool {
         return false;
     };
     let rest = rest.strip_prefix('s').unwrap_or(rest);
-    let host = rest
-        .strip_prefix(':')
-        .map(|host| host.trim_start_matches('/'));
-    rest.starts_with("//")
-        || rest.starts_with(":/")
-        || host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphabetic()))
+    let is_port = |text: &str| !text.starts_with(|c: char| c == '/' || c.is_ascii_alphabetic());
+    rest.starts_with("//") || rest.strip_prefix(':').is_some_and(|host| !is_port(host))
 }
 
 /// Reads `HOST`, `HOST:PORT`, `[IPv6]`, `[IPv6]:PORT` or a bare IPv6 address.
@@ -278,9 +267,8 @@ fn host_and_port(text: &str) -> Result<(Host, Option<Port>)> {
             "write [IPv6] or [IPv6]:PORT, such as [2001:db8::1]:443",
         ));
     }
-    let port = port
-        .map(|port| port.parse::<Port>().of(&format!("port `{port}`")))
-        .transpose()?;
+    let port = port.map(|port| port.parse::<Port>().of(&format!("port `{port}`")));
+    let port = port.transpose()?;
     Ok((Host::parse(host)?, port))
 }
 
@@ -339,6 +327,11 @@ pub(super) fn source(options: &Options, target: &Target) -> Result<Option<Socket
 mod tests {
     use super::{Host, Target, by_hand, host_and_port, of_haproxy};
 
+    fn tcp(host: &str, port: u16) -> Target {
+        let host = Host::parse(host).expect(host);
+        Target::Tcp { host, port }
+    }
+
     #[test]
     fn urls_and_bare_hosts() {
         for (text, host, port, uri) in [
@@ -382,27 +375,9 @@ mod tests {
     #[test]
     fn targets_are_ipv4_bare_ipv6_and_unix_sockets() {
         for (address, port, expected) in [
-            (
-                "127.0.0.1",
-                "443",
-                Target::Tcp {
-                    host: Host::Ip([127, 0, 0, 1].into()),
-                    port: 443,
-                },
-            ),
-            (
-                "2001:db8::1",
-                "8443",
-                Target::Tcp {
-                    host: Host::parse("2001:db8::1").expect("IPv6"),
-                    port: 8443,
-                },
-            ),
-            (
-                "/run/x.sock",
-                "NOT_USED",
-                Target::Unix("/run/x.sock".into()),
-            ),
+            ("127.0.0.1", "443", tcp("127.0.0.1", 443)),
+            ("2001:db8::1", "8443", tcp("2001:db8::1", 8443)),
+            ("/run/x", "NOT_USED", Target::Unix("/run/x".into())),
         ] {
             assert_eq!(of_haproxy(address, port, None).expect(address), expected);
         }
@@ -421,12 +396,7 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
         let port = "8443".parse().ok();
-        assert_eq!(
-            of_haproxy("127.0.0.1", "0", port).expect("a target"),
-            Target::Tcp {
-                host: Host::Ip([127, 0, 0, 1].into()),
-                port: 8443
-            }
-        );
+        let target = of_haproxy("127.0.0.1", "0", port).expect("a target");
+        assert_eq!(target, tcp("127.0.0.1", 8443));
     }
 }

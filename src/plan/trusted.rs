@@ -30,28 +30,19 @@ impl Trusted {
 /// Returns the certificates in a PEM file.
 pub(super) fn from_text(subject: &str, text: &[u8]) -> Result<Vec<Trusted>> {
     let mut found = Vec::new();
-    for (number, certificate) in pem::certificates(subject, text)?.into_iter().enumerate() {
+    for (certificate, number) in pem::certificates(subject, text)?.into_iter().zip(1..) {
         let unreadable = || {
-            refusal(
-                subject,
-                format!(
-                    "has a certificate that cannot be read: number {}",
-                    number + 1
-                ),
-                "look at it with `openssl x509 -text`, and leave it out",
-            )
+            let what = format!("has a certificate that cannot be read: number {number}");
+            let write = "look at it with `openssl x509 -text`, and leave it out";
+            refusal(subject, what, write)
         };
         let (parts, after) = Parts::read_first(&certificate.der).ok_or_else(unreadable)?;
         if parts.not_before.is_none() || parts.not_after.is_none() {
-            return Err(refusal(
-                subject,
-                format!(
-                    "has a certificate whose dates cannot be read, number {}, and HAProxy 3 refuses such a \
-                     file (limit of sni-check: HAProxy 2.6 accepts it)",
-                    number + 1
-                ),
-                "leave it out",
-            ));
+            let what = format!(
+                "has a certificate whose dates cannot be read, number {number}, and HAProxy 3 refuses such a \
+                 file (limit of sni-check: HAProxy 2.6 accepts it)"
+            );
+            return Err(refusal(subject, what, "leave it out"));
         }
         let explicitly = match certificate.trusted && !after.is_empty() {
             true => trusted_for_servers(after).ok_or_else(unreadable)?,

@@ -1,12 +1,15 @@
 //! `sni-check diagnose` for backends that inherit their check from `defaults`. If a backend has an http-check
 //! line, HAProxy ignores all http-check lines of its `defaults`, and the request of their `option httpchk`.
 
+use std::io::{Read, Write};
+
 use serde_json::Value;
 
 use crate::repairs::{Broken, own};
 use crate::support::check::{BINARY, run_by_hand};
 use crate::support::haproxy::with_every_haproxy;
 use crate::support::nginx::{Nginx, site};
+use crate::support::peer;
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
 
@@ -262,4 +265,56 @@ fn an_option_httpchk_with_headers_becomes_http_check_send() {
             assert!(new.contains(&send.as_str()), "{new:?}");
         }
     });
+}
+
+/// A section in `mode tcp` inherits the http-check of the web servers.
+#[test]
+fn a_server_that_speaks_no_http_gets_option_tcp_check_in_its_own_section() {
+    let stage = Stage::new();
+    let port = peer::redis(&stage.leaf);
+    let web = stage.nginx().port.to_string();
+    let redis = server_line(&stage, &format!("check-sni {NAME}")).replace(&web, &port.to_string());
+    let request = format!("    option httpchk GET {PAGE}\n    http-check send hdr Host {NAME}\n");
+    for (defaults, own) in [(request.as_str(), ""), ("", "    option httpchk\n")] {
+        let backend = format!("    mode tcp\n{own}{redis}");
+        let broken = Broken::with_defaults(&stage, "", defaults, &backend);
+        let fixed = broken.assert_repaired_by(&broken.diagnose());
+        let in_backend = fixed.split_once("backend be").expect("a backend").1;
+        assert!(in_backend.contains("option tcp-check"), "{fixed}");
+    }
+    // Another server passes the http-check of this section, so the kind of check stays.
+    let other = server_line(&stage, &format!("check-sni {NAME}")).replace(" s1 ", " s2 ");
+    let backend = format!("    mode tcp\n{request}{redis}\n{other}");
+    let server = Broken::new(&stage, "", &backend).diagnose();
+    assert!(server["diff"].is_null(), "{server:#}");
+    let reason = server["diff_reason"].to_string();
+    assert!(reason.contains("present kind of check"), "{reason}");
+}
+
+/// A backend with a plain-text server inherits the external check of the HTTPS servers.
+#[test]
+fn an_external_check_of_a_plain_server_becomes_haproxys_own_check() {
+    let stage = Stage::new();
+    let port = peer::tcp(|mut stream| {
+        let mut request = [0; 4096];
+        let length = stream.read(&mut request).unwrap_or(0);
+        if request[..length].starts_with(b"GET /hc ") {
+            _ = stream.write_all(peer::OK.as_bytes());
+        }
+    });
+    let check = format!(
+        "    option external-check\n    external-check command {BINARY}\n    external-check path \"--sni {NAME} \
+         --ca-file {} --timeout 900ms --uri /hc\"\n",
+        stage.ca_file
+    );
+    let line = format!("    server s1 127.0.0.1:{port} check inter 2s");
+    for (defaults, own) in [(check.as_str(), ""), ("", check.as_str())] {
+        let global = "external-check\n    insecure-fork-wanted";
+        let broken = Broken::with_defaults(&stage, global, defaults, &format!("{own}{line}"));
+        let fixed = broken.assert_repaired_by(&broken.diagnose());
+        assert!(
+            fixed.contains("http-check send meth GET uri /hc"),
+            "{fixed}"
+        );
+    }
 }

@@ -491,3 +491,33 @@ fn a_disabled_server_is_reported_even_if_no_haproxy_runs() {
         "{text}"
     );
 }
+
+#[test]
+fn a_misspelt_word_of_a_server_line_gets_the_spelling_that_haproxy_suggests() {
+    let stage = Stage::new();
+    for (defaults, end, right) in [
+        ("", format!("check-sin {NAME}"), format!("check-sni {NAME}")),
+        (
+            "    default-server inter 1s check-sin www.example.test\n",
+            String::new(),
+            format!("inter 1s check-sni {NAME}"),
+        ),
+    ] {
+        let broken = Broken::with_defaults(&stage, "", defaults, &own(&stage, "/", &end));
+        let output = run_by_hand(&["diagnose", "--json", "-f", &broken.file]);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+        let fixed = broken.assert_repaired_by(&report["servers"][0]);
+        assert!(fixed.contains(&right), "{fixed}");
+    }
+}
+
+#[test]
+fn a_regular_expression_ignores_upper_and_lower_case_if_that_helps() {
+    let stage = Stage::new();
+    let page = own(&stage, "/requests", &format!("check-sni {NAME}"));
+    let rule = "    http-check expect rstring \"^ACTIVE connections:[[:space:]]\"\n";
+    let (before, line) = page.rsplit_once("\n").expect("lines");
+    let broken = Broken::new(&stage, "", &format!("{before}\n{rule}{line}"));
+    let fixed = broken.assert_repaired_by(&broken.diagnose());
+    assert!(fixed.contains("rstring \"(?i)^ACTIVE"), "{fixed}");
+}

@@ -187,8 +187,10 @@ fn a_run_does_not_overload_the_host_with_checks_of_many_servers() {
         )
     });
     let text = format!(
-        "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\nbackend b\n \
+        "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+         frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n \
          option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n{}",
+        free_port(),
         servers.collect::<String>()
     );
     let config = stage.folder.file("haproxy.cfg", &text);

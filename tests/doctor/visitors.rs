@@ -693,6 +693,102 @@ fn a_dead_server_that_follows_another_check_is_a_problem() {
     assert_eq!((found(&report), code), (vec![expected], 2), "{report:#}");
 }
 
+/// doctor names the part of a request that decides what check and visitors get.
+#[test]
+fn a_run_compares_the_requests_of_check_and_visitors() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|_, port| {
+        format!(
+            "server {{ listen 127.0.0.1:{port}; if ($host = c.test) {{ return 421; }} \
+             location = /missing {{ return 404; }} \
+             location = /proto {{ if ($http_x_forwarded_proto != https) {{ return 301 /; }} return 200; }} \
+             location / {{ return 200; }} }}"
+        )
+    });
+    let proto = "http-request set-header X-Forwarded-Proto https";
+    for (of_frontend, name, page, id, write) in [
+        (
+            "",
+            "a.test",
+            "/missing",
+            "seen",
+            "let the check ask for a page that the server has",
+        ),
+        (
+            proto,
+            "a.test",
+            "/proto",
+            "check-refused-request",
+            "hdr X-Forwarded-Proto https",
+        ),
+        (
+            "",
+            "c.test",
+            "/",
+            "check-other-host",
+            "if c.test is the site's name",
+        ),
+    ] {
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{}\n {of_frontend}\n use_backend b if {{ hdr(host) {name} }}\nbackend b\n \
+             option httpchk\n http-check send meth GET uri {page} ver HTTP/1.1 hdr Host a.test\n \
+             http-check expect status 200\n server s 127.0.0.1:{}\n",
+            defaults(""),
+            free_port(),
+            nginx.port
+        );
+        let (report, code) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+        let expected = (id.to_owned(), "problem".to_owned());
+        assert_eq!(
+            (found(&report), code),
+            (vec![expected], 2),
+            "{text}: {report:#}"
+        );
+        let written = finding(&report, id)["write"].as_str().expect("text");
+        assert!(written.contains(write), "{written}");
+    }
+}
+
+/// The check and doctor's guess say nothing about visitors whose Host doctor doesn't know, and whom another
+/// rule sends to another backend.
+#[test]
+fn a_guessed_host_proves_nothing() {
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&[NAME], 30);
+    let nginx = Nginx::serve(|folder, port| {
+        let only = format!("if ($host != {NAME}) {{ return 404; }}");
+        site((folder, port), "", NAME, (&leaf, &[]), &only)
+    });
+    let map = stage.folder.file("hosts.map", "alpha.test beta.test\n");
+    let list = stage.folder.file("hosts", "other.test\n");
+    let compute =
+        format!("http-request set-header Host %[req.hdr(host),map({map})]\n default_backend b");
+    let taken = format!(
+        "use_backend a if {{ hdr(host) {NAME} }}\n use_backend b if {{ hdr(host) -f {list} }}"
+    );
+    for (of_frontend, host, expected) in [
+        (&compute, "beta.test", Some(("check-other-site", "note"))),
+        (&taken, NAME, None),
+    ] {
+        let text = format!(
+            "{}backend a\nfrontend f\n bind 127.0.0.1:{}\n {of_frontend}\nbackend b\n option httpchk\n \
+             http-check send meth GET uri / ver HTTP/1.1 hdr Host {host}\n server s 127.0.0.1:{} ssl sni req.hdr(host) \
+             verify required ca-file {}/ca.pem check-sni {NAME}\n",
+            defaults(""),
+            free_port(),
+            nginx.port,
+            stage.chroot()
+        );
+        let (report, _) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
+        let expected = expected.map(|(id, mark)| (id.to_owned(), mark.to_owned()));
+        assert_eq!(
+            found(&report),
+            Vec::from_iter(expected),
+            "{text}: {report:#}"
+        );
+    }
+}
+
 /// HAProxy with `strict-sni` refuses a resumed session without SNI. The server OLD of
 /// `a_run_reports_no_problem_if_haproxy_serves_visitors` accepts such a session.
 #[test]

@@ -190,7 +190,8 @@ impl Change {
 
     /// Adds the changed server line and the changed `default-server` lines.
     fn hunks_of_words(&self, surveyed: &Surveyed, hunks: &mut Vec<Hunk>) {
-        let mut places: Vec<&Place> = Vec::new();
+        let renamed = self.renamed.iter().map(|renamed| &renamed.place);
+        let mut places: Vec<&Place> = renamed.collect();
         for (word, value) in &self.words {
             // The server line can override the values of `default-server`, but some `default-server` words
             // can't be removed on the server line. A removal therefore changes the `default-server` line.
@@ -216,6 +217,15 @@ impl Change {
                 Some("server-template") => 4,
                 _ => 3,
             };
+            let is_wrong = |word: &str| {
+                let renamed = self.renamed.as_ref().filter(|it| it.place == *place);
+                renamed.filter(|renamed| renamed.wrong == word)
+            };
+            for word in &mut words[from..] {
+                if let Some(renamed) = is_wrong(word) {
+                    word.clone_from(&renamed.right);
+                }
+            }
             for (word, value) in &self.words {
                 if *word == ADDRESS {
                     // The address is the word right before the position `from`.
@@ -280,6 +290,12 @@ impl Change {
         }
         let mut line = surveyed.lines.clone();
         let words = &mut line.words;
+        if let Some(renamed) = &self.renamed {
+            words
+                .retain(|(word, _)| *word != renamed.wrong && Some(word) != renamed.value.as_ref());
+            let value = renamed.value.clone().unwrap_or_default();
+            words.push((renamed.right.clone(), value));
+        }
         for (word, value) in &self.words {
             if let (&ADDRESS, Some(address)) = (word, value) {
                 line.address.clone_from(address);

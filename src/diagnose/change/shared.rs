@@ -56,6 +56,19 @@ impl Change {
         (!part.is_empty()).then_some((part, options))
     }
 
+    /// Returns true if the change replaces the kind of check, so that a server that works may get a check that
+    /// sees less.
+    pub fn replaces_check(&self) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|(head, lines)| {
+            let is_option = head.first() == Some(&"option");
+            is_option
+                && lines
+                    .iter()
+                    .any(|line| line.get(1).map(String::as_str) != head.get(1).copied())
+        })
+    }
+
     /// Returns both changes as one. Returns `None` if they contradict each other in the backend's lines or in
     /// the options. On the server line, this change wins.
     pub fn joined(&self, part: &Change) -> Option<Change> {

@@ -420,6 +420,10 @@ fn suggested(
         if subject.speaks_plain_http || (suggestion.is_known && !is_limit) {
             continue;
         }
+        let code = search.map(|search| search.best().code());
+        if suggestion.code.is_some() && suggestion.code != code {
+            continue;
+        }
         // sni-check tries all addresses of a name, so it may get further than HAProxy.
         let layers = [layer, subject.layer_in_haproxy()];
         if suggestion.layer.is_some() && !layers.contains(&suggestion.layer) {
@@ -436,7 +440,8 @@ fn suggested(
         let change = change.map(|change| {
             let change = change
                 .with_edits(&suggestion.words, &suggestion.connect)
-                .with_lines(&suggestion.lines);
+                .with_lines(&suggestion.lines)
+                .with_renamed(suggestion.renamed.as_ref());
             match (&suggestion.request, suggestion.is_http11) {
                 (Some(request), _) => change.with_request(request),
                 (None, true) => change.with_http11(surveyed, options),

@@ -37,6 +37,8 @@ enum Effect {
     /// The numbers of two trials. The first trial is about the server's present lines, and `None` if they
     /// don't matter. The second trial is about the server's lines with the change.
     Asked(Option<usize>, usize),
+    /// The change replaces the kind of check. The number is that of the trial of the server's present lines.
+    OtherCheck(usize),
 }
 
 /// Lines of a server that HAProxy must try.
@@ -112,11 +114,15 @@ pub(super) fn spare<'a>(
 
 /// Returns why the other server can't use the change. Returns `None` if HAProxy's answers show no reason.
 fn contradiction(shared: &Shared<'_>, answers: &[Answered<usize>]) -> Option<Contradiction> {
+    let answered = |wanted: usize| answers.iter().find(|answered| answered.about == wanted);
     let (present, changed) = match shared.effect {
         Effect::Contradicts => return Some(Contradiction::OtherWords),
         Effect::Asked(present, changed) => (present, changed),
+        Effect::OtherCheck(present) => {
+            let present = answered(present)?;
+            return present.answer.is_up().then_some(Contradiction::OtherCheck);
+        }
     };
-    let answered = |wanted: usize| answers.iter().find(|answered| answered.about == wanted);
     let changed = answered(changed)?;
     let present = present.map(answered);
     let was = |is: &dyn Fn(&Answered<usize>) -> bool| {
@@ -199,6 +205,9 @@ fn shared<'a>(
                 ..other.clone()
             };
             let present = number(other, present.lines(other, options))?;
+            if part.replaces_check() {
+                return Some(Effect::OtherCheck(present));
+            }
             let changed = number(other, joined.lines(&after, &changed))?;
             (present != changed).then_some(Effect::Asked(Some(present), changed))
         };

@@ -508,6 +508,9 @@ pub(super) fn sentence(
         Contradiction::Down => format!(
             "doesn't work with the change: HAProxy reports {other} UP with the present line, and DOWN with the change."
         ),
+        Contradiction::OtherCheck => {
+            "is UP with the present kind of check, which the change replaces.".to_owned()
+        }
         Contradiction::FailsVisitors => {
             "doesn't work with the change: its visitors are served with the present line, and get an error with the \
              change."

@@ -74,6 +74,8 @@ pub(super) enum Contradiction {
     OtherWords,
     /// The check of the other server is UP with the present line, and DOWN with the change.
     Down,
+    /// The other server is UP with the present kind of check, and the change replaces this kind.
+    OtherCheck,
     /// Visitors of the other server get an error only with the change.
     FailsVisitors,
 }

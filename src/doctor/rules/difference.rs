@@ -300,8 +300,12 @@ pub(crate) fn check_without_sni(visit: &Visit, watch: &Watch) -> Option<Finding>
         Some(Sni::Name(name)) if misspelt(name).is_none() => {
             (format!("traffic sends SNI ({name})"), name.as_str())
         }
-        Some(Sni::Name(sent) | Sni::PerRequest(sent)) => {
-            (format!("traffic sends SNI ({sent})"), "NAME")
+        Some(sni @ (Sni::Name(sent) | Sni::PerRequest(sent))) => {
+            let name = names.first().filter(|_| names.len() == 1 && sni.is_host());
+            (
+                format!("traffic sends SNI ({sent})"),
+                name.map_or("NAME", String::as_str),
+            )
         }
         None if watch.backend.gets_plain_bytes() => return None,
         None => (

@@ -34,7 +34,9 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
         _ => None,
     });
     let of_visitors = watch.backend.only_host();
-    let name = of_visitors.or_else(|| names.into_iter().flatten().next());
+    let visitors = &watch.backend.visitors;
+    let mut names = names.into_iter().flatten();
+    let name = of_visitors.or_else(|| names.find(|name| visitors.may_have(name)));
     let asked = watch.backend.names().first();
     let name = name.or(asked.map(String::as_str)).unwrap_or("NAME");
     let own = match &watch.check {

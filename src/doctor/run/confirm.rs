@@ -60,6 +60,8 @@ fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
         {
             Some(Doubt::Page)
         }
+        // The server refuses the only Host of its visitors.
+        Some(421) if watch.backend.only_host().is_some() && !is_wanted(421) => None,
         // A working server may have a reason to answer this one visitor with such a status.
         Some(401 | 403 | 404 | 405 | 421 | 429) => return None,
         // Only a check that sends a request can expect a status.
@@ -98,9 +100,13 @@ fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Tr
         _ => return None,
     };
     let is_unusual = judges_page && !visitor.is_usual;
+    let doubt = doubt.or(is_unusual.then_some(Doubt::Page));
+    let backend = watch.backend;
+    let is_guess =
+        depends_on_host(watch, visitor) && backend.hides_host() && !backend.knows_arriving_host();
     Some(Trap {
         effect: Effect::Down,
-        doubt: doubt.or(is_unusual.then_some(Doubt::Page)),
+        doubt: doubt.or(is_guess.then_some(Doubt::Host)),
     })
 }
 
@@ -137,12 +143,16 @@ fn reuses_session(visit: &Visit, watch: &Watch) -> bool {
 /// request, or it is DOWN with L7STS and its Host isn't its SNI name. In the second case, doctor's request
 /// may have failed only because it has the same wrong Host.
 pub(crate) fn is_to_explain(watch: &Watch, ran: &Ran) -> bool {
-    let is_down = ran.trap.is_some_and(|trap| trap.effect == Effect::Down);
+    let is_down = ran
+        .trap
+        .is_some_and(|trap| trap.effect == Effect::Down && trap.doubt != Some(Doubt::Host));
     let sni = names::name_of_check(watch);
     let host = watch.describes.settings.rules.host();
     let is_other =
         matches!((sni, &host), (Some(sni), Some(host)) if !sni.eq_ignore_ascii_case(host));
-    let is_refused = ran.outcome.status() == "L7STS" && is_other;
+    // If a rule computes the Host of visitors, a check that is UP with a different Host doesn't show that
+    // visitors are served.
+    let is_refused = ran.outcome.status() == "L7STS" && is_other && !watch.backend.hides_host();
     !ran.outcome.is_up() && (is_down || is_refused)
 }
 
@@ -182,6 +192,9 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
                 return finding
                     .write("renew the server's certificate, or lower --min-cert-days");
             }
+            if lacks_page(ran) {
+                return finding.write("let the check ask for a page that the server has, such as /");
+            }
             match own_fault(ran, watch) {
                 Some(fault) => finding.write(format!("fix the check: {fault}")),
                 None if watch.runs_other_program => finding.write(
@@ -194,6 +207,16 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
             }
         }));
     }
+}
+
+/// Returns true if check and visitor get the same error for the check's page, and visitors of `/` are served.
+fn lacks_page(ran: &Ran) -> bool {
+    let is_same = |visitor: &Visitor| {
+        visitor.status.map(u32::from) == ran.outcome.code()
+            && matches!(visitor.status, Some(404 | 410))
+            && matches!(visitor.root, Some(200..=399))
+    };
+    ran.outcome.is_down() && ran.visitor.as_ref().is_some_and(is_same)
 }
 
 /// Returns true if the check is DOWN because of `--min-cert-days`. This option doesn't affect visitors.
@@ -444,7 +467,10 @@ fn unknown_visitors(
         .own_code()
         .is_some_and(|code| is_elsewhere || of_server(code));
     let tls = watch.traffic.tls.as_ref();
-    let has_own_sni = tls.is_some_and(|tls| matches!(tls.sni, Sni::PerRequest(_)));
+    let has_own_sni = tls.is_some_and(|tls| {
+        let is_known = tls.sni.is_host() && knows_host(watch);
+        matches!(tls.sni, Sni::PerRequest(_)) && !is_known
+    });
     let is_guess = ran.visitor.is_none() && !knows_host(watch);
     let is_unknown = requests(watch, visit).is_empty() || has_own_sni || is_guess;
     let is_lost = watch.backend.visitors.lost.is_some();

@@ -477,16 +477,16 @@ fn hosts(watch: &Watch) -> Vec<String> {
                 && names::name_of_check(watch)
                     .is_none_or(|name| bare(name).eq_ignore_ascii_case(host)))
     };
-    // With `track`, the check may be the check of another site.
+    // With `track`, the check of another address in another backend may be about another site.
     let tracked = watch.tracked();
     let tracked = tracked
         .as_deref()
         .and_then(|tracked| tracked.split('/').next());
-    let is_of_site = tracked.is_none_or(|backend| backend == watch.backend.name);
-    let sni = sni.filter(|_| is_of_site);
-    let own = host_of_check(watch)
-        .filter(|_| is_of_site)
-        .filter(is_of_visitors);
+    let is_of_site =
+        tracked.is_none_or(|backend| backend == watch.backend.name) || Pair::of(watch).is_some();
+    let sni = sni.filter(|name| is_of_site && visitors.may_have(name));
+    let own = host_of_check(watch).filter(|host| is_of_site && visitors.may_have(host));
+    let own = own.filter(is_of_visitors);
     if let Some(first) = visitors.names.first() {
         let likely = [&own, &sni, &of_traffic].into_iter().flatten().next();
         let is_likely = |name: &&String| likely.is_some_and(|host| name.eq_ignore_ascii_case(host));
@@ -526,8 +526,8 @@ pub(crate) fn knows_host(watch: &Watch) -> bool {
 pub(crate) fn has_host(watch: &Watch) -> bool {
     let hosts = hosts(watch);
     let is_of_check = || hosts.iter().any(|host| names::is_site(host));
-    let is_kept = !watch.backend.hides_host();
-    knows_host(watch) || (is_kept && Pair::of(watch).is_some() && is_of_check())
+    let is_of_pair = || Pair::of(watch).is_some() && is_of_check();
+    knows_host(watch) || (!watch.backend.hides_host() && is_of_pair())
 }
 
 /// Returns the Host of the check's request, without its port. Browsers send no port with HTTPS.

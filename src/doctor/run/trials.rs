@@ -146,6 +146,27 @@ fn of_request(watch: &Watch, visitors: &[Request]) -> Vec<Trial> {
         }
     };
     add(&[METHOD, "expects-body", "check-request"], &refused, &get);
+    let backend = watch.backend;
+    for (field, words) in backend
+        .settings
+        .fields
+        .iter()
+        .chain(&backend.visitors.fields)
+    {
+        let Some((name, value)) = field
+            .split_once(": ")
+            .filter(|(name, _)| !sent.has_header(name))
+        else {
+            continue;
+        };
+        let what = format!(
+            "the server refuses a request without {name}: `{words}` adds it for visitors, but HAProxy's own check \
+             sends none"
+        );
+        add(&[REFUSED_REQUEST], &what, &|request| {
+            request.set_header(name, value);
+        });
+    }
     let hosts = hosts(watch, visitors);
     for host in &hosts {
         let what = match sent.host() {

@@ -10,8 +10,10 @@ use self::address::other_addresses;
 pub(crate) use self::address::{AtVisitors, at_visitors, elsewhere};
 use self::encryption::{below, encryption, without_hello};
 pub(crate) use self::encryption::{meant_tls, without_tls};
+use std::iter;
+
 use crate::causes::facts::{KnownValue, is_name};
-use crate::code::Layer;
+use crate::code::{Code, Layer};
 use crate::doctor::by_hand::{self, traffic_name};
 use crate::doctor::rules::names::meant_sni;
 use crate::doctor::visit::{Visit, Watch, own_check};
@@ -19,6 +21,9 @@ use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::crt_store::ClientCertificate;
 use crate::haproxy::config::http_check::Request;
+use crate::haproxy::config::place::Place;
+use crate::haproxy::config::server_line::has_value;
+use crate::haproxy::words::split;
 
 /// A word and its new value. `None` removes the word. An empty value sets a word that has no value. The word
 /// [`ADDRESS`] stands for the address of the server line.
@@ -30,6 +35,16 @@ pub(crate) type NewLine = (&'static [&'static str], Vec<String>);
 /// In an [`Edit`], the address of the server line. HAProxy has no such word.
 pub(crate) const ADDRESS: &str = "address";
 
+/// A misspelt word of a server line or of a `default-server` line, and its correct spelling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Renamed {
+    pub place: Place,
+    pub wrong: String,
+    pub right: String,
+    /// The word after the misspelt word, if the correct word has a value.
+    pub value: Option<String>,
+}
+
 /// A change that may help.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Suggestion {
@@ -39,6 +54,8 @@ pub(crate) struct Suggestion {
     pub connect: Vec<Edit>,
     /// diagnose tries the change only if the check fails at this layer. `None` for any layer.
     pub layer: Option<Layer>,
+    /// diagnose tries the change only if sni-check's check fails with this code. `None` for any code.
+    pub code: Option<Code>,
     /// True if diagnose tries the change with sni-check first. HAProxy then tries it only if sni-check can't
     /// check the server.
     pub is_known: bool,
@@ -48,6 +65,8 @@ pub(crate) struct Suggestion {
     pub request: Option<Request>,
     /// The new lines of the backend.
     pub lines: Vec<NewLine>,
+    /// A misspelt word to correct.
+    pub renamed: Option<Renamed>,
     /// Why the change helps, if it helps.
     pub what: String,
 }
@@ -88,7 +107,7 @@ const OF_HTTP2: [&[&str]; 2] = [
 
 /// Returns the changes for a server, the most certain first.
 pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
-    let mut found = Vec::new();
+    let mut found: Vec<Suggestion> = misspelt(visit, watch).into_iter().collect();
     if let Check::Own(_) = &watch.check {
         found.extend(below(watch));
         found.extend(name(visit, watch));
@@ -97,6 +116,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(old_form(visit, watch));
         found.extend(request(watch));
         found.extend(without_hello(watch));
+        found.extend(without_http(watch));
         found.extend(http11(watch));
         found.extend(check_alpn(watch));
         found.extend(http2(watch));
@@ -208,6 +228,37 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
+/// Suggests HAProxy's own correction of a word that it doesn't know on the server line or on a `default-server`
+/// line.
+fn misspelt(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
+    let settings = &watch.server.settings;
+    let inherited = settings.iter().map(|(_, at)| &at.place);
+    let mut places = iter::once(&watch.server.place).chain(inherited);
+    let (place, alert) = places.find_map(|place| Some((place, visit.alert_at(place)?)))?;
+    let (_, rest) = alert.split_once("unknown keyword '")?;
+    let (wrong, rest) = rest.split_once('\'')?;
+    let (right, _) = rest.split_once("did you mean '")?.1.split_once('\'')?;
+    let line = place.text()?;
+    let variable = |name: &str| visit.variables.get(name).map(str::to_owned);
+    let words = split(&line, &variable).ok()?.text();
+    let mut words = words.iter().skip_while(|word| *word != wrong);
+    let value = words.nth(1).filter(|_| has_value(right)).cloned();
+    // Nobody should give up the verification by accident.
+    let is_lax = right == "verify" && value.as_deref() == Some("none");
+    (!is_lax && has_value(right) == value.is_some()).then(|| Suggestion {
+        renamed: Some(Renamed {
+            place: place.clone(),
+            wrong: wrong.to_owned(),
+            right: right.to_owned(),
+            value,
+        }),
+        what: format!(
+            "HAProxy doesn't start, because it doesn't know the word {wrong} ({place}). The correct word is {right}."
+        ),
+        ..Suggestion::default()
+    })
+}
+
 /// Suggests `http-check send` for the request of an `option httpchk` that HAProxy refuses because of its old
 /// form.
 fn old_form(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
@@ -260,6 +311,26 @@ fn request(watch: &Watch) -> Option<Suggestion> {
         what: format!(
             "Later `option httpchk` or http-check lines replace the request of defaults, so the check {effect}."
         ),
+        ..Suggestion::default()
+    })
+}
+
+/// Suggests `option tcp-check` in place of `option httpchk` in `mode tcp`, because the server may speak
+/// another protocol than HTTP. Often, such a section inherits `option httpchk` from `defaults`.
+fn without_http(watch: &Watch) -> Option<Suggestion> {
+    let Check::Own(check) = &watch.check else {
+        return None;
+    };
+    let is_possible = check.protocol.sends_request() && !watch.backend.settings.http;
+    is_possible.then(|| Suggestion {
+        code: Some(Code::NotHttp),
+        lines: vec![new_line(
+            &["option", "httpchk"],
+            ["option", "tcp-check"],
+        )],
+        what: "The server doesn't speak HTTP, but `option httpchk` makes HAProxy's check send an HTTP request. With \
+               `option tcp-check`, HAProxy checks the connection and the TLS handshake."
+            .to_owned(),
         ..Suggestion::default()
     })
 }

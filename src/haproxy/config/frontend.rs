@@ -198,6 +198,21 @@ impl Frontend {
         names.flatten().collect()
     }
 
+    /// Returns the names whose visitors an earlier `use_backend` rule always sends to another backend.
+    pub fn taken(&self, backend: &str) -> Vec<String> {
+        let is_before = |(to, condition): &&(String, Vec<String>)| {
+            (to != backend && !to.contains("%[")) || condition.is_empty()
+        };
+        let before = self.routes.iter().take_while(is_before);
+        let others = before.filter(|(to, condition)| to != backend && !condition.is_empty());
+        let conditions = others.map(|(_, condition)| self.condition(condition));
+        let conditions = conditions.filter(|condition| !condition.is_unless);
+        let alternatives = conditions.flat_map(|condition| condition.alternatives);
+        let alternatives = alternatives.filter(|terms| terms.len() == 1);
+        let names = |terms: Vec<Term<'_>>| names_of(&terms, |criterion| self.names_in(criterion));
+        alternatives.filter_map(names).flatten().collect()
+    }
+
     /// Returns what the alternatives of the open routes to this backend require of a request.
     pub fn requirements(&self, backend: &str) -> Vec<Route> {
         let mut actions = self.rules().iter().filter_map(|rule| rule.value.get(1));

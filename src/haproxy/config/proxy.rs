@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::haproxy::time::Time;
 
+use super::condition::is_same;
 use super::crt_store::{Stores, below};
 use super::host_rule::HostChange;
 use super::http_check::Rules;
@@ -110,6 +111,8 @@ pub(crate) struct Visitors {
     pub names: Vec<String>,
     /// What the ways to this backend require of a request.
     pub routes: Vec<Route>,
+    /// The names whose visitors never reach this backend, because the frontend sends them to another backend.
+    pub taken: Vec<String>,
     /// The names that the conditions of the frontends contain, also in comparisons with a part of a name.
     pub mentions: Vec<String>,
     /// The Host that all of these frontends give to every request with `http-request set-header`.
@@ -152,6 +155,13 @@ impl Global {
     /// `crt-base`.
     pub(crate) fn crt_path(&self, file: &str) -> String {
         below(self.crt_base.as_ref(), file)
+    }
+}
+
+impl Visitors {
+    /// Returns true if visitors with this Host may reach the backend.
+    pub(crate) fn may_have(&self, host: &str) -> bool {
+        !self.taken.iter().any(|taken| is_same(taken, host))
     }
 }
 

@@ -42,6 +42,11 @@ const WITH_VALUE: &str = "\
 /// in its source).
 const NOT_PASSED_ON: [&str; 4] = ["check-proto", "client-sigalgs", "curves", "sigalgs"];
 
+/// Returns true if this word of a server line has a value.
+pub(crate) fn has_value(word: &str) -> bool {
+    WITH_VALUE.split(' ').any(|known| known == word)
+}
+
 impl Server {
     /// Returns true if the server line or `default-server` has the word `check`.
     pub(crate) fn is_checked(&self) -> bool {
@@ -88,8 +93,7 @@ impl Settings {
         let mut unclear = Vec::new();
         let mut words = words.iter();
         while let Some(word) = words.next() {
-            let has_value = WITH_VALUE.split(' ').any(|known| known == word);
-            let value = match has_value {
+            let value = match has_value(word) {
                 false => "",
                 true => match words.next() {
                     Some(value) => value,

@@ -17,6 +17,10 @@ impl Visitors {
             routes: fronts()
                 .flat_map(|front| front.requirements(backend))
                 .collect(),
+            taken: match leading.as_slice() {
+                [front] => front.taken(backend),
+                _ => Vec::new(),
+            },
             mentions: fronts().flat_map(|front| front.mentions(backend)).collect(),
             host: {
                 let first = leading.first().and_then(|front| front.host());

@@ -5,19 +5,12 @@ use std::slice;
 
 use super::pattern::Pattern;
 use super::regex::Regex;
-use super::rule::{HeaderMatch, Subject};
+use super::rule::{Expectation, HeaderMatch, Subject};
 use crate::haproxy::words::split_value;
 use crate::refusal::Misfit;
 
-/// The parts of a rule.
-pub(super) struct Parsed {
-    pub negated: bool,
-    pub min_recv: usize,
-    pub subject: Subject,
-}
-
 /// Reads a rule.
-pub(super) fn parse(text: &str) -> Result<Parsed, Misfit> {
+pub(super) fn parse(text: &str) -> Result<Expectation, Misfit> {
     let words = split_value(text)?;
     if words.iter().any(|word| word.contains(&0)) {
         return Err(Misfit::new(
@@ -38,7 +31,8 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Misfit> {
             "write for example 'status 200,300-399', 'string TEXT' or 'hdr name NAME'",
         )
     })?;
-    Ok(Parsed {
+    Ok(Expectation {
+        text: text.trim_ascii_start().to_owned(),
         negated: rule.negated,
         min_recv: rule.min_recv,
         subject,

@@ -28,17 +28,22 @@ impl Pattern {
     }
 
     /// Returns a regular expression that matches the pattern without regard to case. Returns `None` for a
-    /// regular expression, and for text that has control characters or single quotes, or isn't UTF-8.
+    /// pattern that has control characters or single quotes, or isn't UTF-8, and for a regular expression
+    /// with settings such as `(*UTF)`.
     pub fn in_any_case(&self) -> Option<String> {
+        let is_quotable = |text: &str| !text.contains(|c: char| c == '\'' || c.is_control());
         let (begin, text, end) = match self {
             Pattern::Exact(text) => ("^", text, "$"),
             Pattern::Begins(text) => ("^", text, ""),
             Pattern::Ends(text) => ("", text, "$"),
             Pattern::Contains(text) => ("", text, ""),
-            Pattern::Regex(_) => return None,
+            Pattern::Regex(regex) => {
+                let source = regex.source().filter(|source| is_quotable(source))?;
+                return Some(format!("(?i){source}"));
+            }
         };
         let text = str::from_utf8(text).ok()?;
-        if text.contains(|c: char| c == '\'' || c.is_control()) {
+        if !is_quotable(text) {
             return None;
         }
         let escaped = text.chars().map(|c| match c.is_ascii_punctuation() {

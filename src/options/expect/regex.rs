@@ -84,14 +84,23 @@ impl fmt::Display for GivenUp {
 
 impl Error for GivenUp {}
 
+/// Groups without a name capture nothing.
+const NO_CAPTURES: &str = "(?n)";
+
 impl Regex {
+    /// Returns the pattern. Returns `None` if it begins with settings such as `(*UTF)`.
+    pub fn source(&self) -> Option<&str> {
+        let (before, source) = self.text.split_once(NO_CAPTURES)?;
+        (before.matches("(*").count() == 1).then_some(source)
+    }
+
     /// Compiles a pattern as HAProxy's `regex_comp` does: groups without a name capture nothing.
     /// HAProxy ignores upper and lower case only in patterns for header names (`caseless`).
     pub fn new(pattern: &str, caseless: bool) -> Result<Regex, Misfit> {
         dialect::check(pattern, caseless)?;
         let (settings, rest) = pattern.split_at(settings_length(pattern));
         let before = format!("(*LIMIT_HEAP={HEAP_KB})");
-        let text = format!("{before}{settings}(?n){rest}");
+        let text = format!("{before}{settings}{NO_CAPTURES}{rest}");
         match Pattern::compile(&text, caseless) {
             Ok(compiled) => Ok(Regex {
                 text: text.into(),

@@ -2,21 +2,19 @@
 //! that use SHA-512 (RFC 5758).
 
 use p521::ecdsa::signature::hazmat::PrehashVerifier as _;
-use ring::digest::{SHA256, SHA384, SHA512, digest};
+use ring::digest::{Algorithm as Hash, SHA256, SHA384, SHA512, digest};
+use rustls::pki_types::alg_id::{ECDSA_SHA256, ECDSA_SHA384, ECDSA_SHA512};
 use rustls::pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
 
-pub(super) static P256_SHA512: &dyn SignatureVerificationAlgorithm =
-    &Ecdsa(Curve::P256, Hash::Sha512);
-pub(super) static P384_SHA512: &dyn SignatureVerificationAlgorithm =
-    &Ecdsa(Curve::P384, Hash::Sha512);
-pub(super) static P521_SHA256: &dyn SignatureVerificationAlgorithm =
-    &Ecdsa(Curve::P521, Hash::Sha256);
-pub(super) static P521_SHA384: &dyn SignatureVerificationAlgorithm =
-    &Ecdsa(Curve::P521, Hash::Sha384);
-pub(super) static P521_SHA512: &dyn SignatureVerificationAlgorithm =
-    &Ecdsa(Curve::P521, Hash::Sha512);
+type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+
+pub(super) static P256_SHA512: Algorithm = &Ecdsa(Curve::P256, ECDSA_SHA512, &SHA512);
+pub(super) static P384_SHA512: Algorithm = &Ecdsa(Curve::P384, ECDSA_SHA512, &SHA512);
+pub(super) static P521_SHA256: Algorithm = &Ecdsa(Curve::P521, ECDSA_SHA256, &SHA256);
+pub(super) static P521_SHA384: Algorithm = &Ecdsa(Curve::P521, ECDSA_SHA384, &SHA384);
+pub(super) static P521_SHA512: Algorithm = &Ecdsa(Curve::P521, ECDSA_SHA512, &SHA512);
 
 macro_rules! verify {
     ($curve:ident, $key:expr, $hash:expr, $signature:expr) => {{
@@ -26,22 +24,15 @@ macro_rules! verify {
     }};
 }
 
-/// ECDSA on a curve with a hash.
+/// ECDSA on a curve with a hash. The second field identifies the algorithm.
 #[derive(Debug)]
-struct Ecdsa(Curve, Hash);
+struct Ecdsa(Curve, AlgorithmIdentifier, &'static Hash);
 
 #[derive(Clone, Copy, Debug)]
 enum Curve {
     P256,
     P384,
     P521,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Hash {
-    Sha256,
-    Sha384,
-    Sha512,
 }
 
 impl SignatureVerificationAlgorithm for Ecdsa {
@@ -54,11 +45,7 @@ impl SignatureVerificationAlgorithm for Ecdsa {
     }
 
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        match self.1 {
-            Hash::Sha256 => alg_id::ECDSA_SHA256,
-            Hash::Sha384 => alg_id::ECDSA_SHA384,
-            Hash::Sha512 => alg_id::ECDSA_SHA512,
-        }
+        self.1
     }
 
     fn verify_signature(
@@ -67,12 +54,7 @@ impl SignatureVerificationAlgorithm for Ecdsa {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let hash = match self.1 {
-            Hash::Sha256 => &SHA256,
-            Hash::Sha384 => &SHA384,
-            Hash::Sha512 => &SHA512,
-        };
-        let hash = digest(hash, message);
+        let hash = digest(self.2, message);
         let verified = match self.0 {
             Curve::P256 => verify!(p256, key, hash.as_ref(), signature),
             Curve::P384 => verify!(p384, key, hash.as_ref(), signature),
