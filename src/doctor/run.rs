@@ -19,7 +19,7 @@ use std::time::Instant;
 use anyhow::Result;
 use rustix::process::geteuid;
 
-use crate::code::Code;
+use crate::code::{Code, Layer};
 use crate::haproxy::child::{Ended, signal};
 use crate::refusal::refusal;
 
@@ -31,6 +31,7 @@ use crate::haproxy::config::external::ExternalCheck;
 use self::not_run::NotRun;
 use self::outcome::{Doubt, Outcome, Ran, Runs, Trap, Visitor};
 use super::by_hand;
+use super::rules::difference::Pair;
 use super::visit::jail::Jail;
 use super::visit::{Visit, Watch};
 
@@ -318,7 +319,11 @@ pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
         }
         false => one(watch, visit).outcome,
     };
-    if not_run::before_haproxy(visit, watch, outcome).is_some() {
+    // If nothing answers where visitors connect, too, the check would be right.
+    let code = outcome.own_code();
+    let is_dead = code.is_some_and(|code| code.layer() == Layer::Connection);
+    let is_right = is_dead && Pair::of(watch).is_some();
+    if is_right || not_run::before_haproxy(visit, watch, outcome).is_some() {
         return None;
     }
     let failed = confirm::state(outcome);
