@@ -38,7 +38,17 @@ impl NotRun {
 pub(super) fn without_address(watch: &Watch) -> String {
     let name = watch.server.endpoint.name().unwrap_or_default();
     let resolvers = watch.server.settings.get("resolvers");
+    // The servers of a `server-template` line share its place.
+    let mut siblings = watch.backend.servers.iter();
+    let has_sibling = siblings.any(|other| {
+        other.place == watch.server.place && other.address().0.parse::<IpAddr>().is_ok()
+    });
     let why = match resolvers {
+        Some(resolvers) if has_sibling => format!(
+            "the name servers of HAProxy's section `resolvers {}` give {name} fewer addresses than \
+             server-template makes servers",
+            resolvers.value
+        ),
         Some(resolvers) => format!(
             "the name servers of HAProxy's section `resolvers {}` give no address for {name}",
             resolvers.value
