@@ -10,7 +10,7 @@ use crate::support::haproxy::{Haproxy, Mode, with_every_haproxy};
 use crate::support::nginx::Nginx;
 use crate::support::peer::{OK, silent, tcp};
 use crate::support::stage::Stage;
-use crate::support::{NAME, free_port};
+use crate::support::{NAME, dead_port, free_port};
 
 /// Each row has the time limits of a check, the server line, and what HAProxy shows. The server answers after
 /// 1.5 s (SLOW) or never (SILENT). If `timeout check` is shorter than the limit of the connection, HAProxy
@@ -398,4 +398,147 @@ fn a_run_judges_a_listener_of_haproxy_itself_only_while_haproxy_runs() {
     let _haproxy = Haproxy::start(Mode::Single, &config, &[]);
     let (names, _, report) = shown();
     assert_eq!(names, "a L7OK, a L7OK, b L4OK, c L4CON", "{report:#}");
+}
+
+/// A server with a login page answers 401 to visitors and to the check. Visitors then get the page, but HAProxy
+/// takes the server out of service.
+#[test]
+fn a_run_finds_a_login_page_that_the_check_takes_for_a_failure() {
+    let stage = Stage::new();
+    let nginx =
+        Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 401; }}"));
+    for (send, expect, marks) in [
+        ("", "", "seen problem"),
+        ("", "http-check expect status 200-399,401\n", ""),
+        ("", "http-check expect status 200\n", "seen note"),
+        // The check has wrong credentials.
+        (" hdr Authorization x", "", ""),
+    ] {
+        let text = format!(
+            "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+             frontend f\n bind 127.0.0.1:{}\n use_backend b if {{ hdr(host) {NAME} }}\nbackend b\n \
+             option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}{send}\n {expect} \
+             server s 127.0.0.1:{} check inter 500ms\n",
+            free_port(),
+            nginx.port
+        );
+        let config = stage.folder.file("haproxy.cfg", &text);
+        let (report, _) = json(&["-f", &config, "--run"]);
+        let found: Vec<String> = found(&report)
+            .iter()
+            .map(|(id, mark)| format!("{id} {mark}"))
+            .collect();
+        assert_eq!(found.join(", "), marks, "{send} {expect}: {report:#}");
+        if marks == "seen problem" {
+            let write = "in the backend, write http-check expect status 200-399,401";
+            assert_eq!(report["findings"][0]["write"], write, "{report:#}");
+            assert_eq!(
+                report["summary"],
+                "1 server will be DOWN though it works; 1 check below fails"
+            );
+        }
+        let status = if expect.contains("401") {
+            "L7OK"
+        } else {
+            "L7STS"
+        };
+        shows(&config, "s", status, "401");
+    }
+}
+
+/// HAProxy looks for relative paths in the folder of `default-path`.
+#[test]
+fn a_run_finds_files_where_default_path_says() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let folder = stage.folder.join("");
+    std::fs::create_dir(stage.folder.join("conf")).expect("a folder");
+    stage.folder.file("names", NAME);
+    for path in ["parent".to_owned(), format!("origin {folder}")] {
+        let text = format!(
+            "global\n default-path {path}\n\
+             defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+             frontend f\n bind 127.0.0.1:{}\n acl known hdr(host) -f names\n \
+             http-request set-header X-Known yes if known\n default_backend b\nbackend b\n \
+             option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n \
+             server s 127.0.0.1:{port} ssl verify required ca-file ca.pem sni str({NAME}) check check-sni {NAME}\n",
+            free_port()
+        );
+        let config = stage.folder.file("conf/haproxy.cfg", &text);
+        let (report, code) = json(&["-f", &config, "--run"]);
+        let check = &report["runs"]["checks"][0];
+        assert_eq!(
+            (check["check_status"].as_str(), code),
+            (Some("L7OK"), 0),
+            "{report:#}"
+        );
+        assert_eq!(check["visitor"]["status"], 200, "{report:#}");
+        let limits = report["runs"]["limits"].as_array().expect("limits");
+        assert_eq!(limits.len(), 1, "{report:#}");
+    }
+}
+
+/// A server that is dead for visitors too needs `check`, and nothing else.
+#[test]
+fn the_advice_about_a_missing_check_fits_the_server() {
+    let stage = Stage::new();
+    let nginx = Nginx::plain();
+    let (dead, live) = (dead_port(), nginx.port);
+    for (backend, write) in [
+        (
+            format!(" server a 127.0.0.1:{dead}\n server b 127.0.0.1:{live}\n"),
+            "add `check` to the server line, or to default-server above it",
+        ),
+        (
+            format!(" server a 127.0.0.1:{dead}\n server b 127.0.0.1:{live} check\n"),
+            "add `check` at the end of its line",
+        ),
+        (
+            format!(
+                " default-server check\n server a 127.0.0.1:{live} no-check\n server b 127.0.0.1:{live}\n"
+            ),
+            "remove `no-check` from the server line",
+        ),
+        (
+            format!(" server a 127.0.0.1:{live} no-check\n server b 127.0.0.1:{live} check\n"),
+            "write `check` in place of `no-check`",
+        ),
+    ] {
+        let text = format!(
+            "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+             frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n{backend}",
+            free_port()
+        );
+        let config = stage.folder.file("haproxy.cfg", &text);
+        let (report, _) = json(&["-f", &config, "--run"]);
+        let findings = report["findings"].as_array().expect("findings");
+        let mut checks = findings
+            .iter()
+            .filter(|found| found["effect"] == "unchecked");
+        let found = checks.next().expect("a finding");
+        assert_eq!(found["write"], write, "{backend}: {report:#}");
+    }
+}
+
+#[test]
+fn a_run_copies_the_proxy_header_fields_of_a_server_line() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let text = format!(
+        "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+         frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n \
+         server s 127.0.0.1:{port} ssl verify none check check-sni {NAME} set-proxy-v2-tlv-fmt(0x20) %[fc_rtt]\n",
+        free_port()
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    with_every_haproxy(|version| {
+        if version.is_since("3.0") {
+            let program = version.program.display().to_string();
+            let (report, _) = json(&["-f", &config, "--haproxy", &program, "--run"]);
+            assert_eq!(
+                report["runs"]["checks"][0]["check_status"], "L6OK",
+                "{report:#}"
+            );
+        }
+    });
 }
