@@ -3,7 +3,7 @@
 
 use super::address::Endpoint;
 use super::condition::{Acls, Condition, Term, is_of_host, is_same, join, names_in, names_of};
-use super::host_rule::HostRule;
+use super::host_rule::{HostChange, HostRule};
 use super::place::{At, Place, owned};
 use super::proxy::{ProxySettings, UnusedLine};
 use super::route::{PATH_ACTIONS, Route};
@@ -246,6 +246,9 @@ impl Frontend {
                 return None;
             }
             names.retain(|name| self.can_have_host(name));
+        } else if self.computes_host() && matches!(self.settings.host, HostChange::Computed) {
+            // The SNI says nothing about the Host that HAProxy computes.
+            return None;
         }
         Some(names)
     }
