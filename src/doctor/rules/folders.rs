@@ -81,6 +81,7 @@ fn without_folder(visit: &Visit, made: &Made) -> Option<Finding> {
         }
         false => "make the folder:",
     };
-    let paste = shell(["mkdir", "-p", &format!("/{folder}")]);
+    let folder = visit.jail.base.join(folder);
+    let paste = shell(["mkdir", "-p", &folder.to_string_lossy()]);
     Some(finding.at(place).write(write).paste(paste))
 }
