@@ -52,10 +52,10 @@ pub(crate) struct Rule {
 impl Rule {
     /// Returns true if the line affects only visitors.
     pub(crate) fn is_of_visitors(&self) -> bool {
-        match self.first_words() {
-            ("acl" | "http-request" | "http-response", _) | ("timeout", "server") => true,
-            _ => false,
-        }
+        matches!(
+            self.first_words(),
+            ("acl" | "http-request" | "http-response", _) | ("timeout", "server")
+        )
     }
 
     /// Returns true if the line affects only checks.

@@ -191,7 +191,8 @@ fn mentioned_in(criterion: &[String]) -> Vec<String> {
     let fetch = fetch.to_ascii_lowercase();
     let is_about_sni = ["ssl_fc_sni", "req.ssl_sni", "req_ssl_sni"];
     let is_about_sni = is_about_sni.iter().any(|part| fetch.contains(part));
-    if !is_about_sni && !(fetch.contains("hdr") && fetch.contains("(host")) {
+    let is_about_host = fetch.contains("hdr") && fetch.contains("(host");
+    if !is_about_sni && !is_about_host {
         return Vec::new();
     }
     let names = words.iter();
