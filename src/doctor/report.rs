@@ -117,6 +117,16 @@ impl Report {
             1 => text += "; 1 server has no address here",
             many => text += &format!("; {many} servers have no address here"),
         }
+        match self
+            .runs
+            .as_ref()
+            .map(|runs| (runs.not_run, runs.checks.len()))
+        {
+            None | Some((0, _)) => {}
+            Some((_, 0)) => text += "; no check was run",
+            Some((1, _)) => text += "; 1 check was not run",
+            Some((many, _)) => text += &format!("; {many} checks were not run"),
+        }
         text
     }
 

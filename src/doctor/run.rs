@@ -3,6 +3,7 @@
 pub(crate) mod as_haproxy;
 pub(crate) mod asked;
 pub(crate) mod confirm;
+mod not_run;
 pub(crate) mod observe;
 pub(crate) mod outcome;
 pub(crate) mod trials;
@@ -18,7 +19,7 @@ use std::time::Instant;
 use anyhow::Result;
 use rustix::process::geteuid;
 
-use crate::code::Code;
+use crate::code::{Code, Layer};
 use crate::haproxy::child::{Ended, signal};
 use crate::refusal::refusal;
 
@@ -27,8 +28,10 @@ use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::external::ExternalCheck;
 
+use self::not_run::NotRun;
 use self::outcome::{Doubt, Outcome, Ran, Runs, Trap, Visitor};
 use super::by_hand;
+use super::rules::difference::Pair;
 use super::visit::jail::Jail;
 use super::visit::{Visit, Watch};
 
@@ -81,6 +84,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
     };
     let (jobs, unresolved): (Vec<&Watch>, Vec<&Watch>) =
         jobs().partition(|watch| watch.server.endpoint.name().is_none() || has_address(watch));
+    let known = jobs.len();
     let jobs = || jobs.iter().copied();
     let external = jobs().filter(|watch| matches!(watch.check, Check::External(_)));
     // If no rule gives serve's address, HAProxy's check connects to the server, not to serve.
@@ -106,12 +110,31 @@ pub(crate) fn all(visit: &Visit) -> Runs {
     }
     let exact = is_exact(visit.jail);
     let mut followers = Vec::new();
-    let asked = with_haproxy(visit, &mut done, &mut followers);
+    let mut not_run = NotRun::default();
+    for watch in &unresolved {
+        not_run.add(watch, not_run::without_address(watch));
+    }
+    done.retain(|ran| {
+        let watch = jobs.iter().find(|watch| ran.is_of(watch));
+        let why = watch.and_then(|watch| {
+            let why = not_run::before_haproxy(visit, watch, ran.outcome)?;
+            Some((watch, why))
+        });
+        let is_kept = why.is_none();
+        why.into_iter()
+            .for_each(|(watch, why)| not_run.add(watch, why));
+        is_kept
+    });
+    let asked = with_haproxy(visit, &mut done, &mut followers, &mut not_run);
     let checks = jobs.iter().filter_map(|watch| match &watch.check {
         Check::External(check) => Some(check),
         _ => None,
     });
-    let mut limits = limits(&checks.collect::<Vec<_>>(), visit.jail, &unresolved);
+    let mut limits = [
+        not_run.sentences(),
+        limits(&checks.collect::<Vec<_>>(), visit.jail),
+    ]
+    .concat();
     limits.extend(asked.unwrap_or_else(|why| {
         vec![format!(
             "doctor can't ask HAProxy about its own checks and visitors: {why}."
@@ -120,6 +143,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
     Runs {
         exact,
         limits,
+        not_run: known.saturating_sub(done.len()),
         checks: done,
         followers,
         unresolved: unresolved.len(),
@@ -128,7 +152,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
 
 /// Asks HAProxy for the results of its own checks, and for what visitors get. Adds these results to `done`.
 /// Adds each server that follows a checked server (`track`) to `followers`, with the result of the followed
-/// server. Returns one sentence for each check without a result.
+/// server. Adds the checks without a result to `not_run`. Returns sentences about visitors' requests.
 ///
 /// # Errors
 /// doctor can't ask HAProxy. The error says why.
@@ -136,6 +160,7 @@ fn with_haproxy(
     visit: &Visit,
     done: &mut Vec<Ran>,
     followers: &mut Vec<Ran>,
+    not_run: &mut NotRun,
 ) -> Result<Vec<String>, String> {
     let is_asked = |watch: &&Watch| {
         let is_own = observe::is_own(watch);
@@ -157,35 +182,40 @@ fn with_haproxy(
     let (silent, watches): (Vec<&Watch>, Vec<&Watch>) = watches.partition(|watch| {
         matches!(&watch.check, Check::Own(own) if matches!(own.protocol, Protocol::Http { sends_request: false, .. }))
     });
-    let silent = silent.into_iter().filter(|watch| watch.is_active());
-    let silent = silent.map(|watch| {
-        format!(
-            "The check of {} was not run: doctor can't reproduce a check that sends no request.",
-            watch.name()
-        )
-    });
-    let mut limits: Vec<String> = silent.collect();
+    for watch in silent.into_iter().filter(|watch| watch.is_active()) {
+        let why = "doctor can't reproduce a check that sends no request";
+        not_run.add(watch, why);
+    }
+    let mut left_out = BTreeMap::<String, Vec<String>>::new();
     let start = Instant::now();
     let observed = observe::ask_haproxy(visit, &watches)?;
     let time = start.elapsed();
     for (watch, observed) in watches.iter().copied().zip(observed) {
-        let name = watch.name();
-        limits.extend(match &observed.check {
+        match &observed.check {
             Some(Answer::Refused(why)) => {
                 let why = why.trim_end_matches(['.', ' ']);
-                Some(format!(
-                    "The check of {name} was not run, because HAProxy refuses the server's lines outside of \
-                     the full configuration: {why}."
-                ))
+                not_run.add(
+                    watch,
+                    format!(
+                        "HAProxy refuses the server's lines outside of the full configuration: {why}"
+                    ),
+                );
             }
-            Some(Answer::None) => Some(format!(
-                "The check of {name} had no result after a few seconds."
-            )),
-            _ => None,
-        });
+            Some(Answer::None) => {
+                not_run.add(watch, "HAProxy had no result after a few seconds");
+            }
+            _ => {}
+        }
+        for rule in observed.left_out {
+            left_out.entry(rule).or_default().push(watch.name());
+        }
         if let Some(Answer::Checked(checked)) = observed.check
             && let Some(outcome) = Outcome::own(checked.up, &checked.status, &checked.code)
         {
+            if let Some(why) = not_run::before_haproxy(visit, watch, outcome) {
+                not_run.add(watch, why);
+                continue;
+            }
             done.push(Ran {
                 outcome,
                 meaning: own_meaning(watch, outcome, &checked.why).to_owned(),
@@ -207,15 +237,26 @@ fn with_haproxy(
         let mut runs = done.iter_mut().chain(followers.iter_mut());
         if let Some(ran) = runs.find(|ran| ran.is_of(watch)) {
             let trap = |visitor| confirm::trap(visit, watch, ran.outcome, visitor);
-            ran.trap = observed.visitor.as_ref().and_then(trap);
+            // The visitor's request doesn't reach the HAProxy that would answer it.
+            let is_answered = |visitor: &Visitor| {
+                visitor.by_server || not_run::own_listener(visit, &watch.traffic.endpoint).is_none()
+            };
+            let visitor = observed.visitor.filter(is_answered);
+            ran.trap = visitor.as_ref().and_then(trap);
             let is_shown =
                 |visitor: &Visitor| ran.trap.is_some() || !confirm::proves_nothing(watch, visitor);
-            ran.visitor = observed.visitor.filter(is_shown);
+            ran.visitor = visitor.filter(is_shown);
         }
     }
+    let limits = left_out.iter().map(|(rule, names)| {
+        format!(
+            "doctor's visitors of {} were sent without `{rule}`, which HAProxy refuses outside of haproxy.cfg.",
+            names.join(", ")
+        )
+    });
     settle_sessions(visit, &watches, done);
     explain(visit, &watches, done);
-    Ok(limits)
+    Ok(limits.collect())
 }
 
 /// Tests whether visitors are served when HAProxy resumes the check's TLS session on their connections. If
@@ -278,6 +319,13 @@ pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
         }
         false => one(watch, visit).outcome,
     };
+    // If nothing answers where visitors connect, too, the check would be right.
+    let code = outcome.own_code();
+    let is_dead = code.is_some_and(|code| code.layer() == Layer::Connection);
+    let is_right = is_dead && Pair::of(watch).is_some();
+    if is_right || not_run::before_haproxy(visit, watch, outcome).is_some() {
+        return None;
+    }
     let failed = confirm::state(outcome);
     (!outcome.is_up()).then(|| format!("fix the check, which would be {failed}"))
 }
@@ -314,10 +362,9 @@ fn has_address(watch: &Watch) -> bool {
     address.parse::<IpAddr>().is_ok()
 }
 
-/// Returns sentences about checks that didn't run, and about how the other checks ran differently from
-/// HAProxy's checks.
-fn limits(checks: &[&ExternalCheck], jail: &Jail, unresolved: &[&Watch]) -> Vec<String> {
-    let mut limits = not_run(unresolved);
+/// Returns sentences about how the checks ran differently from HAProxy's checks.
+fn limits(checks: &[&ExternalCheck], jail: &Jail) -> Vec<String> {
+    let mut limits = Vec::new();
     if !is_exact(jail) {
         let outside = match jail.is_chroot() {
             true => " and outside of HAProxy's chroot",
@@ -350,47 +397,6 @@ fn limits(checks: &[&ExternalCheck], jail: &Jail, unresolved: &[&Watch]) -> Vec<
         ));
     }
     limits
-}
-
-/// Returns a text for each reason why checks didn't run, with the names of the servers and what HAProxy does
-/// in this case. HAProxy doesn't check a server without an address, so doctor doesn't either.
-fn not_run(unresolved: &[&Watch]) -> Vec<String> {
-    let mut reasons = BTreeMap::<String, Vec<String>>::new();
-    for watch in unresolved {
-        let name = watch.server.endpoint.name().unwrap_or_default();
-        let resolvers = watch.server.settings.get("resolvers");
-        let why = match resolvers {
-            Some(resolvers) => format!(
-                "the name servers of HAProxy's section `resolvers {}` give no address for {name}",
-                resolvers.value
-            ),
-            None if watch.server.init_addr().next() == Some("none") => {
-                format!("with init-addr none, HAProxy doesn't resolve {name}")
-            }
-            None => format!("this host finds no address for {name}"),
-        };
-        // With `resolvers`, HAProxy adds `none` to its default methods (`srv_iterate_initaddr` in its
-        // source).
-        let is_default = !watch.server.settings.has("init-addr");
-        let is_optional = watch.server.init_addr().any(|method| method == "none");
-        let haproxy = match is_optional || (is_default && resolvers.is_some()) {
-            true => "HAProxy then shows MAINT (resolution) and runs no check",
-            false => "HAProxy does not start if it finds no address either",
-        };
-        let reason = format!("{why}. {haproxy}.");
-        reasons.entry(reason).or_default().push(watch.name());
-    }
-    let sentence = |(reason, names): (String, Vec<String>)| {
-        let (checks, were) = match names.len() {
-            1 => ("check", "was"),
-            _ => ("checks", "were"),
-        };
-        format!(
-            "The {checks} of {} {were} not run: {reason}",
-            names.join(", ")
-        )
-    };
-    reasons.into_iter().map(sentence).collect()
 }
 
 fn one(watch: &Watch, visit: &Visit) -> Ran {

@@ -45,9 +45,9 @@ pub(super) const POLL: Duration = Duration::from_millis(30);
 const MARGIN: Duration = Duration::from_secs(2);
 /// If a check takes longer than this, the visitor's request doesn't wait for its result.
 const EARLY: Duration = Duration::from_millis(500);
-/// How many configurations sni-check tries. Each new configuration leaves out the lines that HAProxy refused
-/// before. HAProxy often reports only the first bad line.
-const ROUNDS: usize = 12;
+/// How long sni-check looks for a configuration that HAProxy accepts. Each new configuration leaves out the
+/// lines that HAProxy refused before. After this time, sni-check asks about half of the servers.
+const LONGEST_SEARCH: Duration = Duration::from_secs(5);
 /// How many questions one HAProxy gets. It makes all its checks at the same time, so many more checks would be
 /// late, because they share the processors of this host.
 const AT_ONCE: usize = 60;
@@ -60,8 +60,6 @@ pub(crate) struct Question<K> {
     pub about: K,
     /// The lines of a backend, without its first line.
     pub lines: String,
-    /// Fewer lines, which sni-check tries if HAProxy refuses `lines`. May be empty.
-    pub fallback: String,
     /// False if the lines have no check. The question is then only about the visitor.
     pub is_checked: bool,
     /// The request that a visitor sends to the backend.
@@ -74,7 +72,6 @@ impl<K> Question<K> {
         Question {
             about,
             lines,
-            fallback: String::new(),
             is_checked: true,
             visit,
         }
@@ -91,6 +88,8 @@ pub(crate) struct Answered<K> {
     /// The response to the visitor. `None` if the question has no visitor, if the servers are down, or if no
     /// response arrived.
     pub visitor: Option<Visited>,
+    /// The rules for visitors that HAProxy refused, so that the visitor's request passed without them.
+    pub left_out: Vec<String>,
     /// True if the server answered only after a pause, because it limits the number of requests. The results
     /// are those of the second attempt.
     pub was_limited: bool,
@@ -99,9 +98,18 @@ pub(crate) struct Answered<K> {
 /// The pause after which most servers with a limit on requests accept requests again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(1100);
 
+/// The answers to one question, as in [`Answered`].
+struct Reply {
+    answer: Answer,
+    visitor: Option<Visited>,
+    left_out: Vec<String>,
+}
+
 /// Asks HAProxy about servers. A check may take as long as `patience`, unless its lines set a limit. `global`
-/// contains lines for the `global` section. If HAProxy refuses these lines, sni-check asks again without
-/// them.
+/// contains lines for the `global` section.
+///
+/// HAProxy refuses a whole configuration because of one line. sni-check then asks again without this line, if
+/// it is in `global` or a rule for visitors, and otherwise without the question.
 ///
 /// All questions together may exceed a server's limit on requests. sni-check repeats the questions that got
 /// 429, one after another, with a pause before each request. It stops if a server still answers 429.
@@ -117,14 +125,20 @@ pub(crate) fn ask<K>(
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
     let bursts = &haproxy.bursts;
-    let mut results = Vec::with_capacity(questions.len());
+    let mut replies = Vec::new();
     for some in questions.chunks_mut(AT_ONCE) {
-        results.extend(in_parts(haproxy, global, some, patience, Duration::ZERO)?);
+        replies.extend(ask_together(
+            haproxy,
+            global,
+            some,
+            patience,
+            Duration::ZERO,
+        )?);
     }
-    let has_status = results.iter().any(|result| is_limited(result, false));
+    let has_status = replies.iter().any(|reply| is_limited(reply, false));
     let is_burst = has_status || bursts.is_limited.load(Relaxed);
-    let limited = (0..results.len()).filter(|at| is_burst && is_limited(&results[*at], true));
-    let mut were_limited = vec![false; results.len()];
+    let limited = (0..replies.len()).filter(|at| is_burst && is_limited(&replies[*at], true));
+    let mut were_limited = vec![false; replies.len()];
     for at in limited.collect::<Vec<usize>>() {
         let left = &bursts.repetitions_left;
         let left = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
@@ -133,7 +147,7 @@ pub(crate) fn ask<K>(
         }
         thread::sleep(PAUSE);
         let question = &mut questions[at..=at];
-        let again = in_parts(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
+        let again = ask_together(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
         // The server still answers 429, so our burst isn't the reason.
         if is_limited(&again, false) {
             break;
@@ -143,13 +157,14 @@ pub(crate) fn ask<K>(
         }
         bursts.is_limited.store(true, Relaxed);
         were_limited[at] = true;
-        results[at] = again;
+        (replies[at].answer, replies[at].visitor) = (again.answer, again.visitor);
     }
-    let results = questions.into_iter().zip(results).zip(were_limited);
-    let answered = results.map(|((question, (answer, visitor)), was_limited)| Answered {
+    let replies = questions.into_iter().zip(replies).zip(were_limited);
+    let answered = replies.map(|((question, reply), was_limited)| Answered {
         about: question.about,
-        answer,
-        visitor,
+        answer: reply.answer,
+        visitor: reply.visitor,
+        left_out: reply.left_out,
         was_limited,
     });
     Ok(answered.collect())
@@ -158,94 +173,92 @@ pub(crate) fn ask<K>(
 /// Returns true if the server answered 429 to the check or to the visitor. HAProxy shows only the exit code
 /// of an external check, not the status. If `with_external` is true, the exit code for an unexpected status
 /// therefore counts as a 429.
-fn is_limited((answer, visitor): &Answers, with_external: bool) -> bool {
+fn is_limited(reply: &Reply, with_external: bool) -> bool {
     let external = Code::Status.number().to_string();
-    let of_check = match answer {
+    let of_check = match &reply.answer {
         Answer::Checked(checked) if !checked.up => {
             checked.code == "429" || (with_external && checked.code == external)
         }
         _ => false,
     };
-    of_check || visitor.is_some_and(|visitor| visitor.status == 429)
+    of_check || reply.visitor.is_some_and(|visitor| visitor.status == 429)
 }
 
-/// HAProxy's answer to a question, and the response to the visitor of the question.
-type Answers = (Answer, Option<Visited>);
-
-/// Asks HAProxy all questions together. If HAProxy refuses too many of their lines, asks it the first and the
-/// second half of the questions separately.
-fn in_parts<K>(
+/// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors' requests.
+fn ask_together<K>(
     haproxy: &Haproxy,
     global: &str,
     questions: &mut [Question<K>],
     patience: Duration,
     pause: Duration,
-) -> Result<Vec<Answers>> {
-    if let Some(results) = ask_together(haproxy, global, questions, patience, pause)? {
-        return Ok(results);
-    }
-    if questions.len() < 2 {
-        let refused = Answer::Refused("HAProxy refuses too many of the lines".to_owned());
-        return Ok(questions.iter().map(|_| (refused.clone(), None)).collect());
-    }
-    let (first, second) = questions.split_at_mut(questions.len() / 2);
-    let mut results = in_parts(haproxy, global, first, patience, pause)?;
-    results.extend(in_parts(haproxy, global, second, patience, pause)?);
-    Ok(results)
-}
-
-/// Asks HAProxy all questions together. Waits for `pause` between the checks and the visitors' requests.
-/// Returns `None` if HAProxy refuses too many of the lines.
-fn ask_together<K>(
-    haproxy: &Haproxy,
-    mut global: &str,
-    questions: &mut [Question<K>],
-    patience: Duration,
-    pause: Duration,
-) -> Result<Option<Vec<Answers>>> {
+) -> Result<Vec<Reply>> {
     let binary = haproxy
         .binary()
         .context("no HAProxy was found; use --haproxy FILE")?;
+    let mut global = global.to_owned();
     let mut answers = vec![Answer::None; questions.len()];
-    let mut visitors = vec![None; questions.len()];
-    // One bad line makes HAProxy refuse the whole configuration. The next round therefore leaves out the
-    // questions with bad lines, or uses their fallback.
-    for _ in 0..ROUNDS {
+    let mut left_out = vec![Vec::new(); questions.len()];
+    let start = Instant::now();
+    loop {
         let mut run = Run::prepare(questions.len())?;
-        let config = Config::new(global, questions, &answers, patience, &run.visits);
+        let config = Config::new(&global, questions, &answers, patience, &run.visits);
         run.start(binary, &config.text)?;
         let early = pause.is_zero().then_some(EARLY);
-        let watched = run.watch(questions, &mut answers, patience + MARGIN, early);
-        let Err(error) = watched else {
-            let is_wanted = |number: &usize| {
-                let (question, answer) = (&questions[*number], &answers[*number]);
-                let is_free = !question.is_checked && *answer == Answer::None;
-                question.visit.is_some() && (is_free || answer.is_up())
+        let Err(error) = run.watch(questions, &mut answers, patience + MARGIN, early) else {
+            let visitors = run.visitors(questions, &answers, patience, pause);
+            let replies = answers.into_iter().zip(visitors).zip(left_out);
+            let reply = |((answer, visitor), left_out)| Reply {
+                answer,
+                visitor,
+                left_out,
             };
-            let wanted: Vec<usize> = (0..questions.len()).filter(is_wanted).collect();
-            if !wanted.is_empty() {
-                thread::sleep(pause);
-            }
-            run.send(questions, &wanted);
-            run.visits.read(patience, &wanted, &mut visitors);
-            return Ok(Some(answers.into_iter().zip(visitors).collect()));
+            return Ok(replies.map(reply).collect());
         };
         let messages = run.messages();
-        let is_blamed = config.blame(&messages, questions, &mut answers);
-        for (question, answer) in questions.iter_mut().zip(&mut answers) {
-            if matches!(answer, Answer::Refused(_)) && !question.fallback.is_empty() {
-                question.lines = std::mem::take(&mut question.fallback);
-                *answer = Answer::None;
+        let mut is_blamed = false;
+        for blame in config.blames(&messages) {
+            is_blamed |= match blame.question {
+                Some(_) => blame.apply(questions, &mut answers, &mut left_out),
+                None => remove(&mut global, &blame.line),
+            };
+        }
+        let open = answers.iter().filter(|answer| **answer == Answer::None);
+        let open = open.count();
+        if is_blamed && (start.elapsed() < LONGEST_SEARCH || open == 0) {
+            continue;
+        }
+        let first = messages.lines().find(|line| line.contains("[ALERT]"));
+        let why = first.map_or_else(|| error.to_string(), words);
+        match (open, questions.len()) {
+            (0, _) => bail!("{why}"),
+            (_, 1) if global.is_empty() => answers[0] = Answer::Refused(why),
+            (_, 1) => global.clear(),
+            // The message doesn't say which question is the reason, or too many questions have bad lines.
+            (_, count) => {
+                let (first, second) = questions.split_at_mut(count / 2);
+                let mut replies = ask_together(haproxy, &global, first, patience, pause)?;
+                replies.extend(ask_together(haproxy, &global, second, patience, pause)?);
+                for (reply, left_out) in replies.iter_mut().zip(left_out) {
+                    reply.left_out.extend(left_out);
+                }
+                return Ok(replies);
             }
         }
-        if !is_blamed && !global.is_empty() {
-            global = "";
-        } else if !is_blamed {
-            let first = messages.lines().find(|line| line.contains("[ALERT]"));
-            bail!("{}", first.map_or_else(|| error.to_string(), words));
-        }
     }
-    Ok(None)
+}
+
+/// Removes the first line with this text. Returns false if there is no such line.
+fn remove(lines: &mut String, text: &str) -> bool {
+    let mut all = lines.split_inclusive('\n');
+    let found = all.position(|line| line.trim_end() == text);
+    if let Some(at) = found {
+        let all = lines.split_inclusive('\n').enumerate();
+        *lines = all
+            .filter(|(number, _)| *number != at)
+            .map(|(_, line)| line)
+            .collect();
+    }
+    found.is_some()
 }
 
 impl Answer {
@@ -258,8 +271,66 @@ impl Answer {
 /// A configuration, and the questions in it.
 struct Config {
     text: String,
-    /// For each backend, the line number at which it begins, and the number of its question.
+    /// For each backend, the number of its first line, and the number of its question. The first line of the
+    /// file has the number 1.
     begins: Vec<(usize, usize)>,
+}
+
+/// A question or a line that HAProxy refuses.
+struct Blame {
+    /// `None` if the line is in no question.
+    question: Option<usize>,
+    /// The position of the line in the question.
+    at: usize,
+    /// The line, or an empty text if HAProxy's message doesn't name the line.
+    line: String,
+    /// HAProxy's message.
+    why: String,
+}
+
+impl Blame {
+    /// Leaves out the refused line in all questions that begin with the same lines, because HAProxy refuses it
+    /// there, too. If the line isn't only about visitors, these questions have no answer. Returns false if no
+    /// question changed.
+    fn apply<K>(
+        &self,
+        questions: &mut [Question<K>],
+        answers: &mut [Answer],
+        left_out: &mut [Vec<String>],
+    ) -> bool {
+        let blamed = self.question.and_then(|number| questions.get(number));
+        let until = match self.line.is_empty() {
+            true => 0,
+            false => self.at + 1,
+        };
+        let start = blamed.map(|question| question.lines.lines().take(until).map(str::to_owned));
+        let start: Vec<String> = start.into_iter().flatten().collect();
+        // An earlier message was about the same line.
+        if start
+            .last()
+            .is_some_and(|line| line.trim_end() != self.line)
+        {
+            return false;
+        }
+        let is_of_visitors = ["acl ", "http-request ", "http-response "]
+            .iter()
+            .any(|word| self.line.trim_start().starts_with(word));
+        let mut is_changed = false;
+        for (number, question) in questions.iter_mut().enumerate() {
+            let begins_alike = || question.lines.lines().take(until).eq(start.iter());
+            let is_blamed = Some(number) == self.question || (until > 0 && begins_alike());
+            if !is_blamed || answers[number] != Answer::None {
+                continue;
+            }
+            is_changed = true;
+            if is_of_visitors && remove(&mut question.lines, &self.line) {
+                left_out[number].push(self.line.trim_start().to_owned());
+            } else {
+                answers[number] = Answer::Refused(self.why.clone());
+            }
+        }
+        is_changed
+    }
 }
 
 impl Config {
@@ -294,41 +365,40 @@ impl Config {
         Config { text, begins }
     }
 
-    /// Reads HAProxy's alerts. If an alert refers to an unanswered question, marks the question as refused. Also
-    /// marks the other visitors whose lines contain the refused line. Returns false if the alerts refer to no
-    /// question.
-    fn blame<K>(&self, messages: &str, questions: &[Question<K>], answers: &mut [Answer]) -> bool {
-        let mut found = false;
-        for line in messages.lines().filter(|line| line.contains("[ALERT]")) {
-            let named = line.split_once(PREFIX).and_then(|(_, rest)| number(rest));
-            let at = line.split_once("[/dev/stdin:");
-            let at = at.and_then(|(_, rest)| number(rest));
-            let by_line = at.and_then(|at| {
-                let mut before = self.begins.iter().rev().filter(|(begin, _)| *begin <= at);
-                before.next().map(|(_, question)| *question)
-            });
-            let blamed = named
-                .or(by_line)
-                .and_then(|number| Some((number, answers.get_mut(number)?)));
-            if let Some((number, answer)) = blamed {
-                found = true;
-                if *answer == Answer::None {
-                    // The operator doesn't know the names of the questions.
-                    let prefix = format!("{}/", backend(number));
-                    *answer = Answer::Refused(words(line).replace(&prefix, ""));
-                }
-            }
-            if let Some(refused) = at.and_then(|at| self.text.lines().nth(at.checked_sub(1)?)) {
-                let has_line = |lines: &str| lines.lines().any(|line| line == refused);
-                for (question, answer) in questions.iter().zip(answers.iter_mut()) {
-                    if *answer == Answer::None && !question.is_checked && has_line(&question.lines)
-                    {
-                        *answer = Answer::Refused(words(line));
-                    }
-                }
-            }
-        }
-        found
+    /// Reads HAProxy's alerts. Returns what each of them refers to, the last lines first.
+    fn blames(&self, messages: &str) -> Vec<Blame> {
+        let alerts = messages.lines().filter(|line| line.contains("[ALERT]"));
+        let mut blames: Vec<Blame> = alerts.filter_map(|alert| self.blame(alert)).collect();
+        blames.sort_by_key(|blame| std::cmp::Reverse(blame.at));
+        blames
+    }
+
+    /// Returns the question or the line to which an alert refers, or `None` if it refers to neither.
+    fn blame(&self, alert: &str) -> Option<Blame> {
+        let number_after = |text| number(alert.split_once(text)?.1);
+        let at = number_after("[/dev/stdin:");
+        let line = at.and_then(|at| self.text.lines().nth(at.checked_sub(1)?));
+        let mut before = self.begins.iter().rev();
+        let by_line = before.find(|(begin, _)| at.is_some_and(|at| *begin <= at));
+        let (question, at) = match (by_line, at) {
+            (Some((begin, question)), Some(at)) => (Some(*question), at.checked_sub(begin + 1)),
+            _ => (number_after(PREFIX), at),
+        };
+        // The operator doesn't know the names of the questions.
+        let prefix = question.map(|number| format!("{}/", backend(number)));
+        (question.is_some() || line.is_some()).then(|| Blame {
+            question,
+            at: at.unwrap_or_default(),
+            line: line
+                .filter(|_| at.is_some())
+                .unwrap_or_default()
+                .trim_end()
+                .to_owned(),
+            why: match prefix {
+                Some(prefix) => words(alert).replace(&prefix, ""),
+                None => words(alert),
+            },
+        })
     }
 }
 
@@ -411,6 +481,29 @@ impl Run {
                 self.visits.send(*number, &backend(*number), visit);
             }
         }
+    }
+
+    /// Sends the requests of the visitors whose servers are up, and returns the responses to all visitors.
+    fn visitors<K>(
+        &mut self,
+        questions: &[Question<K>],
+        answers: &[Answer],
+        patience: Duration,
+        pause: Duration,
+    ) -> Vec<Option<Visited>> {
+        let is_wanted = |number: &usize| {
+            let (question, answer) = (&questions[*number], &answers[*number]);
+            let is_free = !question.is_checked && *answer == Answer::None;
+            question.visit.is_some() && (is_free || answer.is_up())
+        };
+        let wanted: Vec<usize> = (0..questions.len()).filter(is_wanted).collect();
+        if !wanted.is_empty() {
+            thread::sleep(pause);
+        }
+        self.send(questions, &wanted);
+        let mut visitors = vec![None; questions.len()];
+        self.visits.read(patience, &wanted, &mut visitors);
+        visitors
     }
 
     /// Waits until every check has a result, but not longer than `longest`. After the time `early`, sends the

@@ -608,7 +608,23 @@ fn root_examines_an_image_and_ignore_leaves_findings_out() {
     let (report, code) = json(&["--root", &root]);
     assert_eq!((code, found(&report).len()), (0, 0), "{report}");
     fs::remove_file(format!("{root}/var/lib/haproxy/sni-check")).expect("removed");
-    assert_eq!(json(&["--root", &root]).1, 2);
+    let (report, code) = json(&["--root", &root]);
+    assert_eq!(code, 2);
+    let what = finding(&report, "command")["what"].to_string();
+    assert!(what.contains("is not in the chroot"), "{what}");
+    // Without `chroot`, no sentence is about a chroot, and folders are below --root.
+    let text = "global\n external-check\n insecure-fork-wanted\n stats socket /missing/s.sock\n\
+                defaults\n option external-check\n external-check command /sni-check\n \
+                backend b\n server s 127.0.0.1:1 check\n";
+    let plain = stage.folder.file("image/plain.cfg", text);
+    let (report, _) = json(&["--root", &root, "-f", &plain]);
+    assert!(
+        !report["findings"].to_string().contains("the chroot"),
+        "{report}"
+    );
+    let folder = finding(&report, "no-folder").to_string();
+    let command = format!("mkdir -p {root}/missing");
+    assert!(folder.contains(&command), "{folder}");
     assert_eq!(json(&["--root", &root, "--ignore", "command"]).1, 0);
     assert_eq!(doctor(&["--ignore", "commando"]).status.code(), Some(2));
 }

@@ -6,11 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::configuration::{found, json, shows};
-use crate::support::haproxy::{Mode, with_every_haproxy};
+use crate::support::haproxy::{Haproxy, Mode, with_every_haproxy};
 use crate::support::nginx::Nginx;
 use crate::support::peer::{OK, silent, tcp};
 use crate::support::stage::Stage;
-use crate::support::{NAME, free_port};
+use crate::support::{NAME, dead_port, free_port};
 
 /// Each row has the time limits of a check, the server line, and what HAProxy shows. The server answers after
 /// 1.5 s (SLOW) or never (SILENT). If `timeout check` is shorter than the limit of the connection, HAProxy
@@ -187,10 +187,10 @@ fn a_run_does_not_overload_the_host_with_checks_of_many_servers() {
         )
     });
     let text = format!(
-        "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\nfrontend f\n \
-         bind 127.0.0.1:{}\n default_backend b\nbackend b\n option httpchk\n \
-         http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n{}",
-        crate::support::free_port(),
+        "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+         frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n \
+         option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n{}",
+        free_port(),
         servers.collect::<String>()
     );
     let config = stage.folder.file("haproxy.cfg", &text);
@@ -287,5 +287,258 @@ fn doctor_finds_a_server_that_answers_later_than_timeout_check() {
             (vec![("check-time".to_owned(), mark.to_owned())], exit),
             "{what}"
         );
+    });
+}
+
+/// HAProxy refuses a whole configuration because of one line. doctor starts an HAProxy without the operator's
+/// Lua files, so that HAProxy refuses the line with `lua.x`. The ACLs of frontend and backend have the same name.
+#[test]
+fn a_line_that_haproxy_refuses_costs_no_other_server_its_run() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|_, port| {
+        format!(
+            "server {{ listen 127.0.0.1:{port}; location = /health {{ return 200 good; }} \
+             location / {{ if ($http_x_forwarded_proto != https) {{ return 503; }} return 200 good; }} }}"
+        )
+    });
+    let lua = stage.folder.file(
+        "x.lua",
+        "core.register_fetches('x', function() return 'x' end)",
+    );
+    let leaf = stage.ca.leaf(&[NAME], 30);
+    let front = stage
+        .folder
+        .file("front.pem", &(leaf.crt_pem + &leaf.key_pem));
+    let backend = |name: &str, rules: &str, words: &str| {
+        let server = |number| format!(" server s{number} 127.0.0.1:{} {words} check\n", nginx.port);
+        let servers: String = (1..4).map(server).collect();
+        format!(
+            "backend {name}\n{rules} option httpchk\n \
+             http-check send meth GET uri /health ver HTTP/1.1 hdr Host {name}.test\n{servers}"
+        )
+    };
+    let text = format!(
+        "global\n expose-experimental-directives\n lua-load {lua}\n\
+         defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+         fcgi-app php\n docroot /var/www\n\
+         frontend f\n bind 127.0.0.1:{} ssl crt {front}\n acl tls ssl_fc\n acl other path_beg /other\n \
+         http-request set-header X-Forwarded-Proto https if tls\n http-request normalize-uri path-strip-dot\n \
+         use_backend php if {{ path_end .php }}\n use_backend lua if {{ hdr(host) lua.test }}\n \
+         use_backend web if {{ hdr(host) web.test }}\n{}{}{}",
+        free_port(),
+        backend(
+            "web",
+            " acl tls path_beg /tls\n http-request set-path /x if tls\n",
+            ""
+        ),
+        backend("lua", " http-request set-header X %[lua.x]\n", ""),
+        backend("php", " use-fcgi-app php\n", "proto fcgi"),
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    with_every_haproxy(|version| {
+        let program = version.program.display().to_string();
+        let (report, _) = json(&["-f", &config, "--haproxy", &program, "--run"]);
+        let checks = report["runs"]["checks"].as_array().expect("checks");
+        let shown = |check: &serde_json::Value| {
+            let visitor = &check["visitor"];
+            format!(
+                "{} {} {}",
+                check["backend"], visitor["status"], visitor["root"]
+            )
+        };
+        let shown: Vec<String> = checks.iter().map(shown).collect();
+        let expected: Vec<String> = ["\"web\" 200 200"; 3].map(str::to_owned).to_vec();
+        assert_eq!(shown[..3], expected, "{version:?}: {report:#}");
+        assert_eq!(shown.len(), 9, "{version:?}: {report:#}");
+        let limits = report["runs"]["limits"].to_string();
+        let without =
+            "visitors of lua/s1, lua/s2, lua/s3 were sent without `http-request set-header X ";
+        assert!(limits.contains(without), "{version:?}: {report:#}");
+    });
+}
+
+/// A server may be a listener of the same haproxy.cfg. Nothing answers there before HAProxy runs.
+#[test]
+fn a_run_judges_a_listener_of_haproxy_itself_only_while_haproxy_runs() {
+    let stage = Stage::new();
+    let (port, other, socket) = (free_port(), free_port(), stage.folder.join("front.sock"));
+    let text = format!(
+        "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n \
+         default-server inter 500ms\n\
+         frontend outer\n bind 127.0.0.1:{}\n default_backend a\n\
+         backend a\n option httpchk GET /\n http-check send hdr Host {NAME}\n \
+         server s 127.0.0.1:{port} check\n server u unix@{socket} check backup\n\
+         backend b\n mode tcp\n server s abns@doctor-{port} check\n\
+         frontend inner\n bind :{port}\n bind unix@{socket}\n bind abns@doctor-{port}\n \
+         http-request return status 200\n\
+         backend c\n server s 127.0.0.1:{other} check\n",
+        free_port()
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let shown = || {
+        let (report, code) = json(&["-f", &config, "--run"]);
+        let checks = report["runs"]["checks"].as_array().expect("checks");
+        let name = |check: &serde_json::Value| {
+            let (backend, status) = (check["backend"].as_str(), check["check_status"].as_str());
+            format!("{} {}", backend.expect("text"), status.expect("text"))
+        };
+        let names: Vec<String> = checks.iter().map(name).collect();
+        (names.join(", "), code, report)
+    };
+    let (names, _, report) = shown();
+    assert_eq!(names, "c L4CON", "{report:#}");
+    let limits = report["runs"]["limits"].to_string();
+    let why = "The checks of a/s, a/u, b/s were not run: HAProxy itself listens there when it runs (frontend inner).";
+    assert!(limits.contains(why), "{report:#}");
+    let summary = report["summary"].as_str().expect("text");
+    assert!(
+        summary.ends_with("; 1 check below fails; 3 checks were not run"),
+        "{summary}"
+    );
+    let _haproxy = Haproxy::start(Mode::Single, &config, &[]);
+    let (names, _, report) = shown();
+    assert_eq!(names, "a L7OK, a L7OK, b L4OK, c L4CON", "{report:#}");
+}
+
+/// A server with a login page answers 401 to visitors and to the check. Visitors then get the page, but HAProxy
+/// takes the server out of service.
+#[test]
+fn a_run_finds_a_login_page_that_the_check_takes_for_a_failure() {
+    let stage = Stage::new();
+    let nginx =
+        Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 401; }}"));
+    for (send, expect, marks) in [
+        ("", "", "seen problem"),
+        ("", "http-check expect status 200-399,401\n", ""),
+        ("", "http-check expect status 200\n", "seen note"),
+        // The check has wrong credentials.
+        (" hdr Authorization x", "", ""),
+    ] {
+        let text = format!(
+            "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+             frontend f\n bind 127.0.0.1:{}\n use_backend b if {{ hdr(host) {NAME} }}\nbackend b\n \
+             option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}{send}\n {expect} \
+             server s 127.0.0.1:{} check inter 500ms\n",
+            free_port(),
+            nginx.port
+        );
+        let config = stage.folder.file("haproxy.cfg", &text);
+        let (report, _) = json(&["-f", &config, "--run"]);
+        let found: Vec<String> = found(&report)
+            .iter()
+            .map(|(id, mark)| format!("{id} {mark}"))
+            .collect();
+        assert_eq!(found.join(", "), marks, "{send} {expect}: {report:#}");
+        if marks == "seen problem" {
+            let write = "in the backend, write http-check expect status 200-399,401";
+            assert_eq!(report["findings"][0]["write"], write, "{report:#}");
+            assert_eq!(
+                report["summary"],
+                "1 server will be DOWN though it works; 1 check below fails"
+            );
+        }
+        let status = if expect.contains("401") {
+            "L7OK"
+        } else {
+            "L7STS"
+        };
+        shows(&config, "s", status, "401");
+    }
+}
+
+/// HAProxy looks for relative paths in the folder of `default-path`.
+#[test]
+fn a_run_finds_files_where_default_path_says() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let folder = stage.folder.join("");
+    std::fs::create_dir(stage.folder.join("conf")).expect("a folder");
+    stage.folder.file("names", NAME);
+    for path in ["parent".to_owned(), format!("origin {folder}")] {
+        let text = format!(
+            "global\n default-path {path}\n\
+             defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+             frontend f\n bind 127.0.0.1:{}\n acl known hdr(host) -f names\n \
+             http-request set-header X-Known yes if known\n default_backend b\nbackend b\n \
+             option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n \
+             server s 127.0.0.1:{port} ssl verify required ca-file ca.pem sni str({NAME}) check check-sni {NAME}\n",
+            free_port()
+        );
+        let config = stage.folder.file("conf/haproxy.cfg", &text);
+        let (report, code) = json(&["-f", &config, "--run"]);
+        let check = &report["runs"]["checks"][0];
+        assert_eq!(
+            (check["check_status"].as_str(), code),
+            (Some("L7OK"), 0),
+            "{report:#}"
+        );
+        assert_eq!(check["visitor"]["status"], 200, "{report:#}");
+        let limits = report["runs"]["limits"].as_array().expect("limits");
+        assert_eq!(limits.len(), 1, "{report:#}");
+    }
+}
+
+/// A server that is dead for visitors too needs `check`, and nothing else.
+#[test]
+fn the_advice_about_a_missing_check_fits_the_server() {
+    let stage = Stage::new();
+    let nginx = Nginx::plain();
+    let (dead, live) = (dead_port(), nginx.port);
+    for (backend, write) in [
+        (
+            format!(" server a 127.0.0.1:{dead}\n server b 127.0.0.1:{live}\n"),
+            "add `check` to the server line, or to default-server above it",
+        ),
+        (
+            format!(" server a 127.0.0.1:{dead}\n server b 127.0.0.1:{live} check\n"),
+            "add `check` at the end of its line",
+        ),
+        (
+            format!(
+                " default-server check\n server a 127.0.0.1:{live} no-check\n server b 127.0.0.1:{live}\n"
+            ),
+            "remove `no-check` from the server line",
+        ),
+        (
+            format!(" server a 127.0.0.1:{live} no-check\n server b 127.0.0.1:{live} check\n"),
+            "write `check` in place of `no-check`",
+        ),
+    ] {
+        let text = format!(
+            "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+             frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n{backend}",
+            free_port()
+        );
+        let config = stage.folder.file("haproxy.cfg", &text);
+        let (report, _) = json(&["-f", &config, "--run"]);
+        let findings = report["findings"].as_array().expect("findings");
+        let mut checks = findings
+            .iter()
+            .filter(|found| found["effect"] == "unchecked");
+        let found = checks.next().expect("a finding");
+        assert_eq!(found["write"], write, "{backend}: {report:#}");
+    }
+}
+
+#[test]
+fn a_run_copies_the_proxy_header_fields_of_a_server_line() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let text = format!(
+        "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+         frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n \
+         server s 127.0.0.1:{port} ssl verify none check check-sni {NAME} set-proxy-v2-tlv-fmt(0x20) %[fc_rtt]\n",
+        free_port()
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    with_every_haproxy(|version| {
+        if version.is_since("3.0") {
+            let program = version.program.display().to_string();
+            let (report, _) = json(&["-f", &config, "--haproxy", &program, "--run"]);
+            assert_eq!(
+                report["runs"]["checks"][0]["check_status"], "L6OK",
+                "{report:#}"
+            );
+        }
     });
 }

@@ -249,11 +249,9 @@ impl Change {
     }
 
     /// Returns the backend's lines with this change, so that diagnose's own HAProxy can try them. This
-    /// HAProxy runs outside the chroot, so `best` must have the host's paths. If `with_rules` is false,
-    /// leaves out the lines that affect only visitors, because these lines may refer to sections that this
-    /// HAProxy doesn't have. Returns `None` if the check waits for a response but sends no request, or if
+    /// HAProxy runs outside the chroot, so `best` must have the host's paths. Returns `None` if the check waits for a response but sends no request, or if
     /// sni-check's options can't be read.
-    pub fn lines(&self, surveyed: &Surveyed, best: &Options, with_rules: bool) -> Option<String> {
+    pub fn lines(&self, surveyed: &Surveyed, best: &Options) -> Option<String> {
         let mut text = String::new();
         if !surveyed.lines.is_http {
             text += "    mode tcp\n";
@@ -281,10 +279,7 @@ impl Change {
         if surveyed.waits_without_request && !lines.iter().any(is_sent) {
             return None;
         }
-        let is_left_out =
-            |line: &Line| !with_rules && line.old.is_some_and(|rule| rule.is_of_visitors());
-        let kept = lines.into_iter().filter(|line| !is_left_out(line));
-        for words in kept.filter_map(|line| line.new) {
+        for words in lines.into_iter().filter_map(|line| line.new) {
             let words: Vec<String> = match words[..] {
                 [ref first, ref second, _] if is_command(&words) => {
                     vec![first.clone(), second.clone(), own_command()]

@@ -195,15 +195,11 @@ fn ask_about(
     let mut questions = Vec::new();
     for (about, candidate) in candidates.iter().enumerate() {
         let subject = &subjects[candidate.subject];
-        let lines = |with_rules| {
-            let (change, options) = (&candidate.change, &candidate.options);
-            change.lines(subject.surveyed, options, with_rules)
-        };
-        if let (Some(lines), Some(fallback)) = (lines(true), lines(false)) {
+        let (change, options) = (&candidate.change, &candidate.options);
+        if let Some(lines) = change.lines(subject.surveyed, options) {
             questions.push(Question {
                 about,
                 lines,
-                fallback,
                 is_checked: true,
                 visit: subject.visit(&candidate.change),
             });

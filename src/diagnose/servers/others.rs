@@ -45,8 +45,6 @@ enum Effect {
 struct Trial<'a> {
     server: &'a Surveyed,
     lines: String,
-    /// The lines without those that affect only visitors.
-    fallback: String,
 }
 
 impl Trial<'_> {
@@ -54,7 +52,6 @@ impl Trial<'_> {
         Question {
             about,
             lines: self.lines.clone(),
-            fallback: self.fallback.clone(),
             is_checked: true,
             visit: Subject::new(self.server).visit(&Change::default()),
         }
@@ -150,11 +147,10 @@ fn shared<'a>(
     moved: &[(usize, &'a Surveyed)],
     trials: &mut Vec<Trial<'a>>,
 ) -> Vec<Shared<'a>> {
-    let mut number = |server: &'a Surveyed, lines: &dyn Fn(bool) -> Option<String>| {
+    let mut number = |server: &'a Surveyed, lines: Option<String>| {
         let trial = Trial {
             server,
-            lines: lines(true)?,
-            fallback: lines(false)?,
+            lines: lines?,
         };
         let mut known = trials.iter();
         let known = known
@@ -175,9 +171,7 @@ fn shared<'a>(
         // A moved change must still help its own server.
         let mut is_moved = moved.iter().filter(|(moved, _)| *moved == subject);
         if let Some((_, other)) = is_moved.next()
-            && let Some(changed) = number(about.surveyed, &|with_rules| {
-                change.lines(about.surveyed, best, with_rules)
-            })
+            && let Some(changed) = number(about.surveyed, change.lines(about.surveyed, best))
         {
             let effect = Effect::Asked(None, changed);
             found.push(Shared {
@@ -210,15 +204,11 @@ fn shared<'a>(
                 lines: without.unwrap_or_else(|| other.lines.clone()),
                 ..other.clone()
             };
-            let present = number(other, &|with_rules| {
-                present.lines(other, options, with_rules)
-            })?;
+            let present = number(other, present.lines(other, options))?;
             if part.replaces_check() {
                 return Some(Effect::OtherCheck(present));
             }
-            let changed = number(other, &|with_rules| {
-                joined.lines(&after, &changed, with_rules)
-            })?;
+            let changed = number(other, joined.lines(&after, &changed))?;
             (present != changed).then_some(Effect::Asked(Some(present), changed))
         };
         let others = all

@@ -20,7 +20,7 @@ pub(super) fn verdicts(servers: &[&Surveyed], haproxy: Option<&Haproxy>) -> Vec<
         is_own && surveyed.unset.is_empty() && !surveyed.is_always_down()
     });
     let question = |(about, surveyed): (usize, &&Surveyed)| {
-        let lines = Change::default().lines(surveyed, &Options::default(), true)?;
+        let lines = Change::default().lines(surveyed, &Options::default())?;
         Some(Question::of_check(about, lines, None))
     };
     let questions: Vec<Question<usize>> = asked.filter_map(question).collect();

@@ -75,12 +75,11 @@ pub(super) fn find(
                         lines: lines.clone(),
                         ..subject.surveyed.clone()
                     };
-                    change.lines(&surveyed, options, true)
+                    change.lines(&surveyed, options)
                 });
             Some(Question {
                 about,
                 lines: changed.unwrap_or_else(|| Some(lines.all(is_checked)))?,
-                fallback: String::new(),
                 is_checked,
                 visit: subject.visit(first),
             })

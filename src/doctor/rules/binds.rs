@@ -10,7 +10,9 @@ use crate::haproxy::config::address::Endpoint;
 /// Finds an address of `bind` or `stats socket` that this host doesn't have. It's only a note, because HAProxy
 /// may run on another host.
 pub(crate) fn foreign_address(visit: &Visit) -> Vec<Finding> {
-    let binds = visit.config.facts.binds.iter().map(|at| ("bind", at));
+    let binds = visit.config.facts.binds.iter();
+    let binds = binds.filter(|bind| !bind.is_transparent);
+    let binds = binds.map(|bind| ("bind", &bind.address));
     let stats = visit.config.global.stats_sockets.iter();
     let stats = stats.map(|at| ("stats socket", at));
     let findings = binds.chain(stats).filter_map(|(word, at)| {

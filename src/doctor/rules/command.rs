@@ -172,7 +172,7 @@ fn unstartable(visit: &Visit, watch: &Watch, command: &str, program: Program) ->
     let jail = visit.jail;
     let is_ours = matches!(&watch.check, Check::External(check) if is_ours(check));
     let where_ = match jail.is_chroot() {
-        true => format!("cannot be executed in the chroot {}", jail.root.display()),
+        true => format!("cannot be executed in {}", jail.name()),
         false => "cannot be executed".to_owned(),
     };
     let what = match (&program, unmet(&program, jail)) {
@@ -265,8 +265,7 @@ fn obstructed(visit: &Visit, watch: &Watch, command: &str, obstacle: &Obstacle) 
 /// the program can start there. A script rarely can, because its interpreter isn't in the chroot either.
 fn not_in_chroot(visit: &Visit, watch: &Watch, command: &str) -> Finding {
     let jail = visit.jail;
-    let root = jail.root.display();
-    let what = format!("external-check command {command} is not in the chroot {root}");
+    let what = format!("external-check command {command} is not in {}", jail.name());
     if let Some(inside) = jail.inside(command) {
         return not_run(
             format!("{what}: HAProxy looks for this path inside of the chroot"),

@@ -203,6 +203,7 @@ pub(crate) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
         .all(|watch| watch.server.settings.has("no-check"));
     let what = "no server of this backend has `check`, so HAProxy checks no server";
     let advice = "add `check` to the server line, or to default-server above it";
+    let advice = without_no_check(first).unwrap_or(advice);
     let finding = match meant && !explicit {
         true => Finding::problem(Effect::Unchecked, what),
         false => Finding::note(Effect::Unchecked, what),
@@ -254,9 +255,19 @@ pub(crate) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
             .write(tested_advice(
                 visit,
                 watch,
-                "add `check` at the end of its line",
+                without_no_check(watch).unwrap_or("add `check` at the end of its line"),
             )),
     )
+}
+
+/// Returns how to switch on the check of a server with `no-check`, or `None` for other servers.
+fn without_no_check(watch: &Watch) -> Option<&'static str> {
+    let is_inherited = watch.backend.settings.server.has("check");
+    let set = &watch.server.settings;
+    set.has("no-check").then_some(match is_inherited {
+        true => "remove `no-check` from the server line",
+        false => "write `check` in place of `no-check`",
+    })
 }
 
 /// Returns true if the server is the only backup of its backend.

@@ -162,7 +162,10 @@ pub(crate) fn resolver(visit: &Visit, watch: &Watch) -> Option<Finding> {
             .at(watch.options_place())
             .shows("code 31 (DOWN), unless the name resolves without these files")
             .foretells(&["31"])
-            .write("write an address after --connect, or copy /etc/resolv.conf into the chroot"),
+            .write(format!(
+                "write an address after --connect, or copy /etc/resolv.conf into {}",
+                visit.jail.name()
+            )),
     )
 }
 

@@ -30,9 +30,9 @@ pub(crate) fn missing(visit: &Visit) -> Vec<Finding> {
         let path = socket(&at.value, "")?;
         Some(("stats socket", path, &at.place))
     });
-    let binds = facts.binds.iter().filter_map(|at| {
-        let path = socket(&at.value, &facts.unix_prefix)?;
-        Some(("bind", path, &at.place))
+    let binds = facts.binds.iter().filter_map(|bind| {
+        let path = socket(&bind.address.value, &facts.unix_prefix)?;
+        Some(("bind", path, &bind.address.place))
     });
     let pidfile = global.pidfile.iter();
     let pidfile = pidfile.map(|at| ("pidfile", at.value.clone(), &at.place));
@@ -81,6 +81,7 @@ fn without_folder(visit: &Visit, made: &Made) -> Option<Finding> {
         }
         false => "make the folder:",
     };
-    let paste = shell(["mkdir", "-p", &format!("/{folder}")]);
+    let folder = visit.jail.base.join(folder);
+    let paste = shell(["mkdir", "-p", &folder.to_string_lossy()]);
     Some(finding.at(place).write(write).paste(paste))
 }

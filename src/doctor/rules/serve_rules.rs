@@ -178,10 +178,7 @@ fn missing(
     let jail = visit.jail;
     let outside = jail.outside(path);
     let what = match jail.is_chroot() {
-        true => format!(
-            "the socket {path} is not in the chroot {}",
-            jail.root.display()
-        ),
+        true => format!("the socket {path} is not in {}", jail.name()),
         false => format!("the socket {path} does not exist"),
     };
     // The operator may have written the host's path, but HAProxy needs the path inside the chroot.

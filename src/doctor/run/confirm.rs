@@ -95,6 +95,9 @@ fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Tr
         200..=399 => Some(Doubt::Expectation),
         // The server serves `/`, so only the check's page is missing.
         404 | 405 if matches!(visitor.root, Some(200..=399)) => None,
+        401 if asks_for_login(watch, outcome, visitor) => {
+            dialogue::expected(watch).map(|_| Doubt::Expectation)
+        }
         // Visitors get a response, but the check fails before it gets one.
         401 | 403..=405 if !judges_page => None,
         _ => return None,
@@ -195,6 +198,10 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
             if lacks_page(ran) {
                 return finding.write("let the check ask for a page that the server has, such as /");
             }
+            let mut visitor = ran.visitor.iter();
+            if visitor.any(|visitor| asks_for_login(watch, ran.outcome, visitor)) {
+                return finding.write(accept_login(watch));
+            }
             match own_fault(ran, watch) {
                 Some(fault) => finding.write(format!("fix the check: {fault}")),
                 None if watch.runs_other_program => finding.write(
@@ -217,6 +224,32 @@ fn lacks_page(ran: &Ran) -> bool {
             && matches!(visitor.root, Some(200..=399))
     };
     ran.outcome.is_down() && ran.visitor.as_ref().is_some_and(is_same)
+}
+
+/// Returns true if the server asks both the check and visitors to log in (401), and the check sends no
+/// credentials.
+fn asks_for_login(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> bool {
+    let is_status = outcome.own_code() == Some(Code::Status);
+    let is_other = matches!(outcome, Outcome::Own { code, .. } if code != Some(401));
+    let accepted = watch.own.as_ref();
+    let sends_credentials = accepted.is_some_and(|own| own.options.has_header("Authorization"))
+        || watch
+            .describes
+            .settings
+            .rules
+            .sent()
+            .has_header("Authorization");
+    let is_asked = visitor.by_server && visitor.status == Some(401);
+    is_asked && is_status && !is_other && !sends_credentials
+}
+
+/// Returns the line with which the check accepts 401.
+fn accept_login(watch: &Watch) -> &'static str {
+    match (&watch.check, dialogue::expected(watch)) {
+        (Check::Own(_), None) => "in the backend, write http-check expect status 200-399,401",
+        (Check::Own(_), Some(_)) => "let http-check expect accept 401 as well",
+        _ => "give the check --expect 'status 200-399,401'",
+    }
 }
 
 /// Returns true if the check is DOWN because of `--min-cert-days`. This option doesn't affect visitors.
@@ -443,6 +476,9 @@ fn confirm_one(
     }
     let what = match effect {
         Effect::Up => "the check is UP, but visitors fail",
+        _ if asks_for_login(watch, ran.outcome, visitor) => {
+            "the server asks visitors to log in (401), and the check takes this for a failure"
+        }
         _ if ran.outcome.is_drain() => "the check keeps new visitors away from the server (NOLB)",
         _ => "the check is DOWN, but visitors are served",
     };

@@ -1,7 +1,7 @@
 //! Asks HAProxy for the results of its own checks, and for the status that a visitor gets from each server
 //! (`--run`). doctor starts one HAProxy, with a backend for each question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub(crate) struct Observed {
     /// The result of HAProxy's own check.
     pub check: Option<Answer>,
     pub visitor: Option<Visitor>,
+    /// The rules for visitors that HAProxy refused, so that doctor's visitor passed without them.
+    pub left_out: BTreeSet<String>,
 }
 
 /// Asks HAProxy about these servers. Returns one answer for each server, in the same order.
@@ -95,11 +97,6 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         questions.extend(asked.map(|(about, request)| Question {
             about: (index, about),
             lines: of_visitors(&lines, watch, watch.backend.settings.http),
-            // Without its rules, HAProxy wouldn't change the Host as it does for visitors.
-            fallback: match needs_rules(watch) {
-                true => String::new(),
-                false => of_visitors(&lines, watch, false),
-            },
             is_checked: false,
             visit: Some(request),
         }));
@@ -126,9 +123,12 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             .visitor
             .filter(|visited| visited.by_server || is_http);
         let status = visited.map(|visited| visited.status);
+        slot.left_out.extend(answered.left_out.iter().cloned());
         match (about, &answered.answer) {
             (About::Check, _) => slot.check = Some(answered.answer),
             (_, Answer::Refused(_)) => {}
+            // Real visitors may be served, because of the rules that HAProxy refused here.
+            _ if !proves_anything(watch, &answered.left_out, status) => {}
             (About::Connection, Answer::Checked(checked)) if !checked.up => {
                 let visitor = Visitor {
                     request: format!("connection to {}", watch.traffic.endpoint),
@@ -296,6 +296,16 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     });
     let rules = of_frontend.into_iter().chain(rules).chain(of_responses);
     format!("    retries 0\n{}", lines.backend(rules, words))
+}
+
+/// Returns true if doctor's visitor shows what real visitors get, although HAProxy left out these rules.
+fn proves_anything(watch: &Watch, left_out: &[String], status: Option<u16>) -> bool {
+    let answers = |rule: &String| {
+        let mut actions = ["deny", "return", "reject", "silent-drop"].iter();
+        rule.starts_with("http-response") || actions.any(|action| rule.contains(action))
+    };
+    let is_served = matches!(status, Some(200..=399));
+    left_out.is_empty() || (is_served && !needs_rules(watch) && !left_out.iter().any(answers))
 }
 
 /// Returns true if only the backend's rules can give the visitor's request the right Host.

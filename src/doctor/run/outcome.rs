@@ -19,6 +19,8 @@ pub(crate) struct Runs {
     pub followers: Vec<Ran>,
     /// How many servers have a name for which doctor found no address.
     pub unresolved: usize,
+    /// How many other checks have no result, because doctor or HAProxy can't run them here.
+    pub not_run: usize,
 }
 
 impl Runs {

@@ -91,6 +91,14 @@ impl Jail {
         self.root != Path::new("/")
     }
 
+    /// Returns the words for the root folder of checks, such as `the chroot /var/lib/haproxy`.
+    pub(crate) fn name(&self) -> String {
+        match self.root == self.base {
+            true => format!("the root folder {}", self.root.display()),
+            false => format!("the chroot {}", self.root.display()),
+        }
+    }
+
     /// Returns the host's path of a path in the chroot. A relative path begins at the root of the chroot,
     /// because HAProxy's working folder is there.
     pub(crate) fn outside(&self, path: &str) -> String {

@@ -259,8 +259,8 @@ impl OptionFiles<'_> {
             let exists = |file: &&str| self.jail.find(file, Need::Read).is_ok();
             if !SYSTEM_CA.iter().any(exists) {
                 let what = format!(
-                    "--ca-file @system-ca: the chroot {} has no CA certificates",
-                    self.jail.root.display()
+                    "--ca-file @system-ca: {} has no CA certificates",
+                    self.jail.name()
                 );
                 let finding = self.without_system_ca(self.problem(what));
                 self.findings.push(finding);
@@ -276,8 +276,8 @@ impl OptionFiles<'_> {
         let of_traffic = self.check.server.settings.get("ca-file");
         let of_traffic = of_traffic.filter(|file| !file.value.starts_with('@'));
         let Some(file) = of_traffic.map(|file| self.global.ca_path(&file.value)) else {
-            let write = "use --ca-file @bundled, or a PEM file inside the chroot";
-            return finding.write(write);
+            let root = self.jail.name();
+            return finding.write(format!("use --ca-file @bundled, or a PEM file in {root}"));
         };
         let finding = finding.write(format!("--ca-file {file} in external-check path"));
         match self.jail.find(&file, Need::ReadOrList) {
@@ -305,8 +305,7 @@ impl OptionFiles<'_> {
         let user = &jail.user.name;
         let (what, write) = match why {
             Obstacle::Missing if jail.is_chroot() => {
-                let root = jail.root.display();
-                let what = format!("{option} {file} is not in the chroot {root}");
+                let what = format!("{option} {file} is not in {}", jail.name());
                 if let Some(inside) = jail.inside(file) {
                     let what =
                         format!("{what}: the check looks for this path inside of the chroot");

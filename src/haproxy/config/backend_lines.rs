@@ -18,8 +18,8 @@ use super::server_line::Server;
 pub(crate) struct ServerLines {
     /// The lines of the `global` section that affect connections to servers.
     pub global: Vec<Rule>,
-    /// The lines of the `crt-store` sections.
-    stores: Vec<Vec<String>>,
+    /// The lines of the sections to which lines of a backend refer: `crt-store` and `fcgi-app`.
+    sections: Vec<Vec<String>>,
     /// The first line of the backend.
     pub backend: Place,
     /// The server's name.
@@ -52,9 +52,8 @@ pub(crate) struct Rule {
 impl Rule {
     /// Returns true if the line affects only visitors.
     pub(crate) fn is_of_visitors(&self) -> bool {
-        let first = self.first_words();
         matches!(
-            first,
+            self.first_words(),
             ("acl" | "http-request" | "http-response", _) | ("timeout", "server")
         )
     }
@@ -63,7 +62,7 @@ impl Rule {
     pub(crate) fn is_of_check(&self) -> bool {
         match self.first_words() {
             ("timeout", kind) => kind == "check",
-            ("source" | "http-send-name-header", _) => false,
+            ("source" | "http-send-name-header" | "use-fcgi-app", _) => false,
             _ => !self.is_of_visitors(),
         }
     }
@@ -115,7 +114,7 @@ impl ServerLines {
         });
         ServerLines {
             global: of_global.collect(),
-            stores: global.stores.lines.clone(),
+            sections: [&global.stores.lines[..], &global.fcgi_apps].concat(),
             backend: backend.place.clone(),
             name: server.name.clone(),
             address: match &server.endpoint {
@@ -133,7 +132,8 @@ impl ServerLines {
                 // The visitor of sni-check has the Host that these rules compute.
                 let rules = backend.visitors.rules.iter();
                 let rules = rules.filter(|line| !computes_host(&line.value));
-                rules.filter_map(|line| of_visitor(reading, line)).collect()
+                let rules = rules.map(|line| of_visitor(reading, line));
+                apart(rules.collect(), &backend.settings.for_visitors)
             },
             is_http: backend.settings.http,
             is_unverified: tls.is_some_and(|tls| tls.verified == Verified::Nothing),
@@ -164,10 +164,11 @@ impl ServerLines {
         self.backend(rules, check.into_iter().chain(words))
     }
 
-    /// Returns the lines of the `global` section as text, and then the `crt-store` sections.
+    /// Returns the lines of the `global` section as text, and then the sections to which lines of a backend
+    /// refer.
     pub(crate) fn global_text(&self) -> String {
         let lines = self.global.iter().map(|rule| &rule.words);
-        let lines = lines.chain(&self.stores);
+        let lines = lines.chain(&self.sections);
         lines
             .map(|words| format!("    {}\n", joined(words)))
             .collect()
@@ -286,29 +287,50 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     let is_guess = !backend.knows_arriving_host();
     let of_visitors = settings.for_visitors.iter();
     let of_visitors = of_visitors.filter(|line| !(is_guess && computes_host(&line.value)));
-    rules.extend(of_visitors.filter_map(|line| of_visitor(reading, line)));
+    rules.extend(of_visitors.map(|line| of_visitor(reading, line)));
     rules
 }
 
 /// Adapts a line to sni-check's own visitor, which connects without TLS although real visitors use
-/// TLS. Returns `None` if the line doesn't apply to visitors with TLS.
-fn of_visitor(reading: Reading, line: &At<Vec<String>>) -> Option<Rule> {
+/// TLS.
+fn of_visitor(reading: Reading, line: &At<Vec<String>>) -> Rule {
     let mut words = line.value.clone();
-    let comes_with_tls = reading.config.facts.tls_listener;
-    let end = words
-        .iter()
-        .position(|word| word == "if" || word == "unless");
-    let end = end.filter(|_| comes_with_tls && words[0] != "acl");
-    if let Some(end) = end {
-        let condition = words[end..].concat().replace(['{', '}', ' '], "");
-        match condition.as_str() {
-            "ifssl_fc" | "unless!ssl_fc" => words.truncate(end),
-            "if!ssl_fc" | "unlessssl_fc" => return None,
-            _ => {}
+    let is_acl = words[0] == "acl";
+    for at in 1..words.len() {
+        let begins_criterion = words[at - 1].ends_with('{') || (is_acl && at == 2);
+        if begins_criterion && words[at] == "ssl_fc" && reading.config.facts.tls_listener {
+            "always_true".clone_into(&mut words[at]);
         }
     }
-    Some(Rule {
+    Rule {
         place: Some(line.place.clone()),
         words,
-    })
+    }
+}
+
+/// Gives the ACLs in these rules of a frontend other names than the ACLs of the backend have. All these lines
+/// come into one section, where two ACLs with the same name would be one.
+fn apart(mut rules: Vec<Rule>, of_backend: &[At<Vec<String>>]) -> Vec<Rule> {
+    let acls = of_backend.iter().filter(|line| line.value[0] == "acl");
+    let names: Vec<&String> = acls.filter_map(|line| line.value.get(1)).collect();
+    let is_of_backend = |word: &str| {
+        let mut names = names.iter();
+        names.any(|name| *name == word.trim_start_matches('!'))
+    };
+    for words in rules.iter_mut().map(|rule| &mut rule.words) {
+        let mut begins = words.iter();
+        let condition = begins.position(|word| word == "if" || word == "unless");
+        let named = match words[0].as_str() {
+            "acl" => 1..2,
+            _ => condition.unwrap_or(words.len())..words.len(),
+        };
+        let mut is_criterion = false;
+        for word in words.get_mut(named).unwrap_or_default() {
+            is_criterion = word.ends_with('{') || (is_criterion && word != "}");
+            if !is_criterion && is_of_backend(word) {
+                word.push_str("-of-frontend");
+            }
+        }
+    }
+    rules
 }

@@ -12,6 +12,8 @@ use super::route::{PATH_ACTIONS, Route};
 #[derive(Debug)]
 pub(super) struct Frontend {
     pub settings: ProxySettings,
+    /// The first words of the section, such as `frontend web`.
+    title: String,
     /// True for a `listen`.
     is_backend: bool,
     binds: Vec<Bind>,
@@ -29,9 +31,11 @@ pub(super) struct Frontend {
 }
 
 /// An address on which HAProxy listens.
-#[derive(Debug)]
-pub(super) struct Bind {
+#[derive(Clone, Debug)]
+pub(crate) struct Bind {
     pub address: At<String>,
+    /// The section in which HAProxy listens, such as `frontend web`.
+    pub section: String,
     /// True if the line has `ssl`.
     pub has_tls: bool,
     /// True if HAProxy may listen on an address that the host doesn't have (`transparent`).
@@ -42,13 +46,14 @@ pub(super) struct Bind {
 const EXITS: &str = "deny redirect reject return silent-drop tarpit";
 
 impl Frontend {
-    /// Returns a frontend without lines. `itself` is the name of a `listen`, whose visitors reach its own
-    /// servers.
-    pub fn new(settings: ProxySettings, itself: Option<&str>) -> Frontend {
-        let is_backend = itself.is_some();
-        let itself = itself.map(|name| (name.to_owned(), Vec::new()));
+    /// Returns a frontend without lines. `word` is `frontend`, or `listen` for a section whose visitors reach
+    /// its own servers.
+    pub fn new(settings: ProxySettings, word: &str, name: &str) -> Frontend {
+        let is_backend = word == "listen";
+        let itself = is_backend.then(|| (name.to_owned(), Vec::new()));
         Frontend {
             settings,
+            title: format!("{word} {name}"),
             is_backend,
             binds: Vec::new(),
             redirects: false,
@@ -77,6 +82,7 @@ impl Frontend {
                 let has_tls = more.contains(&"ssl");
                 self.binds.extend(addresses.split(',').map(|address| Bind {
                     address: At::new(address.to_owned(), place),
+                    section: self.title.clone(),
                     has_tls,
                     is_transparent: more.contains(&"transparent"),
                 }));
@@ -149,6 +155,19 @@ impl Frontend {
             true => &[],
             false => &self.settings.for_visitors,
         }
+    }
+
+    /// Returns the rules of visitors, without the `acl` lines that none of them uses.
+    pub fn used_rules(&self) -> Vec<At<Vec<String>>> {
+        let is_acl = |rule: &At<Vec<String>>| rule.value[0] == "acl";
+        let rules = || self.rules().iter();
+        let is_used = |name: &String| {
+            let words = rules().filter(|rule| !is_acl(rule));
+            let mut words = words.flat_map(|rule| &rule.value);
+            words.any(|word| word.trim_start_matches('!') == name)
+        };
+        let used = rules().filter(|rule| !is_acl(rule) || rule.value.get(1).is_some_and(is_used));
+        used.cloned().collect()
     }
 
     /// Returns the Host that a rule gives to every request, before HAProxy chooses the backend. Returns
@@ -302,7 +321,7 @@ mod tests {
             http: true,
             ..ProxySettings::default()
         };
-        let mut front = Frontend::new(settings, None);
+        let mut front = Frontend::new(settings, "frontend", "f");
         for line in lines.split(';') {
             front.read(&line.split(' ').collect::<Vec<_>>(), &place);
         }

@@ -1,6 +1,7 @@
 //! The settings of `global`, `defaults` and proxies that concern health checks (configuration
 //! manual, sections 3 and 4).
 
+use std::path;
 use std::time::Duration;
 
 use crate::haproxy::time::Time;
@@ -34,6 +35,8 @@ pub(crate) struct Global {
     /// The address of each `stats socket`.
     pub stats_sockets: Vec<At<String>>,
     pub pidfile: Option<At<String>>,
+    /// The folder in which HAProxy looks for files with a relative path (`default-path`).
+    pub default_path: Option<String>,
     /// The folder of relative `ca-file` paths.
     pub ca_base: Option<String>,
     /// The folder of relative `crt` paths.
@@ -41,6 +44,8 @@ pub(crate) struct Global {
     /// The folder of relative `key` paths in `crt-store` sections.
     pub key_base: Option<String>,
     pub stores: Stores,
+    /// The lines of the `fcgi-app` sections.
+    pub fcgi_apps: Vec<Vec<String>>,
     /// `ssl-server-verify none`.
     pub verify_none: Option<Place>,
     /// The lines that affect the connections to all servers.
@@ -146,13 +151,19 @@ pub(crate) struct UnusedLine {
 impl Global {
     /// Returns the path of a CA file or of a revocation list. A relative path starts in `ca-base`.
     pub(crate) fn ca_path(&self, file: &str) -> String {
-        below(self.ca_base.as_ref(), file)
+        below(
+            self.default_path.as_ref(),
+            &below(self.ca_base.as_ref(), file),
+        )
     }
 
     /// Returns the path of a client certificate, or its name in a `crt-store`. A relative path starts in
     /// `crt-base`.
     pub(crate) fn crt_path(&self, file: &str) -> String {
-        below(self.crt_base.as_ref(), file)
+        below(
+            self.default_path.as_ref(),
+            &below(self.crt_base.as_ref(), file),
+        )
     }
 }
 
@@ -286,7 +297,9 @@ impl ProxySettings {
                     _ => self.timeout_check = time,
                 }
             }
-            ["acl" | "http-send-name-header", ..] => self.for_visitors.push(line()),
+            ["acl" | "http-send-name-header" | "use-fcgi-app", ..] => {
+                self.for_visitors.push(line());
+            }
             ["http-request", "allow", "if" | "unless", ..] => self.allows_some = true,
             [
                 "http-request",
@@ -393,6 +406,13 @@ impl Global {
                     self.admin_socket = here;
                 }
             }
+            ["default-path", mode, more @ ..] => {
+                self.default_path = default_path(mode, more, place);
+                let folder = self.default_path.iter();
+                let line = folder.map(|folder| owned(&["default-path", "origin", folder]));
+                self.for_servers
+                    .extend(line.map(|line| At::new(line, place)));
+            }
             ["ca-base", value, ..] => self.ca_base = Some((*value).to_owned()),
             ["crt-base", value, ..] => self.crt_base = Some((*value).to_owned()),
             ["key-base", value, ..] => self.key_base = Some((*value).to_owned()),
@@ -415,6 +435,20 @@ impl Global {
         }
         Vec::new()
     }
+}
+
+/// Returns the folder that a `default-path` line with these words names. Returns `None` for the folder in which
+/// HAProxy starts.
+fn default_path(mode: &str, more: &[&str], place: &Place) -> Option<String> {
+    let file = path::absolute(&*place.file).ok()?;
+    let folder = file.parent()?;
+    let folder = match (mode, more) {
+        ("config", _) => folder.to_owned(),
+        ("parent", _) => folder.parent()?.to_owned(),
+        ("origin", [folder, ..]) => path::absolute(folder).ok()?,
+        _ => return None,
+    };
+    Some(folder.to_string_lossy().into_owned())
 }
 
 fn set_once<T>(field: &mut Option<T>, value: Option<T>) {

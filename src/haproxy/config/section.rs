@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::iter;
 
 use super::address::{Endpoint, template};
-use super::frontend::Frontend;
+use super::frontend::{Bind, Frontend};
 use super::place::{At, Place, owned, word_after};
 use super::proxy::{Backend, Global, ProxySettings, UnusedLine, Visitors};
 use super::server_line::Server;
@@ -29,6 +29,7 @@ enum Section {
     Listen,
     Resolvers,
     CrtStore,
+    FcgiApp,
     /// A section that doesn't affect checks.
     #[default]
     Other,
@@ -47,8 +48,8 @@ pub(crate) struct Facts {
     pub tls_listener: bool,
     /// True if a `bind` line has a unix socket, where visitors have no address.
     pub unix_listener: bool,
-    /// The addresses on which frontends listen. Leaves out disabled frontends and `transparent` addresses.
-    pub binds: Vec<At<String>>,
+    /// The addresses on which frontends listen, unless they are disabled.
+    pub binds: Vec<Bind>,
     /// The prefix that HAProxy adds to the path of each unix socket of a `bind` line (`unix-bind prefix`).
     pub unix_prefix: String,
 }
@@ -147,8 +148,7 @@ pub(super) fn read(statements: &[Statement]) -> Configuration {
         backend.visitors = Visitors::of(&backend.name, &reader.frontends);
     }
     let binds = reader.frontends.iter().flat_map(Frontend::binds);
-    let binds = binds.filter(|bind| !bind.is_transparent);
-    done.facts.binds = binds.map(|bind| bind.address.clone()).collect();
+    done.facts.binds = binds.cloned().collect();
     let in_frontends = reader.frontends.into_iter().map(|front| front.check_line);
     let unused = reader
         .defaults
@@ -203,6 +203,10 @@ impl Reader {
                 let global = &mut self.done.global;
                 let bases = (global.crt_base.as_ref(), global.key_base.as_ref());
                 global.stores.read(&words, bases.0, bases.1);
+                Vec::new()
+            }
+            Section::FcgiApp => {
+                self.done.global.fcgi_apps.push(owned(&words));
                 Vec::new()
             }
             Section::Frontend | Section::Other => Vec::new(),
@@ -275,9 +279,9 @@ impl Reader {
             _ => inherited.inherited(),
         };
         if let "frontend" | "listen" = words[0] {
-            let itself = name.filter(|_| is_backend);
-            self.frontends
-                .push(Frontend::new(inherited.clone(), itself));
+            let name = name.unwrap_or_default();
+            let frontend = Frontend::new(inherited.clone(), words[0], name);
+            self.frontends.push(frontend);
         }
         if is_backend {
             self.done.backends.push(Backend {
@@ -306,6 +310,10 @@ impl Reader {
             "resolvers" => {
                 self.done.resolvers.push(owned(words));
                 Section::Resolvers
+            }
+            "fcgi-app" => {
+                self.done.global.fcgi_apps.push(owned(words));
+                Section::FcgiApp
             }
             "crt-store" => {
                 self.done.global.stores.open(words);

@@ -44,7 +44,8 @@ const NOT_PASSED_ON: [&str; 4] = ["check-proto", "client-sigalgs", "curves", "si
 
 /// Returns true if this word of a server line has a value.
 pub(crate) fn has_value(word: &str) -> bool {
-    WITH_VALUE.split(' ').any(|known| known == word)
+    let mut known = WITH_VALUE.split(' ');
+    known.any(|known| known == word) || word.starts_with("set-proxy-v2-tlv-fmt(")
 }
 
 impl Server {

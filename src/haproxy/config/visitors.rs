@@ -41,10 +41,8 @@ impl Visitors {
             // With several frontends, doctor's visitor comes through the first frontend that changes
             // requests.
             rules: {
-                let rules = fronts()
-                    .map(|front| front.rules())
-                    .find(|rules| !rules.is_empty());
-                rules.unwrap_or_default().to_vec()
+                let mut rules = fronts().map(|front| front.used_rules());
+                rules.find(|rules| !rules.is_empty()).unwrap_or_default()
             },
             plain_bind: fronts()
                 .find_map(|front| front.plain_bind(backend))
