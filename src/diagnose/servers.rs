@@ -13,6 +13,7 @@ mod own_checks;
 mod print;
 mod settings;
 mod state;
+mod subjects;
 mod verdict;
 mod visitor;
 
@@ -55,7 +56,7 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let found = survey(&call.file, &call.env, program);
     let mut survey = found.map_err(|error| with_url(error, call))?;
     bound(longest_of(&survey), TOO_LONG, start);
-    state::choose_steps(&mut survey);
+    subjects::choose_steps(&mut survey);
     let is_file_given = !call.file.is_empty();
     let name = call.server.first();
     let one = name.map(|name| one(&survey, name, is_file_given));
@@ -63,8 +64,8 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let session = Session::new(call.haproxy.as_deref())?;
     let statistics = Statistics::read(&survey);
     let (text, code) = show_phase(&session, || {
-        let mut subjects = state::subjects(&survey, &statistics, one, session.haproxy.as_ref());
-        state::ask_agents(&mut subjects);
+        let mut subjects = subjects::subjects(&survey, &statistics, one, session.haproxy.as_ref());
+        subjects::ask_agents(&mut subjects);
         diagnose(&mut subjects, &survey, call.verbose, &session);
         let code = match code(&subjects, one.is_some()) {
             Code::Healthy if survey.refusal.is_some() => Code::Refused,
