@@ -187,15 +187,20 @@ impl Candidate {
 
     /// Returns the causes that the change proves, and the facts about the check with the change.
     fn apply(self, facts: &Facts, session: &Session) -> (Vec<Finding>, Facts) {
-        let causes = self.causes.iter();
-        let findings =
-            causes.map(|(cause, values)| Finding::new(cause, Weight::Proved, facts, values));
-        let findings = findings.collect();
+        let findings = self.findings(facts);
         let better = match facts.may_send(&self.plan) && self.attempt.result.is_ok() {
             true => facts_of_success(self.plan, self.options, self.attempt, facts, session),
             false => gather(self.plan, self.options, &facts.origin, session),
         };
         (findings, better)
+    }
+
+    /// Returns the causes that the change proves.
+    fn findings(&self, facts: &Facts) -> Vec<Finding> {
+        let causes = self.causes.iter();
+        let findings =
+            causes.map(|(cause, values)| Finding::new(cause, Weight::Proved, facts, values));
+        findings.collect()
     }
 }
 
@@ -252,18 +257,18 @@ fn improve(facts: &mut Facts, session: &Session) -> Option<(Vec<Finding>, Facts)
     facts.refuted.extend(refuted);
     // Among the changes that get furthest, the first wins.
     let best = (0..tried.len()).rev().max_by_key(|at| value(&tried[*at]));
-    let best = match best.filter(|at| value(&tried[*at]) > before) {
-        Some(at) => Some(tried.swap_remove(at)),
-        None if is_limited(facts, &failure) => None,
-        None => two_at_once(facts, &failure, &tried, session).or_else(|| {
-            let at = first_of_two(facts, &failure, &tried, session)?;
-            Some(tried.swap_remove(at))
-        }),
-    };
-    match best {
-        Some(best) => Some(best.apply(facts, session)),
-        None => with_more_time(facts, tried, before, session),
+    if let Some(at) = best.filter(|at| value(&tried[*at]) > before) {
+        return Some(tried.swap_remove(at).apply(facts, session));
     }
+    if !is_limited(facts, &failure) {
+        if let Some(pair) = two_at_once(facts, &failure, &tried, session) {
+            return Some(pair.apply(facts, session));
+        }
+        if let Some(first) = first_of_two(facts, &failure, &tried, session) {
+            return Some(first);
+        }
+    }
+    with_more_time(facts, tried, before, session)
 }
 
 /// If the server answers only after the time limit, and the check rejects the answer, looks for a change with
@@ -332,31 +337,28 @@ const FOLLOWED: usize = 3;
 
 /// Finds a change that has an effect, and after which a second change makes the check succeed. A fault may show
 /// only once another fault is gone, so the facts before the first change don't propose the second change.
-/// Returns the index of the first change.
+/// Returns the causes that the first change proves, and the facts about the check with this change.
 fn first_of_two(
     facts: &Facts,
     failure: &Failure,
     tried: &[Candidate],
     session: &Session,
-) -> Option<usize> {
+) -> Option<(Vec<Finding>, Facts)> {
     let mut seen: Vec<String> = Vec::new();
-    let firsts = tried.iter().enumerate().filter(|(_, tried)| {
-        let failure = tried
-            .attempt
-            .result
-            .as_ref()
-            .err()
-            .filter(|_| has_effect(tried, failure));
-        let text = failure
-            .map(ToString::to_string)
-            .filter(|text| !seen.contains(text));
-        seen.extend(text.clone());
-        text.is_some() && facts.may_send(&tried.plan)
+    let firsts = tried.iter().filter(|tried| {
+        let other = tried.attempt.result.as_ref().err();
+        let other = other.filter(|_| has_effect(tried, failure));
+        let text = other.map(ToString::to_string);
+        let Some(text) = text.filter(|text| !seen.contains(text)) else {
+            return false;
+        };
+        seen.push(text);
+        facts.may_send(&tried.plan)
     });
-    let firsts: Vec<(usize, &Candidate)> = firsts.take(FOLLOWED).collect();
-    let mut helpful: Vec<bool> = firsts.iter().map(|_| false).collect();
+    let firsts: Vec<&Candidate> = firsts.take(FOLLOWED).collect();
+    let mut helpful: Vec<Option<Facts>> = firsts.iter().map(|_| None).collect();
     let jobs = firsts.iter().zip(&mut helpful);
-    in_parallel(jobs.map(|((_, first), is_helpful)| {
+    in_parallel(jobs.map(|(first, helpful)| {
         move || {
             let Ok(plan) = Plan::new(&first.options, None, None, Output::default()) else {
                 return;
@@ -364,11 +366,12 @@ fn first_of_two(
             let facts = gather(plan, first.options.clone(), &facts.origin, session);
             let mut next = changes(&facts);
             run(&facts, &mut next, session);
-            *is_helpful = next.iter().any(|next| next.stage() == Stage::Healthy);
+            let is_helpful = next.iter().any(|next| next.stage() == Stage::Healthy);
+            *helpful = is_helpful.then_some(facts);
         }
     }));
-    let at = helpful.into_iter().position(|is_helpful| is_helpful)?;
-    firsts.get(at).map(|(at, _)| *at)
+    let mut both = firsts.iter().zip(helpful);
+    both.find_map(|(first, better)| Some((first.findings(facts), better?)))
 }
 
 /// Returns both changes as one. Returns `None` if they share a cause or change the same option or header field
