@@ -29,6 +29,7 @@ pub use self::library::{Library, Memory, Share, UsedUp};
 pub use self::material::Material;
 pub use self::names::{NO_SNI_NAME, Names, VerifiedName};
 pub use self::output::{Output, Syslog};
+pub(crate) use self::pem::names_private_key;
 pub(crate) use self::request::is_harmless;
 pub use self::request::{DEFAULTS, Request, USER_AGENT};
 pub use self::revocation::List;

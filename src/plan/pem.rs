@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::Result;
+use memchr::memmem;
 use rustls::pki_types::pem::{Error, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -123,6 +124,11 @@ fn decode_in_place(
         _ => return Err(broken("a section is empty or broken")),
     }
     Ok(end)
+}
+
+/// Returns true if the text contains the first or last line of a private key.
+pub fn names_private_key(text: &[u8]) -> bool {
+    memmem::find(text, b"PRIVATE KEY-----").is_some()
 }
 
 /// Returns the first private key of a file, or `None` if the file has no private key.

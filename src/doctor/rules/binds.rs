@@ -20,9 +20,7 @@ pub(crate) fn foreign_address(visit: &Visit) -> Vec<Finding> {
             return None;
         };
         let address: IpAddr = host.parse().ok()?;
-        // If `net.ipv4.ip_nonlocal_bind` allows other addresses, this succeeds, as in HAProxy.
-        let error = UdpSocket::bind((address, 0)).err()?;
-        if error.kind() != ErrorKind::AddrNotAvailable {
+        if refusal_to_listen(address) != Some(ErrorKind::AddrNotAvailable) {
             return None;
         }
         let what = format!("this host doesn't have the address {address} of `{word}`");
@@ -40,4 +38,11 @@ pub(crate) fn foreign_address(visit: &Visit) -> Vec<Finding> {
         )
     });
     findings.collect()
+}
+
+/// Returns why this host refuses to let a program use the address, or `None` if it lets the program. If
+/// `net.ipv4.ip_nonlocal_bind` is set, the host needn't have the address. HAProxy can then listen there, too.
+pub(crate) fn refusal_to_listen(address: IpAddr) -> Option<ErrorKind> {
+    let error = UdpSocket::bind((address, 0)).err()?;
+    Some(error.kind())
 }

@@ -1,13 +1,13 @@
 //! The files that requests to `sni-check serve` name, and the folders from which serve may read them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use memchr::memmem;
 
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::serve::ServeCheck;
 use crate::options::Options;
+use crate::plan::names_private_key;
 use crate::serve::request::OPTIONS;
 
 use crate::doctor::shell::shell;
@@ -30,12 +30,15 @@ impl Files {
     /// Returns what serve needs for the files that these options name.
     pub(super) fn of<'a>(options: impl Iterator<Item = &'a Options>) -> Files {
         let mut needs = Files::default();
+        // Many requests name files of the same folder.
+        let mut known = BTreeMap::new();
         for (option, file) in options.flat_map(Options::files) {
             let Some(folder) = Path::new(file).parent().filter(|at| at.is_absolute()) else {
                 continue;
             };
             let is_public = !["--crt", "--key"].contains(&option);
-            let is_copied = is_public && folder != Path::new(FOLDER) && has_keys(folder);
+            let mut has_keys = || *known.entry(folder).or_insert_with(|| has_keys(folder));
+            let is_copied = is_public && folder != Path::new(FOLDER) && has_keys();
             let folder = match is_copied {
                 true => FOLDER.to_owned(),
                 false => folder.display().to_string(),
@@ -87,9 +90,7 @@ fn has_keys(folder: &Path) -> bool {
     };
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files = files.map(|entry| entry.path()).filter(is_small);
-    files.any(|file| {
-        fs::read(file).is_ok_and(|bytes| memmem::find(&bytes, b"PRIVATE KEY-----").is_some())
-    })
+    files.any(|file| fs::read(file).is_ok_and(|text| names_private_key(&text)))
 }
 
 /// Returns what serve needs for all backends that ask this socket.

@@ -163,7 +163,7 @@ fn socket_of(serve: &ServeCheck, visit: &Visit) -> Option<Finding> {
         Obstacle::Missing => missing(serve, visit, &path, problem),
         Obstacle::NotRegular => problem(format!("{outside} is not a socket"))
             .write("write another path here; or move this file away, and start sni-check serve at its path:")
-            .paste(call(serve, visit, &outside)),
+            .paste(call(visit, &outside, &all_files(serve, visit))),
         Obstacle::Forbidden(at) => forbidden(visit, &path, &outside, &at, problem),
         Obstacle::Hidden(_) => return None,
     })
@@ -197,7 +197,7 @@ fn missing(
     let finding = finding.write(advice(has_unit, &needs));
     match has_unit {
         true => finding.paste(needs.before(ENABLE)),
-        false => finding.paste(needs.before(&call(serve, visit, &outside))),
+        false => finding.paste(needs.before(&call(visit, &outside, &needs))),
     }
 }
 
@@ -224,7 +224,7 @@ fn advice(has_unit: bool, needs: &Files) -> String {
 
 /// Returns the command that starts `sni-check serve` on this socket. Its options let HAProxy's user connect
 /// to the socket, and let serve read the files of all checks that ask this socket.
-fn call(check: &ServeCheck, visit: &Visit, outside: &str) -> String {
+fn call(visit: &Visit, outside: &str, needs: &Files) -> String {
     let mut words = vec![
         own_command(),
         "serve".to_owned(),
@@ -234,7 +234,7 @@ fn call(check: &ServeCheck, visit: &Visit, outside: &str) -> String {
     if visit.jail.user.uid != 0 {
         words.extend(["--group".to_owned(), visit.jail.group.clone()]);
     }
-    words.extend(all_files(check, visit).to_options());
+    words.extend(needs.to_options());
     let call = shell(words.iter().map(String::as_str));
     let folder = Path::new(outside).parent();
     let missing = folder.filter(|folder| !folder.exists());
@@ -277,12 +277,13 @@ fn forbidden(
 pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch)?;
     let options = &watch.own.as_ref()?.options;
-    let needs = Files::of(iter::once(options));
-    if visit.call.run || needs.folders.is_empty() || visit.serving.of(serve).is_some() {
+    // The rule `serve-socket` already advises starting serve with these folders.
+    let is_known = visit.serving.of(serve).is_some() || socket_of(serve, visit).is_some();
+    if visit.call.run || is_known {
         return None;
     }
-    // The rule `serve-socket` already advises starting serve with these folders.
-    if socket_of(serve, visit).is_some() {
+    let needs = Files::of(iter::once(options));
+    if needs.folders.is_empty() {
         return None;
     }
     let named: Vec<&str> = options.files().map(|(_, file)| file).collect();

@@ -1,10 +1,11 @@
 //! The checks that doctor doesn't run, and why.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
 
 use super::outcome::Outcome;
 use crate::code::Layer;
+use crate::doctor::rules::binds::refusal_to_listen;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::address::Endpoint;
 
@@ -38,11 +39,10 @@ impl NotRun {
 pub(super) fn without_address(watch: &Watch) -> String {
     let name = watch.server.endpoint.name().unwrap_or_default();
     let resolvers = watch.server.settings.get("resolvers");
-    // The servers of a `server-template` line share its place.
+    // The servers of a `server-template` line share its place. A name server's address has replaced the name.
     let mut siblings = watch.backend.servers.iter();
-    let has_sibling = siblings.any(|other| {
-        other.place == watch.server.place && other.address().0.parse::<IpAddr>().is_ok()
-    });
+    let has_sibling =
+        siblings.any(|other| other.place == watch.server.place && other.endpoint.name().is_none());
     let why = match resolvers {
         Some(resolvers) if has_sibling => format!(
             "the name servers of HAProxy's section `resolvers {}` give {name} fewer addresses than \
@@ -105,5 +105,5 @@ pub(super) fn own_listener<'a>(visit: &'a Visit, endpoint: &Endpoint) -> Option<
 /// Returns true if this is an address of this host. The system then lets a program use it.
 fn is_of_this_host(host: &str) -> bool {
     let address = host.parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| UdpSocket::bind((address, 0)).is_ok())
+    host == "localhost" || address.is_ok_and(|address| refusal_to_listen(address).is_none())
 }

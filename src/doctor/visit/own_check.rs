@@ -17,7 +17,7 @@ use crate::haproxy::words::quote;
 use crate::options::Options;
 use crate::options::expect::{Answer, Expectation, Field, Part};
 use crate::options::values::{Alpn, Time, TlsVersion, Verify};
-use crate::plan::{Files, is_harmless};
+use crate::plan::{Files, is_harmless, names_private_key};
 
 use super::Watch;
 
@@ -129,9 +129,8 @@ pub(crate) fn client_certificate(global: &Global, name: &str) -> ClientCertifica
     let key = format!("{crt}.key");
     let key = Path::new(&key).is_file().then_some(key);
     let text = || Files::any().read("crt", &crt).unwrap_or_default();
-    let has_key = |text: Vec<u8>| String::from_utf8_lossy(&text).contains("PRIVATE KEY-----");
     ClientCertificate {
-        key: key.filter(|_| !has_key(text())),
+        key: key.filter(|_| !names_private_key(&text())),
         crt,
     }
 }
