@@ -113,10 +113,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server sends an interim response (status {interim}) before the final response. HAProxy's own check takes the interim response for the final one (L7STS). sni-check waits for the final response.",
         confirm: "curl -v --http1.1 shows both responses.",
         change: "Let the server send no interim response to checks. Or check the server with sni-check (option external-check).",
-        weigh: |facts| {
-            let haproxy = facts.haproxy.as_ref();
-            Weight::Proved.when(haproxy.is_some_and(|haproxy| haproxy.interim.is_some()))
-        },
+        weigh: |facts| Weight::Proved.when(takes_interim_response(facts)),
         ..Cause::BASE
     },
     Cause {
@@ -127,11 +124,10 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Find the reason before you rely on sni-check for this server. For visitors, HAProxy connects to the server in the same way as for its own check.",
         weigh: |facts| {
             let down = facts.own_check_is_up() == Some(false);
-            let explained = facts.is_reached_by(Way::WithAgent) || is_beyond_buffer(facts);
-            let explained = explained || is_name_ignored(facts);
-            let haproxy = facts.haproxy.as_ref();
-            let interim = haproxy.and_then(|haproxy| haproxy.interim);
-            let explained = explained || interim.is_some();
+            let explained = facts.is_reached_by(Way::WithAgent)
+                || is_beyond_buffer(facts)
+                || is_name_ignored(facts)
+                || takes_interim_response(facts);
             Weight::Proved.when(down && !explained)
         },
         ..Cause::BASE
@@ -214,6 +210,12 @@ pub(super) const CAUSES: &[Cause] = &[
 /// certificate with the SNI name.
 fn is_name_ignored(facts: &Facts) -> bool {
     super::name::verifies_other_name(facts) && facts.own_check_is_up() == Some(false)
+}
+
+/// Returns true if HAProxy's own check takes an interim response (1xx) for the response.
+fn takes_interim_response(facts: &Facts) -> bool {
+    let haproxy = facts.haproxy.as_ref();
+    haproxy.is_some_and(|haproxy| haproxy.interim.is_some())
 }
 
 /// Returns true if HAProxy's own check doesn't find a text because the text comes after the part of the body

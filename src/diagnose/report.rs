@@ -78,7 +78,7 @@ impl<'a> Report<'a> {
         report.place = report.place();
         report.fix = report.fix();
         report.notes = report.notes();
-        report.use_words_of(asked.origin.voice);
+        report.use_own_words();
         report
     }
 
@@ -87,8 +87,9 @@ impl<'a> Report<'a> {
         self.search.asked.origin.voice
     }
 
-    /// Puts the sentences that don't come from the catalogue into the words of this voice.
-    fn use_words_of(&mut self, voice: Voice) {
+    /// Puts the sentences that don't come from the catalogue into the words of the report's voice.
+    fn use_own_words(&mut self) {
+        let voice = self.voice();
         let lines = self.steps.iter_mut().flat_map(|step| &mut step.lines);
         let lines = lines.map(|(_, line)| line);
         for sentence in self.notes.iter_mut().chain([&mut self.why]).chain(lines) {

@@ -83,7 +83,7 @@ pub(crate) fn all(visit: &Visit) -> Runs {
         active.filter(|watch| !watch.server.settings.has("disabled"))
     };
     let (jobs, unresolved): (Vec<&Watch>, Vec<&Watch>) =
-        jobs().partition(|watch| watch.server.endpoint.name().is_none() || has_address(watch));
+        jobs().partition(|watch| has_address(watch));
     let known = jobs.len();
     let jobs = || jobs.iter().copied();
     let external = jobs().filter(|watch| matches!(watch.check, Check::External(_)));
@@ -115,14 +115,14 @@ pub(crate) fn all(visit: &Visit) -> Runs {
         not_run.add(watch, not_run::without_address(watch));
     }
     done.retain(|ran| {
-        let watch = jobs.iter().find(|watch| ran.is_of(watch));
-        let why = watch.and_then(|watch| {
-            let why = not_run::before_haproxy(visit, watch, ran.outcome)?;
-            Some((watch, why))
-        });
+        let Some(watch) = jobs.iter().find(|watch| ran.is_of(watch)) else {
+            return true;
+        };
+        let why = not_run::before_haproxy(visit, watch, ran.outcome);
         let is_kept = why.is_none();
-        why.into_iter()
-            .for_each(|(watch, why)| not_run.add(watch, why));
+        if let Some(why) = why {
+            not_run.add(watch, why);
+        }
         is_kept
     });
     let asked = with_haproxy(visit, &mut done, &mut followers, &mut not_run);
@@ -171,8 +171,7 @@ fn with_haproxy(
         };
         let judge = visit.followed(watch).unwrap_or(watch);
         let is_known = is_own || done.iter().any(|ran| ran.is_of(judge));
-        let is_resolved = watch.server.endpoint.name().is_none() || has_address(watch);
-        is_known && has_port && is_resolved && !watch.server.settings.has("disabled")
+        is_known && has_port && has_address(watch) && !watch.server.settings.has("disabled")
     };
     let watches = visit.followers.iter().map(|follower| &follower.watch);
     let watches = visit.active().chain(watches).filter(is_asked);
@@ -356,10 +355,10 @@ fn own_meaning(watch: &Watch, outcome: Outcome, why: &str) -> &'static str {
     }
 }
 
-/// Returns true if the server has an IP address, or a name that this host can resolve.
+/// Returns true if the server line has an address, or a name that this host can resolve.
 fn has_address(watch: &Watch) -> bool {
-    let (address, _) = watch.server.address();
-    address.parse::<IpAddr>().is_ok()
+    let is_resolved = || watch.server.address().0.parse::<IpAddr>().is_ok();
+    watch.server.endpoint.name().is_none() || is_resolved()
 }
 
 /// Returns sentences about how the checks ran differently from HAProxy's checks.

@@ -4,7 +4,6 @@ pub(crate) mod meant;
 pub(crate) mod steps;
 pub(crate) mod suggest;
 
-use std::iter;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -340,9 +339,7 @@ fn unset(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<String> {
 fn refused(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<Place> {
     let of_check = lines.rules.iter().filter(|rule| rule.is_of_check());
     let of_check = of_check.filter_map(|rule| rule.place.as_ref());
-    let of_server = watch.server.settings.iter().map(|(_, at)| &at.place);
-    let of_server = iter::once(&watch.server.place).chain(of_server);
-    let places = of_server.chain(of_check);
+    let places = watch.server.places().chain(of_check);
     let refused = places.filter(|place| visit.alert_at(place).is_some());
     refused.cloned().collect()
 }

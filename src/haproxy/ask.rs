@@ -249,16 +249,13 @@ fn ask_together<K>(
 
 /// Removes the first line with this text. Returns false if there is no such line.
 fn remove(lines: &mut String, text: &str) -> bool {
-    let mut all = lines.split_inclusive('\n');
-    let found = all.position(|line| line.trim_end() == text);
-    if let Some(at) = found {
-        let all = lines.split_inclusive('\n').enumerate();
-        *lines = all
-            .filter(|(number, _)| *number != at)
-            .map(|(_, line)| line)
-            .collect();
-    }
-    found.is_some()
+    let mut all: Vec<&str> = lines.split_inclusive('\n').collect();
+    let Some(at) = all.iter().position(|line| line.trim_end() == text) else {
+        return false;
+    };
+    all.remove(at);
+    *lines = all.concat();
+    true
 }
 
 impl Answer {

@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use serde_json::Value;
+
 use crate::configuration::{finding, found, json};
 use crate::own::{Row, defaults, foretells};
 use crate::support::NAME;
@@ -510,14 +512,7 @@ fn rules_may_compute_the_host_of_visitors() {
         let file = stage.folder.file("haproxy.cfg", &text);
         let (report, _) = json(&["-f", &file]);
         assert_eq!(found(&report), [], "{text}: {report:#}");
-        let (report, code) = json(&["-f", &file, "--run"]);
-        let expected = mark.map(|mark| ("seen".to_owned(), mark.to_owned()));
-        assert_eq!(
-            found(&report),
-            Vec::from_iter(expected),
-            "{text}: {report:#}"
-        );
-        assert_eq!(code, if mark == Some("problem") { 2 } else { 0 }, "{text}");
+        let report = assert_found(&["-f", &file, "--run"], ("seen", mark), &text);
         let served = report["runs"]["checks"][0]["visitor"]["status"] == 200;
         assert_eq!(served, mark.is_none(), "{text}: {report:#}");
     }
@@ -556,15 +551,20 @@ fn visitors_reach_a_backend_with_some_paths_only() {
             free_port(),
             nginx.port
         );
-        let (report, code) = json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]);
-        let expected = mark.map(|mark| ("seen".to_owned(), mark.to_owned()));
-        assert_eq!(
-            found(&report),
-            Vec::from_iter(expected),
-            "{text}: {report:#}"
-        );
-        assert_eq!(code, if mark == Some("problem") { 2 } else { 0 }, "{text}");
+        let file = stage.folder.file("haproxy.cfg", &text);
+        assert_found(&["-f", &file, "--run"], ("seen", mark), &text);
     }
+}
+
+/// Asserts that doctor has only this finding with this mark, or no finding, and the exit code that fits. `text`
+/// is the configuration. Returns the report.
+fn assert_found(words: &[&str], (id, mark): (&str, Option<&str>), text: &str) -> Value {
+    let (report, code) = json(words);
+    let expected = mark.map(|mark| (id.to_owned(), mark.to_owned()));
+    let expected = Vec::from_iter(expected);
+    assert_eq!(found(&report), expected, "{text}: {report:#}");
+    assert_eq!(code, if mark == Some("problem") { 2 } else { 0 }, "{text}");
+    report
 }
 
 /// A check doesn't notice that HAProxy itself gives visitors an error.
@@ -611,14 +611,8 @@ fn haproxy_answers_visitors_in_place_of_the_server() {
         );
         let file = stage.folder.file("haproxy.cfg", &text);
         for (words, mark) in [(vec![], of_file), (vec!["--run"], of_run)] {
-            let (report, code) = json(&[&["-f", file.as_str()], words.as_slice()].concat());
-            let expected = mark.map(|mark| ("haproxy-answers".to_owned(), mark.to_owned()));
-            assert_eq!(
-                found(&report),
-                Vec::from_iter(expected),
-                "{text}: {report:#}"
-            );
-            assert_eq!(code, if mark == Some("problem") { 2 } else { 0 }, "{text}");
+            let words = [&["-f", file.as_str()], words.as_slice()].concat();
+            assert_found(&words, ("haproxy-answers", mark), &text);
         }
     }
 }

@@ -12,7 +12,6 @@ pub(crate) use self::address::{AtVisitors, at_visitors, elsewhere};
 use self::encryption::{below, encryption, without_hello};
 pub(crate) use self::encryption::{meant_tls, without_tls};
 use self::limits::{global_limits, http2, limits};
-use std::iter;
 
 use crate::causes::facts::{KnownValue, is_name};
 use crate::code::{Code, Layer};
@@ -204,9 +203,7 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
 /// Suggests HAProxy's own correction of a word that it doesn't know on the server line or on a `default-server`
 /// line.
 fn misspelt(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
-    let settings = &watch.server.settings;
-    let inherited = settings.iter().map(|(_, at)| &at.place);
-    let mut places = iter::once(&watch.server.place).chain(inherited);
+    let mut places = watch.server.places();
     let (place, alert) = places.find_map(|place| Some((place, visit.alert_at(place)?)))?;
     let (_, rest) = alert.split_once("unknown keyword '")?;
     let (wrong, rest) = rest.split_once('\'')?;

@@ -10,7 +10,7 @@ use super::connection::{Reading, Verified, traffic};
 use super::host_rule::computes_host;
 use super::place::{At, Place, owned};
 use super::proxy::Backend;
-use super::route::PATH_ACTIONS;
+use super::route::rewrites_path;
 use super::server_line::Server;
 
 /// The lines about one server and its check.
@@ -207,9 +207,7 @@ impl ServerLines {
                     "set-path" | "set-pathq" | "set-uri" | "set-query",
                     fixed,
                 ] => fixed.contains('%'),
-                ["http-request", action, ..] => {
-                    PATH_ACTIONS.split(' ').any(|known| known == *action)
-                }
+                ["http-request", action, ..] => rewrites_path(action),
                 _ => false,
             }
         };

@@ -6,7 +6,7 @@ use super::condition::{Acls, Condition, Term, is_of_host, is_same, join, names_i
 use super::host_rule::{HostChange, HostRule};
 use super::place::{At, Place, owned};
 use super::proxy::{ProxySettings, UnusedLine};
-use super::route::{PATH_ACTIONS, Route};
+use super::route::{Route, rewrites_path};
 
 /// A `frontend`, or a `listen`, which is also a backend.
 #[derive(Debug)]
@@ -219,7 +219,7 @@ impl Frontend {
     /// Returns what the alternatives of the open routes to this backend require of a request.
     pub fn requirements(&self, backend: &str) -> Vec<Route> {
         let mut actions = self.rules().iter().filter_map(|rule| rule.value.get(1));
-        let rewrites = actions.any(|action| PATH_ACTIONS.split(' ').any(|known| known == action));
+        let rewrites = actions.any(|action| rewrites_path(action));
         let routes = self.open_routes(backend).map(|condition| {
             // Terms that must not all hold together exclude no request by themselves.
             if condition.is_unless {

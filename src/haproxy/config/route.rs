@@ -5,9 +5,12 @@ use std::iter;
 
 use super::condition::{Term, is_same};
 
-/// The actions of `http-request` that change the path or the query of a request.
-pub(super) const PATH_ACTIONS: &str =
-    "replace-path replace-pathq replace-uri set-path set-pathq set-query set-uri";
+/// Returns true if this action of `http-request` changes the path or the query of a request.
+pub(super) fn rewrites_path(action: &str) -> bool {
+    const ACTIONS: &str =
+        "replace-path replace-pathq replace-uri set-path set-pathq set-query set-uri";
+    ACTIONS.split(' ').any(|known| known == action)
+}
 
 /// A way to a backend: the requests that one alternative of a condition accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

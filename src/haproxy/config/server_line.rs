@@ -1,6 +1,7 @@
 //! `server`, `server-template` and `default-server` lines (configuration manual, section 5).
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
@@ -52,6 +53,12 @@ impl Server {
     /// Returns true if the server line or `default-server` has the word `check`.
     pub(crate) fn is_checked(&self) -> bool {
         self.settings.has("check")
+    }
+
+    /// Returns the places of the server line and of its words, which may come from a `default-server` line.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        let of_words = self.settings.iter().map(|(_, at)| &at.place);
+        iter::once(&self.place).chain(of_words)
     }
 
     /// Returns the address and port that HAProxy passes to an external check. HAProxy resolves names when it
